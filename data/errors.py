@@ -1,0 +1,17 @@
+"""The one exception for what a user can mend; command lines turn it into exit code 2."""
+
+from collections.abc import Sequence
+
+
+class InputError(ValueError):
+    """Wrong input: the message names the value, what is allowed and what to do next."""
+
+
+def raise_all(heading: str, problems: Sequence[str], limit: int = 20) -> None:
+    """Raise one `InputError` that lists the problems (at most `limit` lines), if there are any."""
+    if not problems:
+        return
+    shown = [f"  - {problem}" for problem in problems[:limit]]
+    if len(problems) > limit:
+        shown.append(f"  ... and {len(problems) - limit} more")
+    raise InputError("\n".join([heading, *shown]))

@@ -1,0 +1,101 @@
+"""FrameTable: the one schema in which every reader describes its frames.
+
+A FrameTable is a polars frame with one row a frame, sorted by subject, sequence, frame:
+
+    dataset   String   name of the dataset
+    subject   String   the person; folds never divide one
+    sequence  String   one recording of the subject
+    frame     Int32    number of the frame in the label files
+    path      String   image or video file, relative to the dataset's root
+    index     Int32    0-based position in the video; null when `path` is an image
+    split     String   official part, "train" | "val" | "test"; null where the dataset has none
+    au_<n>    Int8     1 active, 0 inactive, null not coded; one column per coded AU, ascending
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from data.aus import AU_NAMES, au_column
+from data.errors import raise_all
+from data.files import atomic_path
+
+KEY = ("dataset", "subject", "sequence", "frame")
+SCHEMA: dict[str, type[pl.DataType]] = {
+    "dataset": pl.String,
+    "subject": pl.String,
+    "sequence": pl.String,
+    "frame": pl.Int32,
+    "path": pl.String,
+    "index": pl.Int32,
+    "split": pl.String,
+}
+SPLITS = ("train", "val", "test")
+
+
+def aus_of(table: pl.DataFrame) -> tuple[int, ...]:
+    """Action units that have a column in `table`, in column order."""
+    return tuple(int(name.removeprefix("au_")) for name in table.columns if name.startswith("au_"))
+
+
+def frame_table(rows: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
+    """Cast, order and validate `rows` as a FrameTable; absent `index` and `split` become null."""
+    optional = [
+        pl.lit(None, dtype=SCHEMA[name]).alias(name)
+        for name in ("index", "split")
+        if name not in rows.columns
+    ]
+    columns = [pl.col(name).cast(kind) for name, kind in SCHEMA.items()]
+    labels = [pl.col(au_column(au)).cast(pl.Int8) for au in sorted(aus)]
+    table = rows.with_columns(optional).select(columns + labels).sort("subject", "sequence", "frame")
+    validate(table)
+    return table
+
+
+def validate(table: pl.DataFrame) -> None:
+    """Raise one `InputError` with everything in `table` that breaks the schema."""
+    raise_all("the frame table is not valid:", [*_schema_problems(table), *_row_problems(table)])
+
+
+def _schema_problems(table: pl.DataFrame) -> list[str]:
+    problems = [
+        f"column {name!r} is {table.schema.get(name, 'missing')}, expected {kind.__name__}"
+        for name, kind in SCHEMA.items()
+        if table.schema.get(name) != kind
+    ]
+    unknown = [au for au in aus_of(table) if au not in AU_NAMES]
+    if unknown or not aus_of(table):
+        problems.append(f"AU columns {unknown or 'missing'}; allowed: {sorted(AU_NAMES)}")
+    return problems
+
+
+def _row_problems(table: pl.DataFrame) -> list[str]:
+    if set(KEY) - set(table.columns):
+        return []
+    problems = []
+    if table.is_empty():
+        problems.append("no frame at all")
+    twice = table.group_by(KEY).len().filter(pl.col("len") > 1).sort(KEY)
+    problems += [
+        f"frame {row['frame']} of {row['subject']}/{row['sequence']} stands there {row['len']} times"
+        for row in twice.iter_rows(named=True)
+    ]
+    for name in (au_column(au) for au in aus_of(table)):
+        wrong = table.filter(~pl.col(name).is_in([0, 1])).get_column(name).unique().to_list()
+        if wrong:
+            problems.append(f"{name} holds {wrong}; allowed: 0, 1, null")
+    return problems
+
+
+def save_table(table: pl.DataFrame, path: Path) -> None:
+    """Write `table` as parquet, atomically."""
+    validate(table)
+    with atomic_path(path) as temporary:
+        table.write_parquet(temporary)
+
+
+def load_table(path: Path) -> pl.DataFrame:
+    """Read a table that `save_table` wrote and validate it."""
+    table = pl.read_parquet(path)
+    validate(table)
+    return table
