@@ -40,11 +40,7 @@ def aus_of(table: pl.DataFrame) -> tuple[int, ...]:
 
 def frame_table(rows: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
     """Cast, order and validate `rows` as a FrameTable; absent `index` and `split` become null."""
-    optional = [
-        pl.lit(None, dtype=SCHEMA[name]).alias(name)
-        for name in ("index", "split")
-        if name not in rows.columns
-    ]
+    optional = [pl.lit(None, dtype=SCHEMA[name]).alias(name) for name in ("index", "split") if name not in rows.columns]
     columns = [pl.col(name).cast(kind) for name, kind in SCHEMA.items()]
     labels = [pl.col(au_column(au)).cast(pl.Int8) for au in sorted(aus)]
     table = rows.with_columns(optional).select(columns + labels).sort("subject", "sequence", "frame")

@@ -1,0 +1,199 @@
+"""Folds: rows to train on, to choose with and to test on, never sharing a person."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from data.aus import au_column
+from data.errors import InputError, raise_all
+from data.frames import aus_of
+from data.seeds import numpy_generator
+from data.store import table_digest
+
+log = logging.getLogger(__name__)
+
+DRAWS = 500  # candidate validation sets
+
+_BP4D = {
+    "part1": "F001 F002 F008 F009 F010 F016 F018 F023 M001 M004 M007 M008 M012 M014",
+    "part2": "F003 F005 F011 F013 F020 F022 M002 M005 M010 M011 M013 M016 M017 M018",
+    "part3": "F004 F006 F007 F012 F014 F015 F017 F019 F021 M003 M006 M009 M015",
+}
+_DISFA = {
+    "part1": "SN001 SN002 SN009 SN010 SN016 SN026 SN027 SN030 SN032",
+    "part2": "SN006 SN011 SN012 SN013 SN018 SN021 SN024 SN028 SN031",
+    "part3": "SN003 SN004 SN005 SN007 SN008 SN017 SN023 SN025 SN029",
+}
+
+# The three parts that most published results test on, the same in JAA-Net, ME-GraphAU, AUNCE, MDHR and FMAE.
+PARTS: dict[str, dict[str, tuple[str, ...]]] = {
+    dataset: {part: tuple(subjects.split()) for part, subjects in parts.items()}
+    for dataset, parts in {"bp4d": _BP4D, "disfa": _DISFA, "synthetic": _BP4D}.items()
+}
+
+# Our folds are named by the part they hold out; what other code calls the fold that tests on that part.
+FOLD_NUMBERS: dict[str, dict[str, str]] = {
+    "part1": {"ME-GraphAU": "3", "AUNCE": "3", "MDHR": "3", "FG-Net": "0", "FMAE": "1", "JAA-Net": "combine_2_3"},
+    "part2": {"ME-GraphAU": "2", "AUNCE": "2", "MDHR": "2", "FG-Net": "1", "FMAE": "2", "JAA-Net": "combine_1_3"},
+    "part3": {"ME-GraphAU": "1", "AUNCE": "1", "MDHR": "1", "FG-Net": "2", "FMAE": "3", "JAA-Net": "combine_1_2"},
+}
+
+SCHEMES = "parts, official, random<k> (e.g. random3)"
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Row indices [n] of a FrameTable, ascending; `make_fold` sees to it that no subject is in two parts."""
+
+    name: str
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+
+def make_fold(
+    name: str,
+    table: pl.DataFrame,
+    train_subjects: Collection[str],
+    val_subjects: Collection[str],
+    test_subjects: Collection[str],
+) -> Fold:
+    """The fold with all rows of these subjects; `InputError` if one is in two parts or a part has no row."""
+    parts = {"train": set(train_subjects), "val": set(val_subjects), "test": set(test_subjects)}
+    rows = {part: _rows(table, subjects) for part, subjects in parts.items()}
+    problems = [f"its {part} part has no frame" for part in parts if not len(rows[part])]
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        problems += [f"subject {s} is in {one} and in {other}" for s in sorted(parts[one] & parts[other])]
+    raise_all(f"fold {name} is not usable:", problems)
+    return Fold(name, **rows)
+
+
+def fold_names(table: pl.DataFrame, scheme: str) -> list[str]:
+    """Names of the folds of `scheme`: part1.., random3-1.., official."""
+    return list(_test_subjects(table, scheme, seed=0))
+
+
+def folds(table: pl.DataFrame, scheme: str, val_share: float = 0.2, seed: int = 0) -> dict[str, Fold]:
+    """The folds of `scheme` by name; whole training subjects, about `val_share` of them, are the val part.
+
+    "parts": the published parts, a fold is named by the part it tests on. "official": the dataset's own split,
+    tested on "test", or on "val" where test labels are not public. "random<k>": k seeded subject-exclusive parts.
+    """
+    if not 0 < val_share < 1:
+        raise InputError(f"val_share={val_share}; allowed: between 0 and 1, e.g. 0.2")
+    return {
+        name: _fold(name, table, tested, val_share, seed)
+        for name, tested in _test_subjects(table, scheme, seed).items()
+    }
+
+
+def protocol_hash(table: pl.DataFrame, fold: Fold) -> str:
+    """Identity (sha256, hex) of frames, labels and parts; equal hashes mean comparable test results."""
+    digest = hashlib.sha256(table_digest(table))
+    for rows in (fold.train, fold.val, fold.test):
+        digest.update(b"|" + rows.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _rows(table: pl.DataFrame, subjects: Collection[str]) -> np.ndarray:
+    return table["subject"].is_in(list(subjects)).arg_true().to_numpy().astype(np.int64)
+
+
+def _subjects(table: pl.DataFrame) -> list[str]:
+    return table["subject"].unique().sort().to_list()
+
+
+def _test_subjects(table: pl.DataFrame, scheme: str, seed: int) -> dict[str, list[str]]:
+    match = re.fullmatch(r"random([0-9]{1,4})", scheme)
+    if match:
+        return _random(table, int(match[1]), seed)
+    if scheme == "parts":
+        return _published(table)
+    if scheme == "official":
+        return _official(table)
+    raise InputError(f"no fold scheme {scheme!r}; allowed: {SCHEMES}")
+
+
+def _random(table: pl.DataFrame, k: int, seed: int) -> dict[str, list[str]]:
+    subjects = _subjects(table)
+    if not 2 <= k <= len(subjects):
+        raise InputError(f"random{k}: k must be 2 to {len(subjects)}, the number of subjects")
+    order = numpy_generator("folds", k, seed).permutation(len(subjects))
+    parts = np.array_split(order, k)
+    return {f"random{k}-{n}": [subjects[i] for i in part] for n, part in enumerate(parts, start=1)}
+
+
+def _published(table: pl.DataFrame) -> dict[str, list[str]]:
+    dataset = table["dataset"][0]
+    if dataset not in PARTS:
+        raise InputError(f"{dataset} has no published parts; allowed for it: official, random<k> (e.g. random3)")
+    present = set(_subjects(table))
+    parts = {part: [s for s in subjects if s in present] for part, subjects in PARTS[dataset].items()}
+    unknown = sorted(present - {s for subjects in parts.values() for s in subjects})
+    problems = [f"subject {subject} is in none of them" for subject in unknown]
+    problems += [f"{part} has no subject in the table" for part, subjects in parts.items() if not subjects]
+    raise_all(f"the published parts of {dataset} do not fit (random3 needs none):", problems)
+    return parts
+
+
+def _official(table: pl.DataFrame) -> dict[str, list[str]]:
+    split = table.group_by("subject").agg(pl.col("split").unique().sort()).sort("subject")
+    problems = [
+        f"subject {subject} has split {', '.join(str(part) for part in parts)}"
+        for subject, parts in split.iter_rows()
+        if len(parts) != 1 or parts[0] is None
+    ]
+    raise_all(f"{table['dataset'][0]} has no official split of subjects (random3 needs none):", problems)
+    parts = set(table["split"].unique())
+    held_out = "test" if "test" in parts else "val"
+    if not {"train", held_out} <= parts:
+        raise InputError(f"{table['dataset'][0]}: the official split has only {sorted(parts)}; try random3")
+    return {"official": _subjects(table.filter(pl.col("split") == held_out))}
+
+
+def _fold(name: str, table: pl.DataFrame, tested: Collection[str], val_share: float, seed: int) -> Fold:
+    trained = [subject for subject in _subjects(table) if subject not in tested]
+    if len(trained) < 2:
+        raise InputError(f"fold {name} leaves {len(trained)} subject to train on; it needs 2, one to choose with")
+    chosen = _validation(name, table, trained, val_share, seed)
+    return make_fold(name, table, [s for s in trained if s not in chosen], chosen, tested)
+
+
+def _validation(name: str, table: pl.DataFrame, subjects: list[str], share: float, seed: int) -> list[str]:
+    """Of seeded draws of subjects, the one that has every AU's both classes and base rates closest to all."""
+    aus = aus_of(table)
+    counts = _counts(table, subjects)
+    take = min(max(1, round(share * len(subjects))), len(subjects) - 1)
+    rng = numpy_generator("validation", name, seed)
+    drawn = np.argsort(rng.random((DRAWS, len(subjects))), axis=1) < take
+    val, whole = np.einsum("ds,sac->dac", drawn, counts), counts.sum(0)
+    lacking = ((val == 0) | (whole - val == 0)).sum((1, 2))
+    best = np.lexsort((_distance(val, whole), lacking))[0]
+    absent = [au for au, classes in zip(aus, val[best], strict=True) if (classes == 0).any()]
+    if absent:
+        log.warning("fold %s: validation lacks positives or negatives of AU %s", name, absent)
+    return [subject for subject, taken in zip(subjects, drawn[best], strict=True) if taken]
+
+
+def _counts(table: pl.DataFrame, subjects: Sequence[str]) -> np.ndarray:
+    """Negative and positive frames, int64 [S, A, 2]."""
+    names = [au_column(au) for au in aus_of(table)]
+    columns = [
+        (pl.col(name) == label).sum().cast(pl.Int64).alias(f"{name}={label}") for name in names for label in (0, 1)
+    ]
+    counted = pl.DataFrame({"subject": subjects}).join(
+        table.group_by("subject").agg(columns), on="subject", how="left", maintain_order="left"
+    )
+    return counted.drop("subject").to_numpy().reshape(len(subjects), len(names), 2)
+
+
+def _distance(val: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Summed absolute difference of the positives' shares, [draws], of counts [draws, A, 2] and [A, 2]."""
+    shares = val[..., 1] / np.maximum(val.sum(-1), 1)
+    distance: np.ndarray = np.abs(shares - whole[:, 1] / np.maximum(whole.sum(-1), 1)).sum(-1)
+    return distance

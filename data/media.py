@@ -1,0 +1,82 @@
+"""Images and videos as uint8 arrays [H, W, 3], RGB. Only this file knows Pillow and PyAV."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from data.errors import InputError
+
+# Modes whose conversion to RGB keeps 8 bit values as they are; 16 bit and float ones are clipped.
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Decode an image file, uint8 [H, W, 3]; `InputError` if it is not a whole 8 bit image."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with Image.open(path) as image:
+            if image.mode not in _MODES:
+                raise InputError(f"{path}: pixel format {image.mode}; allowed: 8 bit grey or RGB")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a whole image ({error})") from error
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """`image` uint8 [H, W, 3] as [size, size, 3], antialiased; unchanged when it has that size already."""
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def video_frames(path: Path) -> int:
+    """Number of frames that are in the file, counted without decoding (its header may promise more)."""
+    with _opened(path) as container:
+        try:
+            return sum(packet.size > 0 for packet in container.demux(video=0))
+        except (av.FFmpegError, IndexError) as error:
+            raise InputError(f"{path}: not a readable video ({error})") from error
+
+
+def iter_video(path: Path) -> Iterator[np.ndarray]:
+    """Decode the frames of a video in order, each uint8 [H, W, 3]."""
+    with _opened(path) as container:
+        try:
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+        except (av.FFmpegError, IndexError) as error:
+            raise InputError(f"{path}: not a readable video ({error})") from error
+
+
+class VideoFrames:
+    """Single frames of videos; asked for in order, each video is decoded once from its beginning."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.decoded = 0
+        self.images: Iterator[np.ndarray] = iter(())
+
+    def frame(self, path: Path, index: int) -> np.ndarray:
+        """Frame `index` (from 0) of the video, uint8 [H, W, 3]."""
+        if path != self.path or index < self.decoded:
+            self.path, self.decoded, self.images = path, 0, iter_video(path)
+        for image in self.images:
+            self.decoded += 1
+            if self.decoded > index:
+                return image
+        raise InputError(f"{path}: only {self.decoded} frames can be decoded, more are labelled")
+
+
+def _opened(path: Path) -> "av.container.InputContainer":
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        return av.open(str(path))
+    except av.FFmpegError as error:
+        raise InputError(f"{path}: not a readable video ({error})") from error

@@ -1,0 +1,5 @@
+"""Faces with known action units, drawn without any data, as the raw trees of the four datasets."""
+
+from data.synthetic.trees import LAYOUTS, write_tree
+
+__all__ = ["LAYOUTS", "write_tree"]

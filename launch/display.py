@@ -1,0 +1,99 @@
+"""The live table of a command that runs trials, drawn from the store's files alone."""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from study.result import STATUSES
+from study.store import StudyStore
+
+SHOWN = 8  # running trials in the table
+POLL = 1.0  # seconds
+
+
+class Display:
+    """Trials by state, the best so far with its parameters, what runs now, and when it will be over.
+
+    In a terminal the table is redrawn in place; elsewhere every change of the number of finished trials is one line.
+    """
+
+    def __init__(self, store: StudyStore, stage: str, wanted: int, epochs: int, console: Console) -> None:
+        self.store, self.stage, self.wanted, self.epochs, self.console = store, stage, wanted, epochs, console
+        self.begun, self.before = time.time(), store.count(stage)
+        self.over = threading.Event()
+        self.announcer = threading.Thread(target=self._announce, daemon=True)
+        self.live = Live(console=console, get_renderable=self.render, refresh_per_second=1 / POLL)
+
+    def __enter__(self) -> "Display":
+        self.live.start() if self.console.is_terminal else self.announcer.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.over.set()
+        self.live.stop() if self.console.is_terminal else self.announcer.join()
+
+    def render(self) -> RenderableType:
+        """The table as it is now."""
+        table = Table("running", "epoch", "now", "settings", box=None, header_style="dim", pad_edge=False)
+        searched = self.store.study()["searched"]
+        for trial in self.store.running()[:SHOWN]:
+            epoch, config = trial.epochs[-1], trial.config
+            settings = {name: config.value(name) for name in searched if self.stage == "sweep"}
+            if self.stage == "final":
+                settings = {"fold": config.data.fold, "seed": config.seed}
+            row = (config.key[:8], f"{epoch.epoch}/{self.epochs}", percent(epoch.value), describe(settings))
+            table.add_row(*row)
+        return Group(self.headline(), table)
+
+    def headline(self) -> Text:
+        """Everything but the running trials, in one line."""
+        trials = self.store.trials().filter(pl.col("stage") == self.stage)
+        counts = {status: trials.filter(pl.col("status") == status).height for status in STATUSES}
+        states = ", ".join(f"{count} {status.lower()}" for status, count in counts.items())
+        line = f"{trials.height}/{self.wanted} trials ({states}), {len(self.store.running())} running"
+        done = trials.filter(pl.col("status") == "DONE").sort("value", descending=True)
+        if done.height and self.stage == "sweep":
+            best = {name: done[name][0] for name in done.columns if name.startswith("param/")}
+            line += f"  best {percent(done['value'][0])} ({describe(best)})"
+        return Text(f"{line}  {self._clock(trials.height)}")
+
+    def _announce(self) -> None:
+        seen = self.before
+        while not self.over.wait(POLL) or seen != self.store.count(self.stage):
+            if seen != self.store.count(self.stage):
+                seen = self.store.count(self.stage)
+                self.console.print(self.headline(), soft_wrap=True)
+
+    def _clock(self, finished: int) -> str:
+        elapsed, here = time.time() - self.begun, finished - self.before
+        if here < 1 or finished >= self.wanted:
+            return f"{clock(elapsed)} elapsed"
+        return f"{clock(elapsed)} elapsed, about {clock(elapsed / here * (self.wanted - finished))} left"
+
+
+def describe(settings: Mapping[str, Any]) -> str:
+    """Settings in one line: the last part of each name, numbers to three digits."""
+    return " ".join(f"{name.split('.')[-1]}={plain(value)}" for name, value in settings.items())
+
+
+def plain(value: Any) -> str:
+    """A setting as people write it: numbers to three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def percent(value: float) -> str:
+    """A score as the field prints it."""
+    return f"{100 * value:.1f}"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

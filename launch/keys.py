@@ -1,0 +1,159 @@
+"""The keys of every command line: typed, with a default and one line of help each.
+
+Settings that describe a trial are defined next to what they configure and are frozen; Hydra needs classes that it can
+fill in, so `mutable` copies them. Nothing here is read by the trials themselves.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from data.settings import setting
+from data.views import ViewSettings
+from model.backbone import BackboneSettings
+from model.evaluate import ProbeSettings
+from model.fit import OptimSettings
+from model.heads import HeadSettings
+from model.methods import METHODS
+
+
+def mutable(settings: type[Any]) -> type[Any]:
+    """An unfrozen copy of a settings class, nested ones included, with the same fields, defaults and help."""
+    fields: list[tuple[str, Any, Any]] = []
+    for f in dataclasses.fields(settings):
+        if isinstance(f.type, type) and dataclasses.is_dataclass(f.type):
+            nested = mutable(f.type)
+            fields.append((f.name, nested, field(default_factory=nested, metadata=f.metadata)))
+        else:
+            fields.append((f.name, f.type, field(default=f.default, metadata=f.metadata)))
+    return dataclasses.make_dataclass(settings.__name__, fields)
+
+
+def _nested(settings: type[Any], help: str) -> Any:
+    return field(default_factory=settings, metadata={"help": help})
+
+
+def _empty(help: str) -> Any:
+    return field(default_factory=dict, metadata={"help": help})
+
+
+Views, Backbone, Head = mutable(ViewSettings), mutable(BackboneSettings), mutable(HeadSettings)
+Optim, Probe = mutable(OptimSettings), mutable(ProbeSettings)
+
+
+@dataclass
+class DatasetKeys:
+    """What a dataset is called, how it is read and how it is divided."""
+
+    name: str = setting(MISSING, "name in the catalog")
+    fold_scheme: str = setting("", "parts, official or random<k>; empty for the published division of the dataset")
+    size: int = setting(256, "side of the stored frames in pixels")
+    crop: int = setting(224, "side of the crop that a detector sees, in pixels")
+    alignment: str = setting("precropped", "how a frame becomes a face crop")
+    options: dict[str, Any] = _empty("options of the reader, e.g. dataset.options.threshold=1")
+    tree: dict[str, Any] = _empty("synthetic only: the raw tree to write, as for launch/synthesize.py")
+
+
+@dataclass
+class ClusterKeys:
+    """Where trials run."""
+
+    name: str = setting("local", "local: Ray on this machine")
+    cpus: int = setting(0, "CPU cores to use; 0 for all")
+    gpus: float = setting(0.0, "GPUs a trial gets, may be a fraction; 0 runs on the CPU")
+
+
+@dataclass
+class PruningKeys:
+    """ASHA, which stops trials that fall behind."""
+
+    grace: int = setting(4, "epochs before a trial may be stopped")
+    reduction: int = setting(3, "one in this many trials goes on from rung to rung")
+
+
+@dataclass
+class SynthesizeKeys:
+    """Write faces with known AUs as the raw tree of a dataset."""
+
+    layout: str = setting(MISSING, "bp4d, disfa, gft or affwild2")
+    out: str = setting(MISSING, "folder that is made")
+    subjects: int = setting(12, "people")
+    sequences: int = setting(2, "sequences of each person")
+    frames: int = setting(60, "frames of each sequence")
+    seed: int = setting(0, "seed of everything that is drawn")
+    label_noise: float = setting(0.0, "share of labels that are flipped in the files")
+    size: int | None = setting(None, "side of the frames in pixels; 128, and 112 for affwild2, when not given")
+
+
+@dataclass
+class PrepareKeys:
+    """Build the frame store of a dataset from its raw tree."""
+
+    dataset: DatasetKeys = _nested(DatasetKeys, "dataset=synthetic|bp4d|disfa|gft|affwild2")
+    data_root: str = setting("", "the raw tree; empty for $AU_DATA/<dataset>")
+    store_root: str = setting("stores", "folder of the frame stores")
+
+
+@dataclass
+class SweepKeys(PrepareKeys):
+    """Search for the best configuration of a method on a dataset."""
+
+    name: str = setting("", "name of the study; empty for <dataset>-<method>")
+    runs_root: str = setting("runs", "folder of the studies")
+    views: Views = _nested(Views, "crop and augmentation of a frame")  # type: ignore[valid-type]
+    method: Any = setting(MISSING, f"method={'|'.join(METHODS)}")
+    backbone: Backbone = _nested(Backbone, "backbone=<name>")  # type: ignore[valid-type]
+    weights: str = setting("", "pretrained weights: a torchvision weight name or a state-dict file; empty for none")
+    head: Head = _nested(Head, "the per-AU head")  # type: ignore[valid-type]
+    optim: Optim = _nested(Optim, "how a detector is trained")  # type: ignore[valid-type]
+    probe: Probe = _nested(Probe, "linear classifiers on the embeddings")  # type: ignore[valid-type]
+    search: dict[str, Any] = _empty("search space, nested like the settings; see launch/conf/search/")
+    cluster: ClusterKeys = _nested(ClusterKeys, "where trials run")
+    pruning: PruningKeys = _nested(PruningKeys, "early stopping of trials")
+    trials: int = setting(12, "trials of the whole study; give more later to go on")
+    epochs: int = setting(16, "epochs of a trial")
+    objective: str = setting("f1", "f1 or auc: mean over AUs on the validation subjects")
+    fold: str = setting("", "fold whose training part is searched on; empty for the first")
+    val_share: float = setting(0.25, "share of the training subjects used for validation")
+    seed: int = setting(0, "seed of the sampler, of the trials and of the validation subjects")
+    max_concurrent: int = setting(0, "trials at once; 0 for one per CPU core (or per GPU share)")
+
+
+@dataclass
+class FinalKeys:
+    """Train the chosen configuration on every fold with several seeds and score the test parts once."""
+
+    name: str = setting(MISSING, "name of the study")
+    runs_root: str = setting("runs", "folder of the studies")
+    seeds: int = setting(3, "seeds of each fold")
+    max_concurrent: int = setting(0, "trials at once; 0 for one per CPU core (or per GPU share)")
+    cluster: ClusterKeys = _nested(ClusterKeys, "where trials run")
+
+
+@dataclass
+class ReportKeys:
+    """Write the HTML page of a study."""
+
+    name: str = setting(MISSING, "name of the study")
+    runs_root: str = setting("runs", "folder of the studies")
+
+
+COMMANDS: dict[str, type[Any]] = {
+    "synthesize": SynthesizeKeys,
+    "prepare": PrepareKeys,
+    "sweep": SweepKeys,
+    "final": FinalKeys,
+    "report": ReportKeys,
+}
+
+
+def register() -> None:
+    """Make the typed keys known to Hydra."""
+    store = ConfigStore.instance()
+    for name, keys in COMMANDS.items():
+        store.store(name=f"{name}_keys", node=keys)
+    for name, method in METHODS.items():
+        store.store(group="method", name=name, node=mutable(method.settings))

@@ -1,0 +1,146 @@
+"""Everything that can be wrong with what a command asks for, found before the first trial, all at once."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.errors import InputError, raise_all
+from data.files import check_writable
+from data.folds import Fold, folds
+from data.store import FrameStore
+from launch.datasets import fold_scheme
+from model.backbone import BackboneSettings, build_backbone, fetch_weights
+from study.config import Placement, TrialConfig, trial_from_dict
+from study.space import Space, parse_space
+from study.store import StudyStore
+
+Keys = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """How many trials run at once, and what each of them gets."""
+
+    concurrent: int
+    cpus: int  # a trial
+    gpus: float  # a trial
+    device: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked search."""
+
+    store: StudyStore
+    base: TrialConfig
+    space: Space
+    placement: Placement
+    resources: Resources
+
+
+def study_store(keys: Keys) -> StudyStore:
+    """The study that `keys` name."""
+    name = keys["name"]
+    if not name or Path(name).name != name or name.startswith("."):
+        raise InputError(f"name={name!r}; a study's name is one folder below runs_root, e.g. name=bp4d-aunce")
+    return StudyStore(Path(keys["runs_root"]) / name)
+
+
+def check_sweep(keys: Keys) -> None:
+    """What can be checked before any data are read."""
+    problems = [f"{key}={keys[key]}; at least 1" for key in ("trials", "epochs") if keys[key] < 1]
+    problems += _problems(
+        lambda: study_store(keys),
+        lambda: check_writable(Path(keys["runs_root"])),
+        lambda: resources(keys),
+        lambda: _weights(keys),
+        lambda: parse_space(keys["search"], base_trial(keys, "unknown yet", keys["fold"])),
+    )
+    if keys["dataset"]["crop"] > keys["dataset"]["size"]:
+        problems.append("dataset.crop={crop} exceeds dataset.size={size}".format(**keys["dataset"]))
+    raise_all("the sweep cannot start:", problems)
+
+
+def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:
+    """The search that `keys` ask for, on `frames`."""
+    divided = store_folds(keys, frames)
+    fold = keys["fold"] or next(iter(divided))
+    if fold not in divided:
+        raise InputError(f"fold={fold!r}; allowed: {', '.join(divided)}")
+    base = base_trial(keys, frames.fingerprint, fold)
+    _check_weights(base.backbone, _weights(keys)[1])
+    available = resources(keys)
+    store = study_store(keys)
+    placement = Placement(frames.path, store.root, available.device, available.cpus, _weights(keys)[1])
+    return Plan(store, base, parse_space(keys["search"], base), placement, available)
+
+
+def store_folds(keys: Keys, frames: FrameStore) -> dict[str, Fold]:
+    """The folds of `frames` by name."""
+    return folds(frames.table, fold_scheme(keys), keys["val_share"], keys["seed"])
+
+
+def base_trial(keys: Keys, fingerprint: str, fold: str) -> TrialConfig:
+    """The trial that every trial of the search is a variation of."""
+    data = {
+        "dataset": keys["dataset"]["name"],
+        "fingerprint": fingerprint,
+        "fold_scheme": fold_scheme(keys),
+        "fold": fold,
+        "fold_seed": keys["seed"],
+        "val_share": keys["val_share"],
+    }
+    same = {name: keys[name] for name in ("views", "head", "method", "method_name", "optim", "probe", "seed")}
+    backbone = keys["backbone"] | ({"weights": _weights(keys)[0]} if keys["weights"] else {})
+    return trial_from_dict({"data": data, "backbone": backbone, **same})
+
+
+def resources(keys: Keys) -> Resources:
+    """Divide this machine among the trials."""
+    cluster, cores = keys["cluster"], len(os.sched_getaffinity(0))
+    cpus, gpus, wanted = cluster["cpus"] or cores, float(cluster["gpus"]), keys["max_concurrent"]
+    found = torch.cuda.device_count()
+    raise_all(
+        "resources:",
+        [f"max_concurrent={wanted}; 0 for automatic, or at least 1"] * (wanted < 0)
+        + [f"cluster.cpus={cpus}; this machine has {cores}"] * (not 0 < cpus <= cores)
+        + [f"cluster.gpus={gpus:g}; this machine has {found} GPUs"] * (not 0 <= gpus <= found),
+    )
+    fitting = min(cpus, int(found / gpus)) if gpus else cpus
+    concurrent = min(wanted or fitting, fitting)
+    return Resources(concurrent, cpus // concurrent, gpus, "cuda" if gpus else "cpu")
+
+
+def _problems(*checks: Callable[[], object]) -> list[str]:
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _weights(keys: Keys) -> tuple[str, Path | None]:
+    """`weights=` as part of a trial's name, and the file if it is one: a file counts by its content."""
+    given = keys["weights"]
+    path = Path(given)
+    if not given or path.suffix not in (".pt", ".pth"):
+        return given, None
+    if not path.is_file():
+        raise InputError(f"weights={given}: no such file. Give a state-dict file or a torchvision weight name.")
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}", path.resolve()
+
+
+def _check_weights(backbone: BackboneSettings, path: Path | None) -> None:
+    """Load or download the weights now, so that no trial has to."""
+    if path is not None:
+        build_backbone(backbone, seed=0, weights_file=path)
+    elif backbone.weights:
+        fetch_weights(backbone)

@@ -1,0 +1,21 @@
+"""Write faces with known AUs as the raw tree of a dataset: see --help."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from launch.cli import Settings, run_command
+from launch.datasets import draw_tree
+
+
+def main(keys: Settings) -> int:
+    """Draw the tree."""
+    tree = {name: value for name, value in keys.items() if name != "out"}
+    draw_tree(Path(keys["out"]), tree, Console())
+    print(f"{keys['layout']} tree: {keys['out']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("synthesize", main))

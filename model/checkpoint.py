@@ -1,0 +1,22 @@
+"""Checkpoints: whole or absent, and read without executing anything."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.files import atomic_path
+
+
+def save_checkpoint(state: dict[str, Any], path: Path) -> None:
+    """Write `state` (tensors, numbers, strings, and lists and dicts of them) to `path`, atomically."""
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """The state saved at `path`, on the CPU, or None when there is none."""
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

@@ -1,0 +1,64 @@
+"""A detector: backbone, per-AU head and a linear classifier for each AU."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from model.backbone import BackboneSettings, build_backbone
+from model.heads import AuHead, HeadSettings
+
+
+class AuClassifier(nn.Module):
+    """One linear classifier per AU on that AU's embedding."""
+
+    def __init__(self, aus: int, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(aus, dim))
+        self.bias = nn.Parameter(torch.zeros(aus))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Embeddings [..., A, D] -> logits [..., A]."""
+        return (z * self.weight).sum(dim=-1) + self.bias
+
+
+class Detector(nn.Module):
+    """Views [B, 3, H, W] in [0, 1] -> unit embeddings [B, A, D] -> logits [B, A]."""
+
+    def __init__(
+        self,
+        aus: tuple[int, ...],
+        crop: int,
+        backbone: BackboneSettings,
+        head: HeadSettings,
+        seed: int,
+        weights_file: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.aus = aus
+        self.backbone = build_backbone(backbone, seed, weights_file)
+        tokens = _token_count(self.backbone, crop)
+        self.head = AuHead(self.backbone.channels, tokens, len(aus), head, seed)
+        self.classifier = AuClassifier(len(aus), head.dim)
+
+    def embed(self, views: Tensor) -> Tensor:
+        """Unit embeddings [B, A, D] of views [B, 3, H, W]."""
+        z: Tensor = self.head(self.backbone(views))
+        return z
+
+    def forward(self, views: Tensor) -> Tensor:
+        """Logits [B, A] of views [B, 3, H, W]."""
+        logits: Tensor = self.classifier(self.embed(views))
+        return logits
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Everything but the classifier."""
+        return [*self.backbone.parameters(), *self.head.parameters()]
+
+
+@torch.no_grad()
+def _token_count(backbone: nn.Module, crop: int) -> int:
+    backbone.eval()
+    count: int = backbone(torch.zeros(1, 3, crop, crop)).shape[1]
+    backbone.train()
+    return count

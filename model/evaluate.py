@@ -1,0 +1,111 @@
+"""Scoring a detector, and the linear evaluation of its frozen encoder."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.errors import raise_all
+from data.loader import Loader
+from data.seeds import generator, numpy_generator
+from data.settings import check_ranges, setting
+from model.detector import AuClassifier, Detector
+from model.losses.bce import masked_bce
+from model.metrics import Score, objective_value, score_predictions
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """The linear classifiers: the one that watches the training, and the linear evaluation at its end."""
+
+    online_lr: float = setting(1e-2, "learning rate of the classifier while the encoder is being trained")
+    lr: float = setting(3e-2, "learning rate of the linear evaluation (Adam)")
+    weight_decay: float = setting(1e-6, "weight decay of the linear evaluation")
+    epochs: int = setting(30, "epochs of the linear evaluation; the best on the validation subjects is kept")
+    batch_size: int = setting(256, "batch size of the linear evaluation")
+    frames: int = setting(
+        20_000, "training frames embedded for the linear evaluation, drawn at random if there are more"
+    )
+    balance: float = setting(0.5, "weight of active labels is (inactive / active) ** balance")
+
+    def __post_init__(self) -> None:
+        ranges = {"online_lr": (0.0, 10.0), "lr": (1e-8, 10.0), "weight_decay": (0.0, 1.0), "epochs": (1, 10_000)}
+        raise_all(
+            "probe:", check_ranges(self, {**ranges, "batch_size": (1, 1e6), "frames": (1, 1e9), "balance": (0, 1)})
+        )
+
+
+def label_weights(labels: np.ndarray, balance: float) -> tuple[Tensor, Tensor]:
+    """Class weights from labels [n, A] (1, 0, -1 not coded): inverse base rates [A] of mean 1, and pos_weight [A].
+
+    An AU without active labels counts as if it had one.
+    """
+    active = np.maximum((labels == 1).sum(axis=0), 1)
+    coded = np.maximum((labels >= 0).sum(axis=0), active)
+    inverse = coded / active
+    pos_weight = (np.maximum(coded - active, 1) / active) ** balance
+    return torch.tensor(inverse / inverse.mean(), dtype=torch.float32), torch.tensor(pos_weight, dtype=torch.float32)
+
+
+@torch.no_grad()
+def predict(detector: Detector, loader: Loader, rows: np.ndarray) -> np.ndarray:
+    """Probabilities [n, A] of `rows`, in evaluation mode."""
+    detector.eval()
+    return np.concatenate([_probabilities(detector(batch.views[:, 0])) for batch in loader.score(rows)])
+
+
+def score_rows(detector: Detector, loader: Loader, rows: np.ndarray) -> Score:
+    """Counts of the detector on `rows` at threshold 0.5."""
+    return _score(predict(detector, loader, rows), loader, rows)
+
+
+@torch.no_grad()
+def embed_rows(detector: Detector, loader: Loader, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings [n, A, D], labels [n, A] and coded [n, A] of `rows`; the encoder is in evaluation mode."""
+    detector.eval()
+    parts = [(detector.embed(batch.views[:, 0]), batch.labels, batch.coded) for batch in loader.score(rows)]
+    z, labels, coded = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    return z, labels, coded
+
+
+def linear_evaluation(
+    detector: Detector,
+    loader: Loader,
+    train: np.ndarray,
+    val: np.ndarray,
+    settings: ProbeSettings,
+    objective: str,
+    seed: int,
+) -> Score:
+    """Train a new classifier on frozen embeddings of `train`, keep its best epoch on `val`, put it into the detector.
+
+    The encoder is only read: evaluation mode, no gradient, no BatchNorm update. Returns the score on `val`.
+    """
+    rows = np.sort(numpy_generator("probe frames", seed).permutation(train)[: settings.frames])
+    z, labels, coded = embed_rows(detector, loader, rows)
+    val_z = embed_rows(detector, loader, val)[0]
+    pos_weight = label_weights(loader.store.labels(loader.aus)[rows], settings.balance)[1].to(z.device)
+    classifier = AuClassifier(len(loader.aus), z.shape[2]).to(z.device)
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    order, best = generator("probe", seed), (-1.0, classifier.state_dict())
+    for _ in range(settings.epochs):
+        for part in torch.randperm(len(z), generator=order).to(z.device).split(settings.batch_size):
+            optimizer.zero_grad()
+            masked_bce(classifier(z[part]), labels[part], coded[part], pos_weight).backward()
+            optimizer.step()
+        value = objective_value(_score(_probabilities(classifier(val_z)), loader, val), objective)
+        if value > best[0]:
+            best = (value, copy.deepcopy(classifier.state_dict()))
+    detector.classifier.load_state_dict(best[1])
+    return score_rows(detector, loader, val)
+
+
+def _probabilities(logits: Tensor) -> np.ndarray:
+    return logits.detach().float().sigmoid().cpu().numpy()
+
+
+def _score(probabilities: np.ndarray, loader: Loader, rows: np.ndarray) -> Score:
+    subjects = loader.store.subjects[rows]
+    return score_predictions(probabilities, loader.store.labels(loader.aus)[rows], subjects, loader.aus)

@@ -1,0 +1,180 @@
+"""The fit loop: one epoch at a time, resumable at every epoch, bit-exactly on the CPU.
+
+Everything random in an epoch is named by (seed, epoch), so a checkpoint needs no generator states.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.errors import raise_all
+from data.folds import Fold
+from data.loader import Batch, Loader
+from data.seeds import generator, seed_for
+from data.settings import check_choices, check_ranges, setting
+from model.checkpoint import load_checkpoint, save_checkpoint
+from model.detector import Detector
+from model.evaluate import ProbeSettings, label_weights, score_rows
+from model.losses.bce import masked_bce
+from model.methods import Method, MethodSettings, Step
+from model.metrics import OBJECTIVES, Score, objective_value
+
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class OptimSettings:
+    """How a detector is trained."""
+
+    epochs: int = setting(16, "epochs of training")
+    batch_size: int = setting(64, "frames in a batch; each gives two views")
+    lr: float = setting(2e-3, "peak learning rate (AdamW, one warm-up, then cosine to 0)")
+    weight_decay: float = setting(1e-3, "weight decay of AdamW")
+    warmup: float = setting(1.0, "epochs of linear warm-up")
+    epoch_frames: int = setting(0, "frames seen in an epoch, drawn anew each time; 0 for all")
+    precision: str = setting("fp32", "fp32, or bf16 autocast; losses are always computed in fp32")
+    objective: str = setting("f1", "what is maximised on the validation subjects: mean `f1` or mean `auc` over AUs")
+
+    def __post_init__(self) -> None:
+        ranges = {"epochs": (1, 100_000), "batch_size": (2, 65_536), "lr": (0.0, 10.0), "weight_decay": (0.0, 10.0)}
+        problems = check_ranges(self, {**ranges, "warmup": (0.0, 1000.0), "epoch_frames": (0, 1e9)})
+        raise_all("optim:", problems + check_choices(self, {"precision": PRECISIONS, "objective": OBJECTIVES}))
+
+
+@dataclass(frozen=True)
+class EpochScore:
+    """What one epoch came to; `score` and `value` are on the validation subjects."""
+
+    epoch: int
+    loss: float
+    value: float
+    score: Score
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What a fit needs besides the detector."""
+
+    loader: Loader
+    fold: Fold
+    method: Method
+    method_settings: MethodSettings
+    optim: OptimSettings
+    probe: ProbeSettings
+    seed: int
+    checkpoint: Path
+
+
+def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
+    """Train `detector`, yielding every epoch from the first; epochs found in the checkpoint are yielded at once.
+
+    A checkpoint is written before each epoch is yielded. When the iterator ends, the detector holds the weights of
+    its best epoch on the validation subjects. Raises `FloatingPointError` when the loss is not finite.
+    """
+    device = next(detector.parameters()).device
+    optimizer = _optimizer(detector, job)
+    state = load_checkpoint(job.checkpoint) or {"history": [], "best": detector.state_dict(), "value": -math.inf}
+    if state["history"]:
+        detector.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    for epoch in range(1, job.optim.epochs + 1):
+        if epoch > len(state["history"]):
+            started = time.perf_counter()
+            loss = _train_epoch(detector, optimizer, job, epoch, device)
+            score = score_rows(detector, job.loader, job.fold.val)
+            value = objective_value(score, job.optim.objective)
+            if value > state["value"]:
+                state["value"], state["best"] = value, _clone(detector.state_dict())
+            seconds = time.perf_counter() - started
+            state["history"].append(_to_plain(EpochScore(epoch, loss, value, score, seconds)))
+            state |= {"model": detector.state_dict(), "optimizer": optimizer.state_dict()}
+            save_checkpoint(state, job.checkpoint)
+        yield _from_plain(state["history"][epoch - 1])
+    detector.load_state_dict(state["best"])
+
+
+def _optimizer(detector: Detector, job: Fitting) -> torch.optim.AdamW:
+    groups = [
+        {"params": detector.encoder_parameters(), "peak": job.optim.lr},
+        {"params": detector.classifier.parameters(), "peak": job.probe.online_lr},
+    ]
+    return torch.optim.AdamW(groups, lr=job.optim.lr, weight_decay=job.optim.weight_decay)
+
+
+def learning_rate(progress: float, peak: float, epochs: int, warmup: float) -> float:
+    """Linear warm-up over `warmup` epochs, then a cosine to zero at `epochs`; `progress` in epochs."""
+    if progress < warmup:
+        return peak * progress / warmup
+    share = (progress - warmup) / max(epochs - warmup, 1e-9)
+    return peak * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+
+def _train_epoch(
+    detector: Detector, optimizer: torch.optim.Optimizer, job: Fitting, epoch: int, device: torch.device
+) -> float:
+    detector.train()
+    torch.manual_seed(seed_for("layers", job.seed, epoch))  # DropPath and dropout have no generator argument
+    losses = generator("loss", job.seed, epoch)
+    labels = job.loader.store.labels(job.loader.aus)[job.fold.train]
+    au_weights, pos_weight = (weights.to(device) for weights in label_weights(labels, job.probe.balance))
+    frames = min(job.optim.epoch_frames or len(job.fold.train), len(job.fold.train))
+    steps = max(frames // job.loader.batch_size, 1)
+    total = torch.zeros((), device=device)
+    for step, batch in enumerate(job.loader.train(job.fold.train, job.seed, epoch, frames)):
+        progress = epoch - 1 + (step + 1) / steps
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(progress, group["peak"], job.optim.epochs, job.optim.warmup)
+        loss, probe_loss = _step_losses(detector, batch, job, au_weights, pos_weight, losses)
+        optimizer.zero_grad(set_to_none=True)
+        (loss + probe_loss).backward()
+        optimizer.step()
+        total += loss.detach()
+    mean = float(total) / steps
+    if not math.isfinite(mean):
+        raise FloatingPointError(f"the loss became {mean} in epoch {epoch}; lower the learning rate")
+    return mean
+
+
+def _step_losses(
+    detector: Detector, batch: Batch, job: Fitting, au_weights: Tensor, pos_weight: Tensor, losses: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The method's loss, and for a contrastive one that of the detached probe, which cannot reach the encoder."""
+    with torch.autocast(batch.views.device.type, torch.bfloat16, enabled=job.optim.precision == "bf16"):
+        z = detector.embed(batch.views.flatten(0, 1)).unflatten(0, batch.views.shape[:2])
+    seen = z if job.method.end_to_end else z.detach()
+    logits = detector.classifier(seen)
+    step = Step(z, logits, batch.labels, batch.coded, au_weights, pos_weight, losses)
+    loss = job.method.loss(step, job.method_settings)
+    if job.method.end_to_end:
+        return loss, torch.zeros_like(loss)
+    target, mask = batch.labels.unsqueeze(1).expand_as(logits), batch.coded.unsqueeze(1).expand_as(logits)
+    return loss, masked_bce(logits, target, mask, pos_weight)
+
+
+def _clone(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def _to_plain(epoch: EpochScore) -> dict[str, Any]:
+    score = epoch.score
+    return {
+        **{name: getattr(epoch, name) for name in ("epoch", "loss", "value", "seconds")},
+        "subjects": list(score.subjects),
+        "aus": list(score.aus),
+        "counts": torch.from_numpy(score.counts),
+        "histogram": torch.from_numpy(score.histogram),
+    }
+
+
+def _from_plain(plain: dict[str, Any]) -> EpochScore:
+    counts, histogram = (np.asarray(plain[name].numpy()) for name in ("counts", "histogram"))
+    score = Score(tuple(plain["subjects"]), tuple(plain["aus"]), counts, histogram)
+    return EpochScore(plain["epoch"], plain["loss"], plain["value"], score, plain["seconds"])

@@ -1,0 +1,123 @@
+"""The first section: the answer in one paragraph and one table, in words that say what it rests on."""
+
+import polars as pl
+
+from reports import tables, text
+from reports.blocks import Block, Paragraph, Section, table
+from reports.report import Report
+from reports.tables import Evaluation
+
+HEADS = {"sweep": "best of the sweep", "final": "final trials"}
+
+
+def summary(report: Report) -> Section:
+    """The answer in one paragraph and one table, and the configuration it holds for."""
+    blocks: list[Block] = [Paragraph(_answer(report), "lead")]
+    blocks += [Paragraph(words, "note") for words in _cautions(report)]
+    frame = _summary_frame(report)
+    blocks.append(table("summary", frame, {"what": ""} | {name: HEADS[name] for name in frame.columns[1:]}))
+    runs = report.finals.runs
+    source = report.best or (runs.row(-1, named=True) if runs.height else None)
+    if source and tables.parameters(report.trials):
+        words = "The chosen configuration; every other setting is under Provenance."
+        blocks += [Paragraph(words), table("configuration", tables.best_configuration(report.trials, source))]
+    return Section("summary", "Summary", blocks)
+
+
+def _answer(report: Report) -> str:
+    sentences = [_sweep_answer(report)] if report.sweep.height else []
+    if report.test:
+        sentences.append(_test_answer(report, report.test))
+    elif report.best:
+        sentences.append("There are no final trials yet: run launch/final.py before quoting a number.")
+    return " ".join(sentences) or "No trial ran to its end."
+
+
+def _sweep_answer(report: Report) -> str:
+    best, val, states = report.best, report.val, tables.states(report.sweep)
+    if best is None:
+        ended = text.listing([f"{count} {state}" for state, count in states.items() if count])
+        words = f"No sweep trial ran to its end ({ended}), so that no configuration is chosen."
+        return words + (" The errors are at the end of this page." if states["FAILED"] else "")
+    which = f"The best of {report.sweep.height:,} trials" if report.sweep.height > 1 else "The only trial"
+    if val is None:
+        return f"{which} has a {report.objective} of {text.percent(best['value'])}; its counts are not in the store."
+    return (
+        f"{which} (trial {best['trial']}) reaches a mean F1 of {_score(val)} on the "
+        f"{text.plural(val.subjects, 'validation subject')} of fold {best['fold']}; "
+        "it was chosen on these subjects, so this number is optimistic."
+    )
+
+
+def _test_answer(report: Report, test: Evaluation) -> str:
+    runs = f"{text.plural(len(test.folds), 'fold')} × {text.plural(test.seeds, 'seed')}"
+    which = "the chosen configuration" if report.finals.current else "an earlier choice of configuration"
+    return (
+        f"On test subjects ({runs}) {which} reaches {_score(test)}, mean of folds; "
+        f"the always-positive detector reaches {text.percent(test.always_positive)} there. {_verdict(test)}"
+    )
+
+
+def _verdict(test: Evaluation) -> str:
+    lift = f"{text.points(test.lift.value)} points"
+    if not test.has_interval:
+        return f"The difference is {lift}."
+    inside = f"{text.points(test.lift.low)} to {text.points(test.lift.high)}"
+    if test.lift.low <= 0 <= test.lift.high:
+        return f"The difference, {lift} ({inside}), could be the choice of subjects."
+    return f"The difference is {lift} ({inside})."
+
+
+def _cautions(report: Report) -> list[str]:
+    """What a reader of the final numbers must know beside them."""
+    words = []
+    if report.test and not report.finals.current:
+        words.append("The final trials are not of the sweep's best trial: run launch/final.py again.")
+    if report.test and report.finals.runs.height < len(report.test.folds) * report.test.seeds:
+        asked = len(report.test.folds) * report.test.seeds
+        words.append(f"Only {report.finals.runs.height} of {asked} final trials are there; every fold weighs the same.")
+    if report.finals.left_out:
+        other = text.plural(report.finals.left_out, "final trial")
+        words.append(f"Not shown: {other} of another configuration, or repeated later.")
+    return words
+
+
+def _score(evaluation: Evaluation) -> str:
+    value = text.percent(evaluation.f1.value)
+    return f"{value} (95 % interval {_interval(evaluation)})" if evaluation.has_interval else value
+
+
+def _interval(evaluation: Evaluation) -> str:
+    if not evaluation.has_interval:
+        return "none (one subject)"
+    return text.span(evaluation.f1.low, evaluation.f1.high)
+
+
+def _summary_frame(report: Report) -> pl.DataFrame:
+    """Column `what`, and one column of text for each stage that has trials."""
+    present = set(report.trials["stage"])
+    columns = {stage: _column(report, stage) for stage in HEADS if stage in present}
+    names = list(next(iter(columns.values())))
+    frame = pl.DataFrame({"what": names, **{stage: list(column.values()) for stage, column in columns.items()}})
+    return frame.filter(pl.any_horizontal(pl.col(*columns) != text.NONE))
+
+
+def _column(report: Report, stage: str) -> dict[str, str]:
+    """One column of the summary: the sweep's best trial, or the final trials."""
+    scored = report.val if stage == "sweep" else report.test
+    trials = report.trials.filter(pl.col("stage") == stage)
+    value = report.best["value"] if report.best and stage == "sweep" else None
+    states = [f"{count} {state}" for state, count in tables.states(trials).items() if count]
+    return {
+        "scored on": ("validation" if stage == "sweep" else "test") if scored else text.NONE,
+        "mean F1 (%)": text.percent(scored.f1.value) if scored else text.NONE,
+        "95 % interval": _interval(scored) if scored else text.NONE,
+        "always-positive F1 (%)": text.percent(scored.always_positive) if scored else text.NONE,
+        "lift over always-positive (points)": text.points(scored.lift.value) if scored else text.NONE,
+        "pooled F1 (%)": text.percent(scored.pooled.value) if scored else text.NONE,
+        f"objective of the search: {report.objective} (%)": text.percent(value),
+        "subjects": text.count(scored.subjects) if scored else text.NONE,
+        "folds × seeds": f"{len(scored.folds)} × {scored.seeds}" if scored else text.NONE,
+        "trials": ", ".join(states),
+        "trial time, summed": text.duration(float(trials["seconds"].sum())),
+    }

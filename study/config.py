@@ -1,0 +1,119 @@
+"""What a trial is: one frozen, nested configuration whose hash is the trial's name.
+
+Everything that can change the result is in `TrialConfig`; where and how it runs (paths, devices, threads) is in
+`Placement` and is not part of the name.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.settings import setting
+from data.views import ViewSettings
+from model.backbone import BackboneSettings
+from model.evaluate import ProbeSettings
+from model.fit import OptimSettings
+from model.heads import HeadSettings
+from model.methods import METHODS, MethodSettings, method_named
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which frames, and how they are divided."""
+
+    dataset: str = setting("synthetic", "name of the dataset")
+    fingerprint: str = setting("", "fingerprint of the frame store")
+    fold_scheme: str = setting("parts", "parts, official or random<k>")
+    fold: str = setting("", "name of the fold, which says what is held out; empty for the first")
+    fold_seed: int = setting(0, "seed of random folds and of the inner validation subjects")
+    val_share: float = setting(0.25, "share of the training subjects that become the inner validation set")
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One trial, completely."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    views: ViewSettings = field(default_factory=ViewSettings)
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    head: HeadSettings = field(default_factory=HeadSettings)
+    method_name: str = setting("aunce", f"one of {', '.join(METHODS)}")
+    method: MethodSettings = field(default_factory=METHODS["aunce"].settings)
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    seed: int = setting(0, "seed of initial weights, order, views and loss")
+    score_test: bool = setting(False, "score the test part, once, at the end; never set in a search")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain dict; `from_dict` is its inverse."""
+        return dataclasses.asdict(self)
+
+    def value(self, name: str) -> Any:
+        """Value of the setting with the dotted name `name`, e.g. `method.ratios.max`."""
+        place: Any = self
+        for step in name.split("."):
+            place = getattr(place, step)
+        return place
+
+    @property
+    def key(self) -> str:
+        """Name of the trial: sha1 of the whole configuration."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha1(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a trial runs and keeps its files; never part of its name."""
+
+    store: Path
+    study: Path
+    device: str = "cpu"
+    threads: int = 1
+    weights_file: Path | None = None
+
+
+def trial_from_dict(values: Mapping[str, Any]) -> TrialConfig:
+    """The `TrialConfig` that `values` describe; `InputError` lists wrong keys with their nearest allowed names."""
+    kinds = {f.name: f.type for f in dataclasses.fields(TrialConfig) if isinstance(f.type, type)}
+    kinds["method"] = method_named(values["method_name"]).settings
+    parts = {
+        name: settings_from_dict(kinds[name], value, name) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+    }
+    _check_keys(TrialConfig, values, "")
+    return TrialConfig(**parts)
+
+
+def settings_from_dict(kind: Any, values: Mapping[str, Any], path: str) -> Any:
+    """An instance of the settings class `kind`; nested mappings become nested settings, whole floats become ints."""
+    _check_keys(kind, values, path)
+    kinds = {f.name: f.type for f in dataclasses.fields(kind)}
+    return kind(**{name: _value(kinds[name], value, f"{path}.{name}") for name, value in values.items()})
+
+
+def _value(kind: Any, value: Any, path: str) -> Any:
+    if isinstance(value, Mapping):
+        return settings_from_dict(kind, value, path)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise InputError(f"{path}={value!r} is {type(value).__name__}, expected {kind.__name__}")
+
+
+def _check_keys(kind: Any, values: Mapping[str, Any], path: str) -> None:
+    allowed = [f.name for f in dataclasses.fields(kind)]
+    for name in values:
+        if name not in allowed:
+            near = get_close_matches(name, allowed, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise InputError(
+                f"unknown key {'.'.join(filter(None, [path, name]))!r}.{hint} Allowed: {', '.join(allowed)}"
+            )

@@ -1,0 +1,39 @@
+"""Which searched settings matter to the objective."""
+
+import optuna
+import polars as pl
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import create_trial
+
+MIN_TRIALS = 4
+
+
+def importance(trials: pl.DataFrame) -> pl.DataFrame:
+    """How much each searched setting matters to the objective (PED-ANOVA): parameter, importance, descending.
+
+    `trials` as `StudyStore.trials()` gives them; only finished ones count. Empty with fewer than 4 of them.
+    """
+    done = trials.filter((pl.col("status") == "DONE") & (pl.col("stage") == "sweep"))
+    names = [name for name in done.columns if name.startswith("param/") and done[name].n_unique() > 1]
+    schema = {"parameter": pl.String, "importance": pl.Float64}
+    if done.height < MIN_TRIALS or not names:
+        return pl.DataFrame(schema=schema)
+    distributions = {name: _distribution(done[name]) for name in names}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    for row in done.iter_rows(named=True):
+        params = {name: row[name] for name in names}
+        study.add_trial(create_trial(value=row["value"], params=params, distributions=distributions))
+    shares = optuna.importance.get_param_importances(study, evaluator=optuna.importance.PedAnovaImportanceEvaluator())
+    rows = [{"parameter": name.removeprefix("param/"), "importance": share} for name, share in shares.items()]
+    return pl.DataFrame(rows, schema=schema).sort("importance", "parameter", descending=[True, False])
+
+
+def _distribution(values: pl.Series) -> BaseDistribution:
+    """The range that was seen; on a log scale when it is wide."""
+    if not values.dtype.is_numeric():
+        return CategoricalDistribution(values.unique().sort().to_list())
+    low, high = values.to_list()[values.arg_min() or 0], values.to_list()[values.arg_max() or 0]
+    if values.dtype.is_integer():
+        return IntDistribution(low, high)
+    return FloatDistribution(low, high, log=low > 0 and high / low > 30)

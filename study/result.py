@@ -1,0 +1,114 @@
+"""TrialResult: what one trial came to, as one small file of whole numbers."""
+
+import dataclasses
+import json
+import platform
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+import polars
+import torch
+import torchvision
+
+from data.errors import InputError
+from model.fit import EpochScore
+from model.metrics import Score
+from study.config import TrialConfig, trial_from_dict
+
+FORMAT = 1
+STATUSES = ("DONE", "PRUNED", "FAILED")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One point of the learning curve, on the validation subjects."""
+
+    epoch: int
+    loss: float
+    value: float
+    counts: list[list[int]]  # [A, 4] tp, fp, fn, tn, pooled over subjects
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """Written once by `StudyStore`, never edited.
+
+    `value` is the objective on the validation subjects after the linear evaluation; for a pruned trial it is the value
+    of its last epoch, and None for a failed one. `scores` has "val", and "test" where the trial was asked for it.
+    """
+
+    config: TrialConfig
+    status: str
+    value: float | None
+    epochs: list[Epoch]
+    scores: dict[str, Score]
+    started: float
+    seconds: float
+    error: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def stage(self) -> str:
+        """`final` for a trial that scored the test part, else `sweep`."""
+        return "final" if self.config.score_test else "sweep"
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        plain |= {"format": FORMAT, "key": self.config.key, "config": self.config.to_dict()}
+        plain["epochs"] = [dataclasses.asdict(epoch) for epoch in self.epochs]
+        plain["scores"] = {split: _score_to_plain(score) for split, score in self.scores.items()}
+        return json.dumps(plain, indent=1, allow_nan=False).encode()
+
+
+def result_from_json(content: bytes, origin: str) -> TrialResult:
+    """The result in `content`; `InputError` names `origin` when it was written by another version or is damaged."""
+    try:
+        plain = json.loads(content)
+        if plain.pop("format") != FORMAT:
+            raise ValueError(f"not of format {FORMAT}")
+        key, config = plain.pop("key"), trial_from_dict(plain.pop("config"))
+        if key != config.key:
+            raise ValueError(f"it says it is trial {key}, but its configuration is trial {config.key}")
+        plain["epochs"] = [Epoch(**epoch) for epoch in plain["epochs"]]
+        plain["scores"] = {split: _score_from_plain(score) for split, score in plain["scores"].items()}
+        return TrialResult(config=config, **plain)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{origin} is not a trial result: {error}. Move it away to go on without it.") from error
+
+
+def epoch_of(score: EpochScore) -> Epoch:
+    """What is kept of an epoch."""
+    return Epoch(score.epoch, score.loss, score.value, score.score.counts.sum(axis=0).tolist(), score.seconds)
+
+
+def environment(device: str, threads: int) -> dict[str, str]:
+    """Versions and machine that a result depends on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": np.__version__,
+        "polars": polars.__version__,
+        "optuna": optuna.__version__,
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "threads": str(threads),
+        "host": platform.node(),
+    }
+
+
+def _score_to_plain(score: Score) -> dict[str, Any]:
+    return {
+        "subjects": list(score.subjects),
+        "aus": list(score.aus),
+        "counts": score.counts.tolist(),
+        "histogram": score.histogram.tolist(),
+    }
+
+
+def _score_from_plain(plain: dict[str, Any]) -> Score:
+    counts, histogram = (np.array(plain[name], dtype=np.int64) for name in ("counts", "histogram"))
+    return Score(tuple(plain["subjects"]), tuple(plain["aus"]), counts, histogram)

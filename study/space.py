@@ -1,0 +1,169 @@
+"""The search space: from YAML to Optuna's distributions, and from sampled numbers to a trial.
+
+A space is a nested mapping that mirrors `TrialConfig`; each leaf says how one setting is drawn:
+
+    optim:  {lr: {log_uniform: [1e-4, 1e-2]}}
+    method: {draw: {choice: [anchor, au]}, ratios: {simplex: [self, max, mean]}}
+    head:   {dim: {int: [16, 64]}}
+
+A `simplex` over K parts is K - 1 independent uniform numbers for the sampler (broken sticks); uniform draws of them
+are uniform on the simplex, the Dirichlet distribution with all parameters 1.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from data.errors import InputError, raise_all
+from study.config import TrialConfig, trial_from_dict
+
+Params = dict[str, Any]
+
+_DISTRIBUTIONS: dict[str, Callable[[Sequence[Any]], BaseDistribution]] = {
+    "uniform": lambda bounds: FloatDistribution(*_two(bounds, float)),
+    "log_uniform": lambda bounds: FloatDistribution(*_two(bounds, float), log=True),
+    "int": lambda bounds: IntDistribution(*_two(bounds, int)),
+    "choice": lambda values: CategoricalDistribution(list(values)),
+}
+KINDS = (*_DISTRIBUTIONS, "simplex")
+
+
+@dataclass(frozen=True)
+class Space:
+    """A checked search space: distributions by dotted name, and the simplexes among them."""
+
+    distributions: dict[str, BaseDistribution]
+    simplexes: dict[str, tuple[str, ...]]
+
+    def settings(self, params: Mapping[str, Any]) -> Params:
+        """Sampled numbers -> values of settings by dotted name; sticks become shares of their simplex."""
+        values = {name: value for name, value in params.items() if not self._is_stick(name)}
+        for name, parts in self.simplexes.items():
+            sticks = [params[_stick(name, number)] for number in range(len(parts) - 1)]
+            values |= {f"{name}.{part}": share for part, share in zip(parts, broken_sticks(sticks), strict=True)}
+        return values
+
+    def apply(self, base: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
+        """The trial that `params` make of `base`."""
+        config = base.to_dict()
+        for name, value in self.settings(params).items():
+            *path, last = name.split(".")
+            place = config
+            for step in path:
+                place = place[step]
+            place[last] = value
+        return trial_from_dict(config)
+
+    @property
+    def settings_names(self) -> list[str]:
+        """Dotted names of the settings that the space decides, parts of a simplex one by one."""
+        plain = [name for name in self.distributions if not self._is_stick(name)]
+        return plain + [f"{name}.{part}" for name, parts in self.simplexes.items() for part in parts]
+
+    def _is_stick(self, name: str) -> bool:
+        return any(name.startswith(f"{simplex}#") for simplex in self.simplexes)
+
+
+def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
+    """Check `spec` against the settings of `base`; one `InputError` lists every mistake."""
+    distributions: dict[str, BaseDistribution] = {}
+    simplexes: dict[str, tuple[str, ...]] = {}
+    problems = []
+    for name, kind, argument in _leaves(spec, ""):
+        try:
+            current = _setting(base, name)
+            if kind == "simplex":
+                simplexes[name] = _parts(name, argument, current)
+                distributions |= {_stick(name, i): FloatDistribution(0.0, 1.0) for i in range(len(argument) - 1)}
+            else:
+                distributions[name] = _distribution(name, kind, argument, current)
+        except ValueError as error:
+            problems.append(str(error))
+    raise_all("the search space is not valid:", problems)
+    return _checked(Space(distributions, simplexes), base)
+
+
+def broken_sticks(uniforms: Sequence[float]) -> list[float]:
+    """K - 1 numbers in [0, 1] -> K shares that sum to 1; uniform numbers give uniform shares."""
+    shares, left = [], 1.0
+    for number, uniform in enumerate(uniforms):
+        share = left * (1 - (1 - uniform) ** (1 / (len(uniforms) - number)))
+        shares.append(share)
+        left -= share
+    return [*shares, max(left, 0.0)]
+
+
+def _stick(name: str, number: int) -> str:
+    return f"{name}#{number}"
+
+
+def _two(bounds: Sequence[Any], kind: Callable[[Any], Any]) -> tuple[Any, Any]:
+    if len(bounds) != 2:
+        raise ValueError(f"needs [low, high], got {list(bounds)!r}")
+    return kind(bounds[0]), kind(bounds[1])
+
+
+def _leaves(spec: Mapping[str, Any], path: str) -> Iterator[tuple[str, str, Any]]:
+    """(dotted name, kind, argument) of every leaf of the nested space."""
+    for key, value in spec.items():
+        name = f"{path}.{key}" if path else str(key)
+        if not isinstance(value, Mapping):
+            raise InputError(f"search space: {name}={value!r}; a setting needs one of {', '.join(KINDS)}")
+        if len(value) == 1 and next(iter(value)) in KINDS:
+            yield name, *next(iter(value.items()))
+        else:
+            yield from _leaves(value, name)
+
+
+def _setting(base: TrialConfig, name: str) -> Any:
+    """The value of the setting `name` in `base`."""
+    if name.split(".")[0] in ("data", "score_test", "seed", "method_name"):
+        raise ValueError(f"{name}: what is compared cannot be searched over")
+    place: Any = base
+    for step in name.split("."):
+        fields = [f.name for f in dataclasses.fields(place)] if dataclasses.is_dataclass(place) else []
+        if step not in fields:
+            raise ValueError(f"{name}: no such setting; allowed at this place: {', '.join(fields) or 'nothing'}")
+        place = getattr(place, step)
+    return place
+
+
+def _distribution(name: str, kind: str, argument: Any, current: Any) -> BaseDistribution:
+    numbers = {"uniform": float, "log_uniform": float, "int": int}
+    if kind in numbers and type(current) is not numbers[kind]:
+        raise ValueError(f"{name}: {kind} gives {numbers[kind].__name__}, but it is {type(current).__name__}")
+    try:
+        return _DISTRIBUTIONS[kind](argument)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {kind} {argument!r}: {error}") from error
+
+
+def _parts(name: str, argument: Any, current: Any) -> tuple[str, ...]:
+    allowed = [f.name for f in dataclasses.fields(current)] if dataclasses.is_dataclass(current) else []
+    if sorted(argument) != sorted(allowed) or len(allowed) < 2:
+        raise ValueError(f"{name}: a simplex needs all of its parts: {', '.join(allowed) or 'none here'}")
+    return tuple(argument)
+
+
+def _checked(space: Space, base: TrialConfig) -> Space:
+    """Try the corners of the space, so that a bound outside a setting's own range fails before the first trial."""
+    if not space.distributions:
+        raise InputError("the search space is empty; give at least one setting, e.g. optim: {lr: {log_uniform: [...]}}")
+    for corner in (0, -1):
+        space.apply(base, {name: _corner(d, corner) for name, d in space.distributions.items()})
+    return space
+
+
+def _corner(distribution: BaseDistribution, corner: int) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[corner]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return (distribution.low, distribution.high)[corner]

@@ -1,0 +1,126 @@
+"""A trial from its configuration to its result: a pure function, but for the files that make it resumable."""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from data.folds import Fold, folds
+from data.frames import aus_of
+from data.loader import Loader
+from data.store import FrameStore, open_store
+from model.detector import Detector
+from model.evaluate import linear_evaluation, score_rows
+from model.fit import Fitting, fit
+from model.methods import method_named
+from model.metrics import Score, objective_value
+from study.config import Placement, TrialConfig
+from study.result import Epoch, TrialResult, environment, epoch_of
+from study.store import StudyStore
+
+Report = Callable[[int, float], None]  # (epoch, value of the objective)
+
+
+def no_report(epoch: int, value: float) -> None:
+    """The `Report` that nobody reads."""
+
+
+def run_trial(config: TrialConfig, placement: Placement, report: Report = no_report) -> TrialResult:
+    """Run one trial and write its result; a trial that has a result is not run again.
+
+    `report` is called after every epoch, and once more as epoch `epochs + 1` with the final value. It may end the trial
+    by raising `SystemExit`; then no result is written, and the same call goes on from the last epoch. Any `Exception`
+    becomes a FAILED result. Bad input should be found before: see `launch/preflight.py`.
+    """
+    store = StudyStore(placement.study)
+    finished = store.result(config.key)
+    if finished is not None:
+        return finished
+    begun = TrialResult(
+        config, "FAILED", None, [], {}, time.time(), 0.0, environment=environment(placement.device, placement.threads)
+    )
+    try:
+        result = _train_and_evaluate(begun, placement, store, report)
+        result = store.write(result)
+    except Exception:
+        result = lost_trial(config, store, traceback.format_exc())
+    if result.value is not None:
+        report(config.optim.epochs + 1, result.value)
+    return result
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a configuration becomes."""
+
+    loader: Loader
+    fold: Fold
+    detector: Detector
+
+
+def lost_trial(config: TrialConfig, store: StudyStore, reason: str) -> TrialResult:
+    """Write the FAILED result of a trial that could not do so itself."""
+    begun = store.progress(config.key) or TrialResult(config, "FAILED", None, [], {}, time.time(), 0.0)
+    return store.write(replace(begun, status="FAILED", value=None, error=reason))
+
+
+def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudyStore, report: Report) -> TrialResult:
+    config = begun.config
+    torch.set_num_threads(placement.threads)
+    frames = open_store(placement.store)
+    if frames.fingerprint != config.data.fingerprint:
+        raise ValueError(f"{placement.store} is store {frames.fingerprint}, the trial is on {config.data.fingerprint}")
+    parts = _build(config, frames, placement)
+    epochs: list[Epoch] = []
+    job = _fitting(config, parts, store.checkpoint_path(config.key))
+    for score in fit(parts.detector, job):
+        epochs.append(epoch_of(score))
+        store.write_progress(
+            replace(begun, value=score.value, epochs=epochs, scores={"val": score.score}, seconds=_seconds(epochs))
+        )
+        report(score.epoch, score.value)
+    evaluated = time.perf_counter()
+    scores = _final_scores(config, parts)
+    value = objective_value(scores["val"], config.optim.objective)
+    seconds = _seconds(epochs) + time.perf_counter() - evaluated
+    return replace(begun, status="DONE", value=value, epochs=epochs, scores=scores, seconds=seconds)
+
+
+def _build(config: TrialConfig, frames: FrameStore, placement: Placement) -> _Parts:
+    aus = aus_of(frames.table)
+    fold = folds(frames.table, config.data.fold_scheme, config.data.val_share, config.data.fold_seed)[config.data.fold]
+    device = torch.device(placement.device)
+    detector = Detector(aus, config.views.crop, config.backbone, config.head, config.seed, placement.weights_file)
+    loader = Loader(frames, aus, config.views, config.optim.batch_size, device)
+    return _Parts(loader, fold, detector.to(device))
+
+
+def _fitting(config: TrialConfig, parts: _Parts, checkpoint: Path) -> Fitting:
+    return Fitting(
+        loader=parts.loader,
+        fold=parts.fold,
+        method=method_named(config.method_name),
+        method_settings=config.method,
+        optim=config.optim,
+        probe=config.probe,
+        seed=config.seed,
+        checkpoint=checkpoint,
+    )
+
+
+def _final_scores(config: TrialConfig, parts: _Parts) -> dict[str, Score]:
+    """Validation score of the final detector, and its one look at the test part where the trial is asked for it."""
+    detector, loader, fold = parts.detector, parts.loader, parts.fold
+    if method_named(config.method_name).end_to_end:
+        val = score_rows(detector, loader, fold.val)
+    else:
+        objective = config.optim.objective
+        val = linear_evaluation(detector, loader, fold.train, fold.val, config.probe, objective, config.seed)
+    return {"val": val, "test": score_rows(detector, loader, fold.test)} if config.score_test else {"val": val}
+
+
+def _seconds(epochs: list[Epoch]) -> float:
+    return sum(epoch.seconds for epoch in epochs)

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from data.catalog import CATALOG, dataset, read_table
+from data.errors import InputError
+from tests.data.trees import bp4d_row, bp4d_sequence
+
+
+def test_rows_are_named_by_their_key() -> None:
+    assert {name: row.name for name, row in CATALOG.items()} == {name: name for name in CATALOG}
+    assert dataset("synthetic").read is dataset("bp4d").read
+
+
+def test_an_unknown_dataset_gets_the_choices_and_a_guess() -> None:
+    with pytest.raises(InputError, match=r"allowed: affwild2, bp4d, disfa, gft, synthetic.*mean 'bp4d'"):
+        dataset("BP4D+")
+    with pytest.raises(InputError) as caught:
+        dataset("zzz")
+    assert "mean" not in str(caught.value)
+
+
+def test_options_reach_the_reader_under_the_name_asked_for(tmp_path: Path) -> None:
+    bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(5, {})], (5,))
+    table = read_table("synthetic", tmp_path, {"image_offset": 0})
+    assert table["dataset"].to_list() == ["synthetic"]
+
+
+@pytest.mark.parametrize("option", ["threshold", "root", "dataset"])
+def test_an_unknown_option_is_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(InputError, match=f"bp4d has no option {option}; allowed: image_offset"):
+        read_table("bp4d", tmp_path, {option: 1})
+    with pytest.raises(InputError, match="allowed: none"):
+        read_table("affwild2", tmp_path, {option: 1})
+
+
+def test_a_root_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for root in (tmp_path / "file", tmp_path / "absent"):
+        with pytest.raises(InputError, match="is not a folder"):
+            read_table("bp4d", root, {})

@@ -1,0 +1,68 @@
+import multiprocessing
+import os
+import signal
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import pytest
+
+from data.errors import InputError, raise_all
+from data.files import atomic_path, check_writable, exclusive_lock, write_atomic
+
+
+def test_a_write_replaces_the_whole_file(tmp_path: Path) -> None:
+    for content in (b"old and longer", b"new"):
+        write_atomic(tmp_path / "a" / "f.json", content)
+        assert (tmp_path / "a" / "f.json").read_bytes() == content
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["f.json"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "f", b"old")
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "f") as temporary:
+        temporary.write_bytes(Path(tmp_path / "absent").read_bytes())
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_the_temporary_file_keeps_the_suffix_and_is_readable_for_others(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "t.parquet") as temporary:
+        assert temporary.suffix == ".parquet"
+        temporary.write_bytes(b"x")
+    assert (tmp_path / "t.parquet").stat().st_mode & 0o777 == 0o644
+
+
+def _hold(path: Path, held: Event) -> None:
+    with exclusive_lock(path):
+        held.set()
+        signal.pause()
+
+
+def test_a_lock_is_refused_while_held_and_dies_with_its_process(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path / "lock", held))
+    holder.start()
+    assert held.wait(60)
+    with pytest.raises(InputError, match="in use"), exclusive_lock(tmp_path / "lock", busy="in use"):
+        pass
+    assert holder.pid is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    with exclusive_lock(tmp_path / "lock", busy="in use"):
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write to"):
+        check_writable(tmp_path / "file" / "below")
+
+
+def test_problems_are_raised_together() -> None:
+    raise_all("nothing wrong:", [])
+    with pytest.raises(InputError) as caught:
+        raise_all("wrong:", [str(i) for i in range(5)], limit=3)
+    assert str(caught.value) == "wrong:\n  - 0\n  - 1\n  - 2\n  ... and 2 more"

@@ -1,0 +1,198 @@
+"""A result store made of plain frames, with numbers drawn from named generators."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from data.seeds import numpy_generator
+
+AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+RATES = dict(zip(AUS, (0.21, 0.17, 0.2, 0.46, 0.55, 0.59, 0.56, 0.47, 0.17, 0.34, 0.16, 0.15), strict=True))
+FOLDS = ("part1", "part2", "part3")
+TRIALS = {
+    "key": pl.String,
+    "stage": pl.String,
+    "status": pl.String,
+    "value": pl.Float64,
+    "fold": pl.String,
+    "seed": pl.Int64,
+    "method": pl.String,
+    "epochs": pl.Int64,
+    "started": pl.Float64,
+    "seconds": pl.Float64,
+    "error": pl.String,
+}
+EPOCHS = {
+    "key": pl.String,
+    "stage": pl.String,
+    "epoch": pl.Int64,
+    "loss": pl.Float64,
+    "value": pl.Float64,
+    "seconds": pl.Float64,
+}
+COUNTS = {name: TRIALS[name] for name in ("key", "stage", "fold", "seed", "method")} | {
+    "split": pl.String,
+    "subject": pl.String,
+    **dict.fromkeys(("au", "tp", "fp", "fn", "tn"), pl.Int64),
+}
+SPACE = {
+    "optim": {"lr": {"log_uniform": [1e-5, 1e-2]}, "weight_decay": {"log_uniform": [1e-6, 1e-2]}},
+    "method": {
+        "temperature": {"uniform": [0.05, 1.0]},
+        "draw": {"choice": ["anchor", "au"]},
+        "ratios": {"simplex": ["self", "max", "mean"]},
+    },
+    "head": {"dim": {"int": [16, 64]}},
+}
+TRACEBACK = (
+    "Traceback (most recent call last):\n  File 'fit.py', line 80, in fit\n    loss.backward()\n"
+    "\x1b[31mtorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.25 GiB\x1b[0m"
+)
+
+
+@dataclass
+class FakeStore:
+    """`reports.tables.Results` from rows in memory."""
+
+    root: Path = Path("runs/fake")
+    trial_rows: list[dict[str, Any]] = field(default_factory=list)
+    epoch_rows: list[dict[str, Any]] = field(default_factory=list)
+    count_rows: list[dict[str, Any]] = field(default_factory=list)
+    asked: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=lambda: {"git": "ceb08da", "torch": "2.13.0"})
+
+    def trials(self) -> pl.DataFrame:
+        if not self.trial_rows:
+            return pl.DataFrame(schema=TRIALS)
+        return pl.DataFrame(self.trial_rows, schema_overrides=TRIALS, infer_schema_length=None)
+
+    def epochs(self) -> pl.DataFrame:
+        return pl.DataFrame(self.epoch_rows, schema=EPOCHS)
+
+    def counts(self) -> pl.DataFrame:
+        return pl.DataFrame(self.count_rows, schema=COUNTS)
+
+    def study(self) -> dict[str, Any]:
+        defaults = {
+            "name": "aunce-ratios",
+            "dataset": "bp4d",
+            "method": "aunce",
+            "objective": "f1",
+            "fold": "part1",
+            "epochs": 12,
+            "trials": 40,
+            "seed": 7,
+            "aus": list(AUS),
+            "space": SPACE,
+            "config": {"optim": {"lr": 1e-4, "batch": 64}, "method_name": "aunce"},
+        }
+        return defaults | self.asked
+
+    def provenance(self) -> dict[str, str]:
+        return self.facts
+
+    def add_trial(self, number: int, status: str = "DONE", stage: str = "sweep", **given: Any) -> dict[str, Any]:
+        """Add a trial whose skill follows from its parameters, with its epochs; returns its row."""
+        rng = numpy_generator("fake trial", stage, number)
+        params = given.pop("params", None) or draw_params(rng)
+        skill = skill_of(params) + rng.normal(0, 0.012)
+        ended = {"DONE": 12, "PRUNED": int(rng.integers(1, 6)), "FAILED": int(rng.integers(0, 4))}[status]
+        values = [skill - 0.3 * np.exp(-0.45 * (epoch + 1)) + rng.normal(0, 0.006) for epoch in range(ended)]
+        row = {
+            "key": f"{number:04x}{'fi' if stage == 'final' else 'sw'}{int(rng.integers(1 << 32)):08x}",
+            "stage": stage,
+            "status": status,
+            "value": None if status == "FAILED" else float(max(values)),
+            "fold": "part1",
+            "seed": 7,
+            "method": "aunce",
+            "epochs": ended,
+            "started": 1.79e9 + 600.0 * number,
+            "seconds": 41.0 * ended + 20,
+            "error": TRACEBACK if status == "FAILED" else None,
+            **{f"param/{name}": value for name, value in params.items()},
+        } | given
+        self.trial_rows.append(row)
+        shared = {"key": row["key"], "stage": stage}
+        self.epoch_rows += [
+            {**shared, "epoch": epoch + 1, "loss": 2.0 - value, "value": float(value), "seconds": 41.0}
+            for epoch, value in enumerate(values)
+        ]
+        return row
+
+    def add_counts(self, row: dict[str, Any], split: str, subjects: list[str], aus: tuple[int, ...] = AUS) -> None:
+        """Counts of a detector that is as good as the trial's value says."""
+        for subject in subjects:
+            person = numpy_generator("fake subject", subject)
+            rng = numpy_generator("fake counts", row["key"], subject)
+            shift = person.normal(0, 0.08)
+            for au in aus:
+                frames = int(person.integers(300, 700))
+                positives = int(person.binomial(frames, np.clip(RATES[au] * person.uniform(0.5, 1.5), 0.01, 0.95)))
+                hit = np.clip(row["value"] + (RATES[au] - 0.35) * 0.7 + shift + rng.normal(0, 0.03), 0.05, 0.98)
+                tp = int(rng.binomial(positives, hit))
+                fp = min(frames - positives, int(rng.poisson(positives * (1 - hit))))
+                cells = {"tp": tp, "fp": fp, "fn": positives - tp, "tn": frames - positives - fp}
+                shared = {name: row[name] for name in ("key", "stage", "fold", "seed", "method")}
+                self.count_rows.append({**shared, "split": split, "subject": subject, "au": au, **cells})
+
+
+def draw_params(rng: np.random.Generator) -> dict[str, Any]:
+    """One point of `SPACE`."""
+    first, second, third = rng.dirichlet([1, 1, 1])
+    return {
+        "optim.lr": float(10 ** rng.uniform(-5, -2)),
+        "optim.weight_decay": float(10 ** rng.uniform(-6, -2)),
+        "method.temperature": float(rng.uniform(0.05, 1)),
+        "method.draw": str(rng.choice(["anchor", "au"])),
+        "method.ratios.self": float(first),
+        "method.ratios.max": float(second),
+        "method.ratios.mean": float(third),
+        "head.dim": int(rng.integers(16, 65)),
+    }
+
+
+def skill_of(params: dict[str, Any]) -> float:
+    """A smooth bump over the parameters, so that figures have a shape to show."""
+    rate = (np.log10(params.get("optim.lr", 1e-3)) + 3.4) ** 2 * 0.03
+    heat = (params.get("method.temperature", 0.3) - 0.3) ** 2 * 0.15
+    mix = (params.get("method.ratios.mean", 0.5) - 0.5) ** 2 * 0.12
+    return float(0.64 - rate - heat - mix - (0.015 if params.get("method.draw") == "anchor" else 0))
+
+
+def full_store(root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3) -> FakeStore:
+    """A sweep with every kind of trial, and final trials on three folds."""
+    store = FakeStore(root)
+    people = [f"F{number:03d}" for number in range(1, 8)] + [f"M{number:03d}" for number in range(1, 6)]
+    parts = {fold: people[at::3] for at, fold in enumerate(FOLDS)}
+    rng = numpy_generator("fake states")
+    for number in range(trials):
+        status = str(rng.choice(["DONE", "PRUNED", "FAILED"], p=[0.55, 0.37, 0.08]))
+        row = store.add_trial(number, status if number else "DONE")
+        if row["status"] != "FAILED":
+            store.add_counts(row, "val", parts["part2"][:2] + parts["part3"][:2])
+    done = [row for row in store.trial_rows if row["status"] == "DONE"]
+    best = max(done, key=lambda row: row["value"])
+    params = {name.removeprefix("param/"): value for name, value in best.items() if name.startswith("param/")}
+    for at, (fold, test) in enumerate(parts.items()):
+        for seed in range(seeds):
+            row = store.add_trial(at * seeds + seed, stage="final", fold=fold, seed=seed, params=params)
+            row["value"] -= 0.03 + 0.02 * at
+            store.add_counts(row, "test", test)
+            store.add_counts(row, "val", parts[FOLDS[(at + 1) % 3]][:2])
+    return store
+
+
+def no_importance(trials: pl.DataFrame) -> pl.DataFrame:
+    """What `study.importance.importance` gives for too few trials."""
+    return pl.DataFrame(schema={"parameter": pl.String, "importance": pl.Float64})
+
+
+def some_importance(trials: pl.DataFrame) -> pl.DataFrame:
+    """Shares that sum to 1, one a searched parameter."""
+    names = [name.removeprefix("param/") for name in trials.columns if name.startswith("param/")]
+    shares = np.array([0.5**at for at in range(1, len(names) + 1)])
+    return pl.DataFrame({"parameter": names, "importance": (shares / shares.sum()).tolist()})

@@ -1,0 +1,255 @@
+"""The page: what stands on it, for whole and for broken studies, and that nothing on it can act."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from data.errors import InputError
+from reports import tables
+from reports.blocks import script_json
+from reports.page import write_report
+from study import store as study_store
+from tests.reports import fake
+from tests.reports.fake import AUS, FakeStore, full_store, no_importance, some_importance
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+SECTIONS = ["summary", "search", "learning", "val-aus", "test-aus", "final", "published", "provenance", "failed"]
+
+
+class Outline(HTMLParser):
+    """Tags of a page with their attributes, and its text outside of scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.raw = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.raw = tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.raw = False
+
+    def handle_data(self, data: str) -> None:
+        if not self.raw:
+            self.words.append(data)
+
+    @property
+    def sections(self) -> list[str | None]:
+        return [attrs["id"] for tag, attrs in self.tags if tag == "section"]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def outline(store: FakeStore, folder: Path) -> Outline:
+    path = write_report(store, folder / "page.html", some_importance)
+    return Outline(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Outline:
+    return outline(full_store(), tmp_path_factory.mktemp("page"))
+
+
+def test_a_whole_study_has_all_sections_and_a_contents_list(page: Outline) -> None:
+    assert page.sections == SECTIONS
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a" and (attrs["href"] or "").startswith("#")]
+    assert links == [f"#{name}" for name in SECTIONS]
+
+
+def test_every_figure_has_its_numbers_and_a_download(page: Outline) -> None:
+    drawn = [attrs["id"] for tag, attrs in page.tags if tag == "figure"]
+    assert len(drawn) == 8
+    printed = {attrs["id"] for tag, attrs in page.tags if tag == "table"}
+    assert {(name or "").replace("figure-", "table-") for name in drawn} <= printed
+    downloads = [attrs for tag, attrs in page.tags if "download" in attrs]
+    assert len(downloads) == len(printed)
+    header = base64.b64decode((downloads[0]["href"] or "").partition("base64,")[2]).decode()
+    assert header.startswith("what,sweep,final")
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Outline) -> None:
+    for tag, attrs in page.tags:
+        sources = [attrs.get(name) for name in ("src", "srcset", "action", "data", "poster")]
+        assert not any(sources), (tag, attrs)
+        assert re.match(r"#|data:", attrs.get("href") or "#"), (tag, attrs)
+    (policy,) = [a["content"] or "" for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
+
+
+def test_it_is_one_file_of_modest_size(tmp_path: Path) -> None:
+    path = write_report(full_store(trials=300), tmp_path / "page.html", some_importance)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.stat().st_size < 8_000_000
+
+
+def test_the_same_store_gives_the_same_page(tmp_path: Path) -> None:
+    first, second = (
+        write_report(full_store(trials=6), tmp_path / name, some_importance).read_bytes() for name in ("a", "b")
+    )
+    assert first == second
+
+
+def test_validation_numbers_are_called_optimistic_and_the_nested_row_is_marked(page: Outline) -> None:
+    assert "It was chosen on these same subjects: the numbers are optimistic" in page.text
+    assert "validation subjects of the sweep's fold (part1)" in page.text
+    assert "only the row of that fold is fully nested" in page.text
+    inconsistent = tables.published("bp4d")["average_inconsistent"].sum()
+    marked = sum(attrs.get("class") == "marked" for tag, attrs in page.tags if tag == "tr")
+    assert marked == 1 + 3 + inconsistent  # the fold, its three seeds, and the published rows
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    store = full_store(trials=12)
+    store.add_trial(90, "FAILED", error=HOSTILE, key=HOSTILE, fold=HOSTILE)
+    plain = outline(store, tmp_path)
+    store.asked = dict.fromkeys(("name", "method", "fold"), HOSTILE) | {"space": {HOSTILE: HOSTILE}, "config": {}}
+    store.facts = {HOSTILE: HOSTILE}
+    for row in store.trial_rows:
+        for name in [name for name in row if name.endswith(("temperature", "ratios.max"))]:
+            row[name + HOSTILE] = row.pop(name)
+        row["param/method.draw"] = HOSTILE + row["param/method.draw"]
+    for row in store.count_rows:
+        row["subject"] += HOSTILE
+    hostile = outline(store, tmp_path)
+    assert HOSTILE in hostile.text
+    for tag in ("script", "img", "style", "figure"):
+        assert sum(name == tag for name, _ in hostile.tags) == sum(name == tag for name, _ in plain.tags), tag
+    assert not any(name.startswith("on") for _, attrs in hostile.tags for name in attrs)
+
+
+def test_json_cannot_leave_its_script_element() -> None:
+    written = script_json({"name": HOSTILE + "<!--&amp;"})
+    assert not set("<>&") & set(written)
+    assert json.loads(written) == {"name": HOSTILE + "<!--&amp;"}
+
+
+def test_text_that_is_not_unicode_is_written(tmp_path: Path) -> None:
+    store = FakeStore(facts={"command": "broken \udc80 name"})
+    store.add_trial(0)
+    assert "broken ? name" in outline(store, tmp_path).text
+
+
+def test_an_empty_store_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no finished trial in runs/fake yet: run launch/sweep\.py name=fake"):
+        write_report(FakeStore(), tmp_path / "page.html", no_importance)
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_failed(tmp_path: Path) -> None:
+    store = FakeStore()
+    for number in range(3):
+        store.add_trial(number, "FAILED")
+    page = outline(store, tmp_path)
+    assert "No sweep trial ran to its end (3 FAILED)" in page.text
+    assert "torch.OutOfMemoryError: CUDA out of memory" in page.text
+    assert "failed" in page.sections
+    assert "val-aus" not in page.sections
+
+
+def test_pruned_only(tmp_path: Path) -> None:
+    store = FakeStore()
+    for number in range(3):
+        store.add_trial(number, "PRUNED")
+    page = outline(store, tmp_path)
+    assert "No sweep trial ran to its end (3 PRUNED)" in page.text
+    assert page.sections == ["summary", "search", "learning", "published", "provenance"]
+
+
+@pytest.mark.parametrize("aus", [AUS, (12,)])
+def test_a_single_trial(aus: tuple[int, ...], tmp_path: Path) -> None:
+    store = FakeStore(asked={"aus": list(aus), "dataset": "synthetic"})
+    store.add_counts(store.add_trial(0), "val", ["F001", "M001"], aus)
+    page = outline(store, tmp_path)
+    assert "The only trial (trial 1) reaches a mean F1 of" in page.text
+    assert "run launch/final.py before quoting a number" in page.text
+    assert "published" not in page.sections
+
+
+def test_one_subject_gets_no_interval(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.add_counts(store.add_trial(0), "val", ["F001"])
+    assert "none (one subject)" in outline(store, tmp_path).text
+
+
+def test_final_only(tmp_path: Path) -> None:
+    store = full_store(trials=4)
+    for rows in (store.trial_rows, store.count_rows, store.epoch_rows):
+        rows[:] = [row for row in rows if row.get("stage") == "final"]
+    store.asked = {"dataset": "gft"}
+    page = outline(store, tmp_path)
+    assert page.sections == ["summary", "learning", "test-aus", "final", "published", "provenance"]
+    assert "No complete published table of per-AU F1 for gft" in page.text
+
+
+def test_finals_of_an_earlier_choice_are_not_called_the_chosen_ones(tmp_path: Path) -> None:
+    store = full_store(trials=6)
+    store.add_trial(50, value=0.99)
+    text = outline(store, tmp_path).text
+    assert "an earlier choice of configuration reaches" in text
+    assert "The final trials are not of the sweep's best trial: run launch/final.py again." in text
+
+
+def test_missing_final_trials_are_counted(tmp_path: Path) -> None:
+    store = full_store(trials=6)
+    lost = store.trial_rows.pop()["key"]
+    store.count_rows[:] = [row for row in store.count_rows if row["key"] != lost]
+    assert "Only 8 of 9 final trials are there" in outline(store, tmp_path).text
+
+
+def test_an_auc_study_names_its_objective(tmp_path: Path) -> None:
+    store = FakeStore(asked={"objective": "auc"})
+    store.add_counts(store.add_trial(0), "val", ["F001", "F002"])
+    assert "objective of the search: validation mean AUC (%)" in outline(store, tmp_path).text
+
+
+def test_a_study_of_another_dataset_needs_no_published_numbers(tmp_path: Path) -> None:
+    store = full_store(trials=4)
+    store.asked = {"dataset": "mine"}
+    assert "published" not in outline(store, tmp_path).sections
+
+
+def test_an_au_that_is_never_there_is_named(tmp_path: Path) -> None:
+    store = FakeStore(asked={"aus": [*AUS, 26]})
+    store.add_counts(store.add_trial(0), "val", ["F001", "F002"])
+    assert "F1 is undefined, and in no mean, for AU26" in outline(store, tmp_path).text
+
+
+def test_one_searched_parameter(tmp_path: Path) -> None:
+    store = FakeStore()
+    for number in range(5):
+        store.add_trial(number, params={"optim.lr": 10.0**-number})
+    assert "The parameter and the objective" in outline(store, tmp_path).text
+
+
+def test_parameters_that_only_some_trials_have(tmp_path: Path) -> None:
+    store = FakeStore()
+    for number in range(6):
+        store.add_trial(
+            number, params={"optim.lr": 0.1 + number, "method.margin": None if number % 2 else float(number)}
+        )
+    page = outline(store, tmp_path)
+    assert "search" in page.sections
+
+
+def test_the_real_importance_fits(tmp_path: Path) -> None:
+    path = write_report(full_store(trials=12), tmp_path / "page.html")
+    assert 'id="figure-importance"' in path.read_text("utf-8")
+
+
+def test_fake_frames_have_the_columns_of_the_store() -> None:
+    assert (fake.TRIALS, fake.EPOCHS, fake.COUNTS) == (study_store.TRIALS, study_store.EPOCHS, study_store.COUNTS)
+    assert all(
+        callable(getattr(study_store.StudyStore, name))
+        for name in ("trials", "epochs", "counts", "study", "provenance")
+    )

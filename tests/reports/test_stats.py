@@ -1,0 +1,167 @@
+"""The vectorised statistics against plain loops over Python numbers."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import polars as pl
+import pytest
+
+from data.seeds import numpy_generator
+from reports import stats
+from tests.reports.fake import COUNTS
+
+AUS = (1, 2, 12)
+
+
+def counts_frame(folds: dict[str, int], seeds: int = 2, aus: tuple[int, ...] = AUS) -> pl.DataFrame:
+    rng = numpy_generator("test counts")
+    rows = [
+        ("k", "final", fold, seed, "m", "test", f"{fold}-{person}", au, *rng.integers(1, 50, 4).tolist())
+        for fold, people in folds.items()
+        for seed in range(seeds)
+        for person in range(people)
+        for au in aus
+    ]
+    return pl.DataFrame(rows, schema=COUNTS, orient="row")
+
+
+def plain_f1(tp: int, fp: int, fn: int) -> float:
+    whole = 2 * tp + fp + fn
+    return float(Fraction(2 * tp, whole)) if whole else math.nan
+
+
+def plain_mean(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def plain_mean_of_folds(frame: pl.DataFrame, au: int) -> float:
+    folds: dict[str, dict[int, list[int]]] = {}
+    for row in frame.filter(pl.col("au") == au).iter_rows(named=True):
+        total = folds.setdefault(row["fold"], {}).setdefault(row["seed"], [0, 0, 0])
+        for at, name in enumerate(("tp", "fp", "fn")):
+            total[at] += row[name]
+    return plain_mean([plain_mean([plain_f1(*total) for total in seeds.values()]) for seeds in folds.values()])
+
+
+def test_f1_is_undefined_where_nothing_is_there_and_nothing_is_found() -> None:
+    tp, fp, fn = np.array([3, 0, 0, 0]), np.array([1, 0, 5, 0]), np.array([2, 0, 0, 4])
+    np.testing.assert_allclose(stats.f1(tp, fp, fn), [6 / 9, np.nan, 0, 0])
+
+
+def test_always_positive_is_two_p_over_two_p_plus_n() -> None:
+    counts = np.array([[3, 10, 2, 85], [0, 1, 0, 9], [0, 0, 0, 0]])
+    np.testing.assert_allclose(stats.always_positive(counts), [10 / (10 + 95), 0, np.nan])
+
+
+def test_precision_and_recall() -> None:
+    counts = np.array([[3, 1, 2, 7], [0, 0, 4, 1], [0, 4, 0, 1]])
+    np.testing.assert_allclose(stats.precision(counts), [3 / 4, np.nan, 0])
+    np.testing.assert_allclose(stats.recall(counts), [3 / 5, 0, np.nan])
+
+
+def test_fold_mean_is_the_one_of_plain_loops() -> None:
+    frame = counts_frame({"a": 3, "b": 5})
+    resampled = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
+    point = resampled.mean_of_folds(stats.f1_of).point
+    np.testing.assert_allclose(point, [plain_mean_of_folds(frame, au) for au in AUS])
+
+
+def test_pooled_is_f1_of_the_sums() -> None:
+    frame = counts_frame({"a": 3, "b": 5})
+    resampled = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
+    sums = frame.group_by("au").agg(pl.col(stats.CELLS).sum()).sort("au")
+    expected = [plain_f1(*row) for row in sums.select("tp", "fp", "fn").iter_rows()]
+    np.testing.assert_allclose(resampled.pooled(stats.f1_of).point, expected)
+
+
+def test_every_fold_weighs_the_same_when_seeds_are_missing() -> None:
+    whole = counts_frame({"a": 2, "b": 2})
+    part = whole.filter((pl.col("fold") == "a") | (pl.col("seed") == 0))
+    resampled = stats.resample(stats.fold_cubes(part, AUS), numpy_generator("t"), replicates=5)
+    expected = [plain_mean_of_folds(part, au) for au in AUS]
+    np.testing.assert_allclose(resampled.mean_of_folds(stats.f1_of).point, expected)
+
+
+def test_replicates_are_those_of_a_loop_over_subject_weights() -> None:
+    frame = counts_frame({"a": 4}, seeds=1)
+    (cube,) = stats.fold_cubes(frame, AUS).values()
+    resampled = stats.resample({"a": cube}, numpy_generator("t"), replicates=20)
+    weights = stats.subject_weights(4, numpy_generator("t"), replicates=20)
+    for replicate in range(20):
+        for at in range(len(AUS)):
+            tp, fp, fn = (
+                sum(int(weights[replicate, person] * cube[0, person, at, cell]) for person in range(4))
+                for cell in range(3)
+            )
+            got = resampled.mean_of_folds(stats.f1_of).replicates[replicate, at]
+            assert got == pytest.approx(plain_f1(tp, fp, fn))
+
+
+def test_seeds_of_a_fold_share_their_draw_of_subjects() -> None:
+    one = counts_frame({"a": 6}, seeds=1)
+    twice = pl.concat([one, one.with_columns(seed=pl.lit(1, dtype=pl.Int64))])
+    drawn = [
+        stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(stats.f1_of)
+        for frame in (one, twice)
+    ]
+    np.testing.assert_allclose(drawn[0].replicates, drawn[1].replicates)
+
+
+def test_weights_reproduce_and_sum_to_the_number_of_subjects() -> None:
+    first, second = (stats.subject_weights(41, numpy_generator("bootstrap", "x")) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert first.shape == (stats.REPLICATES, 41)
+    assert set(first.sum(1)) == {41}
+    other = stats.subject_weights(41, numpy_generator("bootstrap", "y"))
+    assert not np.array_equal(first, other)
+
+
+def test_interval_holds_the_point_and_widens_with_its_level() -> None:
+    frame = counts_frame({"a": 12, "b": 12})
+    draws = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t")).mean_of_folds(stats.f1_of)
+    point, replicates = draws.overall()
+    low, high = stats.interval(replicates)
+    assert low < point < high
+    wider = stats.interval(replicates, level=0.99)
+    assert wider[0] < low
+    assert wider[1] > high
+
+
+def test_interval_is_the_percentiles_of_sorted_replicates() -> None:
+    assert stats.interval(np.arange(1001, dtype=float)) == pytest.approx((25.0, 975.0))
+    assert stats.interval(np.array([0.5, np.nan, 0.5])) == (0.5, 0.5)
+    assert all(math.isnan(end) for end in stats.interval(np.array([np.nan])))
+
+
+def test_one_subject_gives_an_interval_without_width() -> None:
+    frame = counts_frame({"a": 1})
+    draws = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(stats.f1_of)
+    point, replicates = draws.overall()
+    assert stats.interval(replicates) == pytest.approx((point, point))
+
+
+def test_an_au_that_nobody_coded_is_undefined_and_in_no_mean() -> None:
+    frame = counts_frame({"a": 3, "b": 3})
+    draws = stats.resample(stats.fold_cubes(frame, (*AUS, 26)), numpy_generator("t"), 50).mean_of_folds(stats.f1_of)
+    assert np.isnan(draws.point[-1])
+    assert np.isnan(draws.replicates[:, -1]).all()
+    point, replicates = draws.overall()
+    assert point == pytest.approx(draws.point[:-1].mean())
+    np.testing.assert_allclose(replicates, draws.replicates[:, :-1].mean(1))
+
+
+def test_a_subject_without_an_au_adds_nothing_to_it() -> None:
+    frame = counts_frame({"a": 3}, seeds=1)
+    part = frame.filter((pl.col("subject") != "a-0") | (pl.col("au") != 2))
+    (cube,) = stats.fold_cubes(part, AUS).values()
+    assert cube.shape == (1, 3, 3, 4)
+    assert cube[0, 0, 1].tolist() == [0, 0, 0, 0]
+    assert cube.sum() == part.select(stats.CELLS).sum().sum_horizontal().item()
+
+
+def test_other_aus_are_left_out() -> None:
+    frame = counts_frame({"a": 2}, seeds=1)
+    (cube,) = stats.fold_cubes(frame, (2,)).values()
+    assert cube[:, :, 0].sum() == frame.filter(pl.col("au") == 2).select(stats.CELLS).sum().sum_horizontal().item()
