@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing and the table of its numbers; `width` is the least it needs, in pixels."""
+    """A drawing and the table of its numbers, folded away unless `unfolded`; `width` is the least it needs, in px."""
 
     name: str
     title: str
@@ -40,6 +40,7 @@ class Figure:
     height: int
     table: Table
     width: int = 0
+    unfolded: bool = False
     kind: str = "figure"
 
 

@@ -1,6 +1,7 @@
 """The sections after the summary: figures and tables, each with the words that say how to read it."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 
@@ -151,7 +152,8 @@ def _au_blocks(name: str, evaluation: Evaluation) -> list[Block]:
     if not evaluation.has_interval:
         caption = "Bars: F1; one subject allows no interval. Orange: the always-positive detector."
     numbers = table(name, evaluation.au, AU_TITLES, FORMATS)
-    blocks: list[Block] = [figure(name, "F1 of every AU", caption, figures.au_bars(evaluation.au), numbers)]
+    bars = figure(name, "F1 of every AU", caption, figures.au_bars(evaluation.au), numbers)
+    blocks: list[Block] = [replace(bars, unfolded=True)]
     if evaluation.undefined:
         names = ", ".join(f"AU{au}" for au in evaluation.undefined)
         words = f"F1 is undefined, and in no mean, for {names}: never active there and never predicted."

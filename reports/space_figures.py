@@ -29,7 +29,7 @@ def parallel(frame: pl.DataFrame, objective: str) -> go.Figure:
     figure.update_xaxes(showgrid=True, zeroline=False, ticklabelstandoff=16, fixedrange=True)
     figure.update_yaxes(visible=False, range=[-0.08, 1.06], fixedrange=True)
     _add_axis_ticks(figure, frame, place)
-    figure.update_layout(showlegend=False, hovermode="closest", height=420, margin={"t": 64, "b": 16, "l": 16})
+    figure.update_layout(showlegend=False, hovermode="closest", height=420, margin={"t": 64, "b": 16, "l": 56})
     return figure
 
 

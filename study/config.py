@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
+from data.errors import InputError, raise_all
 from data.settings import setting
 from data.views import ViewSettings
 from model.backbone import BackboneSettings
@@ -30,7 +30,7 @@ class DataSettings:
     dataset: str = setting("synthetic", "name of the dataset")
     fingerprint: str = setting("", "fingerprint of the frame store")
     fold_scheme: str = setting("parts", "parts, official or random<k>")
-    fold: str = setting("", "name of the fold, which says what is held out; empty for the first")
+    fold: str = setting("", "name of the fold, which says what is held out")
     fold_seed: int = setting(0, "seed of random folds and of the inner validation subjects")
     val_share: float = setting(0.25, "share of the training subjects that become the inner validation set")
 
@@ -81,39 +81,35 @@ class Placement:
 
 def trial_from_dict(values: Mapping[str, Any]) -> TrialConfig:
     """The `TrialConfig` that `values` describe; `InputError` lists wrong keys with their nearest allowed names."""
-    kinds = {f.name: f.type for f in dataclasses.fields(TrialConfig) if isinstance(f.type, type)}
-    kinds["method"] = method_named(values["method_name"]).settings
-    parts = {
-        name: settings_from_dict(kinds[name], value, name) if isinstance(value, Mapping) else value
-        for name, value in values.items()
-    }
-    _check_keys(TrialConfig, values, "")
-    return TrialConfig(**parts)
+    kinds = {f.name: f.type for f in dataclasses.fields(TrialConfig)}
+    kinds["method"] = method_named(values.get("method_name", TrialConfig.method_name)).settings
+    config: TrialConfig = _built(TrialConfig, kinds, values, "")
+    return config
 
 
 def settings_from_dict(kind: Any, values: Mapping[str, Any], path: str) -> Any:
-    """An instance of the settings class `kind`; nested mappings become nested settings, whole floats become ints."""
-    _check_keys(kind, values, path)
-    kinds = {f.name: f.type for f in dataclasses.fields(kind)}
-    return kind(**{name: _value(kinds[name], value, f"{path}.{name}") for name, value in values.items()})
+    """An instance of the settings class `kind`; nested mappings become nested settings, ints floats where needed."""
+    return _built(kind, {f.name: f.type for f in dataclasses.fields(kind)}, values, path)
+
+
+def _built(kind: Any, kinds: Mapping[str, Any], values: Mapping[str, Any], path: str) -> Any:
+    prefix = f"{path}." if path else ""
+    raise_all("settings:", [_unknown(prefix + name, name, list(kinds)) for name in values if name not in kinds])
+    return kind(**{name: _value(kinds[name], value, prefix + name) for name, value in values.items()})
 
 
 def _value(kind: Any, value: Any, path: str) -> Any:
-    if isinstance(value, Mapping):
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
         return settings_from_dict(kind, value, path)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    boolean = isinstance(value, bool)
+    if kind is float and isinstance(value, int) and not boolean:
         return float(value)
-    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+    if isinstance(value, kind) and boolean == (kind is bool):
         return value
     raise InputError(f"{path}={value!r} is {type(value).__name__}, expected {kind.__name__}")
 
 
-def _check_keys(kind: Any, values: Mapping[str, Any], path: str) -> None:
-    allowed = [f.name for f in dataclasses.fields(kind)]
-    for name in values:
-        if name not in allowed:
-            near = get_close_matches(name, allowed, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(
-                f"unknown key {'.'.join(filter(None, [path, name]))!r}.{hint} Allowed: {', '.join(allowed)}"
-            )
+def _unknown(path: str, name: str, allowed: list[str]) -> str:
+    near = get_close_matches(name, allowed, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown key {path!r}.{hint} Allowed: {', '.join(allowed)}"

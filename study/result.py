@@ -73,10 +73,12 @@ def result_from_json(content: bytes, origin: str) -> TrialResult:
         key, config = plain.pop("key"), trial_from_dict(plain.pop("config"))
         if key != config.key:
             raise ValueError(f"it says it is trial {key}, but its configuration is trial {config.key}")
+        if plain["status"] not in STATUSES:
+            raise ValueError(f"status {plain['status']!r}; allowed: {', '.join(STATUSES)}")
         plain["epochs"] = [Epoch(**epoch) for epoch in plain["epochs"]]
         plain["scores"] = {split: _score_from_plain(score) for split, score in plain["scores"].items()}
         return TrialResult(config=config, **plain)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{origin} is not a trial result: {error}. Move it away to go on without it.") from error
 
 
@@ -89,7 +91,7 @@ def environment(device: str, threads: int) -> dict[str, str]:
     """Versions and machine that a result depends on."""
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "torchvision": torchvision.__version__,
         "numpy": np.__version__,
         "polars": polars.__version__,

@@ -11,6 +11,7 @@ are uniform on the simplex, the Dirichlet distribution with all parameters 1.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +29,13 @@ from study.config import TrialConfig, trial_from_dict
 Params = dict[str, Any]
 
 _DISTRIBUTIONS: dict[str, Callable[[Sequence[Any]], BaseDistribution]] = {
-    "uniform": lambda bounds: FloatDistribution(*_two(bounds, float)),
-    "log_uniform": lambda bounds: FloatDistribution(*_two(bounds, float), log=True),
-    "int": lambda bounds: IntDistribution(*_two(bounds, int)),
+    "uniform": lambda bounds: FloatDistribution(*_two(bounds, (int, float))),
+    "log_uniform": lambda bounds: FloatDistribution(*_two(bounds, (int, float)), log=True),
+    "int": lambda bounds: IntDistribution(*_two(bounds, (int,))),
     "choice": lambda values: CategoricalDistribution(list(values)),
 }
 KINDS = (*_DISTRIBUTIONS, "simplex")
+FIXED = ("data", "score_test", "seed", "method_name", "optim.epochs", "optim.objective")
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,18 @@ def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
     distributions: dict[str, BaseDistribution] = {}
     simplexes: dict[str, tuple[str, ...]] = {}
     problems = []
-    for name, kind, argument in _leaves(spec, ""):
+    for name, leaf in _leaves(spec, ""):
         try:
-            current = _setting(base, name)
-            if kind == "simplex":
-                simplexes[name] = _parts(name, argument, current)
-                distributions |= {_stick(name, i): FloatDistribution(0.0, 1.0) for i in range(len(argument) - 1)}
-            else:
-                distributions[name] = _distribution(name, kind, argument, current)
+            one = _leaf_space(name, leaf, base)
+            _check_extremes(one, base)
+            distributions |= one.distributions
+            simplexes |= one.simplexes
         except ValueError as error:
             problems.append(str(error))
     raise_all("the search space is not valid:", problems)
-    return _checked(Space(distributions, simplexes), base)
+    if not distributions:
+        raise InputError("the search space is empty; give at least one setting, e.g. optim: {lr: {log_uniform: [...]}}")
+    return Space(distributions, simplexes)
 
 
 def broken_sticks(uniforms: Sequence[float]) -> list[float]:
@@ -105,27 +107,39 @@ def _stick(name: str, number: int) -> str:
     return f"{name}#{number}"
 
 
-def _two(bounds: Sequence[Any], kind: Callable[[Any], Any]) -> tuple[Any, Any]:
-    if len(bounds) != 2:
-        raise ValueError(f"needs [low, high], got {list(bounds)!r}")
-    return kind(bounds[0]), kind(bounds[1])
+def _two(bounds: Sequence[Any], kinds: tuple[type, ...]) -> tuple[Any, Any]:
+    if len(bounds) != 2 or any(type(bound) not in kinds or not math.isfinite(bound) for bound in bounds):
+        raise ValueError(f"needs [low, high], two of {' or '.join(kind.__name__ for kind in kinds)}")
+    return bounds[0], bounds[1]
 
 
-def _leaves(spec: Mapping[str, Any], path: str) -> Iterator[tuple[str, str, Any]]:
-    """(dotted name, kind, argument) of every leaf of the nested space."""
+def _leaves(spec: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """(dotted name, how it is drawn) of every leaf of the nested space."""
     for key, value in spec.items():
         name = f"{path}.{key}" if path else str(key)
-        if not isinstance(value, Mapping):
-            raise InputError(f"search space: {name}={value!r}; a setting needs one of {', '.join(KINDS)}")
-        if len(value) == 1 and next(iter(value)) in KINDS:
-            yield name, *next(iter(value.items()))
-        else:
+        if isinstance(value, Mapping) and not set(value) & set(KINDS):
             yield from _leaves(value, name)
+        else:
+            yield name, value
+
+
+def _leaf_space(name: str, leaf: Any, base: TrialConfig) -> Space:
+    """The space of one setting."""
+    current = _setting(base, name)
+    if not isinstance(leaf, Mapping) or len(leaf) != 1:
+        raise ValueError(f"{name}={leaf!r}: a setting needs one of {', '.join(KINDS)}")
+    [(kind, argument)] = leaf.items()
+    if not isinstance(argument, Sequence) or isinstance(argument, str):
+        raise InputError(f"{name}: {kind} needs a list, got {argument!r}")
+    if kind != "simplex":
+        return Space({name: _distribution(name, kind, argument, current)}, {})
+    sticks = [_stick(name, number) for number in range(len(argument) - 1)]
+    return Space(dict.fromkeys(sticks, FloatDistribution(0.0, 1.0)), {name: _parts(name, argument, current)})
 
 
 def _setting(base: TrialConfig, name: str) -> Any:
     """The value of the setting `name` in `base`."""
-    if name.split(".")[0] in ("data", "score_test", "seed", "method_name"):
+    if name.split(".")[0] in FIXED or name in FIXED:
         raise ValueError(f"{name}: what is compared cannot be searched over")
     place: Any = base
     for step in name.split("."):
@@ -148,22 +162,24 @@ def _distribution(name: str, kind: str, argument: Any, current: Any) -> BaseDist
 
 def _parts(name: str, argument: Any, current: Any) -> tuple[str, ...]:
     allowed = [f.name for f in dataclasses.fields(current)] if dataclasses.is_dataclass(current) else []
-    if sorted(argument) != sorted(allowed) or len(allowed) < 2:
+    if sorted(map(str, argument)) != sorted(allowed) or len(allowed) < 2:
         raise ValueError(f"{name}: a simplex needs all of its parts: {', '.join(allowed) or 'none here'}")
     return tuple(argument)
 
 
-def _checked(space: Space, base: TrialConfig) -> Space:
-    """Try the corners of the space, so that a bound outside a setting's own range fails before the first trial."""
-    if not space.distributions:
-        raise InputError("the search space is empty; give at least one setting, e.g. optim: {lr: {log_uniform: [...]}}")
-    for corner in (0, -1):
-        space.apply(base, {name: _corner(d, corner) for name, d in space.distributions.items()})
-    return space
+def _check_extremes(space: Space, base: TrialConfig) -> None:
+    """Try them, so that a bound or choice outside a setting's own range fails before the first trial."""
+    extremes = {name: _extremes(distribution) for name, distribution in space.distributions.items()}
+    for values in zip(*extremes.values(), strict=True):
+        try:
+            space.apply(base, dict(zip(extremes, values, strict=True)))
+        except InputError as error:
+            reason = " ".join(str(error).replace("\n  - ", " ").split())
+            raise InputError(f"{' '.join(space.settings_names)}: {reason}") from error
 
 
-def _corner(distribution: BaseDistribution, corner: int) -> Any:
+def _extremes(distribution: BaseDistribution) -> tuple[Any, ...]:
     if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[corner]
+        return distribution.choices
     assert isinstance(distribution, FloatDistribution | IntDistribution)
-    return (distribution.low, distribution.high)[corner]
+    return distribution.low, distribution.high

@@ -99,12 +99,13 @@ class StudyStore:
 
     def open_study(self, asked: dict[str, Any], free: tuple[str, ...]) -> None:
         """Begin the study, or go on with it: everything but the `free` keys must be as it was."""
+        asked = json.loads(json.dumps(asked))  # as it will be read: tuples are lists
         if self.exists():
             before = self.study()
             changed = [key for key in sorted({*before, *asked} - {*free}) if before.get(key) != asked.get(key)]
             raise_all(
                 f"{self.root} was begun with other settings; give them again, or another name=<study>:",
-                [f"{line}" for key in changed for line in _differences(key, before.get(key), asked.get(key))],
+                [line for key in changed for line in _differences(key, before.get(key), asked.get(key))],
             )
         write_atomic(self.root / "study.json", json.dumps(asked, indent=1).encode())
 
@@ -163,7 +164,7 @@ class StudyStore:
 
     def running(self) -> list[TrialResult]:
         """How far every trial is that has finished an epoch and has no result yet, in the order of their start."""
-        keys = [path.stem for path in (self.root / "running").glob("*.json")]
+        keys = [path.stem for path in self._files("running")]
         found = [self.progress(key) for key in keys if not self.result_path(key).exists()]
         return sorted((progress for progress in found if progress), key=lambda progress: progress.started)
 
@@ -175,7 +176,7 @@ class StudyStore:
 
     def results(self) -> Iterator[TrialResult]:
         """Every finished trial, in the order of their start."""
-        for path in (self.root / "trials").glob("*.json"):
+        for path in self._files("trials"):
             if path.stem not in self._seen:
                 self._seen[path.stem] = result_from_json(path.read_bytes(), str(path))
         yield from sorted(self._seen.values(), key=lambda result: (result.started, result.config.key))
@@ -186,14 +187,20 @@ class StudyStore:
 
     def sampled(self) -> dict[str, dict[str, Any]]:
         """What the sampler drew for every trial that it ever started, by key."""
-        begun = [json.loads(path.read_bytes()) for path in sorted((self.root / "sampled").glob("*.json"))]
-        return {trial_from_dict(content["config"]).key: content["params"] for content in begun}
+        return {config.key: params for config, params in self._begun()}
 
     def unfinished(self) -> list[tuple[TrialConfig, dict[str, Any]]]:
         """Trials that were started by a sampler and have no result, with what the sampler drew."""
-        begun = [json.loads(path.read_bytes()) for path in sorted((self.root / "sampled").glob("*.json"))]
-        trials = [(trial_from_dict(content["config"]), content["params"]) for content in begun]
-        return [(config, params) for config, params in trials if not self.result_path(config.key).exists()]
+        return [(config, params) for config, params in self._begun() if not self.result_path(config.key).exists()]
+
+    def _begun(self) -> Iterator[tuple[TrialConfig, dict[str, Any]]]:
+        for path in self._files("sampled"):
+            content = json.loads(path.read_bytes())
+            yield trial_from_dict(content["config"]), content["params"]
+
+    def _files(self, folder: str) -> list[Path]:
+        """Whole files of a folder by name; `glob` would also find the temporary ones of a write in progress."""
+        return sorted(path for path in (self.root / folder).glob("*.json") if not path.name.startswith("."))
 
     # --- frames for tables and figures
 

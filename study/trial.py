@@ -46,7 +46,7 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
         result = _train_and_evaluate(begun, placement, store, report)
         result = store.write(result)
     except Exception:
-        result = lost_trial(config, store, traceback.format_exc())
+        result = _write_failed(store, store.progress(config.key) or begun, traceback.format_exc())
     if result.value is not None:
         report(config.optim.epochs + 1, result.value)
     return result
@@ -63,8 +63,12 @@ class _Parts:
 
 def lost_trial(config: TrialConfig, store: StudyStore, reason: str) -> TrialResult:
     """Write the FAILED result of a trial that could not do so itself."""
-    begun = store.progress(config.key) or TrialResult(config, "FAILED", None, [], {}, time.time(), 0.0)
-    return store.write(replace(begun, status="FAILED", value=None, error=reason))
+    begun = TrialResult(config, "FAILED", None, [], {}, time.time(), 0.0)
+    return _write_failed(store, store.progress(config.key) or begun, reason)
+
+
+def _write_failed(store: StudyStore, so_far: TrialResult, reason: str) -> TrialResult:
+    return store.write(replace(so_far, status="FAILED", value=None, error=reason))
 
 
 def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudyStore, report: Report) -> TrialResult:

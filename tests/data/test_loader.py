@@ -1,0 +1,142 @@
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data.loader import Batch, Loader
+from data.store import FrameStore
+from data.views import ViewSettings, centre_views
+from tests.data.stores import PLAIN, tiny_loader, tiny_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
+    return tiny_store(tmp_path_factory.mktemp("store"), subjects=4, frames=8, unknown=0.3)
+
+
+@pytest.fixture(scope="module")
+def loader(store: FrameStore) -> Loader:
+    return tiny_loader(store)
+
+
+def rows_of(batches: list[Batch]) -> list[int]:
+    return [row for batch in batches for row in batch.row.tolist()]
+
+
+def test_the_order_is_that_of_seed_and_epoch(loader: Loader) -> None:
+    rows = np.arange(0, 32, 2)
+    torch.manual_seed(1)
+    first = list(loader.train(rows, seed=3, epoch=1))
+    torch.manual_seed(2)
+    again = list(loader.train(rows, seed=3, epoch=1))
+    assert sorted(rows_of(first)) == rows.tolist()
+    assert rows_of(first) != rows.tolist()
+    for one, other in zip(first, again, strict=True):
+        assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in vars(one))
+    orders = {tuple(rows_of(list(loader.train(rows, seed, epoch)))) for seed, epoch in [(3, 1), (3, 2), (4, 1)]}
+    assert len(orders) == 3
+
+
+def test_views_of_a_row_differ_between_epochs_and_seeds(loader: Loader) -> None:
+    one, other, third = (next(loader.train(np.array([5]), s, e)).views for s, e in [(0, 1), (0, 2), (1, 1)])
+    assert not torch.equal(one, other)
+    assert not torch.equal(one, third)
+
+
+@pytest.mark.parametrize(
+    ("rows", "limit", "sizes"),
+    [(20, None, [8, 8]), (16, None, [8, 8]), (5, None, [5]), (8, None, [8]), (32, 17, [8, 8]), (32, 3, [3])],
+)
+def test_an_incomplete_last_batch_is_left_out(loader: Loader, rows: int, limit: int | None, sizes: list[int]) -> None:
+    batches = list(loader.train(np.arange(rows), seed=0, epoch=1, limit=limit))
+    assert [len(batch.views) for batch in batches] == sizes
+    seen = rows_of(batches)
+    assert len(set(seen)) == sum(sizes)
+
+
+def test_a_limit_draws_other_frames_each_epoch(loader: Loader) -> None:
+    seen = {frozenset(rows_of(list(loader.train(np.arange(32), 0, epoch, limit=8)))) for epoch in range(1, 5)}
+    assert len(seen) == 4
+
+
+def test_a_batch(loader: Loader, store: FrameStore) -> None:
+    (batch,) = loader.train(np.arange(8), seed=0, epoch=1)
+    assert batch.views.shape == (8, 2, 3, 16, 16)
+    assert batch.views.dtype == batch.labels.dtype == torch.float32
+    assert batch.coded.dtype == torch.bool
+    assert batch.row.dtype == torch.int64
+    assert all(not torch.equal(one, other) for one, other in batch.views)
+
+
+def test_labels_and_what_is_coded(loader: Loader, store: FrameStore) -> None:
+    truth = store.labels((12, 1))
+    assert set(np.unique(truth)) == {-1, 0, 1}
+    for batch in replace(loader, aus=(12, 1)).train(np.arange(32), seed=0, epoch=1):
+        for row, labels, coded in zip(batch.row.tolist(), batch.labels.tolist(), batch.coded.tolist(), strict=True):
+            assert labels == [float(label == 1) for label in truth[row]]
+            assert coded == [bool(label != -1) for label in truth[row]]
+
+
+def test_reading_ahead_gives_the_frames_of_the_rows(loader: Loader, store: FrameStore) -> None:
+    plain = replace(loader, views=ViewSettings(crop=24, **PLAIN), batch_size=4)
+    count = 0
+    for batch in plain.train(np.arange(30), seed=0, epoch=1):
+        frames = torch.from_numpy(store.frames[batch.row.numpy()]).permute(0, 3, 1, 2) / 255
+        assert torch.equal(batch.views, torch.stack([frames, frames], dim=1))
+        count += len(batch.row)
+    assert count == 28
+
+
+def test_both_views_of_a_batch_are_drawn_on_their_own(loader: Loader) -> None:
+    """With flips only, all four combinations of two views occur."""
+    flips = replace(loader, views=ViewSettings(crop=24, **PLAIN | {"flip": 0.5}))
+    batches = list(flips.train(np.arange(32), seed=0, epoch=1))
+    plain = torch.cat([batch.views[:, 0] for batch in flips.score(np.arange(32))])
+    seen = {
+        tuple(not torch.equal(view, plain[row]) for view in views)
+        for batch in batches
+        for row, views in zip(batch.row.tolist(), batch.views, strict=True)
+    }
+    assert len(seen) == 4
+
+
+def test_scoring_visits_every_row_in_order(loader: Loader, store: FrameStore) -> None:
+    rows = np.array([31, 4, 4, 0, 7, 20, 1, 2, 3, 30, 9])
+    batches = list(loader.score(rows))
+    assert [len(batch.views) for batch in batches] == [8, 3]
+    assert rows_of(batches) == rows.tolist()
+    views = torch.cat([batch.views for batch in batches])
+    assert torch.equal(views[:, 0], centre_views(torch.from_numpy(store.read(rows)), 16))
+    assert views.shape[1] == 1
+
+
+def test_an_error_while_reading_reaches_the_consumer(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = FrameStore.read
+
+    def fail_at_the_third(store: FrameStore, rows: np.ndarray) -> np.ndarray:
+        if 16 in rows:
+            raise OSError("disk gone")
+        return read(store, rows)
+
+    monkeypatch.setattr(FrameStore, "read", fail_at_the_third)
+    batches = loader.score(np.arange(32))
+    assert rows_of([next(batches), next(batches)]) == list(range(16))
+    with pytest.raises(OSError, match="disk gone"):
+        next(batches)
+
+
+def test_an_abandoned_epoch_leaves_no_thread(loader: Loader) -> None:
+    before = threading.active_count()
+    batches = loader.train(np.arange(32), seed=0, epoch=1)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_a_tiny_store_has_what_it_says(tmp_path: Path) -> None:
+    store = tiny_store(tmp_path, subjects=2, frames=30, aus=(4,), seed=1)
+    bright = store.frames[..., 0].mean(axis=(1, 2)) > 100
+    assert bright.tolist() == (store.labels((4,))[:, 0] == 1).tolist()

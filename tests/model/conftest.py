@@ -1,0 +1,10 @@
+import pytest
+
+from data.store import FrameStore
+from tests.data.stores import tiny_store
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
+    """Eight subjects of eight frames; a tenth of the labels is not coded."""
+    return tiny_store(tmp_path_factory.mktemp("model"), subjects=8, frames=8, unknown=0.1)

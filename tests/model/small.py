@@ -1,0 +1,49 @@
+"""A small detector, and a job to fit it, for the tests of the fit loop, the evaluation and the checkpoints."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from data.store import FrameStore
+from model.backbone import BackboneSettings
+from model.detector import Detector
+from model.evaluate import ProbeSettings
+from model.fit import Fitting, OptimSettings
+from model.heads import HeadSettings
+from model.methods import METHODS
+from tests.data.stores import tiny_fold, tiny_loader
+
+AUS = (1, 12)
+CROP = 16
+
+
+def small_detector(seed: int = 0, aus: tuple[int, ...] = AUS, **head: Any) -> Detector:
+    """The tiny backbone at 16 px with embeddings of length 8."""
+    return Detector(aus, CROP, BackboneSettings("tiny"), HeadSettings(**{"dim": 8} | head), seed)
+
+
+def small_job(store: FrameStore, folder: Path, method: str = "aunce", **optim: Any) -> Fitting:
+    """Three epochs of `method` on half of the subjects of `store`, in batches of 8."""
+    settings = OptimSettings(**{"epochs": 3, "batch_size": 8, "lr": 1e-2} | optim)
+    return Fitting(
+        loader=tiny_loader(store, settings.batch_size),
+        fold=tiny_fold(store),
+        method=METHODS[method],
+        method_settings=METHODS[method].settings(),
+        optim=settings,
+        probe=ProbeSettings(),
+        seed=0,
+        checkpoint=folder / "checkpoint.pt",
+    )
+
+
+def state_of(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of every parameter and buffer."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Whether two states are bit-identical."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

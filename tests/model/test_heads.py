@@ -1,0 +1,78 @@
+import math
+
+import pytest
+import torch
+
+from data.errors import InputError
+from data.seeds import generator
+from model.heads import AuHead, HeadSettings
+from tests.model.small import equal, state_of
+
+
+def tokens(batch: int = 5, count: int = 4, channels: int = 6) -> torch.Tensor:
+    return torch.randn(batch, count, channels, generator=generator("tokens"))
+
+
+@pytest.mark.parametrize("pool", ["mean", "flatten"])
+def test_embeddings_are_unit_and_not_negative(pool: str) -> None:
+    head = AuHead(6, 4, 3, HeadSettings(dim=8, pool=pool), seed=0)
+    z = head(tokens())
+    assert z.shape == (5, 3, 8)
+    torch.testing.assert_close(z.norm(dim=2), torch.ones(5, 3))
+    assert float(z.min()) >= 0
+    assert head(tokens().bfloat16().float()).dtype == torch.float32
+
+
+def test_mean_is_the_formula() -> None:
+    """Linear, BatchNorm in evaluation mode, ReLU for each token, then the mean and the norm, AU by AU."""
+    head = AuHead(6, 4, 3, HeadSettings(dim=8), seed=0)
+    head(tokens())
+    head.eval()
+    x, norm = tokens(batch=2), head.norm
+    z = head(x)
+    for b in range(2):
+        for au in range(3):
+            part = slice(au * 8, (au + 1) * 8)
+            features = [
+                ((head.linear.weight[part] @ token - norm.running_mean[part]) / (norm.running_var[part] + norm.eps).sqrt())
+                for token in x[b]
+            ]
+            pooled = torch.stack(features).relu().mean(0)
+            torch.testing.assert_close(z[b, au], pooled / pooled.norm(), atol=1e-5, rtol=1e-5)
+
+
+def test_mean_forgets_the_order_of_tokens_and_flatten_does_not() -> None:
+    x, moved = tokens(), tokens().flip(1)
+    for pool, forgets in (("mean", True), ("flatten", False)):
+        head = AuHead(6, 4, 3, HeadSettings(dim=8, pool=pool), seed=0).eval()
+        assert torch.allclose(head(x), head(moved), atol=1e-6) is forgets
+
+
+def test_mean_takes_any_number_of_tokens() -> None:
+    assert AuHead(6, 4, 3, HeadSettings(dim=8), seed=0)(tokens(count=9)).shape == (5, 3, 8)
+
+
+def test_a_dead_embedding_is_zero_and_finite() -> None:
+    head = AuHead(6, 4, 3, HeadSettings(dim=8), seed=0).eval()
+    torch.nn.init.constant_(head.norm.bias, -1e3)
+    x = tokens().requires_grad_()
+    z = head(x)
+    z.sum().backward()
+    assert not z.any()
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
+
+
+def test_weights_are_those_of_the_seed() -> None:
+    state = torch.get_rng_state()
+    one, other, third = (state_of(AuHead(6, 4, 3, HeadSettings(), seed)) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert equal(one, other)
+    assert not equal(one, third)
+
+
+def test_wrong_settings_are_all_named() -> None:
+    with pytest.raises(InputError, match=r"dim=1 lies outside \[2, 4096\](.|\n)*pool='max'; allowed: mean, flatten"):
+        HeadSettings(dim=1, pool="max")
+    with pytest.raises(InputError):
+        HeadSettings(dim=math.nan)  # type: ignore[arg-type]

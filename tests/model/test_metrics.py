@@ -1,0 +1,124 @@
+import math
+
+import numpy as np
+import pytest
+
+from data.seeds import numpy_generator
+from model.metrics import (
+    BINS,
+    always_positive_f1,
+    auc,
+    f1,
+    mean_defined,
+    objective_value,
+    score_predictions,
+)
+from tests.model import oracles
+
+AUS = (1, 4, 12)
+
+
+def predictions(seed: int, frames: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities on a coarse grid (so with ties and values equal to 0.5), labels and subjects."""
+    rng = numpy_generator("metrics", seed)
+    probabilities = rng.integers(0, 41, (frames, len(AUS))).astype(np.float32) / 40
+    labels = rng.integers(-1, 2, (frames, len(AUS))).astype(np.int8)
+    subjects = np.array(["S2", "S10", "S1"])[rng.integers(0, 3, frames)]
+    return probabilities, labels, subjects
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.2, 0.0, 1.1])
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_are_the_loops(seed: int, threshold: float) -> None:
+    probabilities, labels, subjects = predictions(seed)
+    score = score_predictions(probabilities, labels, subjects.tolist(), AUS, threshold)
+    assert score.subjects == ("S1", "S10", "S2")
+    assert score.aus == AUS
+    assert score.counts.dtype == score.histogram.dtype == np.int64
+    for s, subject in enumerate(score.subjects):
+        mine = subjects == subject
+        for a in range(len(AUS)):
+            expected = oracles.confusion(probabilities[mine, a], labels[mine, a], threshold)
+            assert score.counts[s, a].tolist() == expected
+    assert score.counts.sum() == score.histogram.sum() == (labels >= 0).sum()
+
+
+def test_a_tie_with_the_threshold_is_positive() -> None:
+    score = score_predictions(np.array([[0.5], [0.4999]]), np.array([[1], [1]]), ["a", "a"], (1,))
+    assert score.counts.tolist() == [[[1, 0, 1, 0]]]
+
+
+def test_nan_is_refused() -> None:
+    probabilities = np.full((4, 2), 0.5)
+    probabilities[1, 0] = probabilities[3, 1] = math.nan
+    with pytest.raises(ValueError, match="2 frames have a NaN probability"):
+        score_predictions(probabilities, np.ones((4, 2)), ["a"] * 4, (1, 2))
+
+
+def test_the_histogram_holds_each_label_at_its_probability() -> None:
+    probabilities = np.array([[0.0], [1.0], [0.5], [0.004], [0.005], [0.9]])
+    labels = np.array([[0], [1], [1], [0], [0], [-1]])
+    (histogram,) = score_predictions(probabilities, labels, ["a"] * 6, (1,)).histogram
+    inactive, active = (np.nonzero(row)[0].tolist() for row in histogram)
+    assert (inactive, active) == ([0, 1], [BINS // 2, BINS - 1])
+    assert histogram[0, 0] == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_f1_and_always_positive_are_the_definitions(seed: int) -> None:
+    counts = numpy_generator("f1", seed).integers(0, 9, (4, 3, 4))
+    for value, baseline, (tp, fp, fn, tn) in zip(
+        f1(counts).ravel(), always_positive_f1(counts).ravel(), counts.reshape(-1, 4).tolist(), strict=True
+    ):
+        precision, recall = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
+        assert value == pytest.approx(2 * precision * recall / (precision + recall) if tp else 0.0)
+        rate = (tp + fn) / (tp + fp + fn + tn)
+        assert baseline == pytest.approx(2 * rate / (rate + 1))
+
+
+def test_undefined_is_nan_and_left_out_of_the_mean() -> None:
+    counts = np.array([[0, 0, 0, 9], [0, 3, 0, 0], [0, 0, 0, 0], [3, 1, 1, 5]])
+    np.testing.assert_array_equal(f1(counts), [np.nan, 0, np.nan, 0.75])
+    np.testing.assert_array_equal(always_positive_f1(counts), [0, 0, np.nan, 4 / 7])
+    assert mean_defined(f1(counts)) == pytest.approx(0.375)
+    assert mean_defined(np.array([np.nan, np.nan])) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_auc_is_the_rank_auc_up_to_ties_within_a_bin(seed: int) -> None:
+    rng = numpy_generator("auc", seed)
+    labels = rng.integers(-1, 2, (300, 3))
+    probabilities = 1 / (1 + np.exp(-3 * (labels - 0.5) * rng.random(3) - rng.normal(size=(300, 3))))
+    score = score_predictions(probabilities, labels, ["a"] * 300, AUS)
+    inactive, active = score.histogram[:, 0], score.histogram[:, 1]
+    bound = (inactive * active).sum(1) / (inactive.sum(1) * active.sum(1)) / 2
+    exact = [oracles.rank_auc(probabilities[:, a], labels[:, a]) for a in range(3)]
+    assert (np.abs(auc(score.histogram) - exact) <= bound + 1e-12).all()
+    assert bound.max() < 2 / BINS
+    assert min(exact) > 0.6
+
+
+def test_auc_is_exact_where_bins_hold_one_value() -> None:
+    rng = numpy_generator("auc", 9)
+    probabilities = (rng.integers(0, BINS, (200, 1)) + 0.5) / BINS
+    labels = rng.integers(0, 2, (200, 1))
+    histogram = score_predictions(probabilities, labels, ["a"] * 200, (1,)).histogram
+    assert auc(histogram)[0] == pytest.approx(oracles.rank_auc(probabilities[:, 0], labels[:, 0]), abs=1e-12)
+
+
+def test_auc_of_extremes() -> None:
+    labels = np.array([[0, 1, 1, 1]] * 5 + [[1, 0, 0, 1]] * 5)
+    probabilities = np.array([[0.1, 0.1, 0.3, 0.2]] * 5 + [[0.8, 0.8, 0.3, 0.2]] * 5)
+    histogram = score_predictions(probabilities, labels, ["a"] * 10, (1, 2, 4, 6)).histogram
+    np.testing.assert_array_equal(auc(histogram), [1, 0, 0.5, np.nan])
+
+
+def test_the_objective_is_the_mean_of_the_pooled_metric() -> None:
+    probabilities, labels, subjects = predictions(5)
+    score = score_predictions(probabilities, labels, subjects.tolist(), AUS)
+    pooled = [oracles.confusion(probabilities[:, a], labels[:, a], 0.5) for a in range(3)]
+    expected = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn, _ in pooled]
+    assert objective_value(score, "f1") == pytest.approx(sum(expected) / 3)
+    assert objective_value(score, "auc") == pytest.approx(auc(score.histogram).mean())
+    with pytest.raises(AssertionError):
+        objective_value(score, "accuracy")

@@ -1,0 +1,89 @@
+"""Who may import what: the table of the architecture, checked on every import statement."""
+
+import ast
+import importlib.metadata
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = {
+    "data": {"data"},
+    "model": {"data", "model"},
+    "study": {"data", "model", "study"},
+    "launch": {"data", "model", "study", "launch"},
+    "reports": {"data", "study", "reports"},
+}
+DOORS = {"launch/report.py": {"reports"}}  # the one file that may reach further
+OWNERS = {
+    "PIL": "data",
+    "av": "data",
+    "optuna": "study",
+    "ray": "launch",
+    "hydra": "launch",
+    "omegaconf": "launch",
+    "submitit": "launch",
+    "rich": "launch",
+    "plotly": "reports",
+    "jinja2": "reports",
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Top-level name of everything that the file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield (node.module or "").split(".")[0]
+
+
+def files() -> list[Path]:
+    return [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_layers(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    layer = name.split("/")[0]
+    allowed = LAYERS[layer] | DOORS.get(name, set())
+    for imported in imports(path):
+        assert imported not in LAYERS or imported in allowed, f"{layer} must not import {imported}"
+        assert OWNERS.get(imported, layer) == layer, f"only {OWNERS.get(imported)} imports {imported}"
+
+
+def test_the_check_sees_a_forbidden_import(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("def f():\n    from launch.tune import search\n    import optuna.trial\n")
+    assert [*imports(wrong)] == ["launch", "optuna"]
+
+
+def test_data_and_model_need_no_launcher() -> None:
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in files()
+        if path.relative_to(ROOT).parts[0] in ("data", "model") and path.name != "__init__.py"
+    ]
+    blocked = ("ray", "hydra", "omegaconf", "optuna", "submitit", "rich", "plotly", "jinja2")
+    code = f"import sys\nfor name in {blocked}: sys.modules[name] = None\nimport {', '.join(modules)}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_no_command_shadows_a_package() -> None:
+    """`python launch/x.py` puts launch/ first on the path, where launch/ray.py would hide Ray."""
+    ours = {path.stem for path in (ROOT / "launch").iterdir() if path.suffix == ".py" or path.is_dir()}
+    others = {*sys.stdlib_module_names, *importlib.metadata.packages_distributions()}
+    assert not (ours - {"__init__", "__pycache__"}) & others
+
+
+def test_top_level_layout() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    top = {line.split("/")[0] for line in listed.stdout.splitlines()}
+    allowed = {*LAYERS, "tests", "pyproject.toml", "README.md", "constraints.txt", "LICENSE"}
+    assert {name for name in top if not name.startswith(".")} == allowed
