@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from data.errors import InputError
@@ -20,7 +20,7 @@ def no_progress(done: int, total: int) -> None:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that is flushed to disk and renamed onto it when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     os.close(handle)
     temporary = Path(name)
     try:
@@ -37,6 +37,18 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` to `path`: a reader sees the old file, or the whole new one, never a part."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write `content` to `path` unless something lies there already, however many processes try at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial") as temporary:
+        temporary.write(content)
+        temporary.flush()
+        os.fsync(temporary.fileno())
+        Path(temporary.name).chmod(0o644)
+        with suppress(FileExistsError):
+            os.link(temporary.name, path)
 
 
 @contextmanager

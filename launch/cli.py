@@ -1,8 +1,10 @@
 """One way into every command: Hydra's override syntax, checked keys, exit codes 0 done, 1 failed, 2 wrong input."""
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
@@ -33,15 +35,25 @@ def run_command(command: str, run: Callable[[Settings], int], arguments: Sequenc
 
 def compose_keys(command: str, overrides: Sequence[str]) -> Settings:
     """The settings of `command` as nested plain values; `InputError` for a wrong key, value or choice."""
-    register()
     try:
-        with initialize_config_module("launch.conf", version_base="1.3"):
-            config = compose(command, overrides=list(overrides), return_hydra_config=True)
-        choices = dict(config.hydra.runtime.choices)
-        with_choice = {"method_name": choices["method"]} if "method" in choices else {}
-        return {**_plain(config), **with_choice}
-    except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(_explain(command, error)) from error
+        return _compose(command, overrides)
+    except InputError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for method=null
+        raise InputError(_explain(command, overrides, error)) from error
+
+
+def _compose(command: str, overrides: Sequence[str]) -> Settings:
+    register()
+    with initialize_config_module("launch.conf", version_base="1.3"):
+        config = compose(command, overrides=list(overrides), return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    with_choice = {"method_name": choices["method"]} if "method" in choices else {}
+    settings = _plain(config)
+    unread = ", ".join(_unread(settings, COMMANDS[command]))
+    if unread:
+        raise InputError(f"no such key: {unread}\nAll keys: python launch/{command}.py --help")
+    return {**settings, **with_choice}
 
 
 def _plain(config: DictConfig) -> Settings:
@@ -54,17 +66,46 @@ def _plain(config: DictConfig) -> Settings:
     return {str(key): value for key, value in plain.items()}
 
 
-def _explain(command: str, error: Exception) -> str:
-    """Hydra's message, the nearest keys, and where all keys are listed."""
-    text = str(error).strip()
-    cause = str(error.__cause__ or "").strip().splitlines()
-    if cause and cause[0] not in text:
-        text += f"\n{cause[0]}"
-    words = [word.strip("'\".,=") for word in text.replace("=", " ").split()]
-    keys = [key for key, _, _ in _key_lines(command)]
-    near = sorted({match for word in words if word not in keys for match in get_close_matches(word, keys, 1, 0.75)})
-    hint = f"\nDid you mean {' or '.join(near)}?" if near else ""
-    return f"{text}{hint}\nAll keys: python launch/{command}.py --help"
+def _unread(values: Settings, keys: Any, prefix: str = "") -> Iterator[str]:
+    """Keys that `+key=value` added, which Hydra allows and nothing reads."""
+    kinds = {f.name: f.type for f in dataclasses.fields(keys)}
+    for name, value in values.items():
+        if name not in kinds:
+            yield prefix + name
+        elif dataclasses.is_dataclass(kinds[name]):
+            yield from _unread(value, kinds[name], f"{prefix}{name}.")
+
+
+def _explain(command: str, overrides: Sequence[str], error: Exception) -> str:
+    """Hydra's message without its internals, the allowed keys, and where all keys are listed."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = lines[: next((i for i, line in enumerate(lines) if line.startswith("Config search path")), None)]
+    lines += [line for line in str(error.__cause__ or "").splitlines()[:1] if line and line not in lines]
+    lines = [line for line in lines if not line.startswith(("To append", "See https"))]
+    lost = re.search(r"not override '([\w.]+)'", lines[0])
+    if lost:
+        lines += _allowed_beside(command, overrides, lost[1])
+    elif any(word in lines[0] for word in ("parsing", "input", "Lexer")):
+        lines.append(
+            "Write key=value, and quote a value that holds spaces or one of = , [ ] { }: 'data_root=\"/a b\"'."
+        )
+    return "\n".join([*lines, f"All keys: python launch/{command}.py --help"])
+
+
+def _allowed_beside(command: str, overrides: Sequence[str], key: str) -> list[str]:
+    """The keys that stand where `key` was looked for, and the nearest of them."""
+    groups = [word for word in overrides if "." not in word.partition("=")[0] and word.partition("=")[0] != key]
+    with suppress(HydraException, OmegaConfBaseException, InputError):
+        place: Any = _compose(command, groups)
+        for step in key.split("."):
+            if not isinstance(place, dict) or step not in place:
+                break
+            place = place[step]
+        names = [name for name in place if name != "method_name"]
+        near = get_close_matches(step, names, 1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        return [f"{hint}Allowed here: {', '.join(names)}"]
+    return []
 
 
 def help_text(command: str) -> str:

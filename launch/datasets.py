@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from data.catalog import dataset, read_table
 from data.errors import InputError
 from data.files import Progress as Report
-from data.folds import folds
+from data.folds import fold_names
 from data.seeds import seed_for
 from data.store import FrameStore, build_store, find_store
 from data.synthetic import write_tree
@@ -40,7 +40,7 @@ def prepare_store(keys: Keys, console: Console) -> FrameStore:
         return store
     with console.status(f"reading the labels of {name} in {root}"):
         table = read_table(name, root, wanted["options"])
-        folds(table, fold_scheme(keys))  # a table that cannot be divided is not worth storing
+        fold_names(table, fold_scheme(keys))  # a table that cannot be divided is not worth storing
     with progress_bar(console, f"storing {name} at {wanted['size']} px") as report:
         return build_store(table, root, folder, wanted["size"], wanted["alignment"], report)
 
@@ -81,4 +81,5 @@ def progress_bar(console: Console, text: str) -> Iterator[Report]:
     try:
         yield report
     finally:
-        progress.stop()
+        if progress.tasks:  # outside a terminal, `stop` prints an empty line
+            progress.stop()

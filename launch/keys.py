@@ -70,7 +70,7 @@ class ClusterKeys:
 class PruningKeys:
     """ASHA, which stops trials that fall behind."""
 
-    grace: int = setting(4, "epochs before a trial may be stopped")
+    grace: int = setting(4, "epochs before a trial may be stopped; as many as epochs, and none is")
     reduction: int = setting(3, "one in this many trials goes on from rung to rung")
 
 

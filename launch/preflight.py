@@ -54,11 +54,12 @@ def study_store(keys: Keys) -> StudyStore:
 def check_sweep(keys: Keys) -> None:
     """What can be checked before any data are read."""
     problems = [f"{key}={keys[key]}; at least 1" for key in ("trials", "epochs") if keys[key] < 1]
+    least = {"grace": 1, "reduction": 2}
+    problems += [f"pruning.{k}={keys['pruning'][k]}; at least {n}" for k, n in least.items() if keys["pruning"][k] < n]
     problems += _problems(
         lambda: study_store(keys),
         lambda: check_writable(Path(keys["runs_root"])),
         lambda: resources(keys),
-        lambda: _weights(keys),
         lambda: parse_space(keys["search"], base_trial(keys, "unknown yet", keys["fold"])),
     )
     if keys["dataset"]["crop"] > keys["dataset"]["size"]:
@@ -109,11 +110,17 @@ def resources(keys: Keys) -> Resources:
         "resources:",
         [f"max_concurrent={wanted}; 0 for automatic, or at least 1"] * (wanted < 0)
         + [f"cluster.cpus={cpus}; this machine has {cores}"] * (not 0 < cpus <= cores)
-        + [f"cluster.gpus={gpus:g}; this machine has {found} GPUs"] * (not 0 <= gpus <= found),
+        + [f"cluster.gpus={gpus:g}; this machine has {found} GPUs"] * (not 0 <= gpus <= found)
+        + [f"cluster.gpus={gpus:g}; a share of one GPU, or whole GPUs"] * (gpus > 1 and gpus % 1 != 0),
     )
-    fitting = min(cpus, int(found / gpus)) if gpus else cpus
+    fitting = min(cpus, _trials_on(found, gpus)) if gpus else cpus
     concurrent = min(wanted or fitting, fitting)
     return Resources(concurrent, cpus // concurrent, gpus, "cuda" if gpus else "cpu")
+
+
+def _trials_on(found: int, gpus: float) -> int:
+    """How many trials fit on the GPUs; Ray gives a trial its share of one GPU, never parts of two."""
+    return found * int(1 / gpus) if gpus < 1 else found // int(gpus)
 
 
 def _problems(*checks: Callable[[], object]) -> list[str]:

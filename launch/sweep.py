@@ -36,7 +36,7 @@ def main(keys: Settings) -> int:
         plan.store.open_study(describe_study(keys, plan, frames), free=("trials", "store"))
         plan.store.write_provenance(provenance(plan.base.data.fingerprint))
         _say_plan(plan, keys["trials"], console)
-        with Display(plan.store, "sweep", keys["trials"], keys["epochs"], console):
+        with Display(plan.store, "sweep", keys["trials"], plan.base.optim.epochs, console):
             search(plan, keys["trials"], keys["seed"], keys["pruning"])
     return finish(plan.store, keys["trials"], console)
 
@@ -47,9 +47,9 @@ def describe_study(keys: Settings, plan: Plan, frames: FrameStore) -> dict[str, 
         "name": keys["name"],
         "dataset": keys["dataset"]["name"],
         "method": keys["method_name"],
-        "objective": keys["objective"],
+        "objective": plan.base.optim.objective,
         "fold": plan.base.data.fold,
-        "epochs": keys["epochs"],
+        "epochs": plan.base.optim.epochs,
         "trials": keys["trials"],
         "seed": keys["seed"],
         "pruning": keys["pruning"],
@@ -69,8 +69,11 @@ def finish(store: StudyStore, wanted: int, console: Console) -> int:
     for row in failed.iter_rows(named=True):
         last_line = (row["error"] or "").strip().splitlines()[-1:]
         console.print(f"failed: trial {row['key']}: {''.join(last_line)}", markup=False)
-    if trials.height < wanted or failed.height > FAILED_SHARE * wanted:
-        console.print(f"{trials.height} of {wanted} trials, {failed.height} failed. The same command goes on.")
+    if trials.height < wanted:
+        console.print(f"{trials.height} of {wanted} trials were finished. The same command goes on.")
+        return 1
+    if failed.height > FAILED_SHARE * wanted:
+        console.print(f"{failed.height} of {wanted} trials failed. Mend the cause and begin another study: name=...")
         return 1
     best = choose(store)
     assert best.value is not None

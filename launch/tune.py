@@ -85,11 +85,11 @@ def search(plan: Plan, trials: int, seed: int, pruning: Pruning) -> None:
 def _tune(plan: Plan, missing: int, seed: int, pruning: Pruning) -> None:
     trainable = tune.with_parameters(train, base=plan.base, space=plan.space, placement=plan.placement)
     needs = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
-    # the last report of a trial is its linear evaluation, as epoch `epochs + 1`; ASHA must not cut it off
+    epochs = plan.base.optim.epochs
     asha = ASHAScheduler(
         time_attr=EPOCH,
-        max_t=plan.base.optim.epochs + 1,
-        grace_period=pruning["grace"],
+        max_t=epochs,
+        grace_period=min(pruning["grace"], epochs),
         reduction_factor=pruning["reduction"],
     )
     tuner = tune.Tuner(

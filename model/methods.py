@@ -19,7 +19,7 @@ class Step:
     """Everything a loss may look at in one training step."""
 
     z: Tensor  # [B, V, A, D] unit embeddings
-    logits: Tensor  # [B, V, A] of the classifier, with gradients into the encoder
+    logits: Tensor  # [B, V, A] of the classifier, with gradients into the encoder if the method is `end_to_end`
     labels: Tensor  # [B, A] float
     coded: Tensor  # [B, A] bool
     au_weights: Tensor  # [A] inverse base rates of the training frames, mean 1

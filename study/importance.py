@@ -11,12 +11,13 @@ MIN_TRIALS = 4
 def importance(trials: pl.DataFrame) -> pl.DataFrame:
     """How much each searched setting matters to the objective (PED-ANOVA): parameter, importance, descending.
 
-    `trials` as `StudyStore.trials()` gives them; only finished ones count. Empty with fewer than 4 of them.
+    `trials` as `StudyStore.trials()` gives them; only finished ones count. Empty with fewer than 4 of them, and when
+    all of them have the same value.
     """
     done = trials.filter((pl.col("status") == "DONE") & (pl.col("stage") == "sweep"))
     names = [name for name in done.columns if name.startswith("param/") and done[name].n_unique() > 1]
     schema = {"parameter": pl.String, "importance": pl.Float64}
-    if done.height < MIN_TRIALS or not names:
+    if done.height < MIN_TRIALS or not names or done["value"].n_unique() == 1:
         return pl.DataFrame(schema=schema)
     distributions = {name: _distribution(done[name]) for name in names}
     optuna.logging.set_verbosity(optuna.logging.WARNING)

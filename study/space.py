@@ -35,7 +35,16 @@ _DISTRIBUTIONS: dict[str, Callable[[Sequence[Any]], BaseDistribution]] = {
     "choice": lambda values: CategoricalDistribution(list(values)),
 }
 KINDS = (*_DISTRIBUTIONS, "simplex")
-FIXED = ("data", "score_test", "seed", "method_name", "optim.epochs", "optim.objective")
+FIXED = (
+    "data",
+    "score_test",
+    "seed",
+    "method_name",
+    "optim.epochs",
+    "optim.objective",
+    "views.crop",
+    "backbone.weights",
+)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any
 import polars as pl
 
 from data.errors import InputError, raise_all
-from data.files import exclusive_lock, write_atomic
+from data.files import exclusive_lock, write_atomic, write_once
 from study.config import TrialConfig, trial_from_dict
 from study.result import TrialResult, result_from_json
 
@@ -146,8 +146,7 @@ class StudyStore:
     def write(self, result: TrialResult) -> TrialResult:
         """Write the result of a trial once; when there is one already, that one stays. Returns the one that is kept."""
         key = result.config.key
-        if not self.result_path(key).exists():
-            write_atomic(self.result_path(key), result.to_json())
+        write_once(self.result_path(key), result.to_json())
         (self.root / "running" / f"{key}.json").unlink(missing_ok=True)
         self.checkpoint_path(key).unlink(missing_ok=True)
         kept = self.result(key)

@@ -31,9 +31,9 @@ def no_report(epoch: int, value: float) -> None:
 def run_trial(config: TrialConfig, placement: Placement, report: Report = no_report) -> TrialResult:
     """Run one trial and write its result; a trial that has a result is not run again.
 
-    `report` is called after every epoch, and once more as epoch `epochs + 1` with the final value. It may end the trial
-    by raising `SystemExit`; then no result is written, and the same call goes on from the last epoch. Any `Exception`
-    becomes a FAILED result. Bad input should be found before: see `launch/preflight.py`.
+    `report` is called after every epoch; for the last one with the value of the finished trial, whose result is then
+    written. It may end a trial earlier by raising `SystemExit`: no result is written, and the same call goes on from
+    that epoch. Any `Exception` becomes a FAILED result. Bad input should be found before: see `launch/preflight.py`.
     """
     store = StudyStore(placement.study)
     finished = store.result(config.key)
@@ -48,7 +48,7 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
     except Exception:
         result = _write_failed(store, store.progress(config.key) or begun, traceback.format_exc())
     if result.value is not None:
-        report(config.optim.epochs + 1, result.value)
+        report(config.optim.epochs, result.value)
     return result
 
 
@@ -85,7 +85,8 @@ def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudySt
         store.write_progress(
             replace(begun, value=score.value, epochs=epochs, scores={"val": score.score}, seconds=_seconds(epochs))
         )
-        report(score.epoch, score.value)
+        if score.epoch < config.optim.epochs:
+            report(score.epoch, score.value)
     evaluated = time.perf_counter()
     scores = _final_scores(config, parts)
     value = objective_value(scores["val"], config.optim.objective)

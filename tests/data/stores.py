@@ -33,7 +33,7 @@ def tiny_store(
     coded = rng.random(active.shape) >= unknown
     (folder / "raw").mkdir(parents=True, exist_ok=True)
     for (_, _, name), labels in zip(rows, active, strict=True):
-        pixels = rng.integers(0, 96, (size, size, 3))
+        pixels = rng.integers(40, 60, (size, size, 3))
         pixels[..., : len(aus)] += 120 * labels
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "raw" / name)
     table = label_table(

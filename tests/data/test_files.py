@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError, raise_all
-from data.files import atomic_path, check_writable, exclusive_lock, write_atomic
+from data.files import atomic_path, check_writable, exclusive_lock, write_atomic, write_once
 
 
 def test_a_write_replaces_the_whole_file(tmp_path: Path) -> None:
@@ -25,9 +25,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
-def test_the_temporary_file_keeps_the_suffix_and_is_readable_for_others(tmp_path: Path) -> None:
+def test_the_temporary_file_is_no_candidate_for_a_glob_and_becomes_readable_for_others(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "t.parquet") as temporary:
-        assert temporary.suffix == ".parquet"
+        assert temporary not in [*tmp_path.glob("*.parquet")]
         temporary.write_bytes(b"x")
     assert (tmp_path / "t.parquet").stat().st_mode & 0o777 == 0o644
 
@@ -66,3 +66,10 @@ def test_problems_are_raised_together() -> None:
     with pytest.raises(InputError) as caught:
         raise_all("wrong:", [str(i) for i in range(5)], limit=3)
     assert str(caught.value) == "wrong:\n  - 0\n  - 1\n  - 2\n  ... and 2 more"
+
+
+def test_write_once_keeps_what_is_there(tmp_path: Path) -> None:
+    write_once(tmp_path / "r.json", b"first")
+    write_once(tmp_path / "r.json", b"second")
+    assert (tmp_path / "r.json").read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]

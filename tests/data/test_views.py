@@ -95,8 +95,7 @@ def test_crop_and_flip_are_exact() -> None:
     frames = torch.arange(2 * 10 * 10 * 3).remainder(251).to(torch.uint8).view(2, 10, 10, 3)
     draw = draw_views(2, 10, ViewSettings(crop=8, jitter=0, grayscale=0, blur=0), generator("crop", 0))
     placed = ViewDraw(
-        **vars(draw)
-        | {"top": torch.tensor([0, 2]), "left": torch.tensor([1, 2]), "flip": torch.tensor([False, True])}
+        **vars(draw) | {"top": torch.tensor([0, 2]), "left": torch.tensor([1, 2]), "flip": torch.tensor([False, True])}
     )
     views = (apply_views(frames, placed, 8) * 255).round().to(torch.uint8)
     for row in range(8):

@@ -1,7 +1,19 @@
+from collections.abc import Iterator
+
 import pytest
+import torch
 
 from data.store import FrameStore
 from tests.data.stores import tiny_store
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On tensors this small more threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

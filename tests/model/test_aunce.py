@@ -20,7 +20,9 @@ SHAPES = [(2, 1, 2), (4, 3, 5), (6, 2, 4), (5, 4, 3)]
 Batch = tuple[Tensor, Tensor, Tensor]  # z, labels, coded
 
 
-def batch(seed: int, frames: int, aus: int, dim: int, unknown: float = 0.3, dtype: torch.dtype = torch.float64) -> Batch:
+def batch(
+    seed: int, frames: int, aus: int, dim: int, unknown: float = 0.3, dtype: torch.dtype = torch.float64
+) -> Batch:
     g = generator("aunce batch", seed)
     z = normalize(torch.randn(frames, 2, aus, dim, generator=g, dtype=torch.float64), dim=3).to(dtype)
     coded = torch.rand(frames, aus, generator=g) >= unknown
@@ -214,6 +216,15 @@ def test_finite_in_bf16_at_low_temperature(form: str, temperature: float, arrang
             assert torch.equal(loss_of((z, labels, coded), chosen), value)
 
 
+@pytest.mark.parametrize("form", ["corrected", "official"])
+def test_bf16_embeddings_are_computed_with_in_fp32(form: str) -> None:
+    z, labels, coded = batch(5, 16, 3, 8, dtype=torch.bfloat16)
+    chosen = AunceSettings(temperature=0.05, form=form)
+    loss = loss_of((z, labels, coded), chosen)
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, loss_of((z.float(), labels, coded), chosen))
+
+
 def test_fp32_is_close_to_fp64() -> None:
     z, labels, coded = batch(6, 16, 3, 8)
     for form in ("corrected", "official"):
@@ -247,7 +258,14 @@ def test_wrong_ratios_are_refused() -> None:
 def test_wrong_settings_are_all_named() -> None:
     with pytest.raises(InputError) as caught:
         AunceSettings(temperature=0.0, beta_active=-1, beta_inactive=math.nan, draw="batch", form="paper")
-    for text in ("temperature=0.0", "beta_active=-1", "beta_inactive=nan", "draw='batch'", "anchor, au", "form='paper'"):
+    for text in (
+        "temperature=0.0",
+        "beta_active=-1",
+        "beta_inactive=nan",
+        "draw='batch'",
+        "anchor, au",
+        "form='paper'",
+    ):
         assert text in str(caught.value)
 
 

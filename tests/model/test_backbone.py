@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 
 from data.errors import InputError
 from data.seeds import generator
@@ -78,8 +79,6 @@ def test_a_weights_file_is_loaded(tmp_path: Path) -> None:
 
 
 def test_a_file_of_the_whole_torchvision_network_is_loaded(tmp_path: Path) -> None:
-    import torchvision
-
     path = tmp_path / "mobilenet.pt"
     network = torchvision.models.get_model("mobilenet_v3_small", weights=None)
     torch.save(network.state_dict(), path)
@@ -96,8 +95,25 @@ def test_a_wrong_weights_file_is_refused(tmp_path: Path, content: str) -> None:
         torch.save({"0.weight": torch.zeros(3)}, path)
     elif content == "list":
         torch.save([1, 2], path)
-    with pytest.raises(InputError, match="weights.pt does not hold this network's state dict"):
+    with pytest.raises(InputError, match=r"weights\.pt does not hold this network's state dict"):
         build_backbone(BackboneSettings("tiny"), seed=0, weights_file=path)
+
+
+class Intruder:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_in_a_weights_file_is_executed(tmp_path: Path) -> None:
+    torch.save({"0.weight": Intruder(tmp_path / "executed")}, tmp_path / "weights.pt")
+    with pytest.raises(InputError, match="does not hold"):
+        build_backbone(BackboneSettings("tiny"), seed=0, weights_file=tmp_path / "weights.pt")
+    assert not (tmp_path / "executed").exists()
 
 
 def test_an_unknown_name_is_refused() -> None:

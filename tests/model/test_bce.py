@@ -62,6 +62,12 @@ def test_large_bf16_logits_are_finite() -> None:
     assert float(loss) == pytest.approx(300, rel=1e-2)
 
 
+def test_bf16_logits_are_computed_with_in_fp32() -> None:
+    logits = torch.randn(50, 2, generator=generator("bce", 2)).bfloat16()
+    labels, coded = (logits > 0.3).float(), torch.ones(50, 2, dtype=torch.bool)
+    assert torch.equal(masked_bce(logits, labels, coded), masked_bce(logits.float(), labels, coded))
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 0.6, math.nan])
 def test_wrong_settings(smoothing: float) -> None:
     with pytest.raises(InputError, match="label_smoothing"):

@@ -95,7 +95,7 @@ def test_auc_is_the_rank_auc_up_to_ties_within_a_bin(seed: int) -> None:
     exact = [oracles.rank_auc(probabilities[:, a], labels[:, a]) for a in range(3)]
     assert (np.abs(auc(score.histogram) - exact) <= bound + 1e-12).all()
     assert bound.max() < 2 / BINS
-    assert min(exact) > 0.6
+    assert max(exact) - min(exact) > 0.05
 
 
 def test_auc_is_exact_where_bins_hold_one_value() -> None:

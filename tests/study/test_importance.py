@@ -1,16 +1,21 @@
 """Importance of the searched settings."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import polars as pl
 import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from data.seeds import numpy_generator
-from study.importance import importance
+from study.importance import _distribution, importance
 from study.store import TRIALS
 
 SCHEMA = {"parameter": pl.String, "importance": pl.Float64}
 
 
-def trials(n: int = 40, **columns: pl.Series) -> pl.DataFrame:
+def trials(columns: Mapping[str, pl.Series] | None = None, n: int = 40) -> pl.DataFrame:
     """Trials whose value is `optim.lr`, nearly; `head.dim` and `optim.warmup` do nothing."""
     rng = numpy_generator("importance")
     lr, noise = rng.random(n), rng.random(n)
@@ -22,7 +27,7 @@ def trials(n: int = 40, **columns: pl.Series) -> pl.DataFrame:
         "param/optim.lr": lr,
         "param/head.dim": rng.integers(8, 64, n),
     }
-    return pl.DataFrame({**frame, **columns})
+    return pl.DataFrame({**frame, **(columns or {})})
 
 
 def test_the_setting_that_matters_comes_first() -> None:
@@ -42,48 +47,59 @@ def test_it_is_the_same_each_time() -> None:
 def test_a_choice_that_matters_comes_first() -> None:
     chosen = numpy_generator("choice").integers(0, 2, 40)
     draw = pl.Series(["anchor" if one else "au" for one in chosen])
-    found = importance(trials(value=pl.Series(chosen + 0.0), **{"param/method.draw": draw}))
+    found = importance(trials({"value": pl.Series(chosen + 0.0), "param/method.draw": draw}))
     assert found["parameter"][0] == "method.draw"
 
 
 def test_booleans_are_choices() -> None:
     chosen = numpy_generator("choice").integers(0, 2, 40) == 1
-    frame = trials(value=pl.Series(chosen).cast(pl.Float64), **{"param/method.class_weights": pl.Series(chosen)})
+    frame = trials({"value": pl.Series(chosen).cast(pl.Float64), "param/method.class_weights": pl.Series(chosen)})
     assert importance(frame)["parameter"][0] == "method.class_weights"
 
 
-def test_a_setting_of_many_decades_is_compared_on_a_log_scale() -> None:
-    exponent = numpy_generator("decades").uniform(-6, 0, 40)
-    value = pl.Series((exponent < -5).astype(float))  # all of it below 1e-5, one point of a linear scale
-    found = importance(trials(value=value, **{"param/optim.weight_decay": pl.Series(10**exponent)}))
-    assert found["parameter"][0] == "optim.weight_decay"
+def test_it_is_the_best_trials_that_count() -> None:
+    lr, warmup = (trials()[f"param/optim.{name}"].to_numpy() for name in ("lr", "warmup"))
+    value = np.where(lr > 0.85, 1.0, np.where(warmup < 0.15, 0.0, 0.5))  # one makes the best, the other the worst
+    assert importance(trials({"value": pl.Series(value)}))["parameter"][0] == "optim.lr"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1e-6, 1.0, 0.1], FloatDistribution(1e-6, 1.0, log=True)),
+        ([0.5, 1.0, 0.25], FloatDistribution(0.25, 1.0)),
+        ([0.0, 1.0], FloatDistribution(0.0, 1.0)),
+        ([3, 1, 2], IntDistribution(1, 3)),
+        (["b", "a", "b"], CategoricalDistribution(("a", "b"))),
+    ],
+)
+def test_the_range_is_what_was_seen(values: list[Any], expected: BaseDistribution) -> None:
+    assert _distribution(pl.Series(values)) == expected
 
 
 def test_a_constant_setting_is_left_out() -> None:
-    found = importance(trials(**{"param/optim.warmup": pl.Series([1.0] * 40)}))
+    found = importance(trials({"param/optim.warmup": pl.Series([1.0] * 40)}))
     assert set(found["parameter"]) == {"optim.lr", "head.dim"}
 
 
-def test_equal_values_are_no_error() -> None:
-    found = importance(trials(value=pl.Series([0.5] * 40)))
-    assert found.height == 3
-    assert not found["importance"].is_nan().any()
+def test_equal_values_say_nothing() -> None:
+    assert importance(trials({"value": pl.Series([0.5] * 40)})).is_empty()
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])
 def test_too_few_trials(n: int) -> None:
-    found = importance(trials(n))
+    found = importance(trials(n=n))
     assert found.is_empty()
     assert dict(found.schema) == SCHEMA
 
 
 def test_four_trials_are_enough() -> None:
-    assert importance(trials(4)).height == 3
+    assert importance(trials(n=4)).height == 3
 
 
 @pytest.mark.parametrize(("column", "value"), [("status", "PRUNED"), ("status", "FAILED"), ("stage", "final")])
 def test_only_finished_trials_of_the_search_count(column: str, value: str) -> None:
-    assert importance(trials(**{column: pl.Series([value] * 37 + [trials()[column][0]] * 3)})).is_empty()
+    assert importance(trials({column: pl.Series([value] * 37 + [trials()[column][0]] * 3)})).is_empty()
 
 
 def test_a_study_without_results() -> None:

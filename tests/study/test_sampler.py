@@ -55,7 +55,7 @@ def test_past_trials_are_accepted_and_weigh_in(space: Space) -> None:
 
 
 def test_params_outside_the_space_are_refused(space: Space) -> None:
-    with pytest.raises(ValueError, match="optim.lr"):
+    with pytest.raises(ValueError, match=r"optim\.lr"):
         past_trial(space, {"optim.lr": 5.0}, result(trial()))
 
 

@@ -84,7 +84,10 @@ def test_params_of_an_optuna_trial_come_back() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"optim": {"learning": {"uniform": [0, 1]}}}, "optim.learning: no such setting; allowed at this place: epochs"),
+        (
+            {"optim": {"learning": {"uniform": [0, 1]}}},
+            "optim.learning: no such setting; allowed at this place: epochs",
+        ),
         ({"optim": {"lr": {"peak": {"uniform": [0, 1]}}}}, "optim.lr.peak: no such setting; allowed at this place: no"),
         ({"head": {"dim": {"uniform": [16, 64]}}}, "head.dim: uniform gives float, but it is int"),
         ({"optim": {"lr": {"int": [1, 2]}}}, "optim.lr: int gives int, but it is float"),

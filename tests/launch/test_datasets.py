@@ -1,0 +1,145 @@
+"""From a raw tree, or without one, to an open store."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from data.catalog import CATALOG
+from data.errors import InputError
+from data.store import FrameStore
+from launch.cli import compose_keys
+from launch.datasets import fold_scheme, prepare_store, progress_bar
+from tests.conftest import TreeMaker
+from tests.launch.commands import SMALL, run
+
+LAYOUTS = ("bp4d", "disfa", "gft", "affwild2")
+TINY_TREE = ("dataset.tree.subjects=6", "dataset.tree.sequences=1", "dataset.tree.frames=4")
+
+
+def prepared(*overrides: str) -> FrameStore:
+    return prepare_store(compose_keys("prepare", [*SMALL, *overrides]), Console(quiet=True))
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    """When every file below `folder` was last written."""
+    return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_prepared_once(
+    layout: str, trees: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [f"dataset={layout}", f"data_root={trees(layout)}", f"store_root={tmp_path}", *SMALL]
+    assert run("prepare", *arguments) == 0
+    said, before = capsys.readouterr().out, stamps(tmp_path)
+    store = prepared(f"dataset={layout}", f"data_root={trees(layout)}", f"store_root={tmp_path}")
+    assert store.frames.shape == (len(store), 32, 32, 3)
+    assert len(store) > 20
+    subjects = store.table["subject"].n_unique()
+    assert f"{len(store)} frames of {subjects} subjects in " in said
+    assert f"AUs {list(CATALOG[layout].aus)}" in said
+    assert f"frame store: {store.path}" in said.replace("\n", "") or str(store.path) in said
+
+    assert run("prepare", *arguments) == 0
+    assert stamps(tmp_path) == before
+    assert "storing" not in capsys.readouterr().out
+
+
+def test_another_size_is_another_store(trees: TreeMaker, tmp_path: Path) -> None:
+    arguments = ["dataset=bp4d", f"data_root={trees('bp4d')}", f"store_root={tmp_path}"]
+    small, large = prepared(*arguments), prepared(*arguments, "dataset.size=40")
+    assert (small.size, large.size) == (32, 40)
+    assert small.path != large.path
+
+
+def test_the_options_of_a_reader_reach_it(trees: TreeMaker, tmp_path: Path) -> None:
+    arguments = ["dataset=disfa", f"data_root={trees('disfa')}", f"store_root={tmp_path}"]
+    strict, lax = prepared(*arguments, "dataset.options.threshold=5"), prepared(*arguments)
+    assert (strict.labels((12,)) == 1).sum() < (lax.labels((12,)) == 1).sum()
+
+
+def test_without_the_tree_the_store_is_found(
+    copied_tree: TreeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, stores = copied_tree("bp4d"), tmp_path / "stores"
+    monkeypatch.setenv("AU_DATA", str(tree.parent))
+    built = prepared("dataset=bp4d", f"store_root={stores}")
+    tree.rename(tmp_path / "gone")
+    before = stamps(stores)
+    assert prepared("dataset=bp4d", f"store_root={stores}").fingerprint == built.fingerprint
+    assert stamps(stores) == before
+    with pytest.raises(InputError, match=r"no store of bp4d at 40 px"):
+        prepared("dataset=bp4d", f"store_root={stores}", "dataset.size=40")
+    with pytest.raises(InputError, match=r"is not a folder"):
+        prepared("dataset=bp4d", f"store_root={stores}", f"data_root={tree}")
+
+
+def test_au_data_is_the_folder_that_holds_the_datasets(
+    trees: TreeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AU_DATA", str(tmp_path))
+    (tmp_path / "gft").symlink_to(trees("gft"))
+    built = prepared("dataset=gft", f"store_root={tmp_path / 'stores'}")
+    given = prepared("dataset=gft", f"store_root={tmp_path / 'others'}", f"data_root={trees('gft')}")
+    assert built.fingerprint == given.fingerprint
+
+
+def test_a_tree_that_cannot_be_divided_is_not_stored(trees: TreeMaker, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="random7"):
+        prepared(
+            "dataset=bp4d",
+            f"data_root={trees('bp4d')}",
+            f"store_root={tmp_path / 'stores'}",
+            "dataset.fold_scheme=random7",
+        )
+    assert not [*tmp_path.rglob("*.bin")]
+
+
+def test_the_synthetic_tree_is_drawn_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["dataset=synthetic", f"store_root={tmp_path}", *TINY_TREE, *SMALL]
+    assert run("prepare", *arguments) == 0
+    first, before = capsys.readouterr().out, stamps(tmp_path)
+    assert "drawing faces" in first
+    assert "24 frames of 6 subjects in 6 sequences" in first
+    assert len([*(tmp_path / "raw").iterdir()]) == 1
+    assert run("prepare", *arguments) == 0
+    assert stamps(tmp_path) == before
+    assert "drawing faces" not in capsys.readouterr().out
+    assert run("prepare", *arguments, "dataset.tree.seed=1") == 0
+    assert len([path for path in (tmp_path / "raw").iterdir() if path.is_dir()]) == 2
+
+
+def test_a_given_tree_is_read_instead_of_drawing_one(trees: TreeMaker, tmp_path: Path) -> None:
+    store = prepared("dataset=synthetic", f"data_root={trees('bp4d')}", f"store_root={tmp_path}")
+    assert store.table["dataset"].unique().to_list() == ["synthetic"]
+    assert not (tmp_path / "raw").exists()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_published_division_unless_another_is_asked_for(layout: str) -> None:
+    keys = compose_keys("prepare", [f"dataset={layout}"])
+    assert fold_scheme(keys) == CATALOG[layout].fold_scheme
+    keys = compose_keys("prepare", [f"dataset={layout}", "dataset.fold_scheme=random3"])
+    assert fold_scheme(keys) == "random3"
+
+
+def test_a_progress_bar_shows_only_what_is_done() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with progress_bar(console, "nothing to do"):
+        pass
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+    with progress_bar(console, "something to do") as report:
+        for done in range(1, 4):
+            report(done, 3)
+    assert "something to do" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "3/3" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_progress_bar_ends_with_its_step() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with pytest.raises(RuntimeError), progress_bar(console, "text") as report:
+        report(1, 3)
+        raise RuntimeError
+    assert console._live_stack == []
