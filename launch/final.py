@@ -63,7 +63,9 @@ def finish(store: StudyStore, trials: list[TrialConfig], console: Console) -> in
             last_line = (result.error or "").strip().splitlines()[-1:]
             console.print(f"failed: trial {result.config.key}: {''.join(last_line)}", markup=False)
     if len(done) < len(trials):
-        console.print(f"{len(done)} of {len(trials)} final trials are done. The same command goes on.")
+        mend = "Mend the cause and remove trials/<key>.json of what failed; then the same command goes on."
+        again = mend if any(result and result.status == "FAILED" for result in results) else "The same command goes on."
+        console.print(f"{len(done)} of {len(trials)} final trials are done. {again}", soft_wrap=True)
         return 1
     console.print(f"test F1, mean over AUs, then over {len(done)} trials: {_mean(done, f1):.1f}", highlight=False)
     console.print(f"always-positive on the same frames: {_mean(done, always_positive_f1):.1f}", highlight=False)

@@ -53,9 +53,9 @@ def study_store(keys: Keys) -> StudyStore:
 
 def check_sweep(keys: Keys) -> None:
     """What can be checked before any data are read."""
-    problems = [f"{key}={keys[key]}; at least 1" for key in ("trials", "epochs") if keys[key] < 1]
-    least = {"grace": 1, "reduction": 2}
-    problems += [f"pruning.{k}={keys['pruning'][k]}; at least {n}" for k, n in least.items() if keys["pruning"][k] < n]
+    grace, reduction = keys["pruning"]["grace"], keys["pruning"]["reduction"]
+    least = [("trials", keys["trials"], 1), ("pruning.grace", grace, 1), ("pruning.reduction", reduction, 2)]
+    problems = [f"{key}={value}; at least {low}" for key, value, low in least if value < low]
     problems += _problems(
         lambda: study_store(keys),
         lambda: check_writable(Path(keys["runs_root"])),

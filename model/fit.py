@@ -77,7 +77,8 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
     """Train `detector`, yielding every epoch from the first; epochs found in the checkpoint are yielded at once.
 
     A checkpoint is written before each epoch is yielded. When the iterator ends, the detector holds the weights of
-    its best epoch on the validation subjects. Raises `FloatingPointError` when the loss is not finite, `ValueError` when a prediction is not.
+    its best epoch on the validation subjects. Raises `FloatingPointError` when the loss is not finite, and `ValueError`
+    when a prediction is not.
     """
     device = next(detector.parameters()).device
     optimizer = _optimizer(detector, job)

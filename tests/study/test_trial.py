@@ -211,9 +211,10 @@ def test_a_stopped_trial_goes_on_to_the_same_end(
 ) -> None:
     store, place = StudyStore(tmp_path), placement(frames, tmp_path)
     key = finished.config.key
-    with monkeypatch.context() as before_the_evaluation, pytest.raises(SystemExit):
-        before_the_evaluation.setattr(trial_module, "linear_evaluation", lambda *_: sys.exit())
-        run_trial(finished.config, place, raising(SystemExit(), stopped))
+    with monkeypatch.context() as stopping:
+        stopping.setattr(trial_module, "linear_evaluation", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            run_trial(finished.config, place, raising(SystemExit(), stopped))
     assert store.result(key) is None
     progress = store.progress(key)
     assert progress is not None

@@ -1,0 +1,203 @@
+"""The commands that need no Ray, and what the others say at their end."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import launch.final
+import launch.sweep
+from data.store import build_store
+from launch.cli import compose_keys
+from launch.datasets import prepare_store
+from launch.preflight import plan_sweep
+from launch.sweep import describe_study
+from study.config import TrialConfig
+from study.result import TrialResult
+from study.store import StudyStore
+from tests.conftest import TreeMaker
+from tests.launch.commands import run, sweep_arguments
+from tests.study.make import opened, result, trial
+
+FIRST_FILES = {
+    "bp4d": "AUCoding/AU_OCC",
+    "disfa": "ActionUnit_Labels",
+    "gft": "train_subjects.txt",
+    "affwild2": "cropped_aligned",
+}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("layout", sorted(FIRST_FILES))
+def test_synthesize_writes_a_tree_that_prepare_reads(
+    layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "trees" / layout
+    small = ["subjects=6", "sequences=1", "frames=3", "size=32"]
+    assert run("synthesize", f"layout={layout}", f"out={out}", *small) == 0
+    assert f"{layout} tree: {out}\n" in capsys.readouterr().out
+    assert [*out.rglob(Path(FIRST_FILES[layout]).name)]
+    assert (
+        run("prepare", f"dataset={layout}", f"data_root={out}", f"store_root={tmp_path / 's'}", "dataset.size=32") == 0
+    )
+    assert "of 6 subjects" in capsys.readouterr().out
+
+
+def test_synthesize_draws_once_and_refuses_another_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["layout=gft", f"out={tmp_path / 'a'}", "subjects=2", "sequences=1", "frames=2", "size=32"]
+    assert run("synthesize", *arguments) == 0
+    assert "drawing faces" in capsys.readouterr().out
+    before = files(tmp_path / "a")
+    assert run("synthesize", *arguments) == 0
+    assert "drawing faces" not in capsys.readouterr().out
+    assert run("synthesize", *arguments, "seed=1") == 2
+    assert "other parameters" in capsys.readouterr().err
+    assert files(tmp_path / "a") == before
+
+
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def said(by: Console) -> str:
+    assert isinstance(by.file, io.StringIO)
+    return by.file.getvalue()
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The studies whose page was asked for; nothing is drawn."""
+    asked: list[Path] = []
+
+    def write_page(store: StudyStore) -> Path:
+        asked.append(store.root)
+        return store.report_path
+
+    for command in (launch.sweep, launch.final):
+        monkeypatch.setattr(command, "write_page", write_page)
+    return asked
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StudyStore:
+    store = opened(tmp_path / "mine")
+    store.open_study({**store.study(), "objective": "f1"}, free=("objective",))
+    return store
+
+
+def broken(config: TrialConfig) -> TrialResult:
+    return result(config, None, status="FAILED", curve=())
+
+
+def test_a_finished_sweep_says_what_is_best_and_what_comes_next(store: StudyStore, pages: list[Path]) -> None:
+    best = trial(lr=0.00123456)
+    for config, value in ((trial(lr=0.004), 0.4), (best, 0.61)):
+        store.write(result(config, value))
+    out = console()
+    assert launch.sweep.finish(store, 2, out) == 0
+    for words in (f"best trial {best.key}: f1 61.0", "optim.lr = 0.00123", f"report: {store.report_path}", "name=mine"):
+        assert words in said(out)
+    assert pages == [store.root]
+
+
+@pytest.mark.parametrize(("failed", "code"), [(1, 0), (2, 1)])
+def test_too_many_failed_trials_fail_the_sweep(failed: int, code: int, store: StudyStore, pages: list[Path]) -> None:
+    for number in range(5):
+        config = trial(seed=number)
+        store.write(broken(config) if number < failed else result(config))
+    out = console()
+    assert launch.sweep.finish(store, 5, out) == code
+    assert said(out).count("failed: trial ") == failed
+    assert "Traceback: it broke" in said(out)
+    assert len(pages) == 1 - code
+
+
+def test_a_sweep_without_all_of_its_trials_has_failed(store: StudyStore, pages: list[Path]) -> None:
+    store.write(result(trial()))
+    store.write(result(trial(score_test=True)))
+    out = console()
+    assert launch.sweep.finish(store, 2, out) == 1
+    assert "1 of 2" in said(out)
+    assert "The same command goes on" in said(out)
+    assert not pages
+
+
+def test_a_finished_final_evaluation_says_test_f1_and_the_baseline(store: StudyStore, pages: list[Path]) -> None:
+    trials = [trial(fold=fold, score_test=True) for fold in ("part1", "part2")]
+    for config in trials:
+        store.write(result(config))
+    out = console()
+    assert launch.final.finish(store, trials, out) == 0
+    for words in ("test F1", "over 2 trials", "always-positive", f"report: {store.report_path}"):
+        assert words in said(out)
+    assert pages == [store.root]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_final_evaluation_without_all_trials_says_what_to_do(
+    failed: bool, store: StudyStore, pages: list[Path]
+) -> None:
+    trials = [trial(fold=fold, score_test=True) for fold in ("part1", "part2")]
+    store.write(result(trials[0]))
+    if failed:
+        store.write(broken(trials[1]))
+    out = console()
+    assert launch.final.finish(store, trials, out) == 1
+    assert "1 of 2 final trials are done" in said(out)
+    assert ("remove trials/<key>.json" in said(out)) == failed
+    assert (f"failed: trial {trials[1].key}" in said(out)) == failed
+    assert not pages
+
+
+@pytest.mark.parametrize(
+    ("keys", "epochs", "objective"),
+    [(["epochs=3"], 3, "f1"), (["objective=auc"], 2, "auc"), (["optim.epochs=5", "optim.objective=auc"], 5, "auc")],
+)
+def test_a_study_is_described_as_its_trials_are_run(
+    keys: list[str], epochs: int, objective: str, trees: TreeMaker, tmp_path: Path
+) -> None:
+    settings = compose_keys("sweep", [*sweep_arguments(trees("bp4d"), tmp_path), "name=x", *keys])
+    frames = prepare_store(settings, Console(quiet=True))
+    plan = plan_sweep(settings, frames)
+    described = describe_study(settings, plan, frames)
+    assert (described["epochs"], described["objective"]) == (epochs, objective)
+    assert described["config"]["optim"]["epochs"] == epochs
+    assert described["searched"] == plan.space.settings_names
+    assert described["store"] == str(frames.path.resolve())
+    assert (described["fold"], described["weights_file"]) == ("part1", "")
+
+
+FINAL_FAULTS = ["no seeds", "no study", "nothing finished", "store gone", "another store"]
+
+
+@pytest.mark.parametrize("fault", FINAL_FAULTS)
+def test_a_final_evaluation_that_cannot_start(
+    fault: str, trees: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = compose_keys("sweep", [*sweep_arguments(trees("bp4d"), tmp_path), "name=x"])
+    frames = prepare_store(settings, Console(quiet=True))
+    study = StudyStore(tmp_path / "runs/x")
+    asked = {"name": "x", "searched": ["optim.lr"], "weights_file": "", "store": str(frames.path)}
+    if fault == "store gone":
+        asked["store"] = str(tmp_path / "gone")
+    if fault == "another store":
+        asked["store"] = str(build_store(frames.table, trees("bp4d"), tmp_path / "other", size=40).path)
+    if fault != "no study":
+        study.open_study(asked, free=())
+    if fault != "nothing finished":
+        study.write(result(plan_sweep(settings, frames).base))
+    seeds = "seeds=0" if fault == "no seeds" else "seeds=1"
+    assert run("final", "name=x", f"runs_root={tmp_path / 'runs'}", seeds) == 2
+    expected = ["seeds=0; at least 1", "no study", "no finished trial", "is gone", "another store than"]
+    assert expected[FINAL_FAULTS.index(fault)] in capsys.readouterr().err
+    assert study.count("final") == 0
+
+
+def test_a_report_of_a_study_without_trials_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opened(tmp_path / "empty")
+    assert run("report", "name=empty", f"runs_root={tmp_path}") == 2
+    assert "trial" in capsys.readouterr().err

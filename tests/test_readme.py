@@ -1,0 +1,72 @@
+"""Every command of the README, on data that fit a test; `.ci/run` runs the install and test blocks as they stand."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TreeMaker
+from tests.readme import README, blocks, commands
+
+ROOT = Path(__file__).parents[1]
+TINY_TRIALS = ("epochs=1", "trials=2", "optim.batch_size=8", "head.dim=4", "probe.epochs=2", "pruning.grace=1")
+TINY_TREE = ("subjects=6", "sequences=1", "frames=8")
+TINY_DATASET = ("dataset.size=32", "dataset.crop=24")
+DRAWN = tuple(f"dataset.tree.{key}" for key in TINY_TREE)
+
+
+def smaller(command: str) -> list[str]:
+    """The command with keys behind it that make it small; the last value of a key counts."""
+    words = shlex.split(command)
+    name = Path(words[0]).stem
+    if "--help" in words or name == "report":
+        return words
+    if name == "synthesize":
+        return [*words, *TINY_TREE, "size=32"]
+    if name == "final":
+        return [*words, "seeds=1", "cluster.gpus=0"]
+    drawn = () if any(word.startswith(("dataset=", "data_root=")) for word in words) else DRAWN
+    trials = (*TINY_TRIALS, "cluster.gpus=0") if name == "sweep" else ()
+    return [*words, *trials, *TINY_DATASET, *drawn]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_every_command_works(trees: TreeMaker, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "bp4d").symlink_to(trees("bp4d"))
+    environment = {**os.environ, "AU_DATA": str(raw)}
+    assert len(commands()) == 11
+    for command in commands():
+        arguments = [sys.executable, str(ROOT / smaller(command)[0]), *smaller(command)[1:]]
+        done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {
+        "synthetic-aunce",
+        "synthetic-bce",
+        "bp4d-aunce",
+        "disfa-aunce",
+    }
+
+
+def test_the_two_commands_come_first() -> None:
+    assert [*blocks()][:2] == ["run", "test"]
+    for name in ("run", "test"):
+        assert len(blocks()[name].strip().splitlines()) == 1
+
+
+def test_every_local_link_and_picture_exists() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", README.read_text())
+    assert targets
+    for target in targets:
+        assert "://" in target or (ROOT / target).exists(), target
+
+
+def test_every_path_that_is_named_exists() -> None:
+    for name in re.findall(r"`((?:launch|data|model|study|reports|tests)/[\w/.]+)`", README.read_text()):
+        assert (ROOT / name).exists(), name
