@@ -31,6 +31,9 @@ def run_command(command: str, run: Callable[[Settings], int], arguments: Sequenc
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 1
 
 
 def compose_keys(command: str, overrides: Sequence[str]) -> Settings:

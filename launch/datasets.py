@@ -60,7 +60,7 @@ def _raw_tree(keys: Keys, console: Console) -> Path:
             raise InputError(f"data_root={root} is not a folder. Give the raw tree of {name}.")
         return root
     if not tree:
-        return Path(os.environ.get("AU_DATA", "data_root")) / name
+        return Path(os.environ.get("AU_DATA") or "$AU_DATA") / name  # unset, the message shows what is missing
     root = Path(keys["store_root"]) / "raw" / f"{name}-{seed_for(*tree.items()):016x}"
     draw_tree(root, tree, console)
     return root

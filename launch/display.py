@@ -62,7 +62,7 @@ class Display:
         if done.height and self.stage == "sweep":
             best = {name: done[name][0] for name in done.columns if name.startswith("param/")}
             line += f"  best {percent(done['value'][0])} ({describe(best)})"
-        return Text(f"{line}  {self._clock(trials.height)}")
+        return Text(f"{line}  {self._clock(trials.height)}".rstrip())
 
     def _announce(self) -> None:
         seen = self.before
@@ -73,6 +73,8 @@ class Display:
 
     def _clock(self, finished: int) -> str:
         elapsed, here = time.time() - self.begun, finished - self.before
+        if elapsed < POLL:
+            return ""
         if here < 1 or finished >= self.wanted:
             return f"{clock(elapsed)} elapsed"
         return f"{clock(elapsed)} elapsed, about {clock(elapsed / here * (self.wanted - finished))} left"

@@ -8,12 +8,13 @@ import numpy as np
 from rich.console import Console
 
 from data.errors import InputError, raise_all
+from data.files import check_writable
 from data.folds import folds
 from data.store import FrameStore, open_store
 from launch.cli import Settings, run_command
 from launch.display import Display
 from launch.local_ray import run_all
-from launch.preflight import resources, study_store
+from launch.preflight import file_weights, resources, study_store
 from launch.provenance import provenance
 from launch.report import write_page
 from model.metrics import always_positive_f1, f1, mean_defined
@@ -33,9 +34,10 @@ def main(keys: Settings) -> int:
     data = chosen.config.data
     names = list(folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed))
     trials = final_trials(chosen.config, names, keys["seeds"])
-    weights_file = Path(study["weights_file"]) if study["weights_file"] else None
+    check_writable(store.root)
     available = resources(keys)
-    placement = Placement(frames.path, store.root, available.device, available.cpus, weights_file)
+    weights = _weights_file(study["weights_file"], chosen)
+    placement = Placement(frames.path, store.root, available.device, available.cpus, weights)
     console.print(f"{chosen.config.key} on folds {', '.join(names)} with {keys['seeds']} seeds", highlight=False)
     with store.lock():
         store.write_provenance(provenance(data.fingerprint))
@@ -52,6 +54,13 @@ def _frames(path: str, chosen: TrialResult) -> FrameStore:
     if frames.fingerprint != chosen.config.data.fingerprint:
         raise InputError(f"{path} is another store than the one that was searched on; build that one again")
     return frames
+
+
+def _weights_file(path: str, chosen: TrialResult) -> Path | None:
+    """The pretrained weights of the search, if they were a file."""
+    if path and file_weights(Path(path)) != chosen.config.backbone.weights:
+        raise InputError(f"{path} holds other weights than the search was run with; put those back")
+    return Path(path) if path else None
 
 
 def finish(store: StudyStore, trials: list[TrialConfig], console: Console) -> int:

@@ -141,12 +141,30 @@ class ReportKeys:
     runs_root: str = setting("runs", "folder of the studies")
 
 
+@dataclass
+class StatusKeys(ReportKeys):
+    """Show how far a study is, from its files alone."""
+
+
+@dataclass
+class TransferKeys:
+    """Score the final detectors of each study on the dataset of every other."""
+
+    studies: list[str] = field(
+        default_factory=list, metadata={"help": "names of studies, e.g. [bp4d-aunce,disfa-aunce]"}
+    )
+    runs_root: str = setting("runs", "folder of the studies")
+    device: str = setting("cpu", "cpu or cuda")
+
+
 COMMANDS: dict[str, type[Any]] = {
     "synthesize": SynthesizeKeys,
     "prepare": PrepareKeys,
     "sweep": SweepKeys,
     "final": FinalKeys,
     "report": ReportKeys,
+    "status": StatusKeys,
+    "transfer": TransferKeys,
 }
 
 

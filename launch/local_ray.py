@@ -32,6 +32,7 @@ def local_ray(resources: Resources) -> Iterator[None]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the command, not only Tune's loop
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports none
         "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # its snapshots are never read
     }

@@ -62,8 +62,8 @@ def check_sweep(keys: Keys) -> None:
         lambda: resources(keys),
         lambda: parse_space(keys["search"], base_trial(keys, "unknown yet", keys["fold"])),
     )
-    if keys["dataset"]["crop"] > keys["dataset"]["size"]:
-        problems.append("dataset.crop={crop} exceeds dataset.size={size}".format(**keys["dataset"]))
+    crop, size = keys["views"]["crop"], keys["dataset"]["size"]
+    problems += [f"dataset.crop={crop} exceeds dataset.size={size}"] * (crop > size)
     raise_all("the sweep cannot start:", problems)
 
 
@@ -133,16 +133,20 @@ def _problems(*checks: Callable[[], object]) -> list[str]:
     return problems
 
 
-def _weights(keys: Keys) -> tuple[str, Path | None]:
-    """`weights=` as part of a trial's name, and the file if it is one: a file counts by its content."""
-    given = keys["weights"]
-    path = Path(given)
-    if not given or path.suffix not in (".pt", ".pth"):
-        return given, None
+def file_weights(path: Path) -> str:
+    """How a trial names the weights in a file: by their content."""
     if not path.is_file():
-        raise InputError(f"weights={given}: no such file. Give a state-dict file or a torchvision weight name.")
+        raise InputError(f"weights={path}: no such file. Give a state-dict file or a torchvision weight name.")
     with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}", path.resolve()
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _weights(keys: Keys) -> tuple[str, Path | None]:
+    """`weights=` as part of a trial's name, and the file if it is one."""
+    path = Path(keys["weights"])
+    if path.suffix in (".pt", ".pth"):
+        return file_weights(path), path.resolve()
+    return str(keys["weights"]), None
 
 
 def _check_weights(backbone: BackboneSettings, path: Path | None) -> None:

@@ -6,6 +6,7 @@ The one door from the command lines to `reports`.
 import sys
 from pathlib import Path
 
+from data.files import check_writable
 from launch.cli import Settings, run_command
 from launch.preflight import study_store
 from reports.page import write_report
@@ -19,7 +20,10 @@ def write_page(store: StudyStore) -> Path:
 
 def main(keys: Settings) -> int:
     """Write the page."""
-    print(f"report: {write_page(study_store(keys))}")
+    store = study_store(keys)
+    store.study()
+    check_writable(store.root)
+    print(f"report: {write_page(store)}")
     return 0
 
 

@@ -33,7 +33,7 @@ def main(keys: Settings) -> int:
     plan = plan_sweep(keys, frames)
     check_writable(plan.store.root)
     with plan.store.lock():
-        plan.store.open_study(describe_study(keys, plan, frames), free=("trials", "store"))
+        plan.store.open_study(describe_study(keys, plan, frames), free=("trials", "store", "weights_file"))
         plan.store.write_provenance(provenance(plan.base.data.fingerprint))
         _say_plan(plan, keys["trials"], console)
         with Display(plan.store, "sweep", keys["trials"], plan.base.optim.epochs, console):
@@ -57,6 +57,7 @@ def describe_study(keys: Settings, plan: Plan, frames: FrameStore) -> dict[str, 
         "space": keys["search"],
         "searched": plan.space.settings_names,
         "config": plan.base.to_dict(),
+        "size": frames.size,
         "store": str(frames.path.resolve()),
         "weights_file": str(plan.placement.weights_file or ""),
     }

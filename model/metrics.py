@@ -26,7 +26,7 @@ class Score:
 def score_predictions(
     probabilities: np.ndarray,
     labels: np.ndarray,
-    subjects: Sequence[str],
+    subjects: Sequence[str] | np.ndarray,
     aus: tuple[int, ...],
     threshold: float = 0.5,
 ) -> Score:

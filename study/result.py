@@ -60,7 +60,7 @@ class TrialResult:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         plain |= {"format": FORMAT, "key": self.config.key, "config": self.config.to_dict()}
         plain["epochs"] = [dataclasses.asdict(epoch) for epoch in self.epochs]
-        plain["scores"] = {split: _score_to_plain(score) for split, score in self.scores.items()}
+        plain["scores"] = {split: score_to_plain(score) for split, score in self.scores.items()}
         return json.dumps(plain, indent=1, allow_nan=False).encode()
 
 
@@ -76,7 +76,7 @@ def result_from_json(content: bytes, origin: str) -> TrialResult:
         if plain["status"] not in STATUSES:
             raise ValueError(f"status {plain['status']!r}; allowed: {', '.join(STATUSES)}")
         plain["epochs"] = [Epoch(**epoch) for epoch in plain["epochs"]]
-        plain["scores"] = {split: _score_from_plain(score) for split, score in plain["scores"].items()}
+        plain["scores"] = {split: score_from_plain(score) for split, score in plain["scores"].items()}
         return TrialResult(config=config, **plain)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{origin} is not a trial result: {error}. Move it away to go on without it.") from error
@@ -102,7 +102,8 @@ def environment(device: str, threads: int) -> dict[str, str]:
     }
 
 
-def _score_to_plain(score: Score) -> dict[str, Any]:
+def score_to_plain(score: Score) -> dict[str, Any]:
+    """A score as JSON holds it."""
     return {
         "subjects": list(score.subjects),
         "aus": list(score.aus),
@@ -111,6 +112,7 @@ def _score_to_plain(score: Score) -> dict[str, Any]:
     }
 
 
-def _score_from_plain(plain: dict[str, Any]) -> Score:
+def score_from_plain(plain: dict[str, Any]) -> Score:
+    """The score that `score_to_plain` wrote."""
     counts, histogram = (np.array(plain[name], dtype=np.int64) for name in ("counts", "histogram"))
     return Score(tuple(plain["subjects"]), tuple(plain["aus"]), counts, histogram)

@@ -5,6 +5,8 @@
     trials/<key>.json      one TrialResult each, written once
     running/<key>.json     progress of a trial that has no result yet
     checkpoints/<key>.pt   state of the fit, deleted when the trial has a result
+    detectors/<key>.pt     weights of the detectors of the final evaluation
+    transfer/<key>-*.json  their scores on the frames of other datasets
     sampled/<key>.json     what the sampler drew for a trial, written when the trial is started
     report.html            the page
     sweep.lock             held by the one driver
@@ -71,6 +73,14 @@ class StudyStore:
     def checkpoint_path(self, key: str) -> Path:
         """Where the fit of the trial `key` keeps its state."""
         return self.root / "checkpoints" / f"{key}.pt"
+
+    def detector_path(self, key: str) -> Path:
+        """Where the weights of the final detector `key` lie."""
+        return self.root / "detectors" / f"{key}.pt"
+
+    def transfer_path(self, key: str, target: str) -> Path:
+        """Where the score of the detector `key` on the frame store with the fingerprint `target` lies."""
+        return self.root / "transfer" / f"{key}-{target[:12]}.json"
 
     @property
     def report_path(self) -> Path:

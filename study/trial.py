@@ -12,6 +12,7 @@ from data.folds import Fold, folds
 from data.frames import aus_of
 from data.loader import Loader
 from data.store import FrameStore, open_store
+from model.checkpoint import save_checkpoint
 from model.detector import Detector
 from model.evaluate import linear_evaluation, score_rows
 from model.fit import Fitting, fit
@@ -89,6 +90,8 @@ def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudySt
             report(score.epoch, score.value)
     evaluated = time.perf_counter()
     scores = _final_scores(config, parts)
+    if config.score_test:
+        save_checkpoint(parts.detector.state_dict(), store.detector_path(config.key))
     value = objective_value(scores["val"], config.optim.objective)
     seconds = _seconds(epochs) + time.perf_counter() - evaluated
     return replace(begun, status="DONE", value=value, epochs=epochs, scores=scores, seconds=seconds)

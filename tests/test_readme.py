@@ -41,7 +41,7 @@ def test_every_command_works(trees: TreeMaker, tmp_path: Path) -> None:
     raw.mkdir()
     (raw / "bp4d").symlink_to(trees("bp4d"))
     environment = {**os.environ, "AU_DATA": str(raw)}
-    assert len(commands()) == 11
+    assert len(commands()) == 14
     for command in commands():
         arguments = [sys.executable, str(ROOT / smaller(command)[0]), *smaller(command)[1:]]
         done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)

@@ -101,8 +101,8 @@ def test_sweep_final_and_report(trees: TreeMaker, tmp_path: Path) -> None:
     assert re.search(r"epochs was 2, now 3", asked)
 
 
-@pytest.mark.parametrize("victim", ["driver", "trial", "everything"])
-def test_a_killed_sweep_goes_on(victim: str, trees: TreeMaker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("victim", ["driver", "trial", "everything", "nobody"])
+def test_a_disturbed_sweep_goes_on(victim: str, trees: TreeMaker, tmp_path: Path) -> None:
     arguments = [*sweep_arguments(trees("bp4d"), tmp_path), "trials=6", "epochs=8", "pruning.grace=8"]
     root = tmp_path / "runs/bp4d-aunce"
     process = start("sweep", *arguments)
@@ -114,6 +114,10 @@ def test_a_killed_sweep_goes_on(victim: str, trees: TreeMaker, tmp_path: Path) -
         assert workers
         os.kill(workers[0], signal.SIGKILL)
         finish(process)
+    elif victim == "nobody":
+        process.send_signal(signal.SIGINT)  # Ctrl-C
+        assert "the same command goes on" in finish(process, expected=1)
+        finish(start("sweep", *arguments))
     else:
         process.kill()
         for pid in others if victim == "everything" else []:
@@ -125,6 +129,18 @@ def test_a_killed_sweep_goes_on(victim: str, trees: TreeMaker, tmp_path: Path) -
     assert len(after) == 6
     assert {*StudyStore(root).sampled()} == {*after}, "a trial was lost, or run under another name"
     assert {json.loads(content)["status"] for content in after.values()} == {"DONE"}
+
+
+def test_transfer_between_two_studies(trees: TreeMaker, tmp_path: Path) -> None:
+    runs = f"runs_root={tmp_path / 'runs'}"
+    for layout in ("bp4d", "disfa"):
+        finish(start("sweep", *sweep_arguments(trees(layout), tmp_path, layout), "trials=1", "epochs=1"))
+        finish(start("final", f"name={layout}-aunce", "seeds=1", runs))
+    output = finish(start("transfer", "studies=[bp4d-aunce,disfa-aunce]", runs))
+    assert output.count("1 2 4 6 12") == 2
+    assert len([*tmp_path.glob("runs/*/transfer/*.json")]) == 6
+    assert "1/1 trials (1 done" in finish(start("status", "name=disfa-aunce", runs))
+    assert "at least two" in finish(start("transfer", "studies=[bp4d-aunce]", runs), expected=2)
 
 
 def test_one_seed_one_trial_at_a_time_is_reproducible(trees: TreeMaker, tmp_path: Path) -> None:
