@@ -17,12 +17,14 @@ from study.store import StudyStore
 from study.trial import lost_trial, run_trial
 
 RETRIES = 3
+FOLDER = "au-ray-"
 
 
 @contextmanager
 def local_ray(resources: Resources) -> Iterator[None]:
     """Ray on this machine for the time of the block: private folder and token, no dashboard."""
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # 0700, and short: Ray's sockets allow 107 bytes
+    _remove_leftovers()
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))  # 0700, and short: sockets allow 107 bytes
     token = folder / "token"  # ray.init turns token authentication on; its own file would be readable by everyone
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
@@ -52,6 +54,14 @@ def local_ray(resources: Resources) -> Iterator[None]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of our commands that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        pid = folder.name.removeprefix(FOLDER).partition("-")[0]
+        if folder.stat().st_uid == os.getuid() and not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_all(trials: list[TrialConfig], store: StudyStore, placement: Placement, resources: Resources) -> None:

@@ -23,7 +23,7 @@ def smaller(command: str) -> list[str]:
     """The command with keys behind it that make it small; the last value of a key counts."""
     words = shlex.split(command)
     name = Path(words[0]).stem
-    if "--help" in words or name == "report":
+    if "--help" in words or name in ("report", "status", "transfer"):
         return words
     if name == "synthesize":
         return [*words, *TINY_TREE, "size=32"]
