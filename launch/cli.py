@@ -46,10 +46,14 @@ def compose_keys(command: str, overrides: Sequence[str]) -> Settings:
         raise InputError(_explain(command, overrides, error)) from error
 
 
-def _compose(command: str, overrides: Sequence[str]) -> Settings:
+def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
     register()
     with initialize_config_module("launch.conf", version_base="1.3"):
-        config = compose(command, overrides=list(overrides), return_hydra_config=True)
+        return compose(command, overrides=list(overrides), return_hydra_config=True)
+
+
+def _compose(command: str, overrides: Sequence[str]) -> Settings:
+    config = _composed(command, overrides)
     choices = dict(config.hydra.runtime.choices)
     with_choice = {"method_name": choices["method"]} if "method" in choices else {}
     settings = _plain(config)
@@ -113,11 +117,27 @@ def _allowed_beside(command: str, overrides: Sequence[str], key: str) -> list[st
 
 def help_text(command: str) -> str:
     """What the command does and each of its keys: name, default, one line."""
-    lines = [(f"{key}={default}", text) for key, default, text in _key_lines(command)]
+    defaults = _defaults(command)
+    lines = [(f"{key}={defaults.get(key, default)}", text) for key, default, text in _key_lines(command)]
     width = min(max(len(name) for name, _ in lines), 40)
     doc = (COMMANDS[command].__doc__ or "").strip()
     usage = f"python launch/{command}.py [key=value ...]"
     return "\n".join([doc, "", usage, "", *(f"  {name:<{width}}  {text}" for name, text in lines)])
+
+
+def _defaults(command: str) -> dict[str, Any]:
+    """What each key is when the command is given without any, after all YAML files."""
+    plain = OmegaConf.to_container(_composed(command, ()), resolve=False)
+    found: dict[str, Any] = {}
+    places: list[tuple[str, Any]] = [("", plain)]
+    while places:
+        path, place = places.pop()
+        for name, value in place.items():
+            if isinstance(value, dict):
+                places.append((f"{path}{name}.", value))
+            elif value not in ("???", None) and "${" not in str(value):
+                found[f"{path}{name}"] = value
+    return found
 
 
 def _key_lines(command: str) -> Iterator[tuple[str, str, str]]:
@@ -130,7 +150,7 @@ def _key_lines(command: str) -> Iterator[tuple[str, str, str]]:
 
 def _field_lines(settings: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
     for f in dataclasses.fields(settings):
-        default = "" if f.default is dataclasses.MISSING or f.default == "???" else str(f.default)
+        default = "" if f.default in (dataclasses.MISSING, "???", None) else str(f.default)
         yield prefix + f.name, default, f.metadata["help"]
         if isinstance(f.type, type) and dataclasses.is_dataclass(f.type):
             yield from _field_lines(f.type, f"{prefix}{f.name}.")

@@ -50,26 +50,34 @@ class Display:
                 settings = {"fold": config.data.fold, "seed": config.seed}
             row = (config.key[:8], f"{epoch.epoch}/{self.epochs}", percent(epoch.value), describe(settings))
             table.add_row(*row)
-        return Group(self.headline(), table)
+        return Group(self.headline(), *filter(None, [self.best()]), *[table] * bool(table.row_count))
 
     def headline(self) -> Text:
-        """Everything but the running trials, in one line."""
-        trials = self.store.trials().filter(pl.col("stage") == self.stage)
+        """Trials by state, and the time."""
+        trials = self._trials()
         counts = {status: trials.filter(pl.col("status") == status).height for status in STATUSES}
         states = ", ".join(f"{count} {status.lower()}" for status, count in counts.items())
         line = f"{trials.height}/{self.wanted} trials ({states}), {len(self.store.running())} running"
-        done = trials.filter(pl.col("status") == "DONE").sort("value", descending=True)
-        if done.height and self.stage == "sweep":
-            best = {name: done[name][0] for name in done.columns if name.startswith("param/")}
-            line += f"  best {percent(done['value'][0])} ({describe(best)})"
         return Text(f"{line}  {self._clock(trials.height)}".rstrip())
+
+    def best(self) -> Text | None:
+        """The best finished trial of a search; the earliest among equals, as it will be chosen."""
+        done = self._trials().filter(pl.col("status") == "DONE")
+        if self.stage != "sweep" or done.is_empty():
+            return None
+        row = done.sort("value", "started", descending=[True, False]).row(0, named=True)
+        settings = {name: value for name, value in row.items() if name.startswith("param/")}
+        return Text(f"best {percent(row['value'])}: {describe(settings)}")
+
+    def _trials(self) -> pl.DataFrame:
+        return self.store.trials().filter(pl.col("stage") == self.stage)
 
     def _announce(self) -> None:
         seen = self.before
         while not self.over.wait(POLL) or seen != self.store.count(self.stage):
             if seen != self.store.count(self.stage):
                 seen = self.store.count(self.stage)
-                self.console.print(self.headline(), soft_wrap=True)
+                self.console.print(*filter(None, [self.headline(), self.best()]), sep="  ", soft_wrap=True)
 
     def _clock(self, finished: int) -> str:
         elapsed, here = time.time() - self.begun, finished - self.before

@@ -90,7 +90,8 @@ def test_the_headline_counts_states_and_names_the_best(store: StudyStore, now: C
     store.write_progress(result(trial(lr=0.001)))
     now(60)
     text = display.headline().plain
-    assert text.startswith("4/12 trials (2 done, 1 pruned, 1 failed), 1 running  best 61.0 (lr=0.006 max=0.2)")
+    assert text.startswith("4/12 trials (2 done, 1 pruned, 1 failed), 1 running  ")
+    assert str(display.best()) == "best 61.0: lr=0.006 max=0.2"
     assert text.endswith("  1:00 elapsed, about 2:00 left")
 
 
@@ -110,9 +111,10 @@ def test_the_rest_is_estimated_from_this_commands_own_trials(store: StudyStore, 
 def test_the_final_evaluation_has_its_own_count_and_no_best(store: StudyStore) -> None:
     store.write(result(trial(lr=0.004), 0.4))
     store.write(result(trial(fold="part2", seed=1, score_test=True), 0.7))
-    text = Display(store, "final", 9, 16, page()).headline().plain
+    display = Display(store, "final", 9, 16, page())
+    text = display.headline().plain
     assert text == "1/9 trials (1 done, 0 pruned, 0 failed), 0 running"
-    assert "best" not in text
+    assert display.best() is None
 
 
 def test_running_trials_show_their_epoch_value_and_settings(store: StudyStore) -> None:
@@ -191,7 +193,8 @@ def test_in_a_terminal_the_table_is_drawn_in_place(store: StudyStore) -> None:
     console = page(terminal=True)
     store.write_progress(result(trial(lr=0.00125)))
     with Display(store, "sweep", 4, 16, console) as display:
+        display.live.refresh()
         store.write(result(trial(lr=0.00125)))
     assert not display.announcer.is_alive()
-    assert "1/4 trials" in shown(console)
     assert "settings" in shown(console)
+    assert "1/4 trials" in shown(console)

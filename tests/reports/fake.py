@@ -8,36 +8,11 @@ import numpy as np
 import polars as pl
 
 from data.seeds import numpy_generator
+from study.store import COUNTS, EPOCHS, TRIALS
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 RATES = dict(zip(AUS, (0.21, 0.17, 0.2, 0.46, 0.55, 0.59, 0.56, 0.47, 0.17, 0.34, 0.16, 0.15), strict=True))
 FOLDS = ("part1", "part2", "part3")
-TRIALS = {
-    "key": pl.String,
-    "stage": pl.String,
-    "status": pl.String,
-    "value": pl.Float64,
-    "fold": pl.String,
-    "seed": pl.Int64,
-    "method": pl.String,
-    "epochs": pl.Int64,
-    "started": pl.Float64,
-    "seconds": pl.Float64,
-    "error": pl.String,
-}
-EPOCHS = {
-    "key": pl.String,
-    "stage": pl.String,
-    "epoch": pl.Int64,
-    "loss": pl.Float64,
-    "value": pl.Float64,
-    "seconds": pl.Float64,
-}
-COUNTS = {name: TRIALS[name] for name in ("key", "stage", "fold", "seed", "method")} | {
-    "split": pl.String,
-    "subject": pl.String,
-    **dict.fromkeys(("au", "tp", "fp", "fn", "tn"), pl.Int64),
-}
 SPACE = {
     "optim": {"lr": {"log_uniform": [1e-5, 1e-2]}, "weight_decay": {"log_uniform": [1e-6, 1e-2]}},
     "method": {

@@ -12,8 +12,6 @@ from data.errors import InputError
 from reports import tables
 from reports.blocks import script_json
 from reports.page import write_report
-from study import store as study_store
-from tests.reports import fake
 from tests.reports.fake import AUS, FakeStore, full_store, no_importance, some_importance
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -245,11 +243,3 @@ def test_parameters_that_only_some_trials_have(tmp_path: Path) -> None:
 def test_the_real_importance_fits(tmp_path: Path) -> None:
     path = write_report(full_store(trials=12), tmp_path / "page.html")
     assert 'id="figure-importance"' in path.read_text("utf-8")
-
-
-def test_fake_frames_have_the_columns_of_the_store() -> None:
-    assert (fake.TRIALS, fake.EPOCHS, fake.COUNTS) == (study_store.TRIALS, study_store.EPOCHS, study_store.COUNTS)
-    assert all(
-        callable(getattr(study_store.StudyStore, name))
-        for name in ("trials", "epochs", "counts", "study", "provenance")
-    )

@@ -9,7 +9,7 @@ import pytest
 
 from data.seeds import numpy_generator
 from reports import stats
-from tests.reports.fake import COUNTS
+from study.store import COUNTS
 
 AUS = (1, 2, 12)
 

@@ -7,7 +7,8 @@ import pytest
 
 from data.seeds import numpy_generator
 from reports import tables, text
-from tests.reports.fake import COUNTS, FakeStore, full_store
+from study.store import COUNTS
+from tests.reports.fake import FakeStore, full_store
 
 RNG = ("bootstrap", "test")
 
