@@ -17,22 +17,12 @@ import numpy as np
 from PIL import Image
 
 from data.aus import DATASET_AUS
+from data.folds import PARTS
 from data.synthetic.identity import AUS
 from data.synthetic.recordings import Plan, Recording
 
 Tick = Callable[[int], None]  # told the number of frames just written
 
-# The published three parts, interleaved, so that the first n subjects cover all parts evenly.
-BP4D_PARTS = (
-    "F001 F002 F008 F009 F010 F016 F018 F023 M001 M004 M007 M008 M012 M014",
-    "F003 F005 F011 F013 F020 F022 M002 M005 M010 M011 M013 M016 M017 M018",
-    "F004 F006 F007 F012 F014 F015 F017 F019 F021 M003 M006 M009 M015",
-)
-DISFA_PARTS = (
-    "SN001 SN002 SN009 SN010 SN016 SN026 SN027 SN030 SN032",
-    "SN006 SN011 SN012 SN013 SN018 SN021 SN024 SN028 SN031",
-    "SN003 SN004 SN005 SN007 SN008 SN017 SN023 SN025 SN029",
-)
 BP4D_CODED = (*DATASET_AUS["bp4d"], 5, 9, 20)
 BP4D_COLUMNS = 28
 BP4D_INTENSITY = (6, 10, 12, 14, 17)
@@ -152,12 +142,13 @@ def write_affwild2(root: Path, plan: Plan, tick: Tick) -> None:
 
 def subject_ids(layout: str) -> list[str]:
     """Every subject that `layout` can have, in the order in which they are taken."""
-    return {"bp4d": _interleave(BP4D_PARTS), "disfa": _interleave(DISFA_PARTS), "gft": _gft_ids(),
+    return {"bp4d": _interleave("bp4d"), "disfa": _interleave("disfa"), "gft": _gft_ids(),
             "affwild2": list(_affwild2_ids(200))}[layout]  # fmt: skip
 
 
-def _interleave(parts: tuple[str, ...]) -> list[str]:
-    columns = [part.split() for part in parts]
+def _interleave(dataset: str) -> list[str]:
+    """Subjects of the published parts in turn, so that the first n of them cover all parts evenly."""
+    columns = PARTS[dataset].values()
     longest = max(len(column) for column in columns)
     return [column[row] for row in range(longest) for column in columns if row < len(column)]
 
