@@ -1,7 +1,7 @@
-"""F1 from whole numbers, and how much of it is the choice of subjects.
+"""Scores from whole numbers, and how much of them is the choice of subjects.
 
-Zero division: where tp + fp + fn = 0 (nothing to find, nothing found) F1 is undefined, NaN here and null in frames.
-It is left out of means and counted, never taken as 0 or 1. The same holds for precision, recall and their divisors.
+Zero division: where tp + fp + fn = 0 (nothing to find, nothing found) F1 (`model.metrics`) is undefined, NaN here and
+null in frames. It is left out of means and counted, never taken as 0 or 1. Precision and recall likewise.
 
 Shapes: K seeds, S subjects, A action units, R bootstrap replicates; the last axis of counts is (tp, fp, fn, tn).
 """
@@ -26,23 +26,6 @@ def ratio(above: Counts | Floats, below: Counts | Floats) -> Floats:
     undefined = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
     np.divide(above, below, out=undefined, where=below != 0)
     return undefined
-
-
-def f1(tp: Counts, fp: Counts, fn: Counts) -> Floats:
-    """F1 as a fraction; NaN where tp + fp + fn = 0."""
-    return ratio(2 * tp, 2 * tp + fp + fn)
-
-
-def f1_of(counts: Counts) -> Floats:
-    """F1 [...] of counts [..., 4]."""
-    return f1(counts[..., 0], counts[..., 1], counts[..., 2])
-
-
-def always_positive(counts: Counts) -> Floats:
-    """F1 [...] of the detector that answers "active" on every frame: 2p / (2p + n)."""
-    positives = counts[..., 0] + counts[..., 2]
-    negatives = counts[..., 1] + counts[..., 3]
-    return f1(positives, negatives, np.zeros_like(positives))
 
 
 def precision(counts: Counts) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from data.aus import AU_NAMES
+from model.metrics import always_positive_f1, f1
 from reports import stats, text
 
 PARAM = "param/"
@@ -61,12 +62,12 @@ def evaluate(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generato
     """Score the rows of one split: one configuration, any number of folds and seeds."""
     cubes = stats.fold_cubes(counts, aus)
     resampled = stats.resample(cubes, rng)
-    ours = resampled.mean_of_folds(stats.f1_of)
-    trivial = resampled.mean_of_folds(stats.always_positive)
+    ours = resampled.mean_of_folds(f1)
+    trivial = resampled.mean_of_folds(always_positive_f1)
     people = [cube.shape[1] for cube in cubes.values()]
     bounds = stats.interval if max(people) > 1 else _no_interval
     (value, draws), (base, base_draws) = ours.overall(), trivial.overall()
-    pooled, pooled_draws = resampled.pooled(stats.f1_of).overall()
+    pooled, pooled_draws = resampled.pooled(f1).overall()
     limits = [bounds(replicates) for replicates in ours.replicates.T]
     return Evaluation(
         au=_au_frame(aus, resampled, ours.point, trivial.point, limits),
@@ -102,7 +103,7 @@ def _au_frame(
     # Every seed of a fold scores the same frames: one seed tells how many there are.
     frames = np.sum([counts[0] for counts in resampled.observed.values()], axis=0)
     positives = frames[:, 0] + frames[:, 2]
-    undefined = [np.isnan(stats.f1_of(counts)).sum(0) for counts in resampled.observed.values()]
+    undefined = [np.isnan(f1(counts)).sum(0) for counts in resampled.observed.values()]
     frame = pl.DataFrame(
         {
             "au": list(aus),
@@ -221,8 +222,8 @@ def _by_run(counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
     rows = []
     for fold, cube in stats.fold_cubes(counts, aus).items():
         seeds = counts.filter(pl.col("fold") == fold)["seed"].unique().sort()
-        f1, base = (stats.mean(rule(cube.sum(1)), 1) for rule in (stats.f1_of, stats.always_positive))
-        rows += [(fold, seed, cube.shape[1], f1[at], base[at]) for at, seed in enumerate(seeds.to_list())]
+        score, base = (stats.mean(rule(cube.sum(1)), 1) for rule in (f1, always_positive_f1))
+        rows += [(fold, seed, cube.shape[1], score[at], base[at]) for at, seed in enumerate(seeds.to_list())]
     scores = {"f1": pl.Float64, "always_positive": pl.Float64}
     return pl.DataFrame(rows, schema={**schema, **scores}, orient="row").fill_nan(None)
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from data.seeds import numpy_generator
+from model.metrics import f1
 from reports import stats
 from study.store import COUNTS
 
@@ -45,16 +46,6 @@ def plain_mean_of_folds(frame: pl.DataFrame, au: int) -> float:
     return plain_mean([plain_mean([plain_f1(*total) for total in seeds.values()]) for seeds in folds.values()])
 
 
-def test_f1_is_undefined_where_nothing_is_there_and_nothing_is_found() -> None:
-    tp, fp, fn = np.array([3, 0, 0, 0]), np.array([1, 0, 5, 0]), np.array([2, 0, 0, 4])
-    np.testing.assert_allclose(stats.f1(tp, fp, fn), [6 / 9, np.nan, 0, 0])
-
-
-def test_always_positive_is_two_p_over_two_p_plus_n() -> None:
-    counts = np.array([[3, 10, 2, 85], [0, 1, 0, 9], [0, 0, 0, 0]])
-    np.testing.assert_allclose(stats.always_positive(counts), [10 / (10 + 95), 0, np.nan])
-
-
 def test_precision_and_recall() -> None:
     counts = np.array([[3, 1, 2, 7], [0, 0, 4, 1], [0, 4, 0, 1]])
     np.testing.assert_allclose(stats.precision(counts), [3 / 4, np.nan, 0])
@@ -64,7 +55,7 @@ def test_precision_and_recall() -> None:
 def test_fold_mean_is_the_one_of_plain_loops() -> None:
     frame = counts_frame({"a": 3, "b": 5})
     resampled = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
-    point = resampled.mean_of_folds(stats.f1_of).point
+    point = resampled.mean_of_folds(f1).point
     np.testing.assert_allclose(point, [plain_mean_of_folds(frame, au) for au in AUS])
 
 
@@ -73,7 +64,7 @@ def test_pooled_is_f1_of_the_sums() -> None:
     resampled = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
     sums = frame.group_by("au").agg(pl.col(stats.CELLS).sum()).sort("au")
     expected = [plain_f1(*row) for row in sums.select("tp", "fp", "fn").iter_rows()]
-    np.testing.assert_allclose(resampled.pooled(stats.f1_of).point, expected)
+    np.testing.assert_allclose(resampled.pooled(f1).point, expected)
 
 
 def test_every_fold_weighs_the_same_when_seeds_are_missing() -> None:
@@ -81,7 +72,7 @@ def test_every_fold_weighs_the_same_when_seeds_are_missing() -> None:
     part = whole.filter((pl.col("fold") == "a") | (pl.col("seed") == 0))
     resampled = stats.resample(stats.fold_cubes(part, AUS), numpy_generator("t"), replicates=5)
     expected = [plain_mean_of_folds(part, au) for au in AUS]
-    np.testing.assert_allclose(resampled.mean_of_folds(stats.f1_of).point, expected)
+    np.testing.assert_allclose(resampled.mean_of_folds(f1).point, expected)
 
 
 def test_replicates_are_those_of_a_loop_over_subject_weights() -> None:
@@ -95,7 +86,7 @@ def test_replicates_are_those_of_a_loop_over_subject_weights() -> None:
                 sum(int(weights[replicate, person] * cube[0, person, at, cell]) for person in range(4))
                 for cell in range(3)
             )
-            got = resampled.mean_of_folds(stats.f1_of).replicates[replicate, at]
+            got = resampled.mean_of_folds(f1).replicates[replicate, at]
             assert got == pytest.approx(plain_f1(tp, fp, fn))
 
 
@@ -103,7 +94,7 @@ def test_seeds_of_a_fold_share_their_draw_of_subjects() -> None:
     one = counts_frame({"a": 6}, seeds=1)
     twice = pl.concat([one, one.with_columns(seed=pl.lit(1, dtype=pl.Int64))])
     drawn = [
-        stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(stats.f1_of)
+        stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(f1)
         for frame in (one, twice)
     ]
     np.testing.assert_allclose(drawn[0].replicates, drawn[1].replicates)
@@ -120,7 +111,7 @@ def test_weights_reproduce_and_sum_to_the_number_of_subjects() -> None:
 
 def test_interval_holds_the_point_and_widens_with_its_level() -> None:
     frame = counts_frame({"a": 12, "b": 12})
-    draws = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t")).mean_of_folds(stats.f1_of)
+    draws = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t")).mean_of_folds(f1)
     point, replicates = draws.overall()
     low, high = stats.interval(replicates)
     assert low < point < high
@@ -137,14 +128,14 @@ def test_interval_is_the_percentiles_of_sorted_replicates() -> None:
 
 def test_one_subject_gives_an_interval_without_width() -> None:
     frame = counts_frame({"a": 1})
-    draws = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(stats.f1_of)
+    draws = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(f1)
     point, replicates = draws.overall()
     assert stats.interval(replicates) == pytest.approx((point, point))
 
 
 def test_an_au_that_nobody_coded_is_undefined_and_in_no_mean() -> None:
     frame = counts_frame({"a": 3, "b": 3})
-    draws = stats.resample(stats.fold_cubes(frame, (*AUS, 26)), numpy_generator("t"), 50).mean_of_folds(stats.f1_of)
+    draws = stats.resample(stats.fold_cubes(frame, (*AUS, 26)), numpy_generator("t"), 50).mean_of_folds(f1)
     assert np.isnan(draws.point[-1])
     assert np.isnan(draws.replicates[:, -1]).all()
     point, replicates = draws.overall()
