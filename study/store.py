@@ -133,7 +133,10 @@ class StudyStore:
             if missing is None:
                 return {}
             raise InputError(missing)
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        try:
+            content: dict[str, Any] = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}). Restore it, or begin another study.") from error
         return content
 
     # --- results

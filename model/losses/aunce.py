@@ -109,9 +109,7 @@ def _log_negatives(similarity: Tensor, negatives: Tensor, active: Tensor, settin
 
 def _log_positives(similarity: Tensor, positives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """log scores of the three kinds of positives, each [A, 2N]: other view, most similar, mean."""
-    half = similarity.shape[1] // 2
-    row = torch.arange(2 * half, device=similarity.device)
-    partner = row.roll(half)
+    row, partner = _partners(similarity)
     other_view = similarity[:, row, partner]
     beyond = positives.clone()
     beyond[:, row, partner] = False
@@ -120,6 +118,12 @@ def _log_positives(similarity: Tensor, positives: Tensor) -> tuple[Tensor, Tenso
     count = positives.sum(dim=2).clamp_min(1)
     total = torch.logsumexp(similarity.masked_fill(~positives, -1e30), dim=2)
     return other_view, hardest, total - count.to(total.dtype).log()
+
+
+def _partners(similarity: Tensor) -> tuple[Tensor, Tensor]:
+    """Every row [2N], and beside it the row of the same frame's other view."""
+    row = torch.arange(similarity.shape[1], device=similarity.device)
+    return row, row.roll(len(row) // 2)
 
 
 def _kinds(active: Tensor, settings: AunceSettings, generator: torch.Generator) -> Tensor:
@@ -147,7 +151,8 @@ def _official(
     same = (label.unsqueeze(2) == label.unsqueeze(1)) & known.unsqueeze(2)
     different = (label.unsqueeze(2) != label.unsqueeze(1)) & known.unsqueeze(2)
     negative = _log_negatives(similarity, different, active, settings)
-    other_view = _log_positives(similarity, same)[0]
+    row, partner = _partners(similarity)
+    other_view = similarity[:, row, partner]
     hardest = similarity.masked_fill(~same, -1e30).amax(dim=2)
     mean = torch.logsumexp(similarity.masked_fill(~same, -1e30), dim=2) - math.log(rows.shape[1])
     draw = torch.rand(len(rows), 1, generator=generator, device=generator.device).to(rows.device)

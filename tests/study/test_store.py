@@ -356,3 +356,10 @@ def test_two_writers_of_the_same_trials_leave_whole_results(store: StudyStore) -
     assert {one.value for one in found} <= {0.25, 0.75}
     assert len(list((store.root / "trials").iterdir())) == 60, "no temporary file is left"
     assert all(json.loads(path.read_bytes()) for path in (store.root / "trials").iterdir())
+
+
+def test_a_damaged_study_file_is_named(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    (tmp_path / "study.json").write_text("{half a fi")
+    with pytest.raises(InputError, match=r"study\.json is damaged"):
+        store.study()
