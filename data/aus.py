@@ -34,6 +34,11 @@ def au_column(au: int) -> str:
     return f"au_{au}"
 
 
+def intensity_column(au: int) -> str:
+    """Name of the FrameTable column that holds the intensity of `au`: `intensity_12`."""
+    return f"intensity_{au}"
+
+
 def shared_aus(*label_sets: tuple[int, ...]) -> tuple[int, ...]:
     """Action units that every label set codes, ascending."""
     common = set(label_sets[0]).intersection(*label_sets[1:])

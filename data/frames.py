@@ -10,13 +10,15 @@ A FrameTable is a polars frame with one row a frame, sorted by subject, sequence
     index     Int32    0-based position in the video; null when `path` is an image
     split     String   official part, "train" | "val" | "test"; null where the dataset has none
     au_<n>    Int8     1 active, 0 inactive, null not coded; one column per coded AU, ascending
+    intensity_<n>  Int8  0 to 5, null not coded; only for AUs whose intensity the dataset codes
 """
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from data.aus import AU_NAMES, au_column
+from data.aus import AU_NAMES, au_column, intensity_column
 from data.errors import raise_all
 from data.files import atomic_path
 
@@ -31,6 +33,27 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "split": pl.String,
 }
 SPLITS = ("train", "val", "test")
+INTENSITIES = range(6)  # FACS: absent, then A to E
+EXCLUDED: dict[str, type[pl.DataType]] = {
+    "subject": pl.String,
+    "sequence": pl.String,
+    "frame": pl.Int32,
+    "reason": pl.String,
+}
+
+
+def excluded_frames(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """`rows` (with subject, sequence, frame) as frames that were left out for `reason`."""
+    return rows.with_columns(reason=pl.lit(reason)).select(pl.col(name).cast(kind) for name, kind in EXCLUDED.items())
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a reader found: the frames, and every coded frame that it left out, with the reason."""
+
+    table: pl.DataFrame
+    excluded: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=EXCLUDED))
+    notes: tuple[str, ...] = ()  # what a person should know, e.g. how the numbering of the images was confirmed
 
 
 def aus_of(table: pl.DataFrame) -> tuple[int, ...]:
@@ -38,12 +61,21 @@ def aus_of(table: pl.DataFrame) -> tuple[int, ...]:
     return tuple(int(name.removeprefix("au_")) for name in table.columns if name.startswith("au_"))
 
 
+def intensities_of(table: pl.DataFrame) -> tuple[int, ...]:
+    """Action units whose intensity `table` holds, in column order."""
+    return tuple(int(name.removeprefix("intensity_")) for name in table.columns if name.startswith("intensity_"))
+
+
 def frame_table(rows: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
-    """Cast, order and validate `rows` as a FrameTable; absent `index` and `split` become null."""
+    """Cast, order and validate `rows` as a FrameTable; absent `index` and `split` become null.
+
+    Every `intensity_<n>` column of `rows` is kept.
+    """
     optional = [pl.lit(None, dtype=SCHEMA[name]).alias(name) for name in ("index", "split") if name not in rows.columns]
     columns = [pl.col(name).cast(kind) for name, kind in SCHEMA.items()]
     labels = [pl.col(au_column(au)).cast(pl.Int8) for au in sorted(aus)]
-    table = rows.with_columns(optional).select(columns + labels).sort("subject", "sequence", "frame")
+    levels = [pl.col(intensity_column(au)).cast(pl.Int8) for au in sorted(intensities_of(rows))]
+    table = rows.with_columns(optional).select(columns + labels + levels).sort("subject", "sequence", "frame")
     validate(table)
     return table
 
@@ -76,10 +108,12 @@ def _row_problems(table: pl.DataFrame) -> list[str]:
         f"frame {row['frame']} of {row['subject']}/{row['sequence']} stands there {row['len']} times"
         for row in twice.iter_rows(named=True)
     ]
-    for name in (au_column(au) for au in aus_of(table)):
-        wrong = table.filter(~pl.col(name).is_in([0, 1])).get_column(name).unique().to_list()
+    allowed = {au_column(au): [0, 1] for au in aus_of(table)}
+    allowed |= {intensity_column(au): list(INTENSITIES) for au in intensities_of(table)}
+    for name, values in allowed.items():
+        wrong = table.filter(~pl.col(name).is_in(values)).get_column(name).unique().sort().to_list()
         if wrong:
-            problems.append(f"{name} holds {wrong}; allowed: 0, 1, null")
+            problems.append(f"{name} holds {wrong}; allowed: {', '.join(str(value) for value in values)}, null")
     return problems
 
 

@@ -21,6 +21,8 @@ DOORS = {"launch/report.py": {"reports"}}  # the one file that may reach further
 OWNERS = {
     "PIL": "data",
     "av": "data",
+    "cv2": "data",
+    "scipy": "data",
     "optuna": "study",
     "ray": "launch",
     "hydra": "launch",

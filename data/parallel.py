@@ -1,0 +1,63 @@
+"""The same function over many tasks in several processes, which end when the process that asked for them does."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_tasks(
+    function: Callable[[Task], Result], tasks: Sequence[Task], processes: int = 1
+) -> Iterator[tuple[int, Result]]:
+    """(position, result) of every task as it is done; with one process, here and in order.
+
+    `function` and the tasks must be picklable. The first exception ends the rest; tasks under way are waited for.
+    """
+    if min(processes, len(tasks)) <= 1:
+        yield from ((position, function(task)) for position, task in enumerate(tasks))
+        return
+    # spawn: a forked child could inherit a lock that a thread of polars, torch or the progress bar holds
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(tasks)), context, initializer=_die_with_parent) as pool:
+        try:
+            yield from _as_done(pool, function, tasks, ahead=2 * processes)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _as_done(
+    pool: ProcessPoolExecutor, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int
+) -> Iterator[tuple[int, Result]]:
+    """Few tasks wait in the queue of the pool, so that an error or an interruption stops the work soon."""
+    left = iter(enumerate(tasks))
+    waiting: dict[Future[Result], int] = {}
+    while True:
+        while len(waiting) < ahead and (following := next(left, None)):
+            position, task = following
+            waiting[pool.submit(function, task)] = position
+        if not waiting:
+            return
+        for done in wait(waiting, return_when=FIRST_COMPLETED).done:
+            yield waiting.pop(done), done.result()
+
+
+def _die_with_parent() -> None:
+    """A killed parent cannot end its children: each of them watches it."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
