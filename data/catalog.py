@@ -6,29 +6,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from data.aus import DATASET_AUS
 from data.errors import InputError
-from data.readers import affwild2, bp4d, disfa, gft
+from data.frames import Reading
+from data.readers import affwild2, bp4d, disfa, gft, lists
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One row of the catalog; `read(root, dataset=name, **options)` gives a FrameTable."""
+    """One row of the catalog; `read(root, dataset=name, **options)` reads the tree as distributed."""
 
     name: str
     aus: tuple[int, ...]
-    read: Callable[..., pl.DataFrame]
+    read: Callable[..., Reading]
     fold_scheme: str
+    lists: str = ""  # whose published lists of images and labels can be read instead
 
 
 CATALOG: dict[str, Dataset] = {
-    "bp4d": Dataset("bp4d", DATASET_AUS["bp4d"], bp4d.read, "parts"),
-    "disfa": Dataset("disfa", DATASET_AUS["disfa"], disfa.read, "parts"),
+    "bp4d": Dataset("bp4d", DATASET_AUS["bp4d"], bp4d.read, "parts", lists="bp4d"),
+    "disfa": Dataset("disfa", DATASET_AUS["disfa"], disfa.read, "parts", lists="disfa"),
     "gft": Dataset("gft", DATASET_AUS["gft"], gft.read, "official"),
     "affwild2": Dataset("affwild2", DATASET_AUS["affwild2"], affwild2.read, "official"),
-    "synthetic": Dataset("synthetic", DATASET_AUS["bp4d"], bp4d.read, "parts"),
+    "synthetic": Dataset("synthetic", DATASET_AUS["bp4d"], bp4d.read, "parts", lists="bp4d"),
 }
 
 
@@ -41,13 +41,22 @@ def dataset(name: str) -> Dataset:
     return CATALOG[name]
 
 
-def read_table(name: str, root: Path, options: Mapping[str, object]) -> pl.DataFrame:
-    """Read the raw tree of dataset `name` at `root` with the options of its reader."""
-    reader = dataset(name).read
-    allowed = [option for option in inspect.signature(reader).parameters if option not in ("root", "dataset")]
+def read_dataset(name: str, root: Path, options: Mapping[str, object]) -> Reading:
+    """Read the tree of dataset `name` at `root` with the options of its reader."""
+    row = dataset(name)
+    defaults = {option: value.default for option, value in inspect.signature(row.read).parameters.items()}
+    allowed = [option for option in defaults if option not in ("root", "dataset")]
     unknown = sorted(set(options) - set(allowed))
     if unknown:
         raise InputError(f"{name} has no option {', '.join(unknown)}; allowed: {', '.join(allowed) or 'none'}")
     if not root.is_dir():
         raise InputError(f"{name}: {root} is not a folder. Give the folder that holds the dataset as distributed.")
-    return reader(root, dataset=name, **options)
+    if not row.lists or not lists.found(root, row.lists):
+        return row.read(root, dataset=name, **options)
+    changed = [f"{option}={value!r}" for option, value in options.items() if value != defaults[option]]
+    if changed:
+        raise InputError(
+            f"{name}: {root} holds lists of images and labels, to which {', '.join(changed)} does not apply; "
+            "leave it out, or give the dataset as distributed"
+        )
+    return lists.read(root, row.lists, name)

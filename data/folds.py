@@ -11,9 +11,8 @@ import polars as pl
 
 from data.aus import au_column
 from data.errors import InputError, raise_all
-from data.frames import aus_of
+from data.frames import aus_of, table_digest
 from data.seeds import numpy_generator
-from data.store import table_digest
 
 log = logging.getLogger(__name__)
 
@@ -92,9 +91,17 @@ def folds(table: pl.DataFrame, scheme: str, val_share: float = 0.2, seed: int = 
     }
 
 
-def protocol_hash(table: pl.DataFrame, fold: Fold) -> str:
-    """Identity (sha256, hex) of frames, labels and parts; equal hashes mean comparable test results."""
-    digest = hashlib.sha256(table_digest(table))
+def fold_number_table() -> pl.DataFrame:
+    """What other code calls the fold that tests on each part: a row a part, a column a code base."""
+    return pl.DataFrame([{"part": part, **numbers} for part, numbers in FOLD_NUMBERS.items()])
+
+
+def protocol_hash(table: pl.DataFrame, fold: Fold, alignment: str) -> str:
+    """Identity (sha256, hex) of frames, labels, alignment and parts; equal hashes mean comparable test results.
+
+    The labels say what threshold, frame set and treatment of missing codes they come from, the paths which camera.
+    """
+    digest = hashlib.sha256(table_digest(table) + alignment.encode())
     for rows in (fold.train, fold.val, fold.test):
         digest.update(b"|" + rows.astype("<i8").tobytes())
     return digest.hexdigest()

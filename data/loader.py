@@ -1,4 +1,8 @@
-"""Batches from a frame store: seeded, read ahead by one thread, augmented on the device that trains."""
+"""Batches from a frame store: seeded, read ahead by one thread, augmented on the device that trains.
+
+An accelerator gets uint8 frames and makes all views of a batch at once; the CPU makes one view after the other, where
+the model runs: on two cores it was no faster to make them in the reading thread.
+"""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +14,8 @@ from torch import Tensor
 
 from data.seeds import generator, numpy_generator
 from data.store import FrameStore
-from data.views import ViewSettings, apply_views, centre_views, draw_views
+from data.views import ViewDraw, ViewSettings, apply_views, centre_views, draw_views
+from data.views_cpu import cpu_centre_views, cpu_views
 
 VIEWS = 2
 
@@ -46,30 +51,44 @@ class Loader:
 
         def augment(frames: Tensor) -> Tensor:
             draw = draw_views(VIEWS * len(frames), self.store.size, self.views, draws)
-            twice = frames.to(self.device).repeat_interleave(VIEWS, dim=0)
-            views = apply_views(twice, draw.to(self.device), self.views.crop)
+            views = _augmented(frames, draw, self.views.crop)
             return views.view(len(frames), VIEWS, *views.shape[1:])
 
         return self._batches(order[:whole], augment)
 
     def score(self, rows: np.ndarray) -> Iterator[Batch]:
         """The centre view of every one of `rows`, in their order."""
-        return self._batches(rows, lambda frames: centre_views(frames.to(self.device), self.views.crop).unsqueeze(1))
+        return self._batches(rows, lambda frames: _centred(frames, self.views.crop).unsqueeze(1))
 
     def _batches(self, rows: np.ndarray, to_views: Callable[[Tensor], Tensor]) -> Iterator[Batch]:
         labels = self.store.labels(self.aus)
         parts = np.array_split(rows, range(self.batch_size, len(rows), self.batch_size))
-        for part, frames in zip(parts, _read_ahead(self.store, parts), strict=True):
-            coded = torch.from_numpy(labels[part] >= 0).to(self.device)
-            active = torch.from_numpy(labels[part] == 1).to(self.device, torch.float32)
-            yield Batch(to_views(torch.from_numpy(frames)), active, coded, torch.from_numpy(part))
+        for part, frames in zip(parts, _read_ahead(self._read, parts), strict=True):
+            views = to_views(frames.to(self.device, non_blocking=True))
+            known = torch.from_numpy(labels[part]).to(self.device)
+            yield Batch(views, (known == 1).float(), known >= 0, torch.from_numpy(part))
+
+    def _read(self, rows: np.ndarray) -> Tensor:
+        """Frames of `rows`, uint8 [B, size, size, 3], in memory from which CUDA copies without waiting."""
+        shape = (len(rows), self.store.size, self.store.size, 3)
+        frames = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        self.store.read(rows, out=frames.numpy())
+        return frames
 
 
-def _read_ahead(store: FrameStore, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+def _augmented(frames: Tensor, draw: ViewDraw, crop: int) -> Tensor:
+    return cpu_views(frames.numpy(), draw, crop) if frames.device.type == "cpu" else apply_views(frames, draw, crop)
+
+
+def _centred(frames: Tensor, crop: int) -> Tensor:
+    return cpu_centre_views(frames.numpy(), crop) if frames.device.type == "cpu" else centre_views(frames, crop)
+
+
+def _read_ahead(read: Callable[[np.ndarray], Tensor], parts: list[np.ndarray]) -> Iterator[Tensor]:
     """Read the frames of each part while the part before it is being used."""
     with ThreadPoolExecutor(1) as reader:
-        waiting = reader.submit(store.read, parts[0])
+        waiting = reader.submit(read, parts[0])
         for following in parts[1:]:
-            frames, waiting = waiting.result(), reader.submit(store.read, following)
+            frames, waiting = waiting.result(), reader.submit(read, following)
             yield frames
         yield waiting.result()

@@ -1,11 +1,12 @@
 """Images and videos as uint8 arrays [H, W, 3], RGB. Only this file knows Pillow and PyAV."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from data.errors import InputError
 
@@ -13,19 +14,47 @@ from data.errors import InputError
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Decode an image file, uint8 [H, W, 3]; `InputError` if it is not a whole 8 bit image."""
-    if not path.is_file():
+def read_bytes(path: Path) -> bytes:
+    """Content of a file; `InputError` if there is none."""
+    if not path.is_file():  # a pipe would be waited for
         raise InputError(f"{path}: no such file")
     try:
-        with Image.open(path) as image:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Decode an image file, uint8 [H, W, 3]; `InputError` if it is not a whole 8 bit image."""
+    return decode_image(read_bytes(path), path)
+
+
+def decode_image(content: bytes, name: object) -> np.ndarray:
+    """Decode the content of an image file, uint8 [H, W, 3]; `name` is what an `InputError` calls it."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
             if image.mode not in _MODES:
-                raise InputError(f"{path}: pixel format {image.mode}; allowed: 8 bit grey or RGB")
+                raise InputError(f"{name}: pixel format {image.mode}; allowed: 8 bit grey or RGB")
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: not a whole image ({error})") from error
+        # Pillow's text names the address of the buffer
+        what = "its format is unknown" if isinstance(error, UnidentifiedImageError) else error
+        raise InputError(f"{name}: not a whole image ({what})") from error
+
+
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """A JPEG file of `image` uint8 [H, W, 3], without colour subsampling."""
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "JPEG", quality=quality, subsampling=0)
+    return content.getvalue()
+
+
+def is_jpeg(content: bytes) -> bool:
+    """Whether the content of an image file is an RGB JPEG."""
+    with Image.open(io.BytesIO(content)) as image:
+        return image.format == "JPEG" and image.mode == "RGB"
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

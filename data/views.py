@@ -1,8 +1,9 @@
 """Two views of a frame: random crop, flip, colour jitter, grayscale and blur, drawn for each sample on its own.
 
 Drawing and applying are apart: `draw_views` makes small tensors of parameters from a CPU generator, `apply_views`
-runs batched on whatever device holds the frames, so a view does not depend on the device or on its batch mates.
-Colour operations agree with torchvision's float functions (`tests/data/test_views.py`).
+runs batched on the accelerator that holds the frames, and `data.views_cpu` does the same on the CPU, faster. A view
+does not depend on its batch mates. Colour operations agree with torchvision's float functions
+(`tests/data/test_views.py`).
 """
 
 from dataclasses import dataclass
@@ -53,6 +54,9 @@ class ViewDraw:
     grayscale: Tensor  # [N] bool
     sigma: Tensor  # [N] blur in pixels, 0 for none
 
+    def __len__(self) -> int:
+        return len(self.top)
+
     def to(self, device: torch.device) -> "ViewDraw":
         """The same draw on `device`."""
         return ViewDraw(**{name: value.to(device, non_blocking=True) for name, value in vars(self).items()})
@@ -79,11 +83,15 @@ def draw_views(count: int, size: int, settings: ViewSettings, generator: torch.G
 
 
 def apply_views(frames: Tensor, draw: ViewDraw, crop: int) -> Tensor:
-    """uint8 frames [N, H, W, 3] and their draw -> views [N, 3, crop, crop], float in [0, 1]."""
-    views = _crop_flip(frames, draw, crop)
-    views = _jitter(views, draw)
-    views = torch.where(draw.grayscale.view(-1, 1, 1, 1), _gray(views), views)
-    return _blur(views, draw.sigma)
+    """uint8 frames [F, H, W, 3], draw of N = k F views, k a frame -> views [N, 3, crop, crop], float in [0, 1].
+
+    `draw` stays on the CPU: which samples an operation takes is then known without waiting for the device.
+    """
+    placed = draw.to(frames.device)
+    views = _crop_flip(frames, placed, crop)
+    _jitter(views, draw, placed.factors)
+    views = torch.where(placed.grayscale.view(-1, 1, 1, 1), _gray(views), views)
+    return _blur(views, placed.sigma)
 
 
 def centre_views(frames: Tensor, crop: int) -> Tensor:
@@ -93,26 +101,25 @@ def centre_views(frames: Tensor, crop: int) -> Tensor:
 
 
 def _to_float(frames: Tensor) -> Tensor:
-    return frames.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255
+    return frames.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
 
 def _crop_flip(frames: Tensor, draw: ViewDraw, crop: int) -> Tensor:
     steps = torch.arange(crop, device=frames.device)
     rows = draw.top[:, None] + steps
     columns = draw.left[:, None] + torch.where(draw.flip[:, None], crop - 1 - steps, steps)
-    sample = torch.arange(len(frames), device=frames.device)[:, None, None]
+    sample = torch.arange(len(draw), device=frames.device)[:, None, None] // (len(draw) // len(frames))
     return _to_float(frames[sample, rows[:, :, None], columns[:, None, :]])
 
 
-def _jitter(views: Tensor, draw: ViewDraw) -> Tensor:
-    """Apply the four colour operations to the jittered samples, each sample in its own order."""
+def _jitter(views: Tensor, draw: ViewDraw, factors: Tensor) -> None:
+    """Apply the four colour operations to the jittered samples, in place, each sample in its own order."""
     operations = (adjust_brightness, adjust_contrast, adjust_saturation, shift_hue)
-    views = views.clone()
     for position in range(4):
         for number, operation in enumerate(operations):
             chosen = (draw.jitter & (draw.order[:, position] == number)).nonzero().squeeze(1)
-            views[chosen] = operation(views[chosen], draw.factors[chosen, number].view(-1, 1, 1, 1))
-    return views
+            chosen = chosen.to(views.device, non_blocking=True)
+            views[chosen] = operation(views[chosen], factors[chosen, number].view(-1, 1, 1, 1))
 
 
 def _gray(views: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from data.errors import InputError
+from data.errors import InputError, raise_all
 from launch.keys import COMMANDS, register
 from model.methods import METHODS
 
@@ -53,6 +53,7 @@ def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def _compose(command: str, overrides: Sequence[str]) -> Settings:
+    _refuse_lists(command, overrides)
     config = _composed(command, overrides)
     choices = dict(config.hydra.runtime.choices)
     with_choice = {"method_name": choices["method"]} if "method" in choices else {}
@@ -61,6 +62,16 @@ def _compose(command: str, overrides: Sequence[str]) -> Settings:
     if unread:
         raise InputError(f"no such key: {unread}\nAll keys: python launch/{command}.py --help")
     return {**settings, **with_choice}
+
+
+def _refuse_lists(command: str, overrides: Sequence[str]) -> None:
+    """`InputError` for dataset=[bp4d,disfa]: Hydra would merge the files of both without a word."""
+    listed = [word for word in overrides if re.match(r"\w+=\s*\[", word)]
+    groups = _composed(command, ()).hydra.runtime.choices if listed else ()
+    raise_all(
+        "one value each:",
+        [f"{word}; give one, and the command once for each of them" for word in listed if word.split("=")[0] in groups],
+    )
 
 
 def _plain(config: DictConfig) -> Settings:
@@ -117,8 +128,7 @@ def _allowed_beside(command: str, overrides: Sequence[str], key: str) -> list[st
 
 def help_text(command: str) -> str:
     """What the command does and each of its keys: name, default, one line."""
-    defaults = _defaults(command)
-    lines = [(f"{key}={defaults.get(key, default)}", text) for key, default, text in _key_lines(command)]
+    lines = [(f"{key}={default}", text) for key, default, text in _key_lines(command)]
     width = min(max(len(name) for name, _ in lines), 40)
     doc = (COMMANDS[command].__doc__ or "").strip()
     usage = f"python launch/{command}.py [key=value ...]"
@@ -141,11 +151,21 @@ def _defaults(command: str) -> dict[str, Any]:
 
 
 def _key_lines(command: str) -> Iterator[tuple[str, str, str]]:
-    yield from _field_lines(COMMANDS[command], "")
+    defaults = _defaults(command)
+    for key, default, text in _field_lines(COMMANDS[command], ""):
+        yield key, str(defaults.get(key, default)), text
     if "method" in {f.name for f in dataclasses.fields(COMMANDS[command])}:
-        for name, method in METHODS.items():
-            for key, default, text in _field_lines(method.settings, "method."):
-                yield key, default, f"{text} (method={name})"
+        yield from _method_lines()
+
+
+def _method_lines() -> Iterator[tuple[str, str, str]]:
+    """The settings of all methods; what some have in common stands there once."""
+    owners: dict[tuple[str, str, str], list[str]] = {}
+    for name, method in METHODS.items():
+        for line in _field_lines(method.settings, "method."):
+            owners.setdefault(line, []).append(name)
+    for (key, default, text), names in owners.items():
+        yield key, default, f"{text} (method={'|'.join(names)})"
 
 
 def _field_lines(settings: Any, prefix: str) -> Iterator[tuple[str, str, str]]:

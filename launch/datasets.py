@@ -6,18 +6,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data.catalog import dataset, read_table
-from data.errors import InputError
+from data.align import AlignSettings, Faces, locate
+from data.build import build_store
+from data.catalog import dataset, read_dataset
+from data.errors import InputError, raise_all
 from data.files import Progress as Report
+from data.files import check_writable
 from data.folds import fold_names
+from data.frames import Reading
+from data.landmarks import find_landmarks
+from data.parallel import cores
 from data.seeds import seed_for
-from data.store import FrameStore, build_store, find_store
+from data.store import FrameStore, StoreSettings, find_store, store_path, stores_of
 from data.synthetic import write_tree
 
 Keys = dict[str, Any]
+
+ALIGN_KEYS = (
+    "The keys are dataset.alignment (name), dataset.landmarks, dataset.face_model (model) and dataset.margin, "
+    "e.g. dataset.alignment=haar."
+)
+NO_LANDMARKS = (
+    "If the images are face crops already, as those beside the lists of ME-GraphAU or JAA-Net: "
+    "dataset.alignment=precropped. Otherwise dataset.landmarks=<folder, parquet or CSV of landmarks made elsewhere>, "
+    "or let faces be found: dataset.alignment=haar, or dataset.alignment=yunet dataset.face_model=<its .onnx file>."
+)
 
 
 def fold_scheme(keys: Keys) -> str:
@@ -26,23 +43,88 @@ def fold_scheme(keys: Keys) -> str:
 
 
 def prepare_store(keys: Keys, console: Console) -> FrameStore:
-    """The frame store that `keys` ask for: drawn, read and built where needed, with a progress bar for each step."""
-    wanted = keys["dataset"]
-    name, folder = dataset(wanted["name"]).name, Path(keys["store_root"])
-    root = _raw_tree(keys, console)
+    """The frame store that `keys` ask for: drawn, read and built where needed, with a progress bar for each step.
+
+    Raw files that changed after the store was built are noticed where the raw tree is at hand.
+    """
+    check_dataset(keys)
+    settings, folder, root = store_settings(keys), Path(keys["store_root"]), raw_tree(keys, console)
     if not root.is_dir():
-        store = find_store(folder, name, wanted["size"])
-        if store is None:
-            raise InputError(
-                f"no raw tree at {root} and no store of {name} at {wanted['size']} px in {folder}. "
-                f"Give data_root=<raw tree>, or set AU_DATA to the folder that holds {name}/."
-            )
-        return store
+        return _store_without_tree(keys, root)
+    reading = read_tree(keys, root, console)
+    fold_names(reading.table, fold_scheme(keys))  # a table that cannot be divided is not worth storing
+    faces = find_faces(keys, reading, root, console)
+    path = store_path(faces, folder, settings)
+    found, others = path.exists(), stores_of(folder, path.name.split("-")[0], settings.size)
+    if others and not found:
+        names = ", ".join(other.name for other in others)
+        console.print(f"note: {folder} also holds {names}, of other labels, faces or settings", highlight=False)
+    with progress_bar(console, f"storing {keys['dataset']['name']} at {settings.size} px") as report:
+        store = build_store(faces, root, folder, settings, processes(keys), report)
+    if found:
+        store.check_sources(root)
+    _say(store.excluded, (*reading.notes, *faces.notes), console)
+    return store
+
+
+def check_dataset(keys: Keys) -> None:
+    """What can be wrong with the keys of a dataset, before it is read."""
+    problems = []
+    for check in (align_settings, store_settings, processes):
+        try:
+            check(keys)
+        except InputError as error:
+            problems.append(str(error))
+    raise_all("the dataset cannot be prepared:", problems)
+
+
+def read_tree(keys: Keys, root: Path, console: Console) -> Reading:
+    """The labels of the raw tree at `root`."""
+    name = keys["dataset"]["name"]
     with console.status(f"reading the labels of {name} in {root}"):
-        table = read_table(name, root, wanted["options"])
-        fold_names(table, fold_scheme(keys))  # a table that cannot be divided is not worth storing
-    with progress_bar(console, f"storing {name} at {wanted['size']} px") as report:
-        return build_store(table, root, folder, wanted["size"], wanted["alignment"], report)
+        return read_dataset(name, root, keys["dataset"]["options"])
+
+
+def find_faces(keys: Keys, reading: Reading, root: Path, console: Console) -> Faces:
+    """Where the face is in every frame, as `dataset.alignment` finds it."""
+    settings = align_settings(keys)
+    if settings.name != "precropped":
+        check_writable(face_cache(keys))
+    if settings.name in ("landmarks", "box") and not settings.landmarks:
+        try:
+            find_landmarks(keys["dataset"]["name"], root)
+        except InputError as error:
+            raise InputError(f"{error}\n{NO_LANDMARKS}") from error
+    with progress_bar(console, "finding faces") as report:
+        return locate(reading, root, settings, face_cache(keys), processes(keys), report)
+
+
+def align_settings(keys: Keys) -> AlignSettings:
+    """How faces are found."""
+    wanted = keys["dataset"]
+    try:
+        return AlignSettings(wanted["alignment"], wanted["landmarks"], wanted["face_model"], wanted["margin"])
+    except InputError as error:
+        raise InputError(f"{error}\n{ALIGN_KEYS}") from error
+
+
+def store_settings(keys: Keys) -> StoreSettings:
+    """How frames are stored."""
+    wanted = keys["dataset"]
+    return StoreSettings(wanted["size"], wanted["codec"], wanted["quality"])
+
+
+def face_cache(keys: Keys) -> Path:
+    """Where the faces that a detector found are kept."""
+    return Path(keys["store_root"]) / "faces"
+
+
+def processes(keys: Keys) -> int:
+    """How many processes work on a dataset."""
+    wanted = int(keys["processes"])
+    if wanted < 0:
+        raise InputError(f"processes={wanted}; 0 for one per CPU core, or at least 1")
+    return wanted or cores()
 
 
 def draw_tree(out: Path, tree: Keys, console: Console) -> None:
@@ -51,9 +133,9 @@ def draw_tree(out: Path, tree: Keys, console: Console) -> None:
         write_tree(out=out, progress=report, **tree)
 
 
-def _raw_tree(keys: Keys, console: Console) -> Path:
-    """Where the raw frames lie; the synthetic ones are drawn when nobody gives any."""
-    name, tree = str(keys["dataset"]["name"]), keys["dataset"]["tree"]
+def raw_tree(keys: Keys, console: Console) -> Path:
+    """Where the raw frames lie, there or not; the synthetic ones are drawn when nobody gives any."""
+    name, tree = dataset(keys["dataset"]["name"]).name, keys["dataset"]["tree"]
     if keys["data_root"]:
         root = Path(keys["data_root"])
         if not root.is_dir():
@@ -64,6 +146,25 @@ def _raw_tree(keys: Keys, console: Console) -> Path:
     root = Path(keys["store_root"]) / "raw" / f"{name}-{seed_for(*tree.items()):016x}"
     draw_tree(root, tree, console)
     return root
+
+
+def _store_without_tree(keys: Keys, root: Path) -> FrameStore:
+    name, size, folder = keys["dataset"]["name"], keys["dataset"]["size"], Path(keys["store_root"])
+    store = find_store(folder, name, size)
+    if store is None:
+        raise InputError(
+            f"no raw tree at {root} and no store of {name} at {size} px in {folder}. "
+            f"Give data_root=<raw tree>, or set AU_DATA to the folder that holds {name}/."
+        )
+    return store
+
+
+def _say(excluded: pl.DataFrame, notes: tuple[str, ...], console: Console) -> None:
+    """What a person should know about the frames: which were left out, and what the reader noted."""
+    for reason, count in excluded.group_by("reason").len().sort("reason").iter_rows():
+        console.print(f"left out: {count:,} frames ({reason})", highlight=False, markup=False)
+    for note in dict.fromkeys(notes):
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -1,22 +1,100 @@
-"""Build the frame store of a dataset from its raw tree: see --help."""
+"""Build the frame store of a dataset from its raw tree, or hold the tree against what is known: see --help."""
 
 import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from data.doctor import Check, examine
+from data.errors import InputError
+from data.expected import expected
+from data.folds import FOLD_NUMBERS
 from data.frames import aus_of
+from data.sheet import check_sheet, contact_sheet
+from data.store import FrameStore
+from data.store_check import examine_store
 from launch.cli import Settings, run_command
-from launch.datasets import prepare_store
+from launch.datasets import (
+    check_dataset,
+    find_faces,
+    fold_scheme,
+    prepare_store,
+    raw_tree,
+    read_tree,
+    store_settings,
+)
+
+STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
+WIDTH = 160  # of the table where no terminal says how wide it is
 
 
 def main(keys: Settings) -> int:
-    """Build the store and say what is in it."""
-    store = prepare_store(keys, Console())
+    """Build the store and say what is in it; or, with doctor=true, only examine the raw tree."""
+    console = Console()
+    if keys["sheet"]:
+        check_sheet(Path(keys["sheet"]))
+    if keys["sheet"] and keys["doctor"]:
+        raise InputError("doctor=true builds no store that sheet= could show. Give one of them.")
+    if keys["doctor"]:
+        return doctor(keys, console)
+    store = prepare_store(keys, console)
+    describe(store)
+    if keys["sheet"]:
+        contact_sheet(store, Path(keys["sheet"]))
+        print(f"contact sheet: {keys['sheet']}")
+    return 0
+
+
+def describe(store: FrameStore) -> None:
+    """What is in a store, and where it is."""
     table = store.table
     subjects, sequences = table["subject"].n_unique(), table.select("subject", "sequence").n_unique()
     print(f"{len(store)} frames of {subjects} subjects in {sequences} sequences, AUs {list(aus_of(table))}")
     print(f"frame store: {store.path}")
-    return 0
+
+
+def doctor(keys: Settings, console: Console) -> int:
+    """Examine the raw tree without building anything; 1 when results would differ from published ones."""
+    check_dataset(keys)
+    wanted = keys["dataset"]
+    root = raw_tree(keys, console)
+    if not root.is_dir():
+        raise InputError(f"doctor=true examines a raw tree, and there is none at {root}. Give data_root=<raw tree>.")
+    reading = read_tree(keys, root, console)
+    faces = find_faces(keys, reading, root, console)
+    known = expected(wanted["name"], wanted["options"], wanted["alignment"])
+    checks = examine(reading, faces, fold_scheme(keys), known)
+    checks += examine_store(faces, root, Path(keys["store_root"]), store_settings(keys))
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(check_table(checks))
+    if fold_scheme(keys) == "parts":
+        console.print(fold_number_table())
+    counts = Counter(check.verdict for check in checks)
+    console.print(f"{wanted['name']}: {counts['wrong']} wrong, {counts['note']} to note, {counts['ok']} ok")
+    return 1 if counts["wrong"] else 0
+
+
+def check_table(checks: Iterable[Check]) -> Table:
+    """The checks, one a row."""
+    table = Table("what", "expected", "found", "verdict", "what to do", box=None, header_style="dim", pad_edge=False)
+    for check in checks:
+        cells = (check.what, check.expected, check.found)
+        table.add_row(*map(Text, cells), Text(check.verdict, STYLES[check.verdict]), Text(check.advice))
+    return table
+
+
+def fold_number_table() -> Table:
+    """What other code calls the fold that tests on each of the published parts."""
+    others = list(next(iter(FOLD_NUMBERS.values())))
+    table = Table("our fold, tested on", *others, box=None, header_style="dim", pad_edge=False, title="fold numbers")
+    for part, numbers in FOLD_NUMBERS.items():
+        table.add_row(part, *(numbers[other] for other in others))
+    return table
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 file with the state dict of the whole network; nothing is downloaded unless a weight name asks for it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -67,10 +68,10 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, views: Tensor) -> Tensor:
-        """Views [B, 3, H, W] in [0, 1] -> tokens [B, T, C]."""
+    def forward(self, views: Tensor, features: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Views [B, 3, H, W] in [0, 1] -> tokens [B, T, C]; `features` may be another way through the features."""
         normal = ((views - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        maps: Tensor = self.features(normal)
+        maps: Tensor = (features or self.features)(normal)
         return maps.flatten(1, 2) if self.channels_last_output else maps.flatten(2).transpose(1, 2)
 
 

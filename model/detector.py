@@ -1,9 +1,11 @@
 """A detector: backbone, per-AU head and a linear classifier for each AU."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from model.backbone import BackboneSettings, build_backbone
 from model.heads import AuHead, HeadSettings
@@ -22,6 +24,22 @@ class AuClassifier(nn.Module):
         return (z * self.weight).sum(dim=-1) + self.bias
 
 
+class CosineClassifier(nn.Module):
+    """One direction per AU: the probability is the cosine between it and the embedding, both >= 0 (ME-GraphAU)."""
+
+    def __init__(self, aus: int, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(aus, dim))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Unit embeddings [..., A, D] -> logits [..., A] of the cosines."""
+        cosine = (z * functional.normalize(self.weight.relu(), dim=-1)).sum(dim=-1)
+        return torch.logit(cosine, eps=1e-6)
+
+
+Classifier = AuClassifier | CosineClassifier
+
+
 class Detector(nn.Module):
     """Views [B, 3, H, W] in [0, 1] -> unit embeddings [B, A, D] -> logits [B, A]."""
 
@@ -33,13 +51,14 @@ class Detector(nn.Module):
         head: HeadSettings,
         seed: int,
         weights_file: Path | None = None,
+        classifier: Callable[[int, int], Classifier] = AuClassifier,
     ) -> None:
         super().__init__()
         self.aus = aus
         self.backbone = build_backbone(backbone, seed, weights_file)
         tokens = _token_count(self.backbone, crop)
         self.head = AuHead(self.backbone.channels, tokens, len(aus), head, seed)
-        self.classifier = AuClassifier(len(aus), head.dim)
+        self.classifier = classifier(len(aus), head.dim)
 
     def embed(self, views: Tensor) -> Tensor:
         """Unit embeddings [B, A, D] of views [B, 3, H, W]."""

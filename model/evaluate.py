@@ -49,6 +49,12 @@ def label_weights(labels: np.ndarray, balance: float) -> tuple[Tensor, Tensor]:
     return torch.tensor(inverse / inverse.mean(), dtype=torch.float32), torch.tensor(pos_weight, dtype=torch.float32)
 
 
+def base_rates(labels: np.ndarray) -> Tensor:
+    """Share [A] of active among coded labels [n, A]; as if every AU were active and inactive at least once."""
+    active, inactive = (np.maximum((labels == value).sum(axis=0), 1) for value in (1, 0))
+    return torch.tensor(active / (active + inactive), dtype=torch.float32)
+
+
 @torch.no_grad()
 def predict(detector: Detector, loader: Loader, rows: np.ndarray) -> np.ndarray:
     """Probabilities [n, A] of `rows`, in evaluation mode."""
@@ -107,5 +113,5 @@ def _probabilities(logits: Tensor) -> np.ndarray:
 
 
 def _score(probabilities: np.ndarray, loader: Loader, rows: np.ndarray) -> Score:
-    subjects = loader.store.subjects[rows]
+    subjects = loader.store.subjects_of(rows)
     return score_predictions(probabilities, loader.store.labels(loader.aus)[rows], subjects, loader.aus)

@@ -19,9 +19,12 @@ from data.folds import Fold
 from data.loader import Batch, Loader
 from data.seeds import generator, seed_for
 from data.settings import check_choices, check_ranges, setting
+from data.store import FrameStore
 from model.checkpoint import load_checkpoint, save_checkpoint
+from model.companion import Companion
 from model.detector import Detector
-from model.evaluate import ProbeSettings, label_weights, score_rows
+from model.embedding import Embed, view_embedding
+from model.evaluate import ProbeSettings, base_rates, label_weights, score_rows
 from model.losses.bce import masked_bce
 from model.methods import Method, MethodSettings, Step
 from model.metrics import OBJECTIVES, Score, objective_value
@@ -39,12 +42,17 @@ class OptimSettings:
     weight_decay: float = setting(1e-3, "weight decay of AdamW")
     warmup: float = setting(1.0, "epochs of linear warm-up")
     epoch_frames: int = setting(0, "frames seen in an epoch, drawn anew each time; 0 for all")
-    precision: str = setting("fp32", "fp32, or bf16 autocast; losses are always computed in fp32")
+    precision: str = setting("fp32", "fp32, or bf16 autocast (there is no fp16); losses are always computed in fp32")
+    separate_views: bool = setting(False, "embed each view by itself, with BatchNorm statistics of its own")
+    compile: bool = setting(False, "compile the embedding of training steps; goes on without where that fails")
+    checkpointing: bool = setting(False, "compute activations of the backbone twice instead of keeping them")
     objective: str = setting("f1", "what is maximised on the validation subjects: mean `f1` or mean `auc` over AUs")
 
     def __post_init__(self) -> None:
         ranges = {"epochs": (1, 100_000), "batch_size": (2, 65_536), "lr": (0.0, 10.0), "weight_decay": (0.0, 10.0)}
         problems = check_ranges(self, {**ranges, "warmup": (0.0, 1000.0), "epoch_frames": (0, 1e9)})
+        if self.compile and self.checkpointing:
+            problems.append("compile=True and checkpointing=True do not work together; choose one")
         raise_all("optim:", problems + check_choices(self, {"precision": PRECISIONS, "objective": OBJECTIVES}))
 
 
@@ -80,34 +88,73 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
     its best epoch on the validation subjects. Raises `FloatingPointError` when the loss is not finite, and `ValueError`
     when a prediction is not.
     """
-    device = next(detector.parameters()).device
-    optimizer = _optimizer(detector, job)
+    training = _training(detector, job)
+    kept: dict[str, Any] = {"model": detector, "companion": training.companion, "optimizer": training.optimizer}
     state = load_checkpoint(job.checkpoint) or {"history": [], "best": detector.state_dict(), "value": -math.inf}
     if state["history"]:
-        detector.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        for name, part in kept.items():
+            part.load_state_dict(state[name])
     for epoch in range(1, job.optim.epochs + 1):
         if epoch > len(state["history"]):
             started = time.perf_counter()
-            loss = _train_epoch(detector, optimizer, job, epoch, device)
+            loss = _train_epoch(training, epoch)
             score = score_rows(detector, job.loader, job.fold.val)
             value = objective_value(score, job.optim.objective)
             if value > state["value"]:
                 state["value"], state["best"] = value, _clone(detector.state_dict())
             seconds = time.perf_counter() - started
             state["history"].append(_to_plain(EpochScore(epoch, loss, value, score, seconds)))
-            state |= {"model": detector.state_dict(), "optimizer": optimizer.state_dict()}
+            state |= {name: part.state_dict() for name, part in kept.items()}
             save_checkpoint(state, job.checkpoint)
         yield _from_plain(state["history"][epoch - 1])
     detector.load_state_dict(state["best"])
 
 
-def _optimizer(detector: Detector, job: Fitting) -> torch.optim.AdamW:
+@dataclass(frozen=True)
+class _Training:
+    """What stays from the first step to the last."""
+
+    detector: Detector
+    companion: Companion
+    optimizer: torch.optim.AdamW
+    embed: Embed
+    job: Fitting
+    subjects: Tensor  # [n] int64 of every row of the store, on the CPU
+    base_rates: Tensor  # [A]
+    au_weights: Tensor  # [A]
+    pos_weight: Tensor  # [A] of the probe
+
+
+def _training(detector: Detector, job: Fitting) -> _Training:
+    device = next(detector.parameters()).device
+    companion = job.method.companion(detector, job.method_settings, job.seed).to(device)
+    labels = job.loader.store.labels(job.loader.aus)[job.fold.train]
+    weights = base_rates(labels), *label_weights(labels, job.probe.balance)
+    optim = job.optim
+    return _Training(
+        detector,
+        companion,
+        _optimizer(detector, companion, job, device),
+        view_embedding(detector, optim.separate_views, optim.compile, optim.checkpointing),
+        job,
+        _subject_numbers(job.loader.store),
+        *(weight.to(device) for weight in weights),
+    )
+
+
+def _subject_numbers(store: FrameStore) -> Tensor:
+    names = store.subjects_of(np.arange(len(store)))
+    return torch.from_numpy(np.unique(names, return_inverse=True)[1])
+
+
+def _optimizer(detector: Detector, companion: Companion, job: Fitting, device: torch.device) -> torch.optim.AdamW:
+    beside = [parameter for parameter in companion.parameters() if parameter.requires_grad]
     groups = [
-        {"params": detector.encoder_parameters(), "peak": job.optim.lr},
+        {"params": [*detector.encoder_parameters(), *beside], "peak": job.optim.lr},
         {"params": detector.classifier.parameters(), "peak": job.probe.online_lr},
     ]
-    return torch.optim.AdamW(groups, lr=job.optim.lr, weight_decay=job.optim.weight_decay)
+    fused = device.type == "cuda"
+    return torch.optim.AdamW(groups, lr=job.optim.lr, weight_decay=job.optim.weight_decay, fused=fused)
 
 
 def learning_rate(progress: float, peak: float, epochs: int, warmup: float) -> float:
@@ -118,25 +165,24 @@ def learning_rate(progress: float, peak: float, epochs: int, warmup: float) -> f
     return peak * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
-def _train_epoch(
-    detector: Detector, optimizer: torch.optim.Optimizer, job: Fitting, epoch: int, device: torch.device
-) -> float:
-    detector.train()
+def _train_epoch(training: _Training, epoch: int) -> float:
+    job, optimizer = training.job, training.optimizer
+    training.detector.train()
+    training.companion.train()
     torch.manual_seed(seed_for("layers", job.seed, epoch))  # DropPath and dropout have no generator argument
-    losses = generator("loss", job.seed, epoch)
-    labels = job.loader.store.labels(job.loader.aus)[job.fold.train]
-    au_weights, pos_weight = (weights.to(device) for weights in label_weights(labels, job.probe.balance))
+    draws = generator("loss", job.seed, epoch)
     frames = min(job.optim.epoch_frames or len(job.fold.train), len(job.fold.train))
     steps = max(frames // job.loader.batch_size, 1)
-    total = torch.zeros((), device=device)
+    total = torch.zeros_like(training.base_rates[0])
     for step, batch in enumerate(job.loader.train(job.fold.train, job.seed, epoch, frames)):
         progress = epoch - 1 + (step + 1) / steps
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(progress, group["peak"], job.optim.epochs, job.optim.warmup)
-        loss, probe_loss = _step_losses(detector, batch, job, au_weights, pos_weight, losses)
+        loss, probe_loss = _step_losses(training, batch, draws)
         optimizer.zero_grad(set_to_none=True)
         (loss + probe_loss).backward()
         optimizer.step()
+        training.companion.after_step(training.detector)
         total += loss.detach()
     mean = float(total) / steps
     if not math.isfinite(mean):
@@ -144,20 +190,29 @@ def _train_epoch(
     return mean
 
 
-def _step_losses(
-    detector: Detector, batch: Batch, job: Fitting, au_weights: Tensor, pos_weight: Tensor, losses: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _step_losses(training: _Training, batch: Batch, draws: torch.Generator) -> tuple[Tensor, Tensor]:
     """The method's loss, and for a contrastive one that of the detached probe, which cannot reach the encoder."""
-    with torch.autocast(batch.views.device.type, torch.bfloat16, enabled=job.optim.precision == "bf16"):
-        z = detector.embed(batch.views.flatten(0, 1)).unflatten(0, batch.views.shape[:2])
-    seen = z if job.method.end_to_end else z.detach()
-    logits = detector.classifier(seen)
-    step = Step(z, logits, batch.labels, batch.coded, au_weights, pos_weight, losses)
-    loss = job.method.loss(step, job.method_settings)
+    job, device = training.job, batch.views.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=job.optim.precision == "bf16"):
+        z = training.embed(batch.views)
+        logits = training.detector.classifier(z if job.method.end_to_end else z.detach())
+        step = Step(
+            views=batch.views,
+            z=z,
+            logits=logits,
+            labels=batch.labels,
+            coded=batch.coded,
+            subject=training.subjects[batch.row].to(device),
+            base_rates=training.base_rates,
+            au_weights=training.au_weights,
+            companion=training.companion,
+            generator=draws,
+        )
+        loss = job.method.loss(step, job.method_settings)
     if job.method.end_to_end:
         return loss, torch.zeros_like(loss)
     target, mask = batch.labels.unsqueeze(1).expand_as(logits), batch.coded.unsqueeze(1).expand_as(logits)
-    return loss, masked_bce(logits, target, mask, pos_weight)
+    return loss, masked_bce(logits, target, mask, training.pos_weight)
 
 
 def _clone(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from torch.nn import functional
 from data.errors import raise_all
 from data.seeds import seed_for
 from data.settings import check_choices, check_ranges, setting
+from model.graph import RelationGraph
 
 POOLS = ("mean", "flatten")
 
@@ -19,13 +20,15 @@ class HeadSettings:
 
     dim: int = setting(32, "length of each AU's embedding")
     pool: str = setting("mean", "`mean` over tokens (AUNCE), or `flatten` them, which keeps where they lie")
+    neighbours: int = setting(0, "AUs that each AU looks at in a relation graph (AUNCE: 4); 0 for no graph")
 
     def __post_init__(self) -> None:
-        raise_all("head:", check_ranges(self, {"dim": (2, 4096)}) + check_choices(self, {"pool": POOLS}))
+        ranges = {"dim": (2, 4096), "neighbours": (0, 64)}
+        raise_all("head:", check_ranges(self, ranges) + check_choices(self, {"pool": POOLS}))
 
 
 class AuHead(nn.Module):
-    """Linear + BatchNorm + ReLU for each AU on every token, mean over tokens, on the unit sphere.
+    """Linear + BatchNorm + ReLU for each AU on every token, mean over tokens, relation graph, on the unit sphere.
 
     With `flatten` the tokens are one long token: far more weights, but a small network learns in far fewer steps
     where in an aligned face to look.
@@ -38,10 +41,13 @@ class AuHead(nn.Module):
             torch.manual_seed(seed_for("head", seed))
             self.linear = nn.Linear(channels * (tokens if self.flatten else 1), aus * settings.dim, bias=False)
         self.norm = nn.BatchNorm1d(aus * settings.dim)
+        self.graph = RelationGraph(aus, settings.dim, settings.neighbours, seed) if settings.neighbours else None
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens [B, T, C] -> unit embeddings [B, A, D], all components >= 0."""
         tokens = tokens.flatten(1).unsqueeze(1) if self.flatten else tokens
         features = torch.relu(self.norm(self.linear(tokens).flatten(0, 1)))
         pooled = features.view(*tokens.shape[:2], self.aus, self.dim).mean(dim=1)
+        if self.graph is not None:
+            pooled = self.graph(pooled)
         return functional.normalize(pooled.float(), dim=2)

@@ -1,4 +1,4 @@
-"""The methods by name: which settings each has, and how it turns one step into a loss."""
+"""The methods by name: which settings each has, what it keeps, and how it turns one step into a loss."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,23 +8,50 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
-from model.losses.aunce import AunceSettings, aunce_loss
+from model.companion import Companion
+from model.detector import AuClassifier, Classifier, CosineClassifier, Detector
+from model.losses.asymmetric import AsymmetricSettings, GraphSupervisedSettings, asymmetric_loss
+from model.losses.aunce import AunceSettings, Centroids, aunce_loss
 from model.losses.bce import BceSettings, bce_loss
+from model.losses.byol import Byol, ByolSettings, byol_loss
+from model.losses.focal import FocalSettings, focal_loss
+from model.losses.hard_negative import HardNegativeSettings, hard_negative_loss
+from model.losses.moco import Moco, MocoSettings, moco_loss
+from model.losses.simclr import Simclr, SimclrSettings, nt_xent
+from model.losses.supcon import SupconSettings, supcon_loss
 
-MethodSettings = AunceSettings | BceSettings
+MethodSettings = (
+    AsymmetricSettings
+    | AunceSettings
+    | BceSettings
+    | ByolSettings
+    | FocalSettings
+    | HardNegativeSettings
+    | MocoSettings
+    | SimclrSettings
+    | SupconSettings
+)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Everything a loss may look at in one training step."""
+    """Everything a loss may look at in one training step; the loss is computed inside the training's autocast."""
 
+    views: Tensor  # [B, V, 3, H, W] in [0, 1]
     z: Tensor  # [B, V, A, D] unit embeddings
     logits: Tensor  # [B, V, A] of the classifier, with gradients into the encoder if the method is `end_to_end`
     labels: Tensor  # [B, A] float
     coded: Tensor  # [B, A] bool
-    au_weights: Tensor  # [A] inverse base rates of the training frames, mean 1
-    pos_weight: Tensor  # [A] weight of active labels in a cross-entropy
+    subject: Tensor  # [B] int64, number of the person
+    base_rates: Tensor  # [A] share of active among the coded training labels
+    au_weights: Tensor  # [A] inverse base rates, mean 1
+    companion: Any  # what `Method.companion` built
     generator: torch.Generator  # on the CPU, named after seed and epoch
+
+
+def no_companion(detector: Detector, settings: Any, seed: int) -> Companion:
+    """The companion of a method that keeps nothing."""
+    return Companion()
 
 
 @dataclass(frozen=True)
@@ -32,25 +59,76 @@ class Method:
     """One way to train a detector.
 
     A method with `end_to_end` trains the classifier together with the encoder; any other trains the encoder alone,
-    a detached probe watches it, and a linear evaluation makes the classifier at the end.
+    a detached probe watches it, and a linear evaluation makes the classifier at the end. `companion(detector, settings,
+    seed)` builds what is kept beside the detector; `classifier(aus, dim)` what turns embeddings into logits.
     """
 
     settings: type[Any]
     loss: Callable[[Step, Any], Tensor]
     end_to_end: bool
+    companion: Callable[[Detector, Any, int], Companion] = no_companion
+    classifier: Callable[[int, int], Classifier] = AuClassifier
+
+
+def _centroids(detector: Detector, settings: AunceSettings, seed: int) -> Companion:
+    wanted = settings.ratios.centroid > 0
+    return Centroids(len(detector.aus), detector.head.dim, settings.centroid_momentum) if wanted else Companion()
 
 
 def _aunce(step: Step, settings: AunceSettings) -> Tensor:
-    return aunce_loss(step.z, step.labels, step.coded, settings, step.generator, step.au_weights)
+    given = step.labels, step.coded
+    centroids = step.companion if settings.ratios.centroid > 0 else None
+    loss = aunce_loss(step.z, *given, settings, step.generator, step.au_weights, step.base_rates, centroids)
+    if centroids is not None:
+        centroids.update(step.z.detach(), *given)
+    return loss
 
 
 def _bce(step: Step, settings: BceSettings) -> Tensor:
-    return bce_loss(step.logits, step.labels, step.coded, settings, step.pos_weight)
+    return bce_loss(step.logits, step.labels, step.coded, settings, step.base_rates, step.au_weights)
+
+
+def _focal(step: Step, settings: FocalSettings) -> Tensor:
+    return focal_loss(step.logits, step.labels, step.coded, settings, step.au_weights)
+
+
+def _asymmetric(step: Step, settings: AsymmetricSettings) -> Tensor:
+    return asymmetric_loss(step.logits, step.labels, step.coded, settings, step.au_weights)
+
+
+def _supcon(step: Step, settings: SupconSettings) -> Tensor:
+    return supcon_loss(step.z, step.labels, step.coded, settings, step.au_weights)
+
+
+def _hard_negative(step: Step, settings: HardNegativeSettings) -> Tensor:
+    return hard_negative_loss(step.z, step.labels, step.coded, settings, step.au_weights)
+
+
+def _simclr(step: Step, settings: SimclrSettings) -> Tensor:
+    return nt_xent(step.companion(step.z), settings.temperature)
+
+
+def _moco(step: Step, settings: MocoSettings) -> Tensor:
+    queries, keys, queue = step.companion(step.z, step.views)
+    return moco_loss(queries, keys, queue, settings.temperature)
+
+
+def _byol(step: Step, settings: ByolSettings) -> Tensor:
+    predictions, targets = step.companion(step.z, step.views)
+    return byol_loss(predictions, targets)
 
 
 METHODS: dict[str, Method] = {
-    "aunce": Method(AunceSettings, _aunce, end_to_end=False),
+    "aunce": Method(AunceSettings, _aunce, end_to_end=False, companion=_centroids),
+    "supcon": Method(SupconSettings, _supcon, end_to_end=False),
+    "hard_negative": Method(HardNegativeSettings, _hard_negative, end_to_end=False),
+    "simclr": Method(SimclrSettings, _simclr, end_to_end=False, companion=Simclr),
+    "moco": Method(MocoSettings, _moco, end_to_end=False, companion=Moco),
+    "byol": Method(ByolSettings, _byol, end_to_end=False, companion=Byol),
     "bce": Method(BceSettings, _bce, end_to_end=True),
+    "focal": Method(FocalSettings, _focal, end_to_end=True),
+    "asymmetric": Method(AsymmetricSettings, _asymmetric, end_to_end=True),
+    "graph_supervised": Method(GraphSupervisedSettings, _asymmetric, end_to_end=True, classifier=CosineClassifier),
 }
 
 

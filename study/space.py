@@ -170,9 +170,12 @@ def _distribution(name: str, kind: str, argument: Any, current: Any) -> BaseDist
 
 
 def _parts(name: str, argument: Any, current: Any) -> tuple[str, ...]:
-    allowed = [f.name for f in dataclasses.fields(current)] if dataclasses.is_dataclass(current) else []
-    if sorted(map(str, argument)) != sorted(allowed) or len(allowed) < 2:
-        raise ValueError(f"{name}: a simplex needs all of its parts: {', '.join(allowed) or 'none here'}")
+    fields = dataclasses.fields(current) if dataclasses.is_dataclass(current) else ()
+    allowed = {f.name: getattr(current, f.name) for f in fields}
+    given, needed = [*map(str, argument)], {part for part, share in allowed.items() if share != 0}
+    if len(given) < 2 or len({*given}) < len(given) or not needed <= {*given} <= {*allowed}:
+        shown = ", ".join(allowed) or "none here"
+        raise ValueError(f"{name}: a simplex needs all of its parts: {shown}; one that is fixed at 0 may be left out")
     return tuple(argument)
 
 

@@ -15,6 +15,7 @@ from data.store import FrameStore
 from model.checkpoint import load_checkpoint
 from model.detector import Detector
 from model.evaluate import predict
+from model.methods import method_named
 from model.metrics import Score, always_positive_f1, f1, mean_defined, score_predictions
 from study.result import TrialResult, score_from_plain, score_to_plain
 from study.store import StudyStore
@@ -65,7 +66,8 @@ def _detector(store: StudyStore, result: TrialResult) -> Detector:
     weights = load_checkpoint(path)
     if weights is None:
         raise InputError(f"the detector {path} is gone; delete its result below trials/ and run launch/final.py again")
-    detector = Detector(result.scores["test"].aus, config.views.crop, config.backbone, config.head, config.seed)
+    aus, classifier = result.scores["test"].aus, method_named(config.method_name).classifier
+    detector = Detector(aus, config.views.crop, config.backbone, config.head, config.seed, classifier=classifier)
     detector.load_state_dict(weights)
     return detector
 
@@ -87,7 +89,7 @@ def _score(detector: Detector, result: TrialResult, target: FrameStore, device: 
     loader = Loader(target, aus, result.config.views, result.config.optim.batch_size, device)
     probabilities = predict(detector, loader, np.arange(len(target)))
     columns = [detector.aus.index(au) for au in aus]
-    return score_predictions(probabilities[:, columns], target.labels(aus), target.subjects, aus)
+    return score_predictions(probabilities[:, columns], target.labels(aus), target.table["subject"].to_list(), aus)
 
 
 def _pooled(score: Score, aus: tuple[int, ...]) -> np.ndarray:

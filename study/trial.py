@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from data.folds import Fold, folds
+from data.folds import Fold, folds, protocol_hash
 from data.frames import aus_of
 from data.loader import Loader
 from data.store import FrameStore, open_store
@@ -79,6 +79,8 @@ def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudySt
     if frames.fingerprint != config.data.fingerprint:
         raise ValueError(f"{placement.store} is store {frames.fingerprint}, the trial is on {config.data.fingerprint}")
     parts = _build(config, frames, placement)
+    protocol = {"protocol": protocol_hash(frames.table, parts.fold, frames.alignment)}
+    begun = replace(begun, environment=begun.environment | protocol)
     epochs: list[Epoch] = []
     job = _fitting(config, parts, store.checkpoint_path(config.key))
     for score in fit(parts.detector, job):
@@ -101,7 +103,8 @@ def _build(config: TrialConfig, frames: FrameStore, placement: Placement) -> _Pa
     aus = aus_of(frames.table)
     fold = folds(frames.table, config.data.fold_scheme, config.data.val_share, config.data.fold_seed)[config.data.fold]
     device = torch.device(placement.device)
-    detector = Detector(aus, config.views.crop, config.backbone, config.head, config.seed, placement.weights_file)
+    classifier, weights = method_named(config.method_name).classifier, placement.weights_file
+    detector = Detector(aus, config.views.crop, config.backbone, config.head, config.seed, weights, classifier)
     loader = Loader(frames, aus, config.views, config.optim.batch_size, device)
     return _Parts(loader, fold, detector.to(device))
 

@@ -3,26 +3,22 @@
 Label files are read as text and every cell is checked, so that a code nobody expected never becomes a label.
 """
 
-import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from data.aus import au_column
 from data.errors import InputError
 
-log = logging.getLogger(__name__)
-
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".wmv")
-_NUMBER = re.compile(r"[0-9]{1,9}")
 _AU_NAME = re.compile(r"(?:au)?_?0*([0-9]{1,2})", re.IGNORECASE)
-_IMAGES = {"subject": pl.String, "sequence": pl.String, "number": pl.Int64, "path": pl.String}
 
 
 @dataclass(frozen=True)
@@ -34,23 +30,42 @@ class Cells:
     rows: pl.DataFrame
 
 
+class Names(NamedTuple):
+    """Names of files, sorted, and how many could not be taken."""
+
+    found: list[str]
+    not_utf8: int  # names that are not UTF-8
+    broken: int  # links that lead nowhere
+
+    def notes(self, folder: str) -> list[str]:
+        """What a person should know about `folder`."""
+        notes = [f"{folder}: {self.not_utf8} names are not UTF-8 and were left out"] if self.not_utf8 else []
+        return notes + ([f"{folder}: {self.broken} links lead nowhere and were left out"] if self.broken else [])
+
+
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Entries of `folder`, without hidden ones, `__MACOSX` and names that are not UTF-8."""
-    try:
-        # scandir knows the kind of an entry without one more call per file, which matters on network disks
-        with os.scandir(folder) as found:
-            for entry in found:
-                if not entry.name.startswith((".", "__")) and _is_utf8(entry.name):
-                    yield entry
-    except OSError as error:
-        raise InputError(f"cannot list {printable(folder)}: {error.strerror}") from error
+    return (entry for entry in _scan(folder) if _is_utf8(entry.name))
+
+
+def names(folder: Path, suffixes: tuple[str, ...]) -> Names:
+    """Files of `folder` that end in one of the lower case `suffixes`."""
+    found, not_utf8, broken = [], 0, 0
+    for entry in _scan(folder):
+        if not entry.name.lower().endswith(suffixes):
+            continue
+        if not _is_utf8(entry.name):
+            not_utf8 += 1
+        elif _is(entry.is_file):
+            found.append(entry.name)
+        elif entry.is_symlink() and not _is(entry.is_dir):
+            broken += 1
+    return Names(sorted(found), not_utf8, broken)
 
 
 def files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Files of `folder` that end in one of the lower case `suffixes`, by name."""
-    return sorted(
-        folder / entry.name for entry in entries(folder) if entry.name.lower().endswith(suffixes) and _is(entry.is_file)
-    )
+    return [folder / name for name in names(folder, suffixes).found]
 
 
 def folders(folder: Path) -> list[Path]:
@@ -73,7 +88,7 @@ def resolve(root: Path, *choices: str) -> Path | None:
 def not_found(root: Path, looked_for: Sequence[str]) -> InputError:
     """The error for a root without the expected folders: what was looked for, and what is there."""
     there = sorted(entry.name for entry in entries(root))
-    held = ", ".join(there[:8]) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
+    held = listed(there, 8)
     lines = [f"{printable(root)} is not laid out as expected. Looked below it for:"]
     lines += [f"  - {pattern}" for pattern in looked_for]
     return InputError("\n".join([*lines, f"It holds: {held or 'nothing'}. Give the folder that holds these."]))
@@ -93,7 +108,7 @@ def gather(items: Iterable[Path], read: Callable[[Path], pl.DataFrame]) -> tuple
 def read_cells(path: Path, header: Sequence[str] | None = None) -> Cells:
     """Read a comma separated file; its first line is the header unless `header` is given."""
     file = f"{path.parent.name}/{path.name}"
-    lines = pl.DataFrame({"line": read_lines(path)}).with_row_index("number", 1)
+    lines = pl.DataFrame({"line": read_lines(path)}, schema={"line": pl.String}).with_row_index("number", 1)
     rows = lines.filter(pl.col("line") != "").select(
         pl.col("number").cast(pl.Int64).alias("line"), pl.col("line").str.split(",").alias("cells")
     )
@@ -125,7 +140,7 @@ def au_positions(cells: Cells, aus: Sequence[int], first: int = 1) -> dict[int, 
     twice = [au for au in aus if len(positions.get(au, [])) > 1]
     if missing or twice:
         what = f"AU {missing} missing" if missing else f"AU {twice} in more than one column"
-        raise InputError(f"{cells.file}, header: {what}; its columns are {_short(cells.header)}")
+        raise InputError(f"{cells.file}, header: {what}; its columns are {short(cells.header)}")
     return {au: positions[au][0] for au in aus}
 
 
@@ -137,65 +152,30 @@ def header_aus(names: Sequence[str]) -> list[int]:
 
 def frame_numbers(cells: Cells, position: int = 0) -> pl.Series:
     """Frame numbers (Int64, unique, not negative) in the column at `position`."""
-    numbers = _numbers(cells, position)
-    fits = (numbers >= 0) & (numbers < 2**31) & (numbers == numbers.floor())
+    values = numbers(cells, position)
+    fits = (values >= 0) & (values < 2**31) & (values == values.floor())
     _refuse(cells, position, fits.fill_null(False), "a frame number")
-    frames = numbers.cast(pl.Int64).alias("frame")
+    frames = values.cast(pl.Int64).alias("frame")
     repeated = frames.filter(frames.is_duplicated())
     if len(repeated):
         lines = cells.rows["line"].filter(frames == repeated[0]).to_list()
-        raise InputError(f"{cells.file}: frame {repeated[0]} stands on lines {_short(lines)}")
+        raise InputError(f"{cells.file}: frame {repeated[0]} stands on lines {short(lines)}")
     return frames
 
 
 def labels(cells: Cells, positions: Mapping[int, int], codes: Mapping[int, int | None]) -> list[pl.Series]:
     """`au_<n>` columns (Int8) with each code translated; `InputError` names every column with another code."""
-    columns, problems = [], []
-    for au, position in positions.items():
-        numbers = _numbers(cells, position)
-        try:
-            _refuse(cells, position, numbers.is_in([float(code) for code in codes]).fill_null(False), codes)
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        translation = {float(code): label for code, label in codes.items()}
-        columns.append(numbers.replace_strict(translation, return_dtype=pl.Int8).alias(au_column(au)))
-    if problems:
-        raise InputError("\n".join(problems))
-    return columns
+    return _coded(cells, {au_column(au): position for au, position in positions.items()}, codes).get_columns()
 
 
-def numbered_images(root: Path, sequences: Iterable[tuple[str, str, Path]]) -> tuple[pl.DataFrame, list[str]]:
-    """Images of (subject, sequence, folder) by the whole number that is their name, whatever its padding."""
-    rows: list[tuple[str, str, int, str]] = []
-    problems: list[str] = []
-    for subject, sequence, folder in sequences:
-        names: dict[int, list[str]] = {}
-        for path in files(folder, IMAGE_SUFFIXES):
-            if _NUMBER.fullmatch(path.stem):
-                names.setdefault(int(path.stem), []).append(path.name)
-        below = folder.relative_to(root).as_posix()
-        rows += [(subject, sequence, number, f"{below}/{found[0]}") for number, found in names.items()]
-        problems += [f"{below}: {sorted(found)} are all image {n}" for n, found in names.items() if len(found) > 1]
-    return pl.DataFrame(rows, schema=_IMAGES, orient="row"), problems
+def coded(cells: Cells, position: int, codes: Mapping[int, int | None]) -> pl.Series:
+    """The column at `position` (Int8) with each code translated; `InputError` names the first other code."""
+    return _coded(cells, {cells.header[position]: position}, codes).to_series()
 
 
-def attach_images(coded: pl.DataFrame, images: pl.DataFrame, offset: int = 0) -> tuple[pl.DataFrame, list[str]]:
-    """`coded` with the `path` of image number frame + `offset`, and a problem per sequence that lacks images."""
-    key = ["subject", "sequence", "number"]
-    numbered = coded.with_columns(number=pl.col("frame") + offset)
-    joined = numbered.join(images, on=key, how="left", maintain_order="left")
-    lacking = joined.group_by("subject", "sequence").agg(
-        coded=pl.len(),
-        missing=pl.col("path").is_null().sum(),
-        first=pl.col("number").filter(pl.col("path").is_null()).min(),
-        last=pl.col("number").filter(pl.col("path").is_null()).max(),
-    )
-    return joined.drop("number"), [
-        f"{row['subject']}/{row['sequence']}: {row['missing']} of {row['coded']} coded frames have no image "
-        f"(image {row['first']} to {row['last']})"
-        for row in lacking.filter(pl.col("missing") > 0).sort("subject", "sequence").iter_rows(named=True)
-    ]
+def numbers(cells: Cells, position: int) -> pl.Series:
+    """The column at `position` (Float64); null where the text is no number."""
+    return cells.rows.select(_number(position)).to_series()
 
 
 def printable(path: Path | str) -> str:
@@ -203,15 +183,42 @@ def printable(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _numbers(cells: Cells, position: int) -> pl.Series:
-    text = cells.rows["cells"].list.get(position).str.strip_chars()
-    return text.cast(pl.Float64, strict=False)
+def short(values: Sequence[object], limit: int = 12) -> str:
+    """The first of `values`, separated by commas."""
+    return ", ".join(str(value) for value in values[:limit]) + (", ..." if len(values) > limit else "")
+
+
+def listed(values: Sequence[object], limit: int = 6) -> str:
+    """The first of `values`, and how many more there are."""
+    return ", ".join(str(v) for v in values[:limit]) + (
+        f" and {len(values) - limit} more" if len(values) > limit else ""
+    )
+
+
+def _number(position: int) -> pl.Expr:
+    return pl.col("cells").list.get(position).str.strip_chars().cast(pl.Float64, strict=False)
+
+
+def _coded(cells: Cells, positions: Mapping[str, int], codes: Mapping[int, int | None]) -> pl.DataFrame:
+    """The columns at `positions` by name; few calls for all of them, of which every one costs more than its work."""
+    values = cells.rows.select(_number(position).alias(name) for name, position in positions.items())
+    known = values.select(pl.all().is_in([float(code) for code in codes]).fill_null(False))
+    problems = []
+    for name, position in positions.items():
+        try:
+            _refuse(cells, position, known[name], codes)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
+    translation = {float(code): label for code, label in codes.items()}
+    return values.select(pl.all().replace_strict(translation, return_dtype=pl.Int8))
 
 
 def _refuse(cells: Cells, position: int, fits: pl.Series, allowed: object) -> None:
-    wrong = cells.rows.filter(~fits)
-    if wrong.is_empty():
+    if fits.all():
         return
+    wrong = cells.rows.filter(~fits)
     choices = allowed if isinstance(allowed, str) else ", ".join(str(code) for code in allowed)  # type: ignore[attr-defined]
     more = f" and {wrong.height - 1} more lines" if wrong.height > 1 else ""
     raise InputError(
@@ -220,12 +227,23 @@ def _refuse(cells: Cells, position: int, fits: pl.Series, allowed: object) -> No
     )
 
 
-def _short(values: Sequence[object], limit: int = 12) -> str:
-    return ", ".join(str(value) for value in values[:limit]) + (", ..." if len(values) > limit else "")
+def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        # scandir knows the kind of an entry without one more call per file, which matters on network disks
+        with os.scandir(folder) as found:
+            for entry in found:
+                if not entry.name.startswith((".", "__")):
+                    yield entry
+    except OSError as error:
+        raise InputError(f"cannot list {printable(folder)}: {error.strerror}") from error
 
 
 def _is_utf8(name: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is(check: Callable[[], bool]) -> bool:

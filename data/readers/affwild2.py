@@ -4,7 +4,6 @@ Row r of a label file (from 0, after the header) is crop r + 1. Codes: 0, 1, -1 
 a detected face have no crop and are left out. A video is a subject, as are `_left` and `_right` of it.
 """
 
-import logging
 import re
 from collections import Counter
 from functools import partial
@@ -12,60 +11,89 @@ from pathlib import Path
 
 import polars as pl
 
+from data.aus import au_column
 from data.errors import InputError, raise_all
-from data.frames import aus_of, frame_table
+from data.frames import Reading, aus_of, excluded_frames, frame_table
 from data.readers import _common as common
-
-log = logging.getLogger(__name__)
+from data.readers._images import Images, attach_images, numbered_images
 
 CODES = {0: 0, 1: 1, -1: None}
-SETS = {"train": re.compile(r"train(ing)?_set", re.I), "val": re.compile(r"validation_set", re.I)}
-_ANNOTATIONS = re.compile(r"AU_Detection_Challenge|AU_Set", re.IGNORECASE)
-_CROPS = re.compile(r"cropped_aligned", re.IGNORECASE)
+UNCODED = ("mask", "drop")
+SETS = {"train": re.compile(r"train(ing)?[_ ]set", re.I), "val": re.compile(r"validation[_ ]set", re.I)}
+_ANNOTATIONS = re.compile(r"AU[_ ](Detection|Recognition)[_ ]Challenge|AU[_ ]Set", re.IGNORECASE)
+_CROPS = re.compile(r"cropped_aligned.*", re.IGNORECASE)
 _IMAGE_FOLDERS = re.compile(r"cropped.*|batch[0-9]+|videos?", re.IGNORECASE)
 _AU = re.compile(r"AU[0-9]{1,2}", re.IGNORECASE)
 DEPTH = 3
 
 
-def read(root: Path, dataset: str = "affwild2") -> pl.DataFrame:
-    """FrameTable of an Aff-Wild2 tree, with the AUs that the headers of its label files name."""
-    annotations, crops = _locate(root)
-    tables, problems = [], []
-    for split, folder in annotations:
-        found, more = common.gather(common.files(folder, (".txt",)), partial(_labels, split=split))
+def read(root: Path, dataset: str = "affwild2", uncoded: str = "mask", annotations: str = "") -> Reading:
+    """Frames of an Aff-Wild2 tree, with the AUs that the headers of its label files name.
+
+    uncoded="drop" leaves out frames of which any AU is not coded. `annotations` is a part of the path of the
+    annotations to use where several are there, e.g. "6th".
+    """
+    if uncoded not in UNCODED:
+        raise InputError(f"uncoded={uncoded!r}; allowed: {', '.join(UNCODED)}")
+    sets, crops, notes = _locate(root, annotations)
+    tables: list[pl.DataFrame] = []
+    problems: list[str] = []
+    for split, folder in sets:
+        names = common.names(folder, (".txt",))
+        found, more = common.gather((folder / name for name in names.found), partial(_labels, split=split))
         tables += found
         problems += more
+        notes += names.notes(folder.name)
     problems += _disagreements(tables)
-    images, lacking = _crops(root, [table["subject"][0] for table in tables], crops)
-    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", [*problems, *lacking])
-    return frame_table(_cropped(pl.concat(tables), images, dataset), aus_of(tables[0]))
+    rows = {str(table["subject"][0]): table.height for table in tables}
+    images = _crops(root, list(rows), crops)
+    problems += [*images.problems, *_shifted(images.table, rows)]
+    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", problems)
+    notes += [*images.notes, *_without_rows(images.table, rows), *_without_labels(crops, rows)]
+    return Reading(*_frames(tables, images.table, dataset, uncoded), tuple(notes))
 
 
-def _locate(root: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
+def _frames(
+    tables: list[pl.DataFrame], images: pl.DataFrame, dataset: str, uncoded: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The FrameTable, and what is left out; `tables` is emptied, for 2.6 million rows should not be held twice."""
+    aus = aus_of(tables[0])
+    located = attach_images(pl.concat(tables), images)
+    tables.clear()
+    kept, excluded = _left_out(located.with_columns(dataset=pl.lit(dataset)), aus, uncoded)
+    del located
+    return frame_table(kept, aus), excluded
+
+
+def _locate(root: Path, wanted: str) -> tuple[list[tuple[str, Path]], list[Path], list[str]]:
+    """Folders of label files by split, folders of crops, and notes."""
     below = _below(root, DEPTH)
-    annotations = [folder for folder in below if _ANNOTATIONS.fullmatch(folder.name)]
-    sets = [(split, path) for folder in annotations for split, path in _sets(folder)]
     crops = [folder for folder in below if _CROPS.fullmatch(folder.name)]
-    if not crops or not any(common.files(path, (".txt",)) for _, path in sets):
+    sets = {path.relative_to(root).as_posix(): _sets(path) for path in below if _ANNOTATIONS.fullmatch(path.name)}
+    found = {name: both for name, both in sets.items() if any(common.files(path, (".txt",)) for _, path in both)}
+    if not crops or not found:
         raise common.not_found(
             root,
             (
-                ".../AU_Detection_Challenge/Train_Set/<video>.txt (and Validation_Set)",
+                ".../AU_Detection_Challenge/Train_Set/<video>.txt (and Validation_Set)" + (" (found)" if found else ""),
                 "annotations/AU_Set/Training_Set/<video>.txt (and Validation_Set)",
-                "cropped_aligned/<video>/00001.jpg",
+                "cropped_aligned/<video>/00001.jpg" + (" (found)" if crops else ""),
             ),
         )
-    if len(annotations) > 1:
-        names = ", ".join(folder.relative_to(root).as_posix() for folder in annotations)
+    chosen = [name for name in found if str(wanted).lower() in name.lower()]
+    if len(chosen) != 1:
         raise InputError(
-            f"{common.printable(root)} has more than one set of annotations: {names}. Keep one of them below it."
+            f"{common.printable(root)} has {len(found)} sets of annotations: {', '.join(found)}. Give "
+            f"dataset.options.annotations=<a part of the path of one of them>; {wanted!r} fits {len(chosen)}."
         )
-    return sets, crops
+    return found[chosen[0]], crops, [f"the labels are those of {chosen[0]}"]
 
 
 def _below(folder: Path, depth: int) -> list[Path]:
     found = []
     for path in common.folders(folder):
+        if path.is_symlink() and path.resolve() in (folder.resolve(), *folder.resolve().parents):
+            continue  # a link to where it lies
         found.append(path)
         if depth > 1 and not _IMAGE_FOLDERS.fullmatch(path.name):
             found += _below(path, depth - 1)
@@ -88,8 +116,10 @@ def _labels(path: Path, split: str) -> pl.DataFrame:
         raise InputError(f"{cells.file}, header: {unnamed[0]!r} names no AU, expected e.g. AU1,AU2,AU4")
     aus = sorted(set(common.header_aus(cells.header)))
     labels = common.labels(cells, common.au_positions(cells, aus, first=0), CODES)
+    rows = cells.rows.select(frame=pl.col("line") - 1)  # a row is a frame by its place in the file
+    if rows["frame"][-1] != rows.height:
+        raise InputError(f"{cells.file}: an empty line lies between the rows, or the header is not on line 1")
     video = pl.lit(path.stem)
-    rows = cells.rows.select(frame=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
     return rows.with_columns(*labels, subject=video, sequence=video, split=pl.lit(split))
 
 
@@ -106,16 +136,57 @@ def _disagreements(tables: list[pl.DataFrame]) -> list[str]:
     return problems + [f"{video} is in the training and the validation set" for video in times if times[video] > 1]
 
 
-def _crops(root: Path, videos: list[str], crops: list[Path]) -> tuple[pl.DataFrame, list[str]]:
-    folders = [(video, next((c / video for c in crops if (c / video).is_dir()), None)) for video in videos]
-    images, problems = common.numbered_images(root, ((v, v, folder) for v, folder in folders if folder))
-    problems += [f"{video}: no folder {crops[0].name}/{video}" for video, folder in folders if folder is None]
-    return images, problems
+def _crops(root: Path, videos: list[str], crops: list[Path]) -> Images:
+    """The crops of `videos`, each from the first of the folders that has it."""
+    folders = {video: [crop / video for crop in crops if (crop / video).is_dir()] for video in dict.fromkeys(videos)}
+    images = numbered_images(root, ((video, video, found[0]) for video, found in folders.items() if found))
+    problems = [f"{video}: no folder {crops[0].name}/{video}" for video, found in folders.items() if not found]
+    twice = [video for video, found in folders.items() if len(found) > 1]
+    names = " and ".join(crop.relative_to(root).as_posix() for crop in crops)
+    notes = [f"crops of {common.listed(twice)} are in more than one of {names}; the first was taken"] if twice else []
+    return Images(images.table, [*images.problems, *problems], [*images.notes, *notes])
 
 
-def _cropped(coded: pl.DataFrame, images: pl.DataFrame, dataset: str) -> pl.DataFrame:
-    rows = common.attach_images(coded, images)[0].filter(pl.col("path").is_not_null())
-    skipped = coded.height - rows.height
-    if skipped:
-        log.warning("%s: skipped %d label rows without a crop (of %d)", dataset, skipped, coded.height)
-    return rows.with_columns(dataset=pl.lit(dataset))
+def _left_out(rows: pl.DataFrame, aus: tuple[int, ...], uncoded: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows to keep, and the excluded ones."""
+    bare = pl.col("path").is_null()
+    unsure = ~bare & pl.any_horizontal(pl.col(au_column(au)).is_null() for au in aus)
+    if uncoded == "mask":
+        unsure = pl.lit(False)
+    excluded = [excluded_frames(rows.filter(bare), "no crop"), excluded_frames(rows.filter(unsure), "uncoded AU")]
+    return rows.filter(~bare & ~unsure), pl.concat(excluded)
+
+
+def _beyond(images: pl.DataFrame, rows: dict[str, int]) -> pl.DataFrame:
+    """Crops whose number is that of no label row, with the number of `rows` of their video."""
+    counts = pl.DataFrame(list(rows.items()), schema={"subject": pl.String, "rows": pl.Int64}, orient="row")
+    beyond = images.join(counts, on="subject")
+    return beyond.filter((pl.col("number") < 1) | (pl.col("number") > pl.col("rows")))
+
+
+def _shifted(images: pl.DataFrame, rows: dict[str, int]) -> list[str]:
+    """A problem if most videos lack crop 1 and have one after the last row: then all crops are numbered from 2."""
+    last = set(_beyond(images, rows).filter(pl.col("number") == pl.col("rows") + 1)["subject"])
+    first = set(images.filter(pl.col("number") == 1)["subject"])
+    shifted = sorted(last - first)
+    if 2 * len(shifted) <= len(rows):
+        return []
+    return [
+        f"the crops of {len(shifted)} of {len(rows)} videos are numbered from 2: {common.listed(shifted)}. The crop of "
+        "label row n is number n; take 1 from the names of all crops"
+    ]
+
+
+def _without_rows(images: pl.DataFrame, rows: dict[str, int]) -> list[str]:
+    """A note if crops have numbers for which there is no label row."""
+    beyond = _beyond(images, rows)
+    if beyond.is_empty():
+        return []
+    videos = beyond["subject"].unique().sort().to_list()
+    return [f"{beyond.height} crops of {len(videos)} videos have no label row: {common.listed(videos)}"]
+
+
+def _without_labels(crops: list[Path], rows: dict[str, int]) -> list[str]:
+    """A note if videos have crops and no label file, as those of the test set."""
+    videos = sorted({path.name for folder in crops for path in common.folders(folder)} - set(rows))
+    return [f"{len(videos)} videos have crops and no label file: {common.listed(videos)}"] if videos else []

@@ -10,35 +10,71 @@ from pathlib import Path
 
 import polars as pl
 
-from data.aus import DATASET_AUS
+from data.aus import DATASET_AUS, au_column, intensity_column
 from data.errors import InputError, raise_all
-from data.frames import frame_table
-from data.media import video_frames
+from data.frames import Reading, excluded_frames, frame_table
 from data.readers import _common as common
+from data.readers._images import video_lengths
 
 AUS = DATASET_AUS["disfa"]
 CAMERAS = ("left", "right")
 THRESHOLDS = (1, 2)
+FRAME_SETS = ("all", "tracked")
+LEVELS: dict[int, int | None] = {level: level for level in range(6)}
+LABEL_FOLDERS = (r"ActionUnit_Labels",)
 _SUBJECT = re.compile(r"SN[0-9]{3}", re.IGNORECASE)
 _LABEL_FILE = re.compile(r"(SN[0-9]{3})_au0*([0-9]{1,2})", re.IGNORECASE)
 
+# Frames (first and last, from 1) whose landmarks are wrong; JAA-Net leaves out exactly these 4,670 of 130,814.
+BAD_LANDMARKS = {
+    "SN001": "398-420 3190-3243",
+    "SN002": "800-826",
+    "SN004": "4541-4555",
+    "SN006": "1349-1405",
+    "SN009": "1736-1808 1851-1885",
+    "SN011": "4529-4533 4830-4845",
+    "SN021": "574-616 985-1164 1190-1205 1305-1338 1665-1710 1862-2477 2554-4657 4710-4722",
+    "SN023": "1021-1049 3378-3557 3584-3668 4547-4621 4741-4772 4825-4845",
+    "SN025": "4596-4662 4816-4835",
+    "SN027": "3461-3494 4738-4785",
+    "SN028": "1875-1885 4571-4690",
+    "SN029": "4090-4543",
+    "SN030": "939-962 1406-1422 2100-2132 2893-2955",
+}
 
-def read(root: Path, dataset: str = "disfa", camera: str = "left", threshold: int = 2) -> pl.DataFrame:
-    """FrameTable of a DISFA tree: one camera, positive where intensity >= `threshold` (1 or 2)."""
-    if camera not in CAMERAS:
-        raise InputError(f"camera={camera!r}; allowed: {', '.join(CAMERAS)}")
-    if isinstance(threshold, bool) or threshold not in THRESHOLDS:
-        raise InputError(f"threshold={threshold!r}; allowed: 1, 2 (the literature mostly uses 2)")
+
+def read(
+    root: Path, dataset: str = "disfa", camera: str = "left", threshold: int = 2, frame_set: str = "all"
+) -> Reading:
+    """Frames of a DISFA tree: one camera, positive where intensity >= `threshold` (1 or 2).
+
+    The `tracked` frames are those whose landmarks are usable, as JAA-Net and its successors take them.
+    """
+    _check(camera, threshold, frame_set)
     subjects, videos, problems = _locate(root, camera)
-    codes: dict[int, int | None] = {intensity: int(intensity >= threshold) for intensity in range(6)}
-    tables, more = common.gather(subjects, partial(_subject, root=root, videos=videos, codes=codes))
-    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", [*problems, *more])
+    lengths, unreadable = video_lengths(videos.values())
+    read_subject = partial(_subject, root=root, videos=videos, lengths=lengths)
+    tables, more = common.gather(subjects, read_subject)
+    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", [*problems, *unreadable, *more])
     rows = pl.concat(tables).with_columns(dataset=pl.lit(dataset), sequence=pl.lit(camera))
-    return frame_table(rows, AUS)
+    positive = [(pl.col(intensity_column(au)) >= threshold).cast(pl.Int8).alias(au_column(au)) for au in AUS]
+    kept, excluded = _tracked(rows.with_columns(positive), frame_set)
+    return Reading(frame_table(kept, AUS), excluded)
+
+
+def _check(camera: object, threshold: object, frame_set: object) -> None:
+    problems = []
+    if camera not in CAMERAS:
+        problems.append(f"camera={camera!r}; allowed: {', '.join(CAMERAS)}")
+    if isinstance(threshold, bool) or threshold not in THRESHOLDS:
+        problems.append(f"threshold={threshold!r}; allowed: 1, 2 (the literature mostly uses 2)")
+    if frame_set not in FRAME_SETS:
+        problems.append(f"frame_set={frame_set!r}; allowed: {', '.join(FRAME_SETS)}")
+    raise_all("options of DISFA:", problems)
 
 
 def _locate(root: Path, camera: str) -> tuple[list[Path], dict[str, Path], list[str]]:
-    labels = common.resolve(root, r"ActionUnit_Labels")
+    labels = common.resolve(root, *LABEL_FOLDERS)
     folder = common.resolve(root, rf"Videos?_{camera}Camera")
     subjects = [p for p in common.folders(labels) if _SUBJECT.fullmatch(p.name)] if labels else []
     if not subjects or not folder:
@@ -48,6 +84,7 @@ def _locate(root: Path, camera: str) -> tuple[list[Path], dict[str, Path], list[
             (
                 "ActionUnit_Labels/SN001/SN001_au1.txt" + (" (found)" if subjects else ""),
                 f"Videos_{side}Camera/ or Video_{side}Camera/ with {side}VideoSN001_comp.avi",
+                "or list/DISFA_test_img_path_fold1.txt and its like, with img/SN001/<frame>.png",
             ),
         )
     return subjects, *_videos(folder, camera)
@@ -59,62 +96,75 @@ def _videos(folder: Path, camera: str) -> tuple[dict[str, Path], list[str]]:
     problems = []
     for path in common.files(folder, common.VIDEO_SUFFIXES):
         if match := name.fullmatch(path.stem):
-            if match[1].upper() in videos:
-                problems.append(
-                    f"{folder.name}: two videos of {match[1]}: {videos[match[1].upper()].name}, {path.name}"
-                )
-            videos[match[1].upper()] = path
+            subject = match[1].upper()
+            if subject in videos:
+                problems.append(f"{folder.name}: two videos of {subject}: {videos[subject].name}, {path.name}")
+            videos[subject] = path
     return videos, problems
 
 
-def _subject(folder: Path, root: Path, videos: dict[str, Path], codes: dict[int, int | None]) -> pl.DataFrame:
+def _subject(folder: Path, root: Path, videos: dict[str, Path], lengths: dict[Path, int]) -> pl.DataFrame:
+    """Frame, intensities, path and index of one subject."""
     subject = folder.name.upper()
-    label_files = _label_files(folder)
-    tables, problems = common.gather(label_files.values(), partial(_intensities, codes=codes))
-    missing = [au for au in AUS if au not in label_files]
-    if missing:
-        problems.append(f"{folder.name}: no label file for AU {', '.join(str(au) for au in missing)}")
+    label_files, problems = _label_files(folder)
+    tables, more = common.gather(label_files.values(), _intensities)
+    if missing := [au for au in AUS if au not in label_files]:
+        more.append(f"{folder.name}: no label file for AU {', '.join(str(au) for au in missing)}")
     if subject not in videos:
-        problems.append(f"{folder.name}: has labels but no video")
-    if problems:
-        raise InputError("\n".join(problems))
+        more.append(f"{folder.name}: has labels but no video")
+    if problems or more:
+        raise InputError("\n".join([*problems, *more]))
     table = _joined(folder.name, tables)
-    _check_length(table, videos[subject])
+    _check_length(table, videos[subject], lengths)
     path = videos[subject].relative_to(root).as_posix()
     return table.with_columns(subject=pl.lit(subject), path=pl.lit(path), index=pl.col("frame") - 1)
 
 
-def _label_files(folder: Path) -> dict[int, Path]:
+def _label_files(folder: Path) -> tuple[dict[int, Path], list[str]]:
     found: dict[int, Path] = {}
+    problems = []
     for path in common.files(folder, (".txt",)):
         match = _LABEL_FILE.fullmatch(path.stem)
         if match and match[1].upper() == folder.name.upper() and int(match[2]) in AUS:
+            if int(match[2]) in found:
+                problems.append(f"{folder.name}: {found[int(match[2])].name} and {path.name} are of the same AU")
             found[int(match[2])] = path
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), problems
 
 
-def _intensities(path: Path, codes: dict[int, int | None]) -> pl.DataFrame:
+def _intensities(path: Path) -> pl.DataFrame:
     cells = common.read_cells(path, header=("frame", "intensity"))
     match = _LABEL_FILE.fullmatch(path.stem)
     assert match
     frames = common.frame_numbers(cells)
     if frames.min() == 0:
         raise InputError(f"{cells.file}: has frame 0; DISFA counts from 1")
-    return pl.DataFrame([frames, *common.labels(cells, {int(match[2]): 1}, codes)]).sort("frame")
+    levels = common.coded(cells, 1, LEVELS).alias(intensity_column(int(match[2])))
+    return pl.DataFrame([frames, levels]).sort("frame")
 
 
 def _joined(subject: str, tables: list[pl.DataFrame]) -> pl.DataFrame:
     first = tables[0]
-    other = [table.columns[1] for table in tables if not table["frame"].equals(first["frame"])]
-    if other:
-        lengths = ", ".join(f"{table.columns[1]} {table.height}" for table in tables)
+    if any(not table["frame"].equals(first["frame"]) for table in tables):
+        lengths = ", ".join(f"{table.columns[1].replace('intensity_', 'au')} {table.height}" for table in tables)
         raise InputError(f"{subject}: the label files cover different frames ({lengths})")
     return pl.concat([first, *(table.drop("frame") for table in tables[1:])], how="horizontal")
 
 
-def _check_length(table: pl.DataFrame, video: Path) -> None:
+def _check_length(table: pl.DataFrame, video: Path, lengths: dict[Path, int]) -> None:
     last = table["frame"].max()
-    length = video_frames(video)
     assert isinstance(last, int)
-    if length < last:
-        raise InputError(f"{video.parent.name}/{video.name}: {length} frames, but labels up to frame {last}")
+    if lengths.get(video, last) < last:
+        raise InputError(f"{video.parent.name}/{video.name}: {lengths[video]} frames, but labels up to frame {last}")
+
+
+def _tracked(rows: pl.DataFrame, frame_set: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of `frame_set`, and those that it leaves out."""
+    if frame_set == "all":
+        return rows, excluded_frames(rows.clear(), "bad landmarks")
+    bad = pl.any_horizontal(
+        (pl.col("subject") == subject) & pl.col("frame").is_between(int(first), int(last))
+        for subject, spans in BAD_LANDMARKS.items()
+        for first, last in (span.split("-") for span in spans.split())
+    )
+    return rows.filter(~bad), excluded_frames(rows.filter(bad), "bad landmarks")

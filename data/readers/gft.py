@@ -13,25 +13,28 @@ import polars as pl
 
 from data.aus import DATASET_AUS
 from data.errors import InputError, raise_all
-from data.frames import frame_table
+from data.frames import Reading, frame_table
 from data.readers import _common as common
+from data.readers._images import attach_images, missing_images, numbered_images
 
 AUS = DATASET_AUS["gft"]
 LISTS = {"train": "train_subjects.txt", "test": "test_subjects.txt"}
 
 
-def read(root: Path, dataset: str = "gft", missing: Iterable[int] = (9,)) -> pl.DataFrame:
-    """FrameTable of a GFT tree; codes in `missing` become null, any other than 0 and 1 is refused."""
+def read(root: Path, dataset: str = "gft", missing: Iterable[int] = (9,)) -> Reading:
+    """Frames of a GFT tree; codes in `missing` become null, any other than 0 and 1 is refused."""
     codes = _codes(missing)
-    label_files, folders = _locate(root)
+    label_files, folders, notes = _locate(root)
     tables, problems = common.gather(label_files, partial(_labels, codes=codes))
     raise_all(f"no label file of {common.printable(root)} can be read:", [] if tables else problems)
-    images, ambiguous = common.numbered_images(root, ((p.name, p.name, p) for p in folders))
-    rows, lacking = common.attach_images(pl.concat(tables), images)
-    parts, wrong = _parts(root, [path.stem for path in label_files])
-    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", [*problems, *ambiguous, *lacking, *wrong])
+    images = numbered_images(root, ((p.name, p.name, p) for p in folders))
+    rows = attach_images(pl.concat(tables), images.table)
+    parts, wrong, more = _parts(root, [path.stem for path in label_files])
+    problems += [*images.problems, *missing_images(rows), *wrong]
+    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", problems)
     split = pl.col("subject").replace_strict(parts, default=None, return_dtype=pl.String)
-    return frame_table(rows.with_columns(dataset=pl.lit(dataset), split=split), AUS)
+    table = frame_table(rows.with_columns(dataset=pl.lit(dataset), split=split), AUS)
+    return Reading(table, notes=(*notes, *images.notes, *more))
 
 
 def _codes(missing: object) -> dict[int, int | None]:
@@ -42,14 +45,15 @@ def _codes(missing: object) -> dict[int, int | None]:
     return {0: 0, 1: 1, **dict.fromkeys(codes)}
 
 
-def _locate(root: Path) -> tuple[list[Path], list[Path]]:
+def _locate(root: Path) -> tuple[list[Path], list[Path], list[str]]:
+    """Label files, folders of images, and notes."""
     labels, images = common.resolve(root, "labels"), common.resolve(root, "images")
-    label_files = common.files(labels, (".csv",)) if labels else []
+    names = common.names(labels, (".csv",)) if labels else None
     folders = common.folders(images) if images else []
-    if not label_files or not folders:
-        found = " (found)" if label_files else ""
+    if not labels or not names or not names.found or not folders:
+        found = " (found)" if names and names.found else ""
         raise common.not_found(root, (f"labels/001A.csv{found}", "images/001A/<frame>.jpg"))
-    return label_files, folders
+    return [labels / name for name in names.found], folders, names.notes(labels.name)
 
 
 def _labels(path: Path, codes: dict[int, int | None]) -> pl.DataFrame:
@@ -61,15 +65,18 @@ def _labels(path: Path, codes: dict[int, int | None]) -> pl.DataFrame:
     return table.with_columns(subject=pl.lit(path.stem), sequence=pl.lit(path.stem))
 
 
-def _parts(root: Path, subjects: list[str]) -> tuple[dict[str, str], list[str]]:
+def _parts(root: Path, subjects: list[str]) -> tuple[dict[str, str], list[str], list[str]]:
+    """The official part of each subject; problems; notes."""
     lists = {part: _subjects(root / name) for part, name in LISTS.items()}
+    names = " and ".join(LISTS.values())
     if not any(lists.values()):
-        return {}, []
-    both = sorted(lists["train"] & lists["test"])
-    none = sorted(set(subjects) - lists["train"] - lists["test"])
-    problems = [f"subject {subject} is in both {' and '.join(LISTS.values())}" for subject in both]
-    problems += [f"subject {subject} is in none of {' and '.join(LISTS.values())}" for subject in none]
-    return {subject: part for part, members in lists.items() for subject in members}, problems
+        return {}, [], [f"{names} are not there or empty: the official parts are not known"]
+    listed = lists["train"] | lists["test"]
+    problems = [f"subject {subject} is in both {names}" for subject in sorted(lists["train"] & lists["test"])]
+    problems += [f"subject {subject} is in none of {names}" for subject in sorted(set(subjects) - listed)]
+    absent = sorted(listed - set(subjects))
+    notes = [f"subjects of the official parts without labels: {common.listed(absent)}"] if absent else []
+    return {subject: part for part, members in lists.items() for subject in members}, problems, notes
 
 
 def _subjects(path: Path) -> set[str]:

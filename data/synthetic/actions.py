@@ -44,6 +44,18 @@ SHARES = (0.84, 0.09, 0.07)  # of the variance: within a sequence, between subje
 
 def intensities(layout: str, frames: int, seed: int, subject: str, sequence: str) -> Tensor:
     """[frames, A] continuous intensities 0 to 5 of one recording, AUs in the order of `identity.AUS`."""
+    return at_rarity(layout, rarities(layout, frames, seed, subject, sequence))
+
+
+def at_rarity(layout: str, rarity: Tensor) -> Tensor:
+    """Intensities for tail probabilities `rarity` [frames, A] in the datasets' base rates."""
+    rates = torch.tensor([RATES[layout][au] for au in AUS], dtype=torch.float64)
+    places, values = COURSES[ACTIVE_AT[layout]]
+    return torch.from_numpy(np.interp((rarity / rates).numpy(), places, values)).float()
+
+
+def rarities(layout: str, frames: int, seed: int, subject: str, sequence: str) -> Tensor:
+    """[frames, A] tail probabilities of one recording: uniform over all recordings, smooth in time."""
     course = generator("actions", layout, seed, subject, sequence)
     person = generator("habits", layout, seed, subject)
     parts = (
@@ -52,10 +64,8 @@ def intensities(layout: str, frames: int, seed: int, subject: str, sequence: str
         torch.randn(len(AUS), 1, generator=course),
     )
     mixed = sum((share**0.5 * part for share, part in zip(SHARES, parts, strict=True)), torch.zeros(()))
-    rarity = torch.special.ndtr(-(_mixing() @ mixed.double())).T
-    rates = torch.tensor([RATES[layout][au] for au in AUS], dtype=torch.float64)
-    places, values = COURSES[ACTIVE_AT[layout]]
-    return torch.from_numpy(np.interp((rarity / rates).numpy(), places, values)).float()
+    rarity: Tensor = torch.special.ndtr(-(_mixing() @ mixed.double())).T
+    return rarity
 
 
 def codes(intensity: Tensor) -> np.ndarray:

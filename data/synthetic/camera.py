@@ -29,17 +29,24 @@ def _number(values: Tensor) -> Tensor:
 def _turn(drawing: Tensor, canvas: Canvas, pose: Traits, size: int) -> Tensor:
     """Look up, for each output pixel, the point of the frontal drawing that the turned head shows there."""
     axis = ((torch.arange(size) + 0.5) * 2 / size - 1) * EXTENT
-    across, down = axis.view(1, 1, -1), axis.view(1, -1, 1)
+    x, y = seen_at(axis.view(1, 1, -1), axis.view(1, -1, 1), pose)
+    reach = canvas.half * canvas.pixel
+    grid = torch.stack([x, y - CENTRE], dim=-1) / reach
+    return functional.grid_sample(drawing, grid, padding_mode="border", align_corners=False)
+
+
+def seen_at(across: Tensor, down: Tensor, pose: Traits) -> tuple[Tensor, Tensor]:
+    """Canonical coordinates that the turned heads show at the places (`across`, `down`), [N or 1, h, w], of the frame.
+
+    Places are canonical lengths from the centre of the frame.
+    """
     p = {name: values.view(-1, 1, 1) for name, values in pose.items()}
     u, v = (across - p["shift_x"]) / p["zoom"], (down - p["shift_y"]) / p["zoom"]
     cos, sin = torch.cos(p["roll"]), torch.sin(p["roll"])
     x, y = cos * u + sin * v, cos * v - sin * u + CENTRE
     depth = 0.32 * (1 - (x / 0.85) ** 2 - (y / 1.15) ** 2).clamp(min=0) + 0.06 * blob(x, 0.12) * blob(y - 0.15, 0.15)
     x = x / torch.cos(p["yaw"]) - torch.sin(p["yaw"]) * depth
-    y = y - torch.sin(p["pitch"]) * depth - CENTRE
-    reach = canvas.half * canvas.pixel
-    grid = torch.stack([x, y], dim=-1) / reach
-    return functional.grid_sample(drawing, grid, padding_mode="border", align_corners=False)
+    return x, y - torch.sin(p["pitch"]) * depth
 
 
 def _background(look: Traits, size: int) -> Tensor:

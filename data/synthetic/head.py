@@ -30,14 +30,18 @@ def draw_behind(face: Face) -> None:
 
 def _outline(face: Face, patch: Patch) -> Tensor:
     """Distance from the middle of the head, 1 on its edge."""
-    x, y, t = patch.x, patch.y, face.t
+    wide, height, square = silhouette(face, patch.y)
+    return ((patch.x / wide) ** square + ((patch.y - TOP).abs() / height) ** square).clamp(min=1e-6) ** (1 / square)
+
+
+def silhouette(face: Face, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Half width, half height and exponent of the superellipse that bounds the head at height `y`."""
+    t = face.t
     down = y - TOP
     puff = 1 + 0.03 * face.act[6] * blob(y - 0.12, 0.16) + 0.035 * face.act[12] * blob(y - 0.28, 0.2)
     taper = 1 - t["jaw"] * (down / 0.8).clamp(0, 1.2) ** 1.4
     height = t["face_height"] - 0.03 + face.spot["jaw_drop"] * ramp(y, 0.2, 0.8)
-    across = x / (t["face_width"] * puff * taper)
-    square = 2.1 + 0.35 * ramp(y, 0.0, 0.5)
-    return (across**square + (down.abs() / height) ** square).clamp(min=1e-6) ** (1 / square)
+    return t["face_width"] * puff * taper, height, 2.1 + 0.35 * ramp(y, 0.0, 0.5)
 
 
 def _ears(face: Face, patch: Patch) -> Tensor:

@@ -71,7 +71,7 @@ def _press_corners(face: Face, p: Patch, cx: Tensor, cy: Tensor) -> None:
 def press_chin(face: Face) -> None:
     """The groove under the lip; AU17 bunches the chin into a pebbled boss."""
     p = face.canvas.patch(0, 0.42, 0.48, 0.98)
-    mouth = _lips(face, p)
+    mouth = lips_at(face, p.x)
     under = mouth.lower_out.amax(2, keepdim=True) + 0.032
     boss = face.mid[17] * blob(p.x, 0.16) * blob(p.y - under - 0.115, 0.085)
     rows, columns = p.relief.shape[1:]
@@ -83,7 +83,7 @@ def press_chin(face: Face) -> None:
 
 
 @dataclass(frozen=True)
-class _Lips:
+class Lips:
     """Contours of the mouth over x: y of the outer and the inner edges, [2N, 1, w]."""
 
     u: Tensor  # x in half mouth widths
@@ -95,9 +95,10 @@ class _Lips:
     lower_out: Tensor
 
 
-def _lips(face: Face, p: Patch) -> _Lips:
+def lips_at(face: Face, x: Tensor) -> Lips:
+    """The contours of the mouth at `x`."""
     t, spot, mid = face.t, face.spot, face.mid
-    u = p.x / spot["mouth_width"]
+    u = x / spot["mouth_width"]
     arc = (1 - u**2).clamp(min=0)
     pull = spot["corner"] * u.clamp(max=1.2) ** (1.7 + 0.8 * mid[15])
     line = spot["mouth_y"] + pull + spot["arch"] * (u**2 - 0.35).clamp(max=1) + 0.006 * blob(u, 0.18)
@@ -107,13 +108,13 @@ def _lips(face: Face, p: Patch) -> _Lips:
     square = 0.030 * mid[10] * arc**0.5 * (1 + 0.6 * blob(u - 0.45, 0.25))
     upper_out = upper_in - spot["upper_lip"] * arc**0.6 * bow - square
     lower_out = lower_in + spot["lower_lip"] * arc**0.55
-    return _Lips(u, arc, line, upper_out, upper_in, lower_in, lower_out)
+    return Lips(u, arc, line, upper_out, upper_in, lower_in, lower_out)
 
 
 def press_lips(face: Face) -> None:
     """Skin around the red: philtrum, shadow under the lip, bulges of AU24, tight upright lines of AU23."""
     p = face.canvas.patch(0, 0.46, 0.22, 0.80)
-    lips, tight, press = _lips(face, p), face.mid[23], face.mid[24]
+    lips, tight, press = lips_at(face, p.x), face.mid[23], face.mid[24]
     p.press(
         -0.09 * blob(p.x, 0.020) * blob(p.y - 0.5 * (lips.line + face.spot["nose_y"]) - 0.02, 0.05) * (1 - 0.6 * press)
     )
@@ -128,7 +129,7 @@ def press_lips(face: Face) -> None:
 def draw_mouth(face: Face) -> None:
     """The red of the lips, what shows between them, and the line where they meet."""
     p = face.canvas.patch(0, 0.46, 0.22, 0.86)
-    lips = _lips(face, p)
+    lips = lips_at(face, p.x)
     inside = p.inside((1 - lips.u) * face.spot["mouth_width"])
     red = p.inside(p.y - lips.upper_out) * p.inside(lips.lower_out - p.y) * inside
     open_ = (
@@ -143,7 +144,7 @@ def draw_mouth(face: Face) -> None:
     p.shade(-0.35 * corner)
 
 
-def _lip_colour(face: Face, p: Patch, lips: _Lips) -> Tensor:
+def _lip_colour(face: Face, p: Patch, lips: Lips) -> Tensor:
     """The upper lip lies in shade, the lower one catches the light."""
     light = 1 + 0.8 * p.relief.clamp(-0.5, 0.3)
     upper = -0.20 * ramp(lips.line - p.y, -0.004, 0.010)
@@ -152,7 +153,7 @@ def _lip_colour(face: Face, p: Patch, lips: _Lips) -> Tensor:
     return face.colour["lip"][:, :, None, None] * (light + upper + gloss).clamp(0.2, 1.5).unsqueeze(1)
 
 
-def _draw_cavity(face: Face, p: Patch, lips: _Lips, open_: Tensor) -> None:
+def _draw_cavity(face: Face, p: Patch, lips: Lips, open_: Tensor) -> None:
     count = len(open_)
     p.paint(open_, CAVITY.expand(count, 3))
     tongue = p.inside(p.y - lips.lower_in + 0.40 * face.spot["gap"] * (1 - 0.6 * lips.u**2), 3)

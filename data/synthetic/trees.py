@@ -3,79 +3,145 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
 
 from data.errors import InputError, raise_all
 from data.files import Progress, check_writable, no_progress
-from data.synthetic.layouts import Tick, subject_ids, write_affwild2, write_bp4d, write_disfa, write_gft
-from data.synthetic.recordings import Plan
+from data.synthetic.faults import FAULTS, fault_problems
+from data.synthetic.full import full_recordings
+from data.synthetic.layouts import LAYOUTS as BY_NAME
+from data.synthetic.layouts import subject_ids
+from data.synthetic.layouts._files import Tick
+from data.synthetic.layouts.bp4d import TASKS
+from data.synthetic.patterns import SIZE_STEP
+from data.synthetic.recordings import Plan, Recording
 
-WRITERS: dict[str, Callable[[Path, Plan, Tick], None]] = {
-    "bp4d": write_bp4d,
-    "disfa": write_disfa,
-    "gft": write_gft,
-    "affwild2": write_affwild2,
-}
-LAYOUTS = tuple(WRITERS)
+LAYOUTS = tuple(BY_NAME)
 VERSION = 1  # raise it when the same arguments give other files
 RECORD = "synthetic.json"
+SUBJECTS, SEQUENCES, FRAMES = 12, 2, 60
 SIZES = {"affwild2": 112}  # pixels, where the size is left open
 DEFAULT_SIZE = 128
-BP4D_TASKS = 8
+FULL_SIZES = {"disfa": 32}
+FULL_SIZE = 16
 
 
 def write_tree(
     layout: str,
     out: Path,
-    subjects: int = 12,
-    sequences: int = 2,
-    frames: int = 60,
+    subjects: int | None = None,
+    sequences: int | None = None,
+    frames: int | None = None,
     seed: int = 0,
     label_noise: float = 0.0,
     size: int | None = None,
     progress: Progress = no_progress,
+    *,
+    variant: str = "",
+    fault: str = "",
+    scene: bool = False,
+    full: bool = False,
 ) -> None:
     """Write the raw tree of `layout` to `out`: whole, or not at all.
 
-    bp4d: `sequences` tasks of `frames` frames a subject; the others: one recording of `sequences * frames` frames.
-    `label_noise` is the probability that an occurrence label in the files is wrong. `size` is the side of the face
-    crops in pixels (None: 128, Aff-Wild2 112). The same arguments give the same bytes; `out` is reused if it was
-    written with them. Raises `InputError` for arguments out of range and for an `out` that holds something else.
+    12 subjects with 2 sequences of 60 frames, if not given. bp4d: `sequences` tasks of `frames` frames a subject; the
+    others: one recording of `sequences * frames` frames. `label_noise` is the probability that an occurrence label in
+    the files is wrong. `size` is the side of the face crops in pixels (None: 128, Aff-Wild2 112). `variant` is another
+    form in which the dataset is found, `fault` the name of a damage done to the finished tree (see faults). With
+    `scene` the pictures show more than the face, and landmark files say where it is. `full` writes as many labels as
+    the real dataset has (all `subjects`, if not given) and tiny pictures without faces.
+
+    The same arguments give the same bytes; `out` is reused if it was written with them. Raises `InputError` for
+    arguments out of range and for an `out` that holds something else.
     """
-    side = SIZES.get(layout, DEFAULT_SIZE) if size is None else size
-    plan = Plan(layout, subjects, sequences, frames, seed, label_noise, side)
+    sizes, size_else = (FULL_SIZES, FULL_SIZE) if full else (SIZES, DEFAULT_SIZE)
+    plan = Plan(
+        layout,
+        _else(subjects, len(subject_ids(layout)) if full and layout in LAYOUTS else SUBJECTS),
+        _else(sequences, 0 if full else SEQUENCES),
+        _else(frames, 0 if full else FRAMES),
+        seed,
+        label_noise,
+        _else(size, sizes.get(layout, size_else)),
+        variant,
+        fault,
+        scene,
+        full,
+    )
     raise_all("cannot write a synthetic tree:", list(_problems(plan)))
     if _already_there(out, plan):
         return
     with _whole_or_absent(out, plan) as folder, _one_thread():
-        WRITERS[layout](folder, plan, _counter(plan, progress))
+        recordings = _recordings(plan)
+        BY_NAME[layout].write(folder, recordings, _counter(recordings, progress))
+        if fault:
+            FAULTS[fault].apply(folder, layout)
         (folder / RECORD).write_text(_record(plan))
+
+
+def _else(given: int | None, otherwise: int) -> int:
+    return otherwise if given is None else given
+
+
+def _recordings(plan: Plan) -> list[Recording]:
+    subjects = subject_ids(plan.layout)[: plan.subjects]
+    return full_recordings(plan, subjects) if plan.full else BY_NAME[plan.layout].recordings(plan, subjects)
 
 
 def _problems(plan: Plan) -> Iterator[str]:
     if plan.layout not in LAYOUTS:
         yield f"layout {plan.layout!r}; allowed: {', '.join(LAYOUTS)}"
     else:
-        most = len(subject_ids(plan.layout))
-        if not 1 <= plan.subjects <= most:
-            yield f"subjects {plan.subjects}; allowed for {plan.layout}: 1 to {most}"
-    if plan.sequences < 1 or (plan.layout == "bp4d" and plan.sequences > BP4D_TASKS):
-        yield f"sequences {plan.sequences}; allowed: 1 or more, at most {BP4D_TASKS} for bp4d"
-    if plan.frames < 1:
-        yield f"frames {plan.frames}; allowed: 1 or more"
+        yield from _form_problems(plan)
+        yield from fault_problems(plan)
+    yield from _size_problems(plan)
     if not 0 <= plan.label_noise <= 1:
         yield f"label_noise {plan.label_noise}; allowed: a probability, 0 to 1"
+
+
+def _form_problems(plan: Plan) -> Iterator[str]:
+    layout, most = BY_NAME[plan.layout], len(subject_ids(plan.layout))
+    if not 1 <= plan.subjects <= most:
+        yield f"subjects {plan.subjects}; allowed for {plan.layout}: 1 to {most}"
+    if plan.variant not in layout.variants:
+        yield f"variant {plan.variant!r}; allowed for {plan.layout}: {_choices(layout.variants)}"
+    elif plan.scene and plan.variant not in layout.scenes:
+        yield f"scene of {plan.layout} variant {plan.variant!r}; allowed: {_choices(layout.scenes) or 'without scene'}"
+    if plan.full and plan.scene:
+        yield "scene with full; allowed: one of them, for a tree of full size has no faces"
+    if plan.full and plan.variant == "videos":
+        yield "variant 'videos' with full; allowed: the other variants"
+
+
+def _size_problems(plan: Plan) -> Iterator[str]:
+    if plan.full:
+        if plan.sequences or plan.frames:
+            yield f"sequences {plan.sequences}, frames {plan.frames}; allowed with full: none, for it has the real ones"
+        if not 16 <= plan.size <= 512 or plan.size % SIZE_STEP:
+            yield f"size {plan.size}; allowed with full: multiples of {SIZE_STEP} up to 512"
+        return
+    if plan.sequences < 1 or (plan.layout == "bp4d" and plan.sequences > TASKS):
+        yield f"sequences {plan.sequences}; allowed: 1 or more, at most {TASKS} for bp4d"
+    if plan.frames < 1:
+        yield f"frames {plan.frames}; allowed: 1 or more"
     if not 32 <= plan.size <= 512 or plan.size % 2:
         yield f"size {plan.size}; allowed: even numbers from 32 to 512"
 
 
+def _choices(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
 def _record(plan: Plan) -> str:
-    return json.dumps({"version": VERSION, **asdict(plan)}, indent=1) + "\n"
+    """The arguments; those that later versions added only where they are not the default."""
+    plain = {field.name: field.default for field in fields(Plan)}
+    given = {name: value for name, value in asdict(plan).items() if value != plain[name]}
+    return json.dumps({"version": VERSION, **given}, indent=1) + "\n"
 
 
 def _already_there(out: Path, plan: Plan) -> bool:
@@ -118,8 +184,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _counter(plan: Plan, progress: Progress) -> Tick:
-    total, done = plan.subjects * plan.sequences * plan.frames, 0
+def _counter(recordings: list[Recording], progress: Progress) -> Tick:
+    total, done = sum(recording.frames for recording in recordings), 0
 
     def tick(frames: int) -> None:
         nonlocal done

@@ -70,17 +70,23 @@ def _press_crows_feet(face: Face, p: Patch) -> None:
 def draw_eyes(face: Face) -> None:
     """Lids, eyeball and lashes; the lids follow AUs 4 5 6 7 9 and blinking."""
     p = face.canvas.patch(0.05, 0.50, -0.36, 0.06)
+    u, axis, upper, lower = lids(face, p.x)
+    _draw_lid(face, p, u, axis, upper)
+    opening = p.inside(p.y - upper) * p.inside(lower - p.y) * (u.abs() < 1)
+    _draw_eyeball(face, p, opening, upper)
+    _draw_lashes(face, p, u, upper, lower)
+
+
+def lids(face: Face, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """At `x`: the place within the eye (-1 its inner corner, 1 the outer), and y of its axis, upper and lower lid."""
     t = face.t
-    u = (p.x - t["eye_x"]) / t["eye_width"]
+    u = (x - t["eye_x"]) / t["eye_width"]
     arc = (1 - u**2).clamp(min=0)
     axis = t["eye_y"] - t["eye_tilt"] * u + 0.012 * (1 - arc) * (u < 0)
     blink = face.pose["blink"]
     upper = axis - face.spot["lid_up"] * (1 - 1.25 * blink) * arc**0.7
     lower = axis + face.spot["lid_down"] * (1 - 0.3 * blink) * arc**0.9
-    _draw_lid(face, p, u, axis, upper)
-    opening = p.inside(p.y - upper) * p.inside(lower - p.y) * (u.abs() < 1)
-    _draw_eyeball(face, p, opening, upper)
-    _draw_lashes(face, p, u, upper, lower)
+    return u, axis, upper, lower
 
 
 def _draw_lid(face: Face, p: Patch, u: Tensor, axis: Tensor, upper: Tensor) -> None:
@@ -124,14 +130,20 @@ def _draw_lashes(face: Face, p: Patch, u: Tensor, upper: Tensor, lower: Tensor) 
     )
 
 
+def brow(face: Face, x: Tensor) -> tuple[Tensor, Tensor]:
+    """At `x`: the place within the brow (-1 its inner end, 1 the outer), and y of its middle line."""
+    spot = face.spot
+    v = (x - spot["brow_x"]) / face.t["brow_length"]
+    inner, arch, outer = spot["brow_inner"], spot["brow_arch"], spot["brow_outer"]
+    middle = arch + 0.25 * (arch - 0.5 * (inner + outer)).clamp(-0.02, 0.02)
+    return v, middle + v * 0.5 * (outer - inner) + v**2 * (0.5 * (inner + outer) - middle)
+
+
 def draw_brows(face: Face) -> None:
     """A parabola through the heights of inner end, arch and outer end."""
     p = face.canvas.patch(0, 0.56, -0.56, -0.10)
-    t, spot = face.t, face.spot
-    v = (p.x - spot["brow_x"]) / t["brow_length"]  # -1 at the inner end, 1 at the outer one
-    inner, arch, outer = spot["brow_inner"], spot["brow_arch"], spot["brow_outer"]
-    middle = arch + 0.25 * (arch - 0.5 * (inner + outer)).clamp(-0.02, 0.02)
-    line = middle + v * 0.5 * (outer - inner) + v**2 * (0.5 * (inner + outer) - middle)
+    t = face.t
+    v, line = brow(face, p.x)
     thick = t["brow_thickness"] * (1 - 0.30 * v - 0.28 * v**2).clamp(min=0.2) * (1 + 0.2 * face.act[4])
     ends = ramp(v.abs(), 1.12, 0.92)
     hairs = 0.9 + 0.12 * torch.sin(95 * p.x + 60 * (p.y - line))

@@ -1,4 +1,4 @@
-"""Binary cross-entropy on the logits of every AU: the supervised baseline."""
+"""Binary cross-entropy on the logits of every AU: the supervised baseline, plain or weighted."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from data.errors import raise_all
 from data.settings import check_ranges, setting
+from model.losses.numerics import coded_mean, full, full_precision
 
 
 @dataclass(frozen=True)
@@ -14,21 +15,34 @@ class BceSettings:
     """Parameters of the supervised baseline."""
 
     label_smoothing: float = setting(0.0, "targets become y (1 - s) + s / 2")
+    balance: float = setting(0.5, "weight of active labels is (inactive / active) ** balance; 0 for no weight")
+    class_weights: bool = setting(False, "weigh each AU by its inverse base rate (mean 1)")
 
     def __post_init__(self) -> None:
-        raise_all("method bce:", check_ranges(self, {"label_smoothing": (0.0, 0.5)}))
+        raise_all("method bce:", check_ranges(self, {"label_smoothing": (0.0, 0.5), "balance": (0.0, 2.0)}))
 
 
-def masked_bce(logits: Tensor, labels: Tensor, coded: Tensor, pos_weight: Tensor | None = None) -> Tensor:
-    """Mean binary cross-entropy over coded labels; logits, labels and coded [..., A], pos_weight [A]."""
-    loss = functional.binary_cross_entropy_with_logits(
-        logits.float(), labels.float(), pos_weight=pos_weight, reduction="none"
-    )
-    return (loss * coded).sum() / coded.sum().clamp_min(1)
+def masked_bce(
+    logits: Tensor,
+    labels: Tensor,
+    coded: Tensor,
+    pos_weight: Tensor | None = None,
+    au_weights: Tensor | None = None,
+) -> Tensor:
+    """Mean binary cross-entropy over coded labels; logits, labels and coded [..., A], the weights [A]."""
+    with full_precision(logits):
+        logits = full(logits)
+        loss = functional.binary_cross_entropy_with_logits(
+            logits, labels.to(logits.dtype), pos_weight=pos_weight, reduction="none"
+        )
+        return coded_mean(loss, coded, au_weights)
 
 
-def bce_loss(logits: Tensor, labels: Tensor, coded: Tensor, settings: BceSettings, pos_weight: Tensor | None) -> Tensor:
-    """Cross-entropy of the logits [B, V, A] of every view; labels and coded [B, A]."""
-    smooth = labels * (1 - settings.label_smoothing) + settings.label_smoothing / 2
+def bce_loss(
+    logits: Tensor, labels: Tensor, coded: Tensor, settings: BceSettings, base_rates: Tensor, au_weights: Tensor
+) -> Tensor:
+    """Cross-entropy of the logits [B, V, A] of every view; labels and coded [B, A]; rates and weights [A]."""
+    smooth = labels.to(full(logits).dtype) * (1 - settings.label_smoothing) + settings.label_smoothing / 2
     target, mask = smooth.unsqueeze(1).expand_as(logits), coded.unsqueeze(1).expand_as(logits)
-    return masked_bce(logits, target, mask, pos_weight)
+    pos_weight = ((1 - base_rates) / base_rates) ** settings.balance
+    return masked_bce(logits, target, mask, pos_weight, au_weights if settings.class_weights else None)

@@ -1,26 +1,26 @@
 """What a contrastive epoch of the default job costs, and our views against torchvision's, in one run.
 
-    python tests/benchmarks/epoch.py [frames=2048]
+    python -m tests.benchmarks.epoch [frames=2048]
 
-Prints a table of seconds for one epoch of `tiny` on 64 px crops (two views of every frame), and the ratio of batched
-views to the same operations of torchvision applied to one sample after the other. Rounds are interleaved; medians.
+Prints a table of seconds for one epoch of `tiny` on 64 px crops (two views of every frame), and the ratio of our
+views to the same operations of torchvision, one sample after the other. Rounds are interleaved; medians.
 """
 
 import statistics
 import sys
-import time
-from collections.abc import Callable
 
 import torch
 from torchvision.transforms import v2
 
 from data.aus import DATASET_AUS
 from data.seeds import generator
-from data.views import ViewSettings, apply_views, draw_views
+from data.views import ViewSettings, draw_views
+from data.views_cpu import cpu_views
 from model.backbone import BackboneSettings
 from model.detector import Detector
 from model.heads import HeadSettings
 from model.losses.aunce import AunceSettings, aunce_loss
+from tests.benchmarks._timing import median_ratio, timed_rounds
 
 BATCH, STORED, CROP, ROUNDS = 64, 72, 64, 9
 AUS = DATASET_AUS["bp4d"]
@@ -42,18 +42,6 @@ def torchvision_views() -> v2.Transform:
     )
 
 
-def medians(steps: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of each step over interleaved rounds, after one to warm up."""
-    taken: dict[str, list[float]] = {name: [] for name in steps}
-    for round_number in range(ROUNDS + 1):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            if round_number:
-                taken[name].append(time.perf_counter() - started)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
-
-
 def main(frames: int) -> None:
     """Measure and print."""
     draws, settings, theirs = generator("benchmark"), ViewSettings(crop=CROP), torchvision_views()
@@ -63,24 +51,27 @@ def main(frames: int) -> None:
     detector = Detector(AUS, CROP, BackboneSettings(), HeadSettings(pool="flatten"), seed=0)
 
     def views() -> torch.Tensor:
-        return apply_views(images.repeat_interleave(2, 0), draw_views(2 * BATCH, STORED, settings, draws), CROP)
+        return cpu_views(images.numpy(), draw_views(2 * BATCH, STORED, settings, draws), CROP)
 
     fixed = views()
     z = detector.embed(fixed).detach().unflatten(0, (BATCH, 2)).requires_grad_()
-    seconds = medians(
+    taken = timed_rounds(
         {
             "views": views,
             "views, torchvision": lambda: [theirs(image) for image in planar for _ in range(2)],
             "encoder, forward and backward": lambda: detector.embed(fixed).sum().backward(),
             "AUNCE loss, forward and backward": lambda: aunce_loss(z, labels, coded, AunceSettings(), draws).backward(),
-        }
+        },
+        ROUNDS,
     )
+    seconds = {name: statistics.median(rounds) for name, rounds in taken.items()}
     print(f"{torch.get_num_threads()} threads, {frames} frames x 2 views, batch {BATCH}, {CROP} px")
     for name, each in seconds.items():
         print(f"{name:<34} {each * frames / BATCH:6.2f} s an epoch")
     epoch = sum(each for name, each in seconds.items() if name != "views, torchvision") * frames / BATCH
     print(f"{'epoch':<34} {epoch:6.2f} s")
-    print(f"views: {seconds['views, torchvision'] / seconds['views']:.1f}x the speed of torchvision by sample")
+    ratio = median_ratio(taken["views"], taken["views, torchvision"])
+    print(f"views: {ratio:.1f}x the speed of torchvision by sample")
 
 
 if __name__ == "__main__":

@@ -3,17 +3,26 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 from PIL import Image
 
+from data.align import AlignSettings, Faces, alignment_id
+from data.build import build_store
 from data.folds import Fold, make_fold
+from data.frames import Reading
 from data.loader import Loader
 from data.seeds import numpy_generator
-from data.store import FrameStore, build_store
+from data.store import FrameStore, StoreSettings
 from data.views import ViewSettings
 from tests.data.trees import label_table
 
 PLAIN = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}  # views that are nothing but crops
+
+
+def precropped(table: pl.DataFrame) -> Faces:
+    """The whole pictures of `table` as faces."""
+    return Faces(table, None, Reading(table).excluded, alignment_id(AlignSettings()), ())
 
 
 def tiny_store(
@@ -39,12 +48,12 @@ def tiny_store(
     table = label_table(
         rows, aus, "gft", lambda row, au: int(active[row, aus.index(au)]) if coded[row, aus.index(au)] else None
     )
-    return build_store(table, folder / "raw", folder / "stores", size)
+    return build_store(precropped(table), folder / "raw", folder / "stores", StoreSettings(size))
 
 
 def tiny_fold(store: FrameStore) -> Fold:
     """Half of the subjects train, the rest is shared between val and test."""
-    subjects = sorted(set(store.subjects.tolist()))
+    subjects = sorted(store.table["subject"].unique().to_list())
     half, rest = len(subjects) // 2, -(-len(subjects) * 3 // 4)
     return make_fold("tiny", store.table, subjects[:half], subjects[half:rest], subjects[rest:])
 

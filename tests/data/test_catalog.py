@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from data.catalog import CATALOG, dataset, read_table
+from data.catalog import CATALOG, dataset, read_dataset
 from data.errors import InputError
+from data.frames import aus_of
+from data.synthetic import LAYOUTS, write_tree
 from tests.data.trees import bp4d_row, bp4d_sequence
 
 
@@ -22,20 +24,31 @@ def test_an_unknown_dataset_gets_the_choices_and_a_guess() -> None:
 
 def test_options_reach_the_reader_under_the_name_asked_for(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(5, {})], (5,))
-    table = read_table("synthetic", tmp_path, {"image_offset": 0})
-    assert table["dataset"].to_list() == ["synthetic"]
+    reading = read_dataset("synthetic", tmp_path, {"image_offset": 0})
+    assert reading.table["dataset"].to_list() == ["synthetic"]
 
 
 @pytest.mark.parametrize("option", ["threshold", "root", "dataset"])
 def test_an_unknown_option_is_refused(tmp_path: Path, option: str) -> None:
-    with pytest.raises(InputError, match=f"bp4d has no option {option}; allowed: image_offset"):
-        read_table("bp4d", tmp_path, {option: 1})
-    with pytest.raises(InputError, match="allowed: none"):
-        read_table("affwild2", tmp_path, {option: 1})
+    with pytest.raises(InputError, match=f"bp4d has no option {option}; allowed: image_offset, drop_occluded"):
+        read_dataset("bp4d", tmp_path, {option: 1})
+    with pytest.raises(InputError, match=r"allowed: uncoded, annotations"):
+        read_dataset("affwild2", tmp_path, {option: 1})
 
 
 def test_a_root_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for root in (tmp_path / "file", tmp_path / "absent"):
         with pytest.raises(InputError, match="is not a folder"):
-            read_table("bp4d", root, {})
+            read_dataset("bp4d", root, {})
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_synthetic_trees_are_read_back(tmp_path: Path, layout: str) -> None:
+    write_tree(layout, tmp_path / "tree", subjects=3, sequences=2, frames=6, size=32)
+    reading = read_dataset(layout, tmp_path / "tree", {})
+    assert reading.table.height + reading.excluded.height == 36
+    assert set(reading.excluded["reason"]) <= {"no crop"}
+    assert aus_of(reading.table) == CATALOG[layout].aus
+    assert reading.table["subject"].n_unique() == 3
+    assert all((tmp_path / "tree" / path).is_file() for path in reading.table["path"].unique())

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from data.errors import InputError
-from data.folds import FOLD_NUMBERS, PARTS, Fold, fold_names, folds, make_fold, protocol_hash
+from data.folds import FOLD_NUMBERS, PARTS, Fold, fold_names, fold_number_table, folds, make_fold, protocol_hash
 from data.seeds import numpy_generator
 from tests.data.trees import subject_table
 
@@ -157,7 +157,16 @@ def test_a_subject_in_two_parts_is_refused() -> None:
 def test_protocol_hash_sees_labels_and_parts() -> None:
     table = random_table(1, BP4D)
     made = folds(table, "parts")
-    hashes = {protocol_hash(table, fold) for fold in made.values()}
+    hashes = {protocol_hash(table, fold, "box-1") for fold in made.values()}
     assert len(hashes) == 3
-    assert protocol_hash(table, made["part1"]) in hashes
-    assert protocol_hash(table.with_columns(au_1=1 - pl.col("au_1")), made["part1"]) not in hashes
+    assert protocol_hash(table, made["part1"], "box-1") in hashes
+    assert protocol_hash(table, made["part1"], "box-2") not in hashes
+    assert protocol_hash(table.with_columns(au_1=1 - pl.col("au_1")), made["part1"], "box-1") not in hashes
+
+
+def test_the_numbers_that_other_code_gives_the_folds() -> None:
+    table = fold_number_table()
+    assert table.columns == ["part", *FOLD_NUMBERS["part1"]]
+    assert table.filter(pl.col("AUNCE") == "1")["part"].to_list() == ["part3"]
+    assert table.filter(pl.col("FG-Net") == "0")["part"].to_list() == ["part1"]
+    assert not any(table[name].is_duplicated().any() for name in table.columns)

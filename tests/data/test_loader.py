@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from data.loader import Batch, Loader
+from data.seeds import generator
 from data.store import FrameStore
-from data.views import ViewSettings, centre_views
+from data.views import ViewSettings, apply_views, centre_views, draw_views
+from data.views_cpu import cpu_views
 from tests.data.stores import PLAIN, tiny_loader, tiny_store
 
 
@@ -84,7 +86,7 @@ def test_reading_ahead_gives_the_frames_of_the_rows(loader: Loader, store: Frame
     plain = replace(loader, views=ViewSettings(crop=24, **PLAIN), batch_size=4)
     count = 0
     for batch in plain.train(np.arange(30), seed=0, epoch=1):
-        frames = torch.from_numpy(store.frames[batch.row.numpy()]).permute(0, 3, 1, 2) / 255
+        frames = torch.from_numpy(store.read(batch.row.numpy())).permute(0, 3, 1, 2) / 255
         assert torch.equal(batch.views, torch.stack([frames, frames], dim=1))
         count += len(batch.row)
     assert count == 28
@@ -113,13 +115,56 @@ def test_scoring_visits_every_row_in_order(loader: Loader, store: FrameStore) ->
     assert views.shape[1] == 1
 
 
+def test_the_views_are_those_drawn_for_seed_and_epoch(loader: Loader, store: FrameStore) -> None:
+    draws = generator("views", 3, 2)
+    for batch in loader.train(np.arange(32), seed=3, epoch=2):
+        draw = draw_views(16, store.size, loader.views, draws)
+        frames = torch.from_numpy(store.read(batch.row.numpy()))
+        assert torch.equal(batch.views.flatten(0, 1), cpu_views(frames.numpy(), draw, 16))
+        assert float((batch.views.flatten(0, 1) - apply_views(frames, draw, 16)).abs().mean()) < 1 / 255
+
+
+def test_the_next_batch_is_read_while_one_is_used(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    second, read = threading.Event(), FrameStore.read
+
+    def noted(store: FrameStore, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        threads.append(threading.current_thread())
+        if len(threads) == 2:
+            second.set()
+        return read(store, rows, out)
+
+    monkeypatch.setattr(FrameStore, "read", noted)
+    batches = loader.train(np.arange(32), seed=0, epoch=1)
+    next(batches)
+    assert second.wait(timeout=30)
+    assert threading.main_thread() not in threads
+    batches.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("score", [False, True])
+def test_an_accelerator_gets_frames_and_makes_the_views(
+    loader: Loader, score: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch's meta device has shapes without values, which is enough to see who did what."""
+    monkeypatch.setattr("data.loader.cpu_views", None)
+    monkeypatch.setattr("data.loader.cpu_centre_views", None)
+    there = replace(loader, device=torch.device("meta"))
+    batches = list(there.score(np.arange(12)) if score else there.train(np.arange(16), seed=0, epoch=1))
+    assert [batch.views.shape for batch in batches] == (
+        [(8, 1, 3, 16, 16), (4, 1, 3, 16, 16)] if score else [(8, 2, 3, 16, 16)] * 2
+    )
+    assert {t.device.type for batch in batches for t in (batch.views, batch.labels, batch.coded)} == {"meta"}
+    assert {batch.row.device.type for batch in batches} == {"cpu"}
+
+
 def test_an_error_while_reading_reaches_the_consumer(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
     read = FrameStore.read
 
-    def fail_at_the_third(store: FrameStore, rows: np.ndarray) -> np.ndarray:
+    def fail_at_the_third(store: FrameStore, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         if 16 in rows:
             raise OSError("disk gone")
-        return read(store, rows)
+        return read(store, rows, out)
 
     monkeypatch.setattr(FrameStore, "read", fail_at_the_third)
     batches = loader.score(np.arange(32))
@@ -138,5 +183,5 @@ def test_an_abandoned_epoch_leaves_no_thread(loader: Loader) -> None:
 
 def test_a_tiny_store_has_what_it_says(tmp_path: Path) -> None:
     store = tiny_store(tmp_path, subjects=2, frames=30, aus=(4,), seed=1)
-    bright = store.frames[..., 0].mean(axis=(1, 2)) > 100
+    bright = store.read(np.arange(60))[..., 0].mean(axis=(1, 2)) > 100
     assert bright.tolist() == (store.labels((4,))[:, 0] == 1).tolist()

@@ -1,81 +1,81 @@
 import json
-import multiprocessing
-import os
 import pickle
-import resource
 import shutil
-import signal
-import time
-from collections.abc import Callable
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 
-from data import store as store_module
-from data.align import VERSIONS, align
-from data.catalog import read_table
+from data.align import align
+from data.build import build_store
 from data.errors import InputError
-from data.frames import frame_table, load_table
-from data.media import iter_video, read_image
-from data.store import CHUNK, FRAMES, STORE, TABLE, build_store, find_store, fingerprint, open_store, store_path
-from data.synthetic import LAYOUTS, write_tree
-from tests.data.trees import image_table, label_table, picture, video
+from data.frames import Reading, excluded_frames, load_table
+from data.media import decode_image, encode_jpeg, read_image
+from data.shards import shard_path
+from data.store import (
+    LENGTHS,
+    STORE,
+    TABLE,
+    FrameStore,
+    StoreSettings,
+    find_store,
+    fingerprint,
+    open_store,
+    store_path,
+    stores_of,
+)
+from tests.data.stores import precropped
+from tests.data.trees import image_table, label_table, picture
 
-FRAMES_PER_SUBJECT = 70  # three subjects, four chunks, the last one short
+FRAMES_PER_SUBJECT = 190  # three subjects, three shards, the last one short
 SIZE = 12
-SPAWN = multiprocessing.get_context("spawn")
+SETTINGS = StoreSettings(SIZE)
 
 
-class Tree(NamedTuple):
-    table: pl.DataFrame
-    root: Path
-    folder: Path
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, Path]:
+    root = tmp_path_factory.mktemp("raw")
+    return image_table(root, ["F001", "F003", "F004"], FRAMES_PER_SUBJECT), root
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    table = image_table(tmp_path / "raw", ["F001", "F003", "F004"], FRAMES_PER_SUBJECT)
-    return Tree(table, tmp_path / "raw", tmp_path / "stores")
+@pytest.fixture(params=["raw", "jpeg"])
+def store(raw: tuple[pl.DataFrame, Path], tmp_path: Path, request: pytest.FixtureRequest) -> FrameStore:
+    table, root = raw
+    return build_store(precropped(table), root, tmp_path / "stores", StoreSettings(SIZE, request.param))
 
 
-def build(tree: Tree) -> store_module.FrameStore:
-    return build_store(*tree, size=SIZE)
+def expected(raw: tuple[pl.DataFrame, Path], codec: str) -> np.ndarray:
+    frames = [align(read_image(raw[1] / path), SIZE, None) for path in raw[0]["path"]]
+    if codec == "jpeg":
+        frames = [decode_image(encode_jpeg(frame, 95), "") for frame in frames]
+    return np.stack(frames)
 
 
-def expected(tree: Tree) -> np.ndarray:
-    return np.stack([align(read_image(tree.root / path), SIZE, "precropped") for path in tree.table["path"]])
-
-
-def bare(tree: Tree) -> list[str]:
-    """Names in the folder of stores that are not hidden."""
-    return sorted(path.name for path in tree.folder.iterdir() if not path.name.startswith("."))
-
-
-def test_a_store_holds_the_aligned_frames(tree: Tree) -> None:
-    store = build(tree)
-    assert len(store) == 210
-    np.testing.assert_array_equal(store.frames, expected(tree))
-    assert not store.frames.flags.writeable
-    assert store.table.equals(tree.table)
-    assert store.subjects[[0, 69, 70, 209]].tolist() == ["F001", "F001", "F003", "F004"]
-    assert sorted(path.name for path in store.path.iterdir()) == [FRAMES, STORE, TABLE]
+def test_a_store_holds_the_aligned_frames(store: FrameStore, raw: tuple[pl.DataFrame, Path]) -> None:
+    rows = np.arange(3 * FRAMES_PER_SUBJECT)
+    assert len(store) == len(rows)
+    assert len(store.shards.starts) == 4
+    np.testing.assert_array_equal(store.read(rows), expected(raw, store.settings.codec))
+    assert store.table.equals(raw[0])
+    assert store.subjects_of(np.array([0, 189, 190, 569, 0])) == ["F001", "F001", "F003", "F004", "F001"]
     store.verify()
 
 
-def test_read_gives_rows_in_the_order_asked_for(tree: Tree) -> None:
-    store, whole = build(tree), expected(tree)
-    rows = np.array([209, 0, 5, 5, 100])
+def test_read_gives_rows_in_the_order_asked_for(store: FrameStore, raw: tuple[pl.DataFrame, Path]) -> None:
+    whole = expected(raw, store.settings.codec)
+    rows = np.array([569, 0, 5, 5, 300, 255, 256])
     batch = store.read(rows)
     np.testing.assert_array_equal(batch, whole[rows])
     batch[:] = 0
     np.testing.assert_array_equal(store.read(rows), whole[rows])
+    out = np.zeros((7, SIZE, SIZE, 3), np.uint8)
+    assert store.read(rows, out=out) is out
+    np.testing.assert_array_equal(out, whole[rows])
     assert store.read(np.array([], np.int64)).shape == (0, SIZE, SIZE, 3)
-    with pytest.raises(IndexError):
-        store.read(np.array([210]))
+    for row in (-1, 570):
+        with pytest.raises(IndexError, match=f"rows {row} to {row} of 570"):
+            store.read(np.array([row]))
 
 
 def test_labels_mark_what_is_not_coded(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_labels_mark_what_is_not_coded(tmp_path: Path) -> None:
     for _, frame, name in rows:
         picture(tmp_path / "raw" / name, seed=frame)
     table = label_table(rows, (1, 12), "bp4d", lambda row, au: None if (row, au) == (1, 12) else int(row == 2))
-    store = build_store(table, tmp_path / "raw", tmp_path / "stores", size=SIZE)
+    store = build_store(precropped(table), tmp_path / "raw", tmp_path / "stores", SETTINGS)
     labels = store.labels([12, 1])
     assert labels.dtype == np.int8
     assert labels.tolist() == [[0, 0], [-1, 0], [1, 1]]
@@ -91,287 +91,178 @@ def test_labels_mark_what_is_not_coded(tmp_path: Path) -> None:
         store.labels([4, 1])
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_stores_of_the_synthetic_trees(tmp_path: Path, layout: str) -> None:
-    write_tree(layout, tmp_path / "tree", subjects=3, sequences=1, frames=30, size=32)
-    table = read_table(layout, tmp_path / "tree", {})
-    store = build_store(table, tmp_path / "tree", tmp_path / "stores", size=24)
-    for row in (0, 31, len(store) - 1):
-        path, index = table["path"][row], table["index"][row]
-        raw = tmp_path / "tree" / path
-        image = read_image(raw) if index is None else list(iter_video(raw))[index]
-        np.testing.assert_array_equal(store.frames[row], align(image, 24, "precropped"))
+def test_what_was_left_out_is_kept(raw: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    table, root = raw
+    left_out = excluded_frames(table[:3], "no face found")
+    faces = precropped(table[3:])
+    store = build_store(type(faces)(table[3:], None, left_out, "haar-1", ()), root, tmp_path, SETTINGS)
+    assert open_store(store.path).excluded.equals(left_out)
+    assert store.alignment == "haar-1"
 
 
-def test_the_fingerprint_is_that_of_the_content(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = fingerprint(tree.table, "precropped", SIZE)
-    assert fingerprint(tree.table.sample(fraction=1, shuffle=True, seed=1), "precropped", SIZE) == mine
-    assert fingerprint(tree.table, "precropped", SIZE + 1) != mine
-    for column in ("frame", "au_1", "index"):
-        assert (
-            fingerprint(tree.table.with_columns(pl.lit(0, tree.table[column].dtype).alias(column)), "precropped", SIZE)
-            != mine
-        )
-    for column in ("subject", "path", "split"):
-        assert fingerprint(tree.table.with_columns(pl.lit("").alias(column)), "precropped", SIZE) != mine
-    monkeypatch.setitem(VERSIONS, "precropped", 2)
-    assert fingerprint(tree.table, "precropped", SIZE) != mine
+# --- identity
+
+
+def test_the_fingerprint_is_that_of_the_content(raw: tuple[pl.DataFrame, Path]) -> None:
+    table = raw[0]
+    mine = fingerprint(precropped(table), SETTINGS)
+    others = [StoreSettings(SIZE + 1), StoreSettings(SIZE, "jpeg"), StoreSettings(SIZE, "jpeg", 90)]
+    changed = [table.with_columns(pl.lit(0, table[c].dtype).alias(c)) for c in ("au_1", "index")]
+    changed += [table.with_columns(pl.lit("x").alias(c)) for c in ("path", "split")]
+    changed.append(table.with_columns(pl.col("au_1").alias("intensity_1")))
+    changed.append(table.with_columns(pl.col("frame") + 1))
+    crops = np.zeros((table.height, 2, 3), np.float32)
+    located = [type(f := precropped(table))(table, c, f.excluded, f.alignment, ()) for c in (crops, crops + 0.01)]
+    marks = [fingerprint(precropped(table), settings) for settings in others]
+    marks += [fingerprint(precropped(one), SETTINGS) for one in changed] + [fingerprint(f, SETTINGS) for f in located]
+    marks.append(fingerprint(type(f := precropped(table))(table, None, f.excluded, "box-1", ()), SETTINGS))
+    assert len({mine, *marks}) == len(marks) + 1
+    assert fingerprint(precropped(table), StoreSettings(SIZE, "raw", 90)) == mine, "raw frames have no quality"
 
 
 def test_the_fingerprint_never_changes_by_itself() -> None:
     """A literal: if this fails, every store that users have is built again; raise FORMAT on purpose instead."""
     table = label_table([("F001", 1, "a.jpg"), ("F001", 2, "ä.jpg")], (1, 2), "bp4d", lambda row, au: (0, None)[row])
-    assert fingerprint(table, "precropped", 96)[:16] == "000e49f9b98687fc"
+    assert fingerprint(precropped(table), StoreSettings(96))[:16] == "984c0244b17609b3"
 
 
-def test_the_same_build_is_not_done_twice(tree: Tree) -> None:
-    first = build(tree)
-    shutil.rmtree(tree.root)
-    again = build(Tree(tree.table.reverse(), tree.root, tree.folder))
-    assert again.path == first.path
-    np.testing.assert_array_equal(again.frames, first.frames)
-
-
-def test_a_finished_store_needs_no_writable_folder(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = build(tree).path
-
-    def refuse(folder: Path) -> None:
-        raise InputError(f"cannot write to {folder}")
-
-    monkeypatch.setattr(store_module, "check_writable", refuse)
-    assert build(tree).path == path
-    with pytest.raises(InputError, match="cannot write"):
-        build_store(*tree, size=SIZE + 1)
-
-
-def test_a_store_travels_as_its_path(tree: Tree) -> None:
-    store = build(tree)
-    _ = store.frames
+def test_a_store_travels_as_its_path(store: FrameStore) -> None:
+    before = store.read(np.array([3]))
     packed = pickle.dumps(store)
     assert len(packed) < 1000
-    np.testing.assert_array_equal(pickle.loads(packed).frames, store.frames)
+    np.testing.assert_array_equal(pickle.loads(packed).read(np.array([3])), before)
 
 
-# --- interrupted, twice at once, broken
-
-
-def _build_and_die(tree: Tree, at: int) -> None:
-    def progress(done: int, total: int) -> None:
-        if done >= at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    build_store(*tree, size=SIZE, progress=progress)
-
-
-def run(target: Callable[..., None], *arguments: object) -> int | None:
-    process = SPAWN.Process(target=target, args=arguments)
-    process.start()
-    process.join(120)
-    return process.exitcode
-
-
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The images that are decoded from now on."""
-    decoded: list[Path] = []
-
-    def read(path: Path) -> np.ndarray:
-        decoded.append(path)
-        return read_image(path)
-
-    monkeypatch.setattr(store_module, "read_image", read)
-    return decoded
-
-
-def test_a_killed_build_is_continued(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(_build_and_die, tree, 2 * CHUNK) == -signal.SIGKILL
-    assert bare(tree) == []
-    assert find_store(tree.folder, "bp4d", SIZE) is None
-    decoded = counted(monkeypatch)
-    store = build(tree)
-    assert len(decoded) == len(store) - 2 * CHUNK
-    np.testing.assert_array_equal(store.frames, expected(tree))
-    store.verify()
-
-
-def test_what_a_killed_build_left_is_checked(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(_build_and_die, tree, 2 * CHUNK)
-    (work,) = tree.folder.glob(".*.partial")
-    with (work / FRAMES).open("r+b") as frames:
-        frames.seek(5)
-        frames.write(b"\0" * 1000)
-    with (work / "chunks.log").open("ab") as log:
-        log.write(b"99 1\n\xff\n2 12345")
-    decoded = counted(monkeypatch)
-    store = build(tree)
-    assert len(decoded) == len(store) - CHUNK
-    np.testing.assert_array_equal(store.frames, expected(tree))
-
-
-def test_a_killed_build_from_video_is_continued(tmp_path: Path) -> None:
-    frames = CHUNK + 20
-    path = video(tmp_path / "raw" / "a.avi", frames)
-    rows = [("SN001", frame, path.name) for frame in range(1, frames + 1)]
-    table = label_table(rows, (1,), "disfa", lambda row, au: 0).with_columns(index=pl.col("frame") - 1)
-    tree = Tree(frame_table(table, (1,)), tmp_path / "raw", tmp_path / "stores")
-    assert run(_build_and_die, tree, CHUNK) == -signal.SIGKILL
-    store = build(tree)
-    crops = np.stack([align(image, SIZE, "precropped") for image in iter_video(path)])
-    np.testing.assert_array_equal(store.frames, crops)
-
-
-def _build_with_another(tree: Tree, report: Path, both: Barrier) -> None:
-    decoded = counted(pytest.MonkeyPatch())
-    both.wait(60)
-    store = build_store(*tree, size=SIZE, progress=lambda done, total: time.sleep(0.1))
-    store.verify()
-    report.write_text(f"{len(decoded)} {store.fingerprint}")
-
-
-def test_two_builders_at_once_do_the_work_once(tree: Tree, tmp_path: Path) -> None:
-    reports = [tmp_path / "one", tmp_path / "two"]
-    both = SPAWN.Barrier(2)
-    builders = [SPAWN.Process(target=_build_with_another, args=(tree, report, both)) for report in reports]
-    for builder in builders:
-        builder.start()
-    for builder in builders:
-        builder.join(120)
-    texts = sorted(report.read_text().split() for report in reports)
-    assert [int(count) for count, _ in texts] == [0, tree.table.height]
-    assert texts[0][1] == texts[1][1]
-    assert len(bare(tree)) == 1
-
-
-def test_every_broken_image_is_listed_and_nothing_published(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [tree.root / tree.table["path"][row] for row in (3, 100, 209)]
-    content = [path.read_bytes() for path in paths]
-    paths[0].write_bytes(content[0][:200])
-    paths[1].write_bytes(b"")
-    paths[2].unlink()
-    with pytest.raises(InputError) as caught:
-        build(tree)
-    assert all(str(path) in str(caught.value) for path in paths)
-    assert str(caught.value).count("  - ") == 3
-    assert bare(tree) == []
-    for path, old in zip(paths, content, strict=True):
-        path.write_bytes(old)
-    decoded = counted(monkeypatch)
-    np.testing.assert_array_equal(build(tree).frames, expected(tree))
-    assert len(decoded) == tree.table.height - CHUNK, "the chunk without a broken image was kept"
-
-
-def test_a_video_that_ends_early_is_one_problem(tmp_path: Path) -> None:
-    path = video(tmp_path / "raw" / "a.avi", 5)
-    rows = [("SN001", frame, path.name) for frame in range(1, 10)]
-    table = label_table(rows, (1,), "disfa", lambda row, au: 0).with_columns(index=pl.col("frame") - 1)
-    with pytest.raises(InputError) as caught:
-        build_store(frame_table(table, (1,)), tmp_path / "raw", tmp_path / "stores", size=SIZE)
-    assert str(caught.value).count("a.avi: only 5 frames can be decoded") == 1
-
-
-def test_progress_reaches_the_total(tree: Tree) -> None:
-    seen: list[tuple[int, int]] = []
-    build_store(*tree, size=SIZE, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(64, 210), (128, 210), (192, 210), (210, 210)]
-
-
-# --- no room
-
-
-def test_too_little_room_is_said_before_the_work(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = shutil.disk_usage(tree.root)._replace(free=1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    decoded = counted(monkeypatch)
-    with pytest.raises(InputError, match=f"needs {210 * SIZE * SIZE * 3:,} more bytes, 1,000 are free"):
-        build(tree)
-    assert decoded == []
-
-
-def _build_with_small_files(tree: Tree, report: Path) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-    try:
-        build(tree)
-    except InputError as error:
-        report.write_text(str(error))
-
-
-def test_room_that_runs_out_is_an_input_error_and_the_work_is_kept(
-    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert run(_build_with_small_files, tree, tmp_path / "report") == 0
-    assert "Make room; what is written is kept" in (tmp_path / "report").read_text()
-    assert bare(tree) == []
-    decoded = counted(monkeypatch)
-    build(tree).verify()
-    assert 0 < len(decoded) < tree.table.height
+def test_arguments_out_of_range_are_refused(raw: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"size=7(.|\n)*quality=0(.|\n)*codec='png'; allowed: raw, jpeg"):
+        StoreSettings(7, "png", 0)
+    two = raw[0].with_columns(dataset=pl.when(pl.col("frame") > 5).then(pl.lit("gft")).otherwise("dataset"))
+    with pytest.raises(InputError, match="a store holds one dataset"):
+        store_path(precropped(two.sort("dataset", "subject", "frame")), tmp_path, SETTINGS)
 
 
 # --- opening
 
 
-def test_find_store(tree: Tree) -> None:
-    assert find_store(tree.folder, "bp4d", SIZE) is None
-    store = build(tree)
-    found = find_store(tree.folder, "bp4d", SIZE)
+def test_find_store(raw: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    table, root = raw
+    assert find_store(tmp_path, "bp4d", SIZE) is None
+    store = build_store(precropped(table), root, tmp_path, SETTINGS)
+    found = find_store(tmp_path, "bp4d", SIZE)
     assert found is not None
     assert found.path == store.path
-    assert found.table.equals(tree.table)
-    assert find_store(tree.folder, "bp4d", SIZE + 1) is None
-    assert find_store(tree.folder, "bp4", SIZE) is None
-    build(tree._replace(table=tree.table.head(5)))
+    assert find_store(tmp_path, "bp4d", SIZE + 1) is None
+    assert find_store(tmp_path, "bp4", SIZE) is None
+    other = build_store(precropped(table.head(5)), root, tmp_path, SETTINGS).path
     with pytest.raises(InputError, match="2 stores of bp4d at 12 px"):
-        find_store(tree.folder, "bp4d", SIZE)
+        find_store(tmp_path, "bp4d", SIZE)
+    _set(other, format=1)
+    found = find_store(tmp_path, "bp4d", SIZE)
+    assert found is not None
+    assert found.path == store.path, "one that this version cannot read does not count"
+    assert stores_of(tmp_path, "bp4d", SIZE) == sorted([store.path, other])
 
 
-def test_a_store_of_another_format_is_refused(tree: Tree) -> None:
-    path = build(tree).path
+def _set(path: Path, **changes: object) -> None:
     facts = json.loads((path / STORE).read_text())
-    (path / STORE).write_text(json.dumps(facts | {"format": 99}))
-    with pytest.raises(InputError, match="has format 99, this version reads 1"):
-        open_store(path)
+    (path / STORE).write_text(json.dumps(facts | changes))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "x"}', "null"])
-def test_what_is_no_store_is_refused(tree: Tree, text: str) -> None:
-    path = build(tree).path
-    (path / STORE).write_text(text)
+def test_a_store_of_another_format_is_refused(store: FrameStore) -> None:
+    _set(store.path, format=99)
+    with pytest.raises(InputError, match="has format 99, this version reads 2"):
+        open_store(store.path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null"])
+def test_what_is_no_store_is_refused(store: FrameStore, text: str) -> None:
+    (store.path / STORE).write_text(text)
     with pytest.raises(InputError, match="is not a finished store"):
-        open_store(path)
+        open_store(store.path)
     with pytest.raises(InputError, match="is not a finished store"):
-        open_store(path / "absent")
+        open_store(store.path / "absent")
 
 
-def test_a_damaged_store_is_refused(tree: Tree) -> None:
-    path = build(tree).path
-    with (path / FRAMES).open("ab") as frames:
-        frames.write(b"x")
-    with pytest.raises(InputError, match=r"is damaged \(frames.bin has 90721 bytes of 90720\)"):
+def test_a_damaged_store_is_refused(store: FrameStore) -> None:
+    path, second = store.path, shard_path(store.path, 1)
+    whole = second.read_bytes()
+    second.write_bytes(whole + b"x")
+    with pytest.raises(InputError, match=rf"shards/00001.bin has {len(whole) + 1} bytes of {len(whole)}"):
         open_store(path)
-    with (path / FRAMES).open("r+b") as frames:
-        frames.truncate(90720)
+    second.unlink()
+    with pytest.raises(InputError, match=rf"shards/00001.bin has 0 bytes of {len(whole)}"):
+        open_store(path)
+    second.write_bytes(whole)
+    _set(path, alignment="other-1")
+    with pytest.raises(InputError, match=r"store.json was changed"):
+        open_store(path)
+    _set(path, alignment=store.alignment)
     load_table(path / TABLE).with_columns(au_1=1 - pl.col("au_1")).write_parquet(path / TABLE)
-    with pytest.raises(InputError, match=r"table.parquet was changed"):
+    with pytest.raises(InputError, match=r"table.parquet or store.json was changed"):
         open_store(path)
     (path / TABLE).write_bytes(b"")
     with pytest.raises(InputError, match="is damaged"):
         open_store(path)
 
 
-def test_verify_names_the_damaged_rows(tree: Tree) -> None:
-    store = build(tree)
-    with (store.path / FRAMES).open("r+b") as frames:
-        frames.seek(200 * SIZE * SIZE * 3)
+def test_missing_facts_are_damage(store: FrameStore) -> None:
+    (store.path / STORE).write_text('{"format": 2}')
+    with pytest.raises(InputError, match="is damaged"):
+        open_store(store.path)
+
+
+def test_missing_lengths_are_damage(raw: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    path = build_store(precropped(raw[0]), raw[1], tmp_path, StoreSettings(SIZE, "jpeg")).path
+    (path / LENGTHS).unlink()
+    with pytest.raises(InputError, match="is damaged"):
+        open_store(path)
+
+
+def test_verify_names_the_damaged_rows(store: FrameStore) -> None:
+    with shard_path(store.path, 2).open("r+b") as frames:
+        frames.seek(20)
         frames.write(b"\0\1\2\3\4\5")
-    with pytest.raises(InputError, match=r"damaged(.|\n)*rows 192 to 209"):
+    with pytest.raises(InputError, match=r"damaged(.|\n)*rows 512 to 569"):
         open_store(store.path).verify()
 
 
-def test_arguments_out_of_range_are_refused(tree: Tree) -> None:
-    for size in (0, 7, 5000):
-        with pytest.raises(InputError, match=f"size={size}; allowed"):
-            build_store(*tree, size=size)
-    with pytest.raises(InputError, match="alignment='x'"):
-        build_store(*tree, alignment="x")
-    two = tree.table.with_columns(dataset=pl.when(pl.col("frame") > 5).then(pl.lit("gft")).otherwise("dataset"))
-    with pytest.raises(InputError, match="a store holds one dataset"):
-        store_path(two, tree.folder, SIZE, "precropped")
+def test_a_shard_that_shrinks_under_an_open_store_is_no_picture(store: FrameStore) -> None:
+    shard_path(store.path, 2).write_bytes(b"")
+    with pytest.raises(InputError, match=r"was changed|not a whole image"):
+        store.read(np.array([569]))
+
+
+# --- the raw files that it came from
+
+
+def test_changed_raw_files_are_noticed(raw: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    table, original = raw
+    root = Path(shutil.copytree(original, tmp_path / "raw"))
+    store = build_store(precropped(table), root, tmp_path / "stores", SETTINGS)
+    store.check_sources(root)
+    paths = [root / table["path"][row] for row in (0, 1, 2)]
+    content = bytearray(paths[0].read_bytes())
+    content[-20] ^= 1
+    paths[0].write_bytes(content)
+    paths[1].write_bytes(b"")
+    paths[2].unlink()
+    with pytest.raises(InputError) as caught:
+        store.check_sources(root, sample=10_000)
+    for problem in ("F001/001.png has another content", "F001/002.png has 0 bytes", "F001/003.png: No such file"):
+        assert problem in str(caught.value)
+    assert str(caught.value).count("  - ") == 3
+    store.check_sources(original)
+
+
+def test_a_sample_of_the_raw_files_is_spread_over_all(raw: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    table, original = raw
+    root = Path(shutil.copytree(original, tmp_path / "raw"))
+    store = build_store(precropped(table), root, tmp_path / "stores", SETTINGS)
+    shutil.rmtree(root / "F004")
+    with pytest.raises(InputError, match=r"F004/190\.png"):
+        store.check_sources(root, sample=5)
+
+
+def test_reading_says_what_was_left_out_by_default() -> None:
+    table = label_table([("F001", 1, "a.jpg")], (1,), "bp4d", lambda row, au: 0)
+    assert Reading(table).excluded.is_empty()

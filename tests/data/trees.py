@@ -6,11 +6,23 @@ from pathlib import Path
 import av
 import numpy as np
 import polars as pl
+import pytest
 from PIL import Image
 
 from data.aus import DATASET_AUS, au_column
-from data.frames import frame_table
+from data.errors import InputError
+from data.folds import FOLD_NUMBERS, PARTS
+from data.frames import Reading, frame_table
 from data.seeds import numpy_generator
+
+
+def refused(read: Callable[..., Reading], root: Path, *parts: str, **options: object) -> str:
+    """The message with which `read` refuses `root`; every one of `parts` must be in it."""
+    with pytest.raises(InputError) as caught:
+        read(root, **options)
+    for part in parts:
+        assert part in str(caught.value)
+    return str(caught.value)
 
 
 def picture(path: Path, seed: int = 0, size: tuple[int, int] = (20, 16)) -> np.ndarray:
@@ -63,6 +75,11 @@ def bp4d_sequence(
     return lines(root / "AUCoding" / "AU_OCC" / f"{name}.csv", header, *rows)
 
 
+def bp4d_levels(root: Path, au: int, rows: Sequence[Sequence[object]], name: str = "F001_T1") -> Path:
+    """Write one BP4D intensity file of (frame, intensity)."""
+    return lines(root / "AUCoding" / "AU_INT" / f"AU{au:02d}" / f"{name}_AU{au:02d}.csv", *rows)
+
+
 def disfa_subject(
     root: Path, subject: str = "SN001", intensities: Mapping[int, Sequence[object]] | None = None, frames: int = 4
 ) -> None:
@@ -93,6 +110,37 @@ def affwild2_video(
     body = [[row % 2, -1, *([0] * (len(aus) - 2))] for row in range(rows)]
     folder = root / "annotations" / "AU_Detection_Challenge" / part
     return lines(folder / f"{video_name}.txt", [f"AU{au}" for au in aus], *body)
+
+
+def fold_lists(
+    root: Path,
+    dataset: str,
+    subjects: Sequence[str],
+    numbers: Sequence[int] = (1, 2),
+    labels: Callable[[str, int], str] | None = None,
+) -> Path:
+    """Write the lists of ME-GraphAU and their images (a name and one image a number); returns the list folder."""
+    folder = {"bp4d": "{}/T1", "disfa": "{}"}[dataset]
+    suffix = {"bp4d": "jpg", "disfa": "png"}[dataset]
+    blank = " ".join("0" * len(DATASET_AUS[dataset]))
+    of_part: dict[str, list[tuple[str, str]]] = {part: [] for part in FOLD_NUMBERS}
+    for subject in subjects:
+        part = next(part for part, members in PARTS[dataset].items() if subject in members)
+        for number in numbers:
+            path = f"{folder.format(subject)}/{number}.{suffix}"
+            picture(root / "img" / path, seed=number)
+            of_part[part].append((path, labels(subject, number) if labels else blank))
+    for part, names in FOLD_NUMBERS.items():
+        others = [row for other, rows in of_part.items() if other != part for row in rows]
+        for use, rows in (("test", of_part[part]), ("train", others)):
+            write_pair(root / "list", f"{dataset.upper()}_{use}_{{}}_fold{names['AUNCE']}.txt", rows)
+    return root / "list"
+
+
+def write_pair(folder: Path, name: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Write a list of image paths without a newline at its end, and that of their labels."""
+    lines(folder / name.format("label"), *(label for _, label in rows))
+    lines(folder / name.format("img_path"), "").write_text("\n".join(path for path, _ in rows))
 
 
 def image_table(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from launch.cli import run_command
 
-SMALL = ("dataset.size=32", "dataset.crop=24")  # frames of the trees in tests/conftest.py
+# the frames of the trees in tests/conftest.py are face crops
+SMALL = ("dataset.size=32", "dataset.crop=24", "dataset.alignment=precropped")
 
 
 def run(command: str, *arguments: str) -> int:

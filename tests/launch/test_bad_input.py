@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TreeMaker
-from tests.launch.commands import run, sweep_arguments
+from tests.launch.commands import SMALL, run, sweep_arguments
 
 
 def first(root: Path, pattern: str) -> Path:
@@ -93,6 +93,16 @@ KEY_FAULTS: list[tuple[list[str], list[str]]] = [
     (["fold=part9"], ["part9", "part1, part2, part3"]),
     (["dataset.options.offset=1"], ["offset", "image_offset"]),
     (["dataset.crop=64"], ["dataset.crop=64", "dataset.size=32"]),
+    (["dataset=[bp4d,disfa]"], ["dataset=[bp4d,disfa]", "one value", "each"]),
+    (["backbone=[tiny]", "cluster=[local]"], ["backbone=[tiny]", "cluster=[local]"]),
+    (["dataset.alignment=landmark"], ["landmark", "precropped", "haar", "dataset.alignment"]),
+    (["dataset.alignment=yunet", "dataset.codec=png"], ["dataset.face_model", "png", "jpeg"]),
+    (["dataset.quality=0", "processes=-1"], ["quality=0", "processes=-1"]),
+    (["dataset.margin=2"], ["margin=2", "dataset.margin"]),
+    (["dataset.alignment=landmarks"], ["alignment=precropped", "dataset.landmarks=", "alignment=haar", "yunet"]),
+    (["dataset.alignment=landmarks", "dataset.landmarks=/no/where"], ["/no/where"]),
+    (["doctor=true"], ["doctor"]),
+    (["sheet=x.png"], ["sheet"]),
     (["data_root=/nowhere/at/all"], ["/nowhere/at/all"]),
     (["runs_root=/proc/runs"], ["/proc/runs", "write"]),
     (["name=../elsewhere"], ["../elsewhere"]),
@@ -130,6 +140,47 @@ def test_no_tree_and_no_store_names_both_ways(
     error = capsys.readouterr().err
     assert "data_root=" in error
     assert "AU_DATA" in error
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (["sheet=faces.gif"], [".png", ".html"]),
+        (["sheet=faces.png", "doctor=true"], ["one of them"]),
+        (["doctor=maybe"], ["maybe"]),
+        (["doctor=true", "dataset.alignment=landmarks"], ["alignment=precropped", "alignment=haar"]),
+        (["doctor=true", "dataset.codec=png"], ["png"]),
+        (["doctor=true", "dataset.options.offset=1"], ["offset", "image_offset"]),
+    ],
+    ids=lambda value: value[0],
+)
+def test_prepare_refuses_what_it_cannot_do(
+    keys: list[str], said: list[str], trees: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["dataset=bp4d", f"data_root={trees('bp4d')}", f"store_root={tmp_path / 'stores'}", *SMALL]
+    assert run("prepare", *arguments, *keys) == 2
+    error = capsys.readouterr().err
+    for words in said:
+        assert words in error
+    assert not [*tmp_path.rglob("*.parquet")]
+
+
+@pytest.mark.parametrize("fault", [empty, forbidden_label, missing_image])
+def test_the_doctor_cannot_examine_what_cannot_be_read(
+    fault: Fault, copied_tree: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = copied_tree("bp4d")
+    fault(tree)
+    assert run("prepare", "dataset=bp4d", f"data_root={tree}", f"store_root={tmp_path}", *SMALL, "doctor=true") == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_doctor_needs_a_raw_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AU_DATA", str(tmp_path / "nothing"))
+    assert run("prepare", "dataset=disfa", f"store_root={tmp_path}", "doctor=true") == 2
+    assert "doctor=true examines a raw tree" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["final", "report"])

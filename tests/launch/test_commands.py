@@ -8,7 +8,6 @@ from rich.console import Console
 
 import launch.final
 import launch.sweep
-from data.store import build_store
 from launch.cli import compose_keys
 from launch.datasets import prepare_store
 from launch.preflight import plan_sweep
@@ -17,7 +16,7 @@ from study.config import TrialConfig
 from study.result import TrialResult
 from study.store import StudyStore
 from tests.conftest import TreeMaker
-from tests.launch.commands import run, sweep_arguments
+from tests.launch.commands import SMALL, run, sweep_arguments
 from tests.study.make import opened, result, trial
 
 FIRST_FILES = {
@@ -41,9 +40,7 @@ def test_synthesize_writes_a_tree_that_prepare_reads(
     assert run("synthesize", f"layout={layout}", f"out={out}", *small) == 0
     assert f"{layout} tree: {out}\n" in capsys.readouterr().out
     assert [*out.rglob(Path(FIRST_FILES[layout]).name)]
-    assert (
-        run("prepare", f"dataset={layout}", f"data_root={out}", f"store_root={tmp_path / 's'}", "dataset.size=32") == 0
-    )
+    assert run("prepare", f"dataset={layout}", f"data_root={out}", f"store_root={tmp_path / 's'}", *SMALL) == 0
     assert "of 6 subjects" in capsys.readouterr().out
 
 
@@ -57,6 +54,48 @@ def test_synthesize_draws_once_and_refuses_another_tree(tmp_path: Path, capsys: 
     assert run("synthesize", *arguments, "seed=1") == 2
     assert "other parameters" in capsys.readouterr().err
     assert files(tmp_path / "a") == before
+
+
+@pytest.mark.parametrize(("dataset", "code"), [("synthetic", 0), ("bp4d", 1)])
+def test_the_doctor_examines_and_builds_nothing(
+    dataset: str, code: int, trees: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [f"dataset={dataset}", f"data_root={trees('bp4d')}", f"store_root={tmp_path / 'stores'}", *SMALL]
+    assert run("prepare", *arguments, "doctor=true") == code
+    told = capsys.readouterr().out
+    for words in ("what to do", "coded frames", "not built yet", "fold part1", "ME-GraphAU", f"{code} wrong, "):
+        assert words in told
+    assert ("; missing: F" in told) == (dataset == "bp4d")
+    assert not (tmp_path / "stores").exists()
+
+    assert run("prepare", *arguments) == 0
+    before = files(tmp_path)
+    capsys.readouterr()
+    assert run("prepare", *arguments, "doctor=true") == code
+    assert "as rendered now" in capsys.readouterr().out
+    assert files(tmp_path) == before
+
+
+def test_the_doctor_finds_a_changed_picture(
+    copied_tree: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = copied_tree("bp4d")
+    arguments = ["dataset=synthetic", f"data_root={tree}", f"store_root={tmp_path / 'stores'}", *SMALL]
+    assert run("prepare", *arguments) == 0
+    one, other, *_ = sorted(tree.rglob("*.jpg"))
+    one.write_bytes(other.read_bytes())
+    assert run("prepare", *arguments, "doctor=true") == 1
+    assert "raw files changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["sheet.png", "sheet.html"])
+def test_a_contact_sheet_is_drawn_of_the_store(
+    name: str, trees: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["dataset=gft", f"data_root={trees('gft')}", f"store_root={tmp_path / 'stores'}", *SMALL]
+    assert run("prepare", *arguments, f"sheet={tmp_path / 'made' / name}") == 0
+    assert (tmp_path / "made" / name).stat().st_size > 10_000
+    assert f"contact sheet: {tmp_path / 'made' / name}\n" in capsys.readouterr().out
 
 
 def console() -> Console:
@@ -185,7 +224,8 @@ def test_a_final_evaluation_that_cannot_start(
     if fault == "store gone":
         asked["store"] = str(tmp_path / "gone")
     if fault == "another store":
-        asked["store"] = str(build_store(frames.table, trees("bp4d"), tmp_path / "other", size=40).path)
+        larger = compose_keys("sweep", [*sweep_arguments(trees("bp4d"), tmp_path), "dataset.size=40"])
+        asked["store"] = str(prepare_store(larger, Console(quiet=True)).path)
     if fault != "no study":
         study.open_study(asked, free=())
     if fault != "nothing finished":

@@ -1,17 +1,21 @@
 """From a raw tree, or without one, to an open store."""
 
+import inspect
 import io
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from data.catalog import CATALOG
 from data.errors import InputError
+from data.parallel import cores
 from data.store import FrameStore
+from data.synthetic import write_tree
 from launch.cli import compose_keys
-from launch.datasets import fold_scheme, prepare_store, progress_bar
+from launch.datasets import align_settings, fold_scheme, prepare_store, processes, progress_bar
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL, run
 
@@ -36,8 +40,9 @@ def test_every_layout_is_prepared_once(
     assert run("prepare", *arguments) == 0
     said, before = capsys.readouterr().out, stamps(tmp_path)
     store = prepared(f"dataset={layout}", f"data_root={trees(layout)}", f"store_root={tmp_path}")
-    assert store.frames.shape == (len(store), 32, 32, 3)
+    assert store.read(np.arange(2)).shape == (2, 32, 32, 3)
     assert len(store) > 20
+    assert store.settings.codec == ("jpeg" if layout == "affwild2" else "raw")
     subjects = store.table["subject"].n_unique()
     assert f"{len(store)} frames of {subjects} subjects in " in said
     assert f"AUs {list(CATALOG[layout].aus)}" in said
@@ -59,6 +64,78 @@ def test_the_options_of_a_reader_reach_it(trees: TreeMaker, tmp_path: Path) -> N
     arguments = ["dataset=disfa", f"data_root={trees('disfa')}", f"store_root={tmp_path}"]
     lax, strict = prepared(*arguments, "dataset.options.threshold=1"), prepared(*arguments)
     assert (strict.labels((12,)) == 1).sum() < (lax.labels((12,)) == 1).sum()
+
+
+def test_changed_raw_frames_do_not_pass_for_the_stored_ones(copied_tree: TreeMaker, tmp_path: Path) -> None:
+    tree = copied_tree("bp4d")
+    arguments = ["dataset=bp4d", f"data_root={tree}", f"store_root={tmp_path / 'stores'}"]
+    prepared(*arguments)
+    one, other, *_ = sorted(tree.rglob("*.jpg"))
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(InputError, match=one.name):
+        prepared(*arguments)
+
+
+def test_frames_that_are_left_out_are_counted_by_reason(trees: TreeMaker, tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    keys = ["dataset=affwild2", f"data_root={trees('affwild2')}", f"store_root={tmp_path}", *SMALL]
+    for _ in range(2):  # as it is built, and as it is found
+        store = prepare_store(compose_keys("prepare", keys), console)
+        told = console.file.getvalue()  # type: ignore[attr-defined]
+        assert store.excluded["reason"].unique().to_list() == ["no crop"]
+        assert f"left out: {store.excluded.height} frames (no crop)\n" in told
+        assert "note: the labels are those of " in told
+        console.file = io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree whose pictures show more than the face, with landmarks."""
+    out = tmp_path_factory.mktemp("scenes") / "bp4d"
+    write_tree("bp4d", out, subjects=3, sequences=1, frames=4, size=64, scene=True)
+    return out
+
+
+def test_bp4d_is_cropped_by_its_landmarks(scenes: Path, tmp_path: Path) -> None:
+    arguments = ["dataset=bp4d", f"data_root={scenes}", f"store_root={tmp_path}"]
+    cropped = prepared(*arguments)
+    keys = compose_keys("prepare", [*arguments, "dataset.size=32", "dataset.crop=24"])
+    aligned = prepare_store(keys, Console(quiet=True))
+    wider = prepare_store({**keys, "dataset": {**keys["dataset"], "margin": 0.3}}, Console(quiet=True))
+    assert aligned.alignment.startswith("landmarks-")
+    assert cropped.alignment.startswith("precropped-")
+    assert len({store.path for store in (cropped, aligned, wider)}) == 3
+    rows = np.arange(min(len(aligned), len(wider)))
+    assert not np.array_equal(aligned.read(rows), wider.read(rows))
+
+
+def test_several_processes_store_the_same(trees: TreeMaker, tmp_path: Path) -> None:
+    arguments = ["dataset=gft", f"data_root={trees('gft')}"]
+    one = prepared(*arguments, f"store_root={tmp_path / 'one'}", "processes=1")
+    two = prepared(*arguments, f"store_root={tmp_path / 'two'}", "processes=2")
+    assert one.fingerprint == two.fingerprint
+    assert np.array_equal(one.read(np.arange(len(one))), two.read(np.arange(len(two))))
+
+
+@pytest.mark.parametrize(("given", "meant"), [(0, cores()), (1, 1), (3, 3)])
+def test_no_number_of_processes_is_all_cores(given: int, meant: int) -> None:
+    assert processes(compose_keys("prepare", [f"processes={given}"])) == meant
+
+
+@pytest.mark.parametrize(
+    ("layout", "alignment"),
+    [("bp4d", "landmarks"), ("disfa", "landmarks"), ("gft", "haar"), ("affwild2", "precropped")],
+)
+def test_raw_frames_are_aligned_unless_told_otherwise(layout: str, alignment: str) -> None:
+    assert align_settings(compose_keys("prepare", [f"dataset={layout}"])).name == alignment
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_yaml_files_show_every_option_with_its_default(layout: str) -> None:
+    given = compose_keys("prepare", [f"dataset={layout}"])["dataset"]["options"]
+    taken = inspect.signature(CATALOG[layout].read).parameters
+    defaults = {name: value.default for name, value in taken.items() if name not in ("root", "dataset")}
+    assert given == {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
 
 
 def test_without_the_tree_the_store_is_found(

@@ -1,5 +1,6 @@
 """A small detector, and a job to fit it, for the tests of the fit loop, the evaluation and the checkpoints."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from data.store import FrameStore
 from model.backbone import BackboneSettings
-from model.detector import Detector
+from model.detector import AuClassifier, Classifier, Detector
 from model.evaluate import ProbeSettings
 from model.fit import Fitting, OptimSettings
 from model.heads import HeadSettings
@@ -19,9 +20,16 @@ AUS = (1, 12)
 CROP = 16
 
 
-def small_detector(seed: int = 0, aus: tuple[int, ...] = AUS, **head: Any) -> Detector:
-    """The tiny backbone at 16 px with embeddings of length 8."""
-    return Detector(aus, CROP, BackboneSettings("tiny"), HeadSettings(**{"dim": 8} | head), seed)
+def small_detector(
+    seed: int = 0,
+    aus: tuple[int, ...] = AUS,
+    classifier: Callable[[int, int], Classifier] = AuClassifier,
+    backbone: str = "tiny",
+    **head: Any,
+) -> Detector:
+    """A backbone at 16 px with embeddings of length 8."""
+    settings = HeadSettings(**{"dim": 8} | head)
+    return Detector(aus, CROP, BackboneSettings(backbone), settings, seed, classifier=classifier)
 
 
 def small_job(store: FrameStore, folder: Path, method: str = "aunce", **optim: Any) -> Fitting:

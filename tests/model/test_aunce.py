@@ -1,53 +1,29 @@
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 from torch.nn.functional import normalize
 
 from data.errors import InputError
 from data.seeds import generator
 from model.losses.aunce import AunceSettings, Ratios, aunce_loss
 from tests.model import oracles
-
-SELF, MAX, MEAN = Ratios(self=1, max=0, mean=0), Ratios(self=0, max=1, mean=0), Ratios(self=0, max=0, mean=1)
-MIXED = Ratios(self=0.3, max=0.3, mean=0.4)
-PURE = {"self": SELF, "max": MAX, "mean": MEAN}
-SHAPES = [(2, 1, 2), (4, 3, 5), (6, 2, 4), (5, 4, 3)]
-
-Batch = tuple[Tensor, Tensor, Tensor]  # z, labels, coded
-
-
-def batch(
-    seed: int, frames: int, aus: int, dim: int, unknown: float = 0.3, dtype: torch.dtype = torch.float64
-) -> Batch:
-    g = generator("aunce batch", seed)
-    z = normalize(torch.randn(frames, 2, aus, dim, generator=g, dtype=torch.float64), dim=3).to(dtype)
-    coded = torch.rand(frames, aus, generator=g) >= unknown
-    labels = (torch.rand(frames, aus, generator=g) < 0.5) & coded
-    return z.requires_grad_(), labels.to(torch.float64), coded
-
-
-def loss_of(data: Batch, settings: AunceSettings, weights: Tensor | None = None) -> Tensor:
-    return aunce_loss(*data, settings, generator("kinds", 0), weights)
-
-
-def value_and_gradient(loss: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    return loss.detach(), torch.autograd.grad(loss, z)[0]
-
-
-def settings(ratios: Ratios = MIXED, temperature: float = 0.3, **more: object) -> AunceSettings:
-    return replace(
-        AunceSettings(temperature=temperature, beta_active=1.7, beta_inactive=0.6, ratios=ratios),
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def same(data: Batch, one: Tensor, other: Tensor) -> None:
-    for mine, expected in zip(value_and_gradient(one, data[0]), value_and_gradient(other, data[0]), strict=True):
-        torch.testing.assert_close(mine, expected, atol=1e-10, rtol=1e-10)
+from tests.model.small_aunce import (
+    FOUR,
+    MAX,
+    MEAN,
+    MIXED,
+    PURE,
+    SELF,
+    SHAPES,
+    batch,
+    centroids_of,
+    loss_of,
+    same,
+    settings,
+    value_and_gradient,
+)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -111,6 +87,21 @@ def test_the_order_of_samples_and_views_does_not_matter(form: str, kind: str) ->
     mine = loss_of((z, labels, coded), chosen)
     torch.testing.assert_close(loss_of((z[order], labels[order], coded[order]), chosen), mine)
     torch.testing.assert_close(loss_of((z.flip(1), labels, coded), chosen), mine)
+
+
+@pytest.mark.parametrize("beta", ["constant", "base_rate"])
+def test_the_order_of_samples_does_not_matter_when_the_draws_move_too(
+    beta: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    z, labels, coded = batch(3, 7, 3, 4)
+    chosen, rates, centroids = settings(FOUR, beta=beta), torch.tensor([0.1, 0.5, 0.7]), centroids_of(3, 4, 0, 1)
+    order, draws = torch.tensor([4, 2, 6, 0, 1, 5, 3]), torch.rand(3, 2, 7, generator=generator("draws"))
+    for moved in (draws, draws[:, :, order]):
+        monkeypatch.setattr(torch, "rand", lambda *shape, moved=moved, **more: moved)
+        loss = loss_of((z, labels, coded), chosen, rates=rates, centroids=centroids)
+        if moved is draws:
+            expected, z, labels, coded = loss, z[order], labels[order], coded[order]
+    torch.testing.assert_close(loss, expected)
 
 
 @pytest.mark.parametrize("kind", PURE)
@@ -186,55 +177,6 @@ def test_what_is_not_coded_takes_no_part_in_the_corrected_form() -> None:
     assert float(loss_of((z, labels, coded), released)) > float(known) * 4 / 6, "a 9 is a negative of the others"
 
 
-def equal_rows(z: Tensor) -> Tensor:
-    return normalize(torch.ones_like(z), dim=3)
-
-
-def opposite_classes(z: Tensor) -> Tensor:
-    sign = torch.ones(len(z), 1, 1, 1)
-    sign[::2] = -1
-    return sign.to(z) * equal_rows(z)
-
-
-def dead(z: Tensor) -> Tensor:
-    return torch.zeros_like(z)
-
-
-@pytest.mark.parametrize("arrange", [torch.clone, equal_rows, opposite_classes, dead])
-@pytest.mark.parametrize("temperature", [0.05, 0.02])
-@pytest.mark.parametrize("form", ["corrected", "official"])
-def test_finite_in_bf16_at_low_temperature(form: str, temperature: float, arrange: Callable[[Tensor], Tensor]) -> None:
-    made, labels, coded = batch(5, 16, 3, 8, dtype=torch.bfloat16)
-    z = arrange(made.detach()).requires_grad_()
-    for ratios in (SELF, MAX, MEAN):
-        chosen = AunceSettings(temperature, 2.0, 0.2, ratios, form=form)
-        value, gradient = value_and_gradient(loss_of((z, labels, coded), chosen), z)
-        assert math.isfinite(float(value))
-        assert gradient.dtype == torch.bfloat16
-        assert bool(gradient.isfinite().all())
-        with torch.autocast("cpu", torch.bfloat16):
-            assert torch.equal(loss_of((z, labels, coded), chosen), value)
-
-
-@pytest.mark.parametrize("form", ["corrected", "official"])
-def test_bf16_embeddings_are_computed_with_in_fp32(form: str) -> None:
-    z, labels, coded = batch(5, 16, 3, 8, dtype=torch.bfloat16)
-    chosen = AunceSettings(temperature=0.05, form=form)
-    loss = loss_of((z, labels, coded), chosen)
-    assert loss.dtype == torch.float32
-    assert torch.equal(loss, loss_of((z.float(), labels, coded), chosen))
-
-
-def test_fp32_is_close_to_fp64() -> None:
-    z, labels, coded = batch(6, 16, 3, 8)
-    for form in ("corrected", "official"):
-        chosen = AunceSettings(temperature=0.05, form=form)
-        double = loss_of((z.detach(), labels, coded), chosen)
-        single = loss_of((z.detach().float(), labels, coded), chosen)
-        assert single.dtype == torch.float32
-        assert float(single) == pytest.approx(float(double), rel=1e-5)
-
-
 def test_draws_come_from_the_generator_alone() -> None:
     data, chosen = batch(7, 8, 3, 4), settings()
     state = torch.get_rng_state()
@@ -245,7 +187,7 @@ def test_draws_come_from_the_generator_alone() -> None:
 
 
 def test_wrong_ratios_are_refused() -> None:
-    with pytest.raises(InputError, match=r"self \+ max \+ mean = 1.2; the three shares must sum to 1"):
+    with pytest.raises(InputError, match=r"self \+ max \+ mean \+ centroid = 1.2; the four shares must sum to 1"):
         Ratios(self=0.4, max=0.4, mean=0.4)
     with pytest.raises(InputError, match=r"self=-0.2 lies outside \[0, 1\]"):
         Ratios(self=-0.2, max=0.6, mean=0.6)
@@ -257,11 +199,14 @@ def test_wrong_ratios_are_refused() -> None:
 
 def test_wrong_settings_are_all_named() -> None:
     with pytest.raises(InputError) as caught:
-        AunceSettings(temperature=0.0, beta_active=-1, beta_inactive=math.nan, draw="batch", form="paper")
+        AunceSettings(0.0, -1, math.nan, beta="rate", beta_strength=1, centroid_momentum=1, draw="batch", form="paper")
     for text in (
         "temperature=0.0",
         "beta_active=-1",
         "beta_inactive=nan",
+        "beta='rate'; allowed: constant, base_rate",
+        "beta_strength=1 ",
+        "centroid_momentum=1 ",
         "draw='batch'",
         "anchor, au",
         "form='paper'",

@@ -5,37 +5,7 @@ import torch
 
 from data.errors import InputError
 from data.seeds import generator
-from model.losses.bce import BceSettings, bce_loss, masked_bce
-
-
-def cross_entropy(logit: float, target: float, weight: float) -> float:
-    p = 1 / (1 + math.exp(-logit))
-    return -(weight * target * math.log(p) + (1 - target) * math.log(1 - p))
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.2])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_bce_is_the_loops(weighted: bool, smoothing: float) -> None:
-    g = generator("bce", 0)
-    frames, views, aus = 6, 2, 3
-    logits = torch.randn(frames, views, aus, generator=g)
-    labels = (torch.rand(frames, aus, generator=g) < 0.5).float()
-    coded = torch.rand(frames, aus, generator=g) < 0.7
-    weight = torch.tensor([0.5, 1.0, 3.0]) if weighted else None
-    losses = [
-        cross_entropy(
-            float(logits[b, v, a]),
-            float(labels[b, a]) * (1 - smoothing) + smoothing / 2,
-            float(weight[a]) if weight is not None else 1.0,
-        )
-        for b in range(frames)
-        for v in range(views)
-        for a in range(aus)
-        if coded[b, a]
-    ]
-    mine = bce_loss(logits, labels, coded, BceSettings(smoothing), weight)
-    assert 0 < int(coded.sum()) < coded.numel()
-    assert float(mine) == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+from model.losses.bce import BceSettings, masked_bce
 
 
 def test_what_is_not_coded_has_no_gradient() -> None:

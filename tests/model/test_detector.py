@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from data.seeds import generator
-from model.detector import AuClassifier
+from model.detector import AuClassifier, CosineClassifier
 from tests.model.small import CROP, equal, small_detector, state_of
 
 
@@ -54,3 +54,31 @@ def test_weights_are_those_of_the_seed() -> None:
     torch.manual_seed(2)
     assert equal(one, state_of(small_detector(seed=1)))
     assert not equal(one, state_of(small_detector(seed=2)))
+
+
+def test_a_cosine_is_the_probability() -> None:
+    classifier = CosineClassifier(3, 4)
+    torch.nn.init.normal_(classifier.weight, generator=generator("w"))
+    z = torch.nn.functional.normalize(torch.rand(5, 2, 3, 4, generator=generator("z")), dim=3)
+    p = classifier(z).sigmoid()
+    for au in range(3):
+        direction = classifier.weight[au].clamp_min(0)
+        torch.testing.assert_close(p[:, :, au], (z[:, :, au] @ direction / direction.norm()).clamp_min(1e-6))
+
+
+def test_a_new_cosine_classifier_can_learn() -> None:
+    classifier = CosineClassifier(2, 4)
+    z = torch.eye(4).unsqueeze(1).repeat(1, 2, 1)
+    assert torch.equal(classifier(z).sigmoid(), torch.full((4, 2), 0.5))
+    classifier(z)[0].sum().backward()
+    assert classifier.weight.grad is not None
+    assert bool(classifier.weight.grad.all())
+
+
+def test_a_cosine_of_0_or_1_has_finite_logits() -> None:
+    z = torch.tensor([[[0.5, 0.5, 0.5, 0.5]], [[0.0, 0.0, 0.0, 0.0]]], requires_grad=True)
+    logits = CosineClassifier(1, 4)(z)
+    logits.sum().backward()
+    assert bool(logits.isfinite().all())
+    assert z.grad is not None
+    assert bool(z.grad.isfinite().all())

@@ -55,7 +55,7 @@ def test_predictions_are_those_of_the_rows(detector: Detector, store: FrameStore
         logits = detector(centre_views(torch.from_numpy(store.read(rows)), CROP))
     np.testing.assert_allclose(probabilities, logits.sigmoid().numpy(), atol=1e-6)
     score = score_rows(detector, tiny_loader(store), rows)
-    expected = score_predictions(probabilities, store.labels(AUS)[rows], store.subjects[rows].tolist(), AUS)
+    expected = score_predictions(probabilities, store.labels(AUS)[rows], store.subjects_of(rows), AUS)
     np.testing.assert_array_equal(score.counts, expected.counts)
     np.testing.assert_array_equal(score.histogram, expected.histogram)
 
@@ -122,9 +122,9 @@ def test_linear_evaluation_can_take_fewer_frames(
     asked: list[list[int]] = []
     read = FrameStore.read
 
-    def watch(store: FrameStore, rows: np.ndarray) -> np.ndarray:
+    def watch(store: FrameStore, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         asked.append(rows.tolist())
-        return read(store, rows)
+        return read(store, rows, out)
 
     monkeypatch.setattr(FrameStore, "read", watch)
     evaluate(detector, store, epochs=1, frames=7)

@@ -5,6 +5,7 @@ import torch
 
 from data.errors import InputError
 from data.seeds import generator
+from model.graph import RelationGraph
 from model.heads import AuHead, HeadSettings
 from tests.model.small import equal, state_of
 
@@ -22,6 +23,21 @@ def test_embeddings_are_unit_and_not_negative(pool: str) -> None:
     assert bool((z >= 0).all())
     with torch.autocast("cpu", torch.bfloat16):
         assert head(tokens()).dtype == torch.float32
+
+
+def test_the_graph_stands_before_the_unit_sphere() -> None:
+    x, settings = tokens(), HeadSettings(dim=8, neighbours=2)
+    head, plain = AuHead(6, 4, 3, settings, seed=0), AuHead(6, 4, 3, HeadSettings(dim=8), seed=0)
+    assert plain.graph is None
+    assert head.graph is not None
+    torch.testing.assert_close(head.linear.weight, plain.linear.weight)
+    pooled = torch.relu(plain.norm(plain.linear(x).flatten(0, 1))).view(5, 4, 3, 8).mean(dim=1)
+    expected = torch.nn.functional.normalize(RelationGraph(3, 8, 2, seed=0)(pooled), dim=2)
+    torch.testing.assert_close(head(x), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        z = head(x)
+    assert z.dtype == torch.float32
+    torch.testing.assert_close(z.norm(dim=2), torch.ones(5, 3))
 
 
 def test_mean_is_the_formula() -> None:
@@ -75,7 +91,9 @@ def test_weights_are_those_of_the_seed() -> None:
 
 
 def test_wrong_settings_are_all_named() -> None:
-    with pytest.raises(InputError, match=r"dim=1 lies outside \[2, 4096\](.|\n)*pool='max'; allowed: mean, flatten"):
-        HeadSettings(dim=1, pool="max")
+    with pytest.raises(
+        InputError, match=r"dim=1 lies outside \[2, 4096\](.|\n)*neighbours=-1(.|\n)*pool='max'; allowed"
+    ):
+        HeadSettings(dim=1, pool="max", neighbours=-1)
     with pytest.raises(InputError):
         HeadSettings(dim=math.nan)  # type: ignore[arg-type]

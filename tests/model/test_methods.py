@@ -1,48 +1,149 @@
+import math
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
 from data.errors import InputError
 from data.seeds import generator
-from model.losses.aunce import AunceSettings, aunce_loss
+from model.detector import AuClassifier, CosineClassifier
+from model.losses.asymmetric import AsymmetricSettings, GraphSupervisedSettings, asymmetric_loss
+from model.losses.aunce import AunceSettings, Centroids, Ratios, aunce_loss
 from model.losses.bce import BceSettings, bce_loss
-from model.methods import METHODS, Step, method_named
+from model.losses.focal import FocalSettings, focal_loss
+from model.losses.hard_negative import HardNegativeSettings, hard_negative_loss
+from model.losses.supcon import SupconSettings, supcon_loss
+from model.methods import METHODS, Method, Step, method_named
+from tests.model.batches import labels_of, normal, sphere
+from tests.model.small import CROP, small_detector
+
+END_TO_END = {"bce", "focal", "asymmetric", "graph_supervised"}
 
 
-def step() -> Step:
-    g = generator("step")
+def step(companion: Any = None) -> Step:
+    labels, coded = labels_of(0, 6, 2, unknown=0.2)
     return Step(
-        z=torch.nn.functional.normalize(torch.randn(6, 2, 3, 4, generator=g), dim=3),
-        logits=torch.randn(6, 2, 3, generator=g),
-        labels=(torch.rand(6, 3, generator=g) < 0.5).float(),
-        coded=torch.rand(6, 3, generator=g) < 0.8,
-        au_weights=torch.tensor([0.5, 1.0, 1.5]),
-        pos_weight=torch.tensor([1.0, 2.0, 4.0]),
+        views=torch.rand(6, 2, 3, CROP, CROP, generator=generator("views")),
+        z=sphere(1, 6, 2, 2, 8, dtype=torch.float32),
+        logits=normal(2, 6, 2, 2, dtype=torch.float32),
+        labels=labels,
+        coded=coded,
+        subject=torch.tensor([0, 0, 1, 1, 2, 2]),
+        base_rates=torch.tensor([0.2, 0.6]),
+        au_weights=torch.tensor([1.5, 0.5]),
+        companion=companion,
         generator=generator("draws"),
     )
 
 
-def test_each_method_has_its_settings() -> None:
-    assert {name: (method.settings, method.end_to_end) for name, method in METHODS.items()} == {
-        "aunce": (AunceSettings, False),
-        "bce": (BceSettings, True),
-    }
+def test_every_method_is_end_to_end_or_not() -> None:
+    assert {name for name, method in METHODS.items() if method.end_to_end} == END_TO_END
     assert all(method_named(name) is METHODS[name] for name in METHODS)
+    assert {name for name, method in METHODS.items() if method.classifier is not AuClassifier} == {"graph_supervised"}
+    assert METHODS["graph_supervised"].classifier is CosineClassifier
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(InputError, match="method='simclr'; allowed: aunce, bce"):
-        method_named("simclr")
+    with pytest.raises(InputError, match="method='simclear'; allowed: aunce, supcon, "):
+        method_named("simclear")
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_aunce_gets_what_it_needs(weighted: bool) -> None:
-    settings, s = AunceSettings(class_weights=weighted), step()
-    expected = aunce_loss(s.z, s.labels, s.coded, settings, generator("draws"), s.au_weights)
-    assert torch.equal(METHODS["aunce"].loss(step(), settings), expected)
+def test_each_method_gets_what_it_needs(weighted: bool) -> None:
+    s = step()
+    on: dict[str, Any] = {"class_weights": weighted}
+    given = s.labels, s.coded
+    expected = {
+        "aunce": (AunceSettings(**on), aunce_loss(s.z, *given, AunceSettings(**on), generator("draws"), s.au_weights)),
+        "supcon": (SupconSettings(**on), supcon_loss(s.z, *given, SupconSettings(**on), s.au_weights)),
+        "hard_negative": (
+            HardNegativeSettings(**on),
+            hard_negative_loss(s.z, *given, HardNegativeSettings(**on), s.au_weights),
+        ),
+        "bce": (BceSettings(**on), bce_loss(s.logits, *given, BceSettings(**on), s.base_rates, s.au_weights)),
+        "focal": (FocalSettings(**on), focal_loss(s.logits, *given, FocalSettings(**on), s.au_weights)),
+        "asymmetric": (
+            AsymmetricSettings(**on),
+            asymmetric_loss(s.logits, *given, AsymmetricSettings(**on), s.au_weights),
+        ),
+        "graph_supervised": (
+            GraphSupervisedSettings(**on),
+            asymmetric_loss(s.logits, *given, GraphSupervisedSettings(**on), s.au_weights),
+        ),
+    }
+    for name, (settings, loss) in expected.items():
+        assert torch.equal(METHODS[name].loss(step(), settings), loss), name
 
 
-def test_bce_gets_what_it_needs() -> None:
-    settings, s = BceSettings(0.1), step()
-    expected = bce_loss(s.logits, s.labels, s.coded, settings, s.pos_weight)
-    assert torch.equal(METHODS["bce"].loss(s, settings), expected)
-    assert not torch.equal(expected, bce_loss(s.logits, s.labels, s.coded, settings, None))
+def test_aunce_uses_the_base_rates() -> None:
+    settings, s = AunceSettings(beta="base_rate", beta_strength=0.9), step()
+    given = s.labels, s.coded, settings, generator("draws"), s.au_weights
+    assert torch.equal(METHODS["aunce"].loss(step(), settings), aunce_loss(s.z, *given, s.base_rates))
+    assert not torch.equal(aunce_loss(s.z, *given, s.base_rates), aunce_loss(s.z, *given, torch.full((2,), 0.5)))
+
+
+def test_aunce_looks_at_the_centroids_and_then_moves_them() -> None:
+    settings = AunceSettings(ratios=Ratios(self=0.0, max=0.0, mean=0.0, centroid=1.0))
+    kept, twin = Centroids(2, 8, 0.5), Centroids(2, 8, 0.5)
+    for _ in range(3):
+        s = step(kept)
+        given = s.labels, s.coded
+        expected = aunce_loss(s.z, *given, settings, generator("draws"), s.au_weights, s.base_rates, twin)
+        loss = METHODS["aunce"].loss(s, settings)
+        assert torch.equal(loss, expected)
+        loss.backward()
+        twin.update(s.z.detach(), *given)
+        assert torch.equal(kept.means, twin.means)
+        assert bool(kept.means.any())
+
+
+FORMS = [
+    *((name, method.settings()) for name, method in METHODS.items()),
+    ("aunce", AunceSettings(beta="base_rate", ratios=Ratios(self=0.1, max=0.2, mean=0.3, centroid=0.4))),
+    ("hard_negative", HardNegativeSettings(labels=False)),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), FORMS)
+def test_no_step_waits_for_the_device(name: str, settings: Any) -> None:
+    """Fake tensors have shapes but no values: whatever would read one to go on raises."""
+    method = METHODS[name]
+    companion = method.companion(small_detector(), settings, 0)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        facts: dict[str, Any] = vars(step(companion))
+        facts = {key: mode.from_tensor(value) if isinstance(value, Tensor) else value for key, value in facts.items()}
+        loss = method.loss(Step(**facts), settings)
+    assert loss.shape == ()
+
+
+def test_waiting_for_the_device_is_noticed() -> None:
+    with FakeTensorMode() as mode, pytest.raises(DynamicOutputShapeException):
+        mode.from_tensor(torch.ones(3))[mode.from_tensor(torch.ones(3, dtype=torch.bool))]
+
+
+def reached(method: Method, settings: Any) -> tuple[Tensor, Tensor | None]:
+    s = step(method.companion(small_detector(), settings, 0))
+    loss = method.loss(s, settings)
+    loss.backward()
+    return loss.detach(), (s.logits if method.end_to_end else s.z).grad
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_loss_reaches_what_it_trains(name: str) -> None:
+    loss, gradient = reached(METHODS[name], METHODS[name].settings())
+    assert loss.shape == ()
+    assert math.isfinite(float(loss))
+    assert gradient is not None
+    assert bool(gradient.isfinite().all())
+    assert bool(gradient.any())
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("simclr", "moco", "byol")])
+def test_labels_that_are_not_coded_decide_nothing(name: str) -> None:
+    method, settings = METHODS[name], METHODS[name].settings()
+    one, other = step(), step()
+    assert not bool(one.coded.all())
+    object.__setattr__(other, "labels", torch.where(other.coded, other.labels, 1 - other.labels))
+    assert torch.equal(method.loss(one, settings), method.loss(other, settings))

@@ -36,9 +36,9 @@ PINNED: dict[str, Any] = {
         "blur_sigma": 2.0,
     },
     "backbone": {"name": "tiny", "weights": ""},
-    "head": {"dim": 32, "pool": "mean"},
+    "head": {"dim": 32, "pool": "mean", "neighbours": 0},
     "method_name": "bce",
-    "method": {"label_smoothing": 0.125},
+    "method": {"label_smoothing": 0.125, "balance": 0.5, "class_weights": False},
     "optim": {
         "epochs": 16,
         "batch_size": 64,
@@ -47,6 +47,9 @@ PINNED: dict[str, Any] = {
         "warmup": 1.0,
         "epoch_frames": 0,
         "precision": "fp32",
+        "separate_views": False,
+        "compile": False,
+        "checkpointing": False,
         "objective": "f1",
     },
     "probe": {
@@ -61,7 +64,7 @@ PINNED: dict[str, Any] = {
     "seed": 7,
     "score_test": True,
 }
-PINNED_KEY = "2f52477149a14402"
+PINNED_KEY = "0524b5ef23213538"
 
 
 def default(method_name: str) -> TrialConfig:
@@ -188,7 +191,7 @@ def test_wrong_type_is_named(values: dict[str, Any], message: str) -> None:
     [
         ({"optim": {"lr": -1.0}}, "lr=-1.0"),
         ({"optim": {"lr": float("nan")}}, "lr=nan"),
-        ({"method_name": "simclr"}, "method='simclr'; allowed: aunce"),
+        ({"method_name": "simclear"}, "method='simclear'; allowed: aunce"),
         ({"method": {"ratios": {"self": 0.5}}}, "must sum to 1"),
     ],
 )

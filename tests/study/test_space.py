@@ -1,5 +1,6 @@
 """The search space: what is refused, what is drawn, and what a draw changes."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from data.errors import InputError
 from data.seeds import numpy_generator
+from model.losses.aunce import Ratios
 from study.config import TrialConfig
 from study.space import broken_sticks, parse_space
 
@@ -195,6 +197,18 @@ def test_shares_sum_to_one_and_none_is_negative() -> None:
 )
 def test_corners_of_the_simplex(sticks: list[float], expected: list[float]) -> None:
     assert broken_sticks(sticks) == expected
+
+
+def test_a_part_that_is_fixed_at_0_may_be_left_out() -> None:
+    parts = [part.name for part in dataclasses.fields(BASE.method.ratios)]  # type: ignore[union-attr]
+    assert parse_space({"method": {"ratios": {"simplex": parts}}}, BASE).simplexes == {"method.ratios": tuple(parts)}
+    space = parse_space({"method": {"ratios": {"simplex": ["max", "mean", "self"]}}}, BASE)
+    config = space.apply(BASE, {"method.ratios#0": 0.3, "method.ratios#1": 0.6})
+    assert config.value("method.ratios.centroid") == 0
+    shares = {"self": 0.3, "max": 0.3, "mean": 0.2, "centroid": 0.2}
+    other = dataclasses.replace(BASE, method=dataclasses.replace(BASE.method, ratios=Ratios(**shares)))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="all of its parts: self, max, mean, centroid"):
+        parse_space({"method": {"ratios": {"simplex": ["self", "max", "mean"]}}}, other)
 
 
 @pytest.mark.parametrize("sticks", [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (np.nextafter(1, 0), 1e-300)])

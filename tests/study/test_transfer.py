@@ -37,7 +37,7 @@ def test_only_shared_aus_of_all_frames_are_scored(source: tuple[StudyStore, Tria
     target = target_store(tmp_path, aus=(4, 12))
     score = transfer(store, detector, target, "cpu")
     assert score.aus == (12,)
-    assert score.subjects == tuple(sorted(set(target.subjects.tolist())))
+    assert score.subjects == tuple(sorted(set(target.table["subject"])))
     labels = target.labels((12,))[:, 0]
     assert score.counts.sum() == len(target)
     assert score.counts[..., [0, 2]].sum() == (labels == 1).sum()

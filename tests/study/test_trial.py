@@ -53,9 +53,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     numbers: list[int] = []
     real = fit._train_epoch
 
-    def spy(detector: object, optimizer: object, job: object, epoch: int, device: object) -> float:
+    def spy(training: fit._Training, epoch: int) -> float:
         numbers.append(epoch)
-        return real(detector, optimizer, job, epoch, device)  # type: ignore[arg-type]
+        return real(training, epoch)
 
     monkeypatch.setattr(fit, "_train_epoch", spy)
     return numbers
@@ -67,9 +67,9 @@ def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     batches: list[np.ndarray] = []
     real = FrameStore.read
 
-    def spy(store: FrameStore, rows: np.ndarray) -> np.ndarray:
+    def spy(store: FrameStore, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         batches.append(rows)
-        return real(store, rows)
+        return real(store, rows, out)
 
     monkeypatch.setattr(FrameStore, "read", spy)
     return batches
@@ -111,7 +111,7 @@ def test_a_trial_ends_with_a_result(frames: FrameStore, study: StudyStore, finis
 def test_the_validation_subjects_are_scored_frame_by_frame(frames: FrameStore, finished: TrialResult) -> None:
     val = fold_of(frames, finished.config).val
     score = finished.scores["val"]
-    assert set(score.subjects) == set(frames.subjects[val])
+    assert set(score.subjects) == set(frames.subjects_of(val))
     coded = (frames.labels(score.aus)[val] >= 0).sum(axis=0)
     np.testing.assert_array_equal(score.counts.sum(axis=(0, 2)), coded)
     assert all(np.sum(epoch.counts, axis=1).tolist() == coded.tolist() for epoch in finished.epochs)
@@ -191,7 +191,7 @@ def test_a_final_trial_reads_the_test_part_once_and_last(
     np.testing.assert_array_equal(read[-len(test) :], test)
     assert np.isin(read, test).sum() == len(test)
     assert final.stage == "final"
-    assert set(final.scores["test"].subjects) == set(frames.subjects[test])
+    assert set(final.scores["test"].subjects) == set(frames.subjects_of(test))
     assert (curve(final), final.value) == (curve(sweep), sweep.value), "the test part changes nothing else"
     assert same_scores(replace(final, scores={"val": final.scores["val"]}), sweep)
 
@@ -278,7 +278,7 @@ def test_a_failed_evaluation_keeps_the_epochs(
 def test_a_loss_that_is_not_finite_fails(
     frames: FrameStore, finished: TrialResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "_step_losses", lambda detector, *_: (detector.classifier.weight.sum() * np.nan,) * 2)
+    monkeypatch.setattr(fit, "_step_losses", lambda step, *_: (step.detector.classifier.weight.sum() * np.nan,) * 2)
     failed = run_trial(finished.config, placement(frames, tmp_path))
     assert (failed.status, failed.epochs) == ("FAILED", [])
     assert "the loss became nan in epoch 1; lower the learning rate" in str(failed.error)

@@ -1,0 +1,93 @@
+"""The frame files of one store: where each row lies in them, and reading it."""
+
+import os
+import weakref
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import InputError
+
+SHARDS = "shards"
+
+
+class Shards:
+    """The frame files of the store in `folder`, opened when they are first read."""
+
+    def __init__(self, folder: Path, starts: Sequence[int], lengths: np.ndarray, crc32: Sequence[int]) -> None:
+        self.folder, self.crc32 = folder, crc32
+        self.starts = np.array(starts)  # [S + 1] first row of each shard, and the number of rows
+        self.lengths = lengths  # [n] bytes of each row
+        self.offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])  # [n + 1] over all shards
+        self.opened: dict[int, int] = {}
+        weakref.finalize(self, _close_all, self.opened)
+
+    def read(self, rows: np.ndarray, frames: Sequence[np.ndarray]) -> None:
+        """Fill each of `frames` with the bytes of its row."""
+        for (handle, first, length), frame in zip(self._announced(rows), frames, strict=True):
+            if os.preadv(handle, [frame.data], first) != length:
+                raise InputError(f"{self.folder} was changed. Delete it and build it again.")
+
+    def contents(self, rows: np.ndarray) -> Iterator[bytes]:
+        """The bytes of each of `rows`."""
+        return (os.pread(handle, length, first) for handle, first, length in self._announced(rows))
+
+    def _announced(self, rows: np.ndarray) -> list[tuple[int, int, int]]:
+        """Handle, first byte and length of each of `rows`, after the kernel was asked to fetch all of them at once.
+
+        A batch then costs one wait for the disk, not one a row.
+        """
+        shards = np.searchsorted(self.starts, rows, side="right") - 1
+        firsts = self.offsets[rows] - self.offsets[self.starts[shards]]
+        places = zip(shards.tolist(), firsts.tolist(), self.lengths[rows].tolist(), strict=True)
+        found = [(self._handle(shard), first, length) for shard, first, length in places]
+        for place in found:
+            os.posix_fadvise(*place, os.POSIX_FADV_WILLNEED)
+        return found
+
+    def damaged(self) -> list[str]:
+        """Rows of the shards whose checksum is wrong."""
+        return [
+            f"rows {self.starts[shard]} to {self.starts[shard + 1] - 1} ({self._path(shard).name})"
+            for shard, expected in enumerate(self.crc32)
+            if file_crc32(self._path(shard)) != expected
+        ]
+
+    def wrong_sizes(self) -> list[str]:
+        """Shards that are missing, cut off or too long."""
+        problems = []
+        for shard, expected in enumerate(np.diff(self.offsets[self.starts]).tolist()):
+            path = self._path(shard)
+            found = path.stat().st_size if path.is_file() else 0
+            if found != expected:
+                problems.append(f"{path.parent.name}/{path.name} has {found} bytes of {expected}")
+        return problems
+
+    def _path(self, shard: int) -> Path:
+        return shard_path(self.folder, shard)
+
+    def _handle(self, shard: int) -> int:
+        if shard not in self.opened:
+            self.opened[shard] = os.open(self._path(shard), os.O_RDONLY)
+        return self.opened[shard]
+
+
+def _close_all(opened: dict[int, int]) -> None:
+    for handle in opened.values():
+        os.close(handle)
+
+
+def shard_path(folder: Path, shard: int) -> Path:
+    """The file of one shard of the store, or unfinished store, in `folder`."""
+    return folder / SHARDS / f"{shard:05d}.bin"
+
+
+def file_crc32(path: Path) -> int:
+    """Checksum of a file, read in pieces."""
+    checksum = 0
+    with path.open("rb") as content:
+        while piece := content.read(1 << 22):
+            checksum = zlib.crc32(piece, checksum)
+    return checksum

@@ -1,0 +1,68 @@
+"""Whether a frame store still shows what its raw tree holds."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from data.align import Faces
+from data.build import build_store
+from data.doctor import Check
+from data.errors import InputError, raise_all
+from data.seeds import numpy_generator
+from data.store import FrameStore, StoreSettings, open_store, store_path, stores_of
+
+RENDERED, VIDEOS = 32, 3  # frames that are rendered again, from at most this many videos
+
+
+def examine_store(faces: Faces, root: Path, folder: Path, settings: StoreSettings) -> Iterator[Check]:
+    """The frame store below `folder`, if it is there: whether it is of these frames, and still shows them."""
+    path = store_path(faces, folder, settings)
+    if not path.is_dir():
+        name = faces.table["dataset"][0]
+        others = [other.name for other in stores_of(folder, name, settings.size)]
+        found = f"of other labels, faces or settings: {', '.join(others)}" if others else "not built yet"
+        yield Check("frame store", path.name, found, "note", "the same command without doctor=true builds it")
+        return
+    try:
+        store = open_store(path)
+    except InputError as error:
+        yield Check("frame store", path.name, str(error), "wrong", "delete it; without doctor=true it is built again")
+        return
+    yield Check("frame store", path.name, path.name, "ok")
+    yield _tried("source files", "unchanged", lambda: store.check_sources(root))
+    yield _tried(f"pixels of {RENDERED} frames", "as rendered now", lambda: _check_pixels(store, faces, root))
+
+
+def _tried(what: str, wanted: str, check: Callable[[], None]) -> Check:
+    try:
+        check()
+    except InputError as error:
+        return Check(what, wanted, str(error), "wrong", "delete the store; without doctor=true it is built again")
+    return Check(what, wanted, wanted, "ok")
+
+
+def _check_pixels(store: FrameStore, faces: Faces, root: Path) -> None:
+    """Build a small store of a sample of the frames, and compare it with the one that is there."""
+    rows = _sample(faces.table)
+    crops = None if faces.crops is None else faces.crops[rows]
+    few = replace(faces, table=faces.table[rows], crops=crops)
+    with tempfile.TemporaryDirectory() as folder:
+        now = build_store(few, root, Path(folder), store.settings, processes=1).read(np.arange(len(rows)))
+    differ = (now != store.read(rows)).any((1, 2, 3))
+    places = faces.table[rows[differ]].select("subject", "sequence", "frame").iter_rows()
+    raise_all("pixels differ:", [f"{subject}/{sequence} {frame}" for subject, sequence, frame in places], limit=6)
+
+
+def _sample(table: pl.DataFrame) -> np.ndarray:
+    """Random rows, ascending; of few sequences where they are videos, each of which is decoded from its beginning."""
+    rng = numpy_generator("doctor")
+    rows = np.arange(table.height)
+    if table["index"].is_not_null().any():
+        paths = table["path"].unique().sort().to_list()
+        chosen = [paths[i] for i in rng.permutation(len(paths))[:VIDEOS]]
+        rows = rows[table["path"].is_in(chosen).to_numpy()]
+    return np.sort(rng.permutation(rows)[:RENDERED])

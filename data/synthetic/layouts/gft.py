@@ -1,0 +1,43 @@
+"""GFT. No public reader of its raw files exists, so this layout is this project's choice:
+
+images/001A/1.jpg       1-based frame numbers, no padding
+labels/001A.csv         header `frame,AU1,AU2,...`; one row a frame; 0, 1, or 9 (variant codes: 999) for not coded
+train_subjects.txt      one subject a line; likewise test_subjects.txt
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from data.aus import DATASET_AUS
+from data.synthetic.layouts._files import Tick, write_images, write_lines, write_table
+from data.synthetic.recordings import Plan, Recording, some_rows
+
+CODED = tuple(sorted((*DATASET_AUS["gft"], 5, 7, 9, 17)))
+UNCODED = {"": 9, "codes": 999}
+
+
+def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:
+    """One a subject."""
+    return [Recording(plan, subject, "video", plan.sequences * plan.frames) for subject in subjects]
+
+
+def write(root: Path, recordings: list[Recording], tick: Tick) -> None:
+    """Images, labels with some frames not coded, and the lists of the official parts."""
+    subjects = [recording.subject for recording in recordings]
+    for recording in recordings:
+        _subject(root, recording, tick)
+    test = [subject for index, subject in enumerate(subjects) if index % 6 == 5] or subjects[1:][-1:]
+    write_lines(root / "train_subjects.txt", [subject for subject in subjects if subject not in test])
+    write_lines(root / "test_subjects.txt", test)
+
+
+def _subject(root: Path, recording: Recording, tick: Tick) -> None:
+    names = [str(frame) for frame in recording.numbers]
+    write_images(root / "images" / recording.subject, recording, names, tick)
+    labels = recording.occurrence(CODED)
+    uncoded = UNCODED[recording.plan.variant]
+    labels[some_rows(recording, "not coded", 0.02)] = uncoded
+    labels[some_rows(recording, "one AU not coded", 0.01), 0] = uncoded
+    header = ["frame", *(f"AU{au}" for au in CODED)]
+    write_table(root / "labels" / f"{recording.subject}.csv", np.column_stack([recording.numbers, labels]), header)

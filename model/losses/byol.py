@@ -1,0 +1,52 @@
+"""BYOL (Grill et al., arXiv 2006.07733): predict the other view's projection by a following encoder, without labels.
+
+There are no negatives. With `momentum=0` the copy is the encoder itself behind a stop-gradient, which is SimSiam (Chen
+& He, arXiv 2011.10566).
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from data.errors import raise_all
+from data.settings import check_ranges, setting
+from model.companion import Companion, Follower, per_view, project, projector, width
+from model.detector import Detector
+from model.losses.numerics import full_precision, unit
+
+
+@dataclass(frozen=True)
+class ByolSettings:
+    """Parameters of BYOL."""
+
+    momentum: float = setting(0.99, "share of its weights that the following encoder keeps in a step; 0 is SimSiam")
+    hidden: int = setting(256, "width of projector and predictor")
+    dim: int = setting(64, "length of a projection")
+
+    def __post_init__(self) -> None:
+        ranges = {"momentum": (0.0, 1.0), "hidden": (2, 16_384), "dim": (2, 4096)}
+        raise_all("method byol:", check_ranges(self, ranges))
+
+
+class Byol(Companion):
+    """The projector, the predictor, and the encoder that follows."""
+
+    def __init__(self, detector: Detector, settings: ByolSettings, seed: int) -> None:
+        super().__init__()
+        self.projector = projector(width(detector), settings.hidden, settings.dim, "byol", seed)
+        self.predictor = projector(settings.dim, settings.hidden, settings.dim, "byol predictor", seed)
+        self.follower = Follower(detector, self.projector, settings.momentum)
+
+    def forward(self, z: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Predictions and targets [B, V, P]; the targets have no gradient."""
+        return per_view(self.predictor, project(self.projector, z)), self.follower(views)
+
+    def after_step(self, detector: Detector) -> None:
+        """The copy follows."""
+        self.follower.follow(detector, self.projector)
+
+
+def byol_loss(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Mean of 2 - 2 cos between a prediction and the target of the other view; both [B, 2, P]."""
+    with full_precision(predictions):
+        return (2 - 2 * (unit(predictions) * unit(targets).flip(1)).sum(dim=2)).mean()

@@ -1,0 +1,74 @@
+"""MoCo (He et al., arXiv 1911.05722; the projector of v2, both directions as in v3), without labels.
+
+Queries come from the encoder, keys from a copy that follows it; the negatives are the keys of the last steps. All
+views of a step go through one BatchNorm: on one device there is nothing to shuffle them between.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from data.errors import raise_all
+from data.seeds import generator
+from data.settings import check_ranges, setting
+from model.companion import Companion, Follower, project, projector, width
+from model.detector import Detector
+from model.losses.numerics import full_precision, unit
+
+
+@dataclass(frozen=True)
+class MocoSettings:
+    """Parameters of MoCo."""
+
+    temperature: float = setting(0.2, "temperature of the similarities")
+    momentum: float = setting(0.99, "share of its weights that the following encoder keeps in a step")
+    queue: int = setting(4096, "keys that are kept as negatives; two for each frame of a batch")
+    hidden: int = setting(256, "width of the projector")
+    dim: int = setting(64, "length of a projection")
+
+    def __post_init__(self) -> None:
+        ranges = {"temperature": (0.01, 10.0), "momentum": (0.0, 1.0), "queue": (1, 1e6)}
+        raise_all("method moco:", check_ranges(self, {**ranges, "hidden": (2, 16_384), "dim": (2, 4096)}))
+
+
+class Moco(Companion):
+    """The projector, the encoder that follows, and the queue of its keys."""
+
+    queue: Tensor  # [K, P] on the unit sphere
+    place: Tensor  # where the next key goes
+
+    def __init__(self, detector: Detector, settings: MocoSettings, seed: int) -> None:
+        super().__init__()
+        self.projector = projector(width(detector), settings.hidden, settings.dim, "moco", seed)
+        self.follower = Follower(detector, self.projector, settings.momentum)
+        keys = torch.randn(settings.queue, settings.dim, generator=generator("moco queue", seed))
+        self.register_buffer("queue", unit(keys))
+        self.register_buffer("place", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, z: Tensor, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys [B, V, P] of a step, and the queue [K, P] as it was before these keys joined it."""
+        before, keys = self.queue, self.follower(views)
+        self.enqueue(unit(keys.flatten(0, 1)))
+        return project(self.projector, z), keys, before
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Put `keys` [n, P] in the place of the oldest."""
+        size, kept = len(self.queue), keys[-len(self.queue) :]
+        places = (self.place + torch.arange(len(kept), device=keys.device)) % size
+        self.queue = self.queue.index_copy(0, places, kept)
+        self.place = (self.place + len(kept)) % size
+
+    def after_step(self, detector: Detector) -> None:
+        """The copy follows."""
+        self.follower.follow(detector, self.projector)
+
+
+def moco_loss(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding the key of the other view beside the queue; queries and keys [B, 2, P], queue [K, P]."""
+    with full_precision(queries):
+        q, k = unit(queries), unit(keys).flip(1)
+        own = (q * k).sum(dim=2, keepdim=True) / temperature
+        queued = q @ queue.to(q.dtype).T / temperature
+        return (torch.logsumexp(torch.cat([own, queued], dim=2), dim=2) - own.squeeze(2)).mean()

@@ -1,0 +1,50 @@
+"""SimCLR (Chen et al., arXiv 2002.05709): the two views of a frame against all other frames, without labels.
+
+The embeddings of all AUs side by side go through one projector.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from data.errors import raise_all
+from data.settings import check_ranges, setting
+from model.companion import Companion, project, projector, width
+from model.detector import Detector
+from model.losses.numerics import NEVER, full_precision, itself, unit
+
+
+@dataclass(frozen=True)
+class SimclrSettings:
+    """Parameters of SimCLR."""
+
+    temperature: float = setting(0.5, "temperature of the similarities")
+    hidden: int = setting(256, "width of the projector")
+    dim: int = setting(64, "length of a projection")
+
+    def __post_init__(self) -> None:
+        ranges = {"temperature": (0.01, 10.0), "hidden": (2, 16_384), "dim": (2, 4096)}
+        raise_all("method simclr:", check_ranges(self, ranges))
+
+
+class Simclr(Companion):
+    """The projector."""
+
+    def __init__(self, detector: Detector, settings: SimclrSettings, seed: int) -> None:
+        super().__init__()
+        self.projector = projector(width(detector), settings.hidden, settings.dim, "simclr", seed)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Embeddings [B, V, A, D] -> projections [B, V, P]."""
+        return project(self.projector, z)
+
+
+def nt_xent(projections: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding the other view among all other rows; projections [B, 2, P]."""
+    with full_precision(projections):
+        rows = unit(projections.transpose(0, 1).flatten(0, 1))  # [2B, P], views one after the other
+        similarity = rows @ rows.T / temperature
+        everyone = torch.logsumexp(similarity.masked_fill(itself(rows), NEVER), dim=1)
+        partner = (rows * rows.roll(len(projections), dims=0)).sum(dim=1) / temperature
+        return (everyone - partner).mean()
