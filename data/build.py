@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from data.align import Faces, align
 from data.errors import InputError, raise_all
+from data.faces.align import Faces, align
 from data.files import Progress, atomic_path, check_writable, exclusive_lock, no_progress, write_atomic
 from data.frames import save_table
 from data.media import VideoFrames, decode_image, encode_jpeg, is_jpeg, read_bytes

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from data.align import Faces
 from data.aus import au_column
 from data.errors import InputError, raise_all
+from data.faces.align import Faces
 from data.frames import KEY, aus_of, load_table, table_digest
 from data.media import decode_image
 from data.settings import check_choices, check_ranges, setting

@@ -10,15 +10,15 @@ import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data.align import AlignSettings, Faces, locate
 from data.build import build_store
 from data.catalog import dataset, read_dataset
 from data.errors import InputError, raise_all
+from data.faces.align import AlignSettings, Faces, locate
+from data.faces.landmarks import find_landmarks
 from data.files import Progress as Report
 from data.files import check_writable
 from data.folds import fold_names
 from data.frames import Reading
-from data.landmarks import find_landmarks
 from data.parallel import cores
 from data.seeds import seed_for
 from data.store import FrameStore, StoreSettings, find_store, store_path, stores_of

@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from data.align import AlignSettings
+from data.faces.align import AlignSettings
 from data.settings import setting
 from data.store import StoreSettings
 from data.views import ViewSettings

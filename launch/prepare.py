@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data.doctor import Check, examine
+from data.doctor.checks import Check, examine
+from data.doctor.expected import expected
+from data.doctor.sheet import check_sheet, contact_sheet
+from data.doctor.stores import examine_store
 from data.errors import InputError
-from data.expected import expected
 from data.folds import FOLD_NUMBERS
 from data.frames import aus_of
-from data.sheet import check_sheet, contact_sheet
 from data.store import FrameStore
-from data.store_check import examine_store
 from launch.cli import Settings, run_command
 from launch.datasets import (
     check_dataset,

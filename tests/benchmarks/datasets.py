@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data.align import AlignSettings, locate
 from data.build import build_store
 from data.catalog import read_dataset
-from data.expected import expected
+from data.doctor.expected import expected
+from data.faces.align import AlignSettings, locate
 from data.frames import Reading
 from data.store import StoreSettings
 from data.synthetic import write_tree

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from data.align import AlignSettings, locate
 from data.build import build_store
 from data.catalog import read_dataset
 from data.errors import InputError
+from data.faces.align import AlignSettings, locate
 from data.frames import KEY
 from data.store import FrameStore, StoreSettings
 from data.synthetic import write_tree

@@ -7,8 +7,8 @@ import polars as pl
 import torch
 from PIL import Image
 
-from data.align import AlignSettings, Faces, alignment_id
 from data.build import build_store
+from data.faces.align import AlignSettings, Faces, alignment_id
 from data.folds import Fold, make_fold
 from data.frames import Reading
 from data.loader import Loader

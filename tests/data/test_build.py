@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from data import build as build_module
-from data.align import align
 from data.build import build_store, shard_starts
 from data.errors import InputError
+from data.faces.align import align
 from data.files import no_progress
 from data.frames import frame_table
 from data.media import iter_video, read_bytes, read_image

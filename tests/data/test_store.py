@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data.align import align
 from data.build import build_store
 from data.errors import InputError
+from data.faces.align import align
 from data.frames import Reading, excluded_frames, load_table
 from data.media import decode_image, encode_jpeg, read_image
 from data.shards import shard_path

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
+from data.doctor.sheet import GAP, TEXT, TILE, Tile, check_sheet, contact_sheet, picture, sample_rows, tiles, wrap
 from data.errors import InputError
 from data.media import resize
-from data.sheet import GAP, TEXT, TILE, Tile, check_sheet, contact_sheet, picture, sample_rows, tiles, wrap
 from tests.data.stores import tiny_store
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from data.errors import InputError
-from data.points import ARCFACE, box, faults, five_points, look_like_faces, similarity, template
+from data.faces.points import ARCFACE, box, faults, five_points, look_like_faces, similarity, template
 from data.seeds import numpy_generator
-from tests.data.faces import face, many, subset
+from tests.data.faces.draw import face, many, subset
 
 
 @pytest.mark.parametrize("count", [49, 51, 66, 68])

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from data.errors import InputError
-from data.points import SETS
+from data.faces.points import SETS
 
 _POINT = re.compile(r"([xy])_([0-9]+)")
 
@@ -66,8 +66,8 @@ def _openface(path: Path, frames: np.ndarray) -> np.ndarray:
     if len(numbers) and frames.max() > numbers.max():
         # run on a folder of images, OpenFace counts them, whatever their names say
         raise InputError(
-            f"{path.name}: ends with frame {numbers.max():g}, but frame {frames.max()} is needed. If it counts the images of a "
-            "folder, put the numbers of the label frames into its column frame."
+            f"{path.name}: ends with frame {numbers.max():g}, but frame {frames.max()} is needed. If it counts the "
+            "images of a folder, put the numbers of the label frames into its column frame."
         )
     if "success" in table.columns:
         table = table.filter(pl.col("success") != 0)

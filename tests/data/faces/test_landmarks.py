@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from data.errors import InputError
-from data.landmarks import find_landmarks, read_landmarks, signature
-from tests.data.faces import many, reading, struct, write_mat
+from data.faces.landmarks import find_landmarks, read_landmarks, signature
+from tests.data.faces.draw import many, reading, struct, write_mat
 from tests.data.trees import lines
 
 FRAMES = [("F001", "T1", frame) for frame in (2, 3, 5)]

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from data.errors import InputError
-from data.landmark_tables import Task, sequences, taken
-from data.points import SETS, look_like_faces
+from data.faces.points import SETS, look_like_faces
+from data.faces.tables import Task, sequences, taken
 from data.readers import _common as common
 
 BP4D_TASKS = ("01", "03", "07", "08", "09", "10", "11", "13")  # the raw names of T1 to T8

@@ -6,16 +6,16 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from data import align as align_module
-from data.align import AlignSettings, Faces, align, alignment_id, locate
 from data.errors import InputError
+from data.faces import align as align_module
+from data.faces.align import AlignSettings, Faces, align, alignment_id, locate
+from data.faces.landmarks import read_landmarks
+from data.faces.points import ARCFACE, five_points, similarity, template
 from data.frames import EXCLUDED, Reading, excluded_frames
-from data.landmarks import read_landmarks
 from data.media import read_image, resize
-from data.points import ARCFACE, five_points, similarity, template
-from tests.data.faces import drawn_faces, face, many, reading, smooth, smooth_picture, struct, subset, write_mat
-from tests.data.onnx import toy_yunet
-from tests.data.test_detect import POINTS, bright_rows
+from tests.data.faces.draw import drawn_faces, face, many, reading, smooth, smooth_picture, struct, subset, write_mat
+from tests.data.faces.onnx import toy_yunet
+from tests.data.faces.test_detect import POINTS, bright_rows
 
 MANY = [("F001", "T1", frame) for frame in range(1, 7)]
 

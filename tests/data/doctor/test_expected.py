@@ -3,7 +3,7 @@
 import pytest
 
 from data.aus import DATASET_AUS
-from data.expected import Expected, expected
+from data.doctor.expected import Expected, expected
 from data.folds import PARTS
 from data.readers.disfa import BAD_LANDMARKS
 

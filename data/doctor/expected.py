@@ -1,4 +1,4 @@
-"""What each dataset holds as distributed: the numbers that `data/doctor.py` holds a copy against.
+"""What each dataset holds as distributed: the numbers that `data/doctor/checks.py` holds a copy against.
 
 Counted from the label lists that ME-GraphAU, AUNCE, MDHR and JAA-Net publish, which agree with each other. What only a
 paper or a web page says, and nobody counted, is `unconfirmed`: a difference from it proves nothing.

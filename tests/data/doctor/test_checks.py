@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from data.aus import au_column
-from data.doctor import Check, Verdict, examine
-from data.expected import Expected, expected
+from data.doctor.checks import Check, Verdict, examine
+from data.doctor.expected import Expected, expected
 from data.folds import PARTS
 from data.frames import Reading, excluded_frames, frame_table
 from tests.data.stores import precropped

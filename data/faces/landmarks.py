@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from data.errors import InputError, raise_all
+from data.faces.mats import bp4d_folder, bp4d_tasks, disfa_folder, disfa_tasks
+from data.faces.points import SETS
+from data.faces.tables import Task, openface_tasks, table_points
 from data.files import Progress, no_progress
-from data.landmark_mats import bp4d_folder, bp4d_tasks, disfa_folder, disfa_tasks
-from data.landmark_tables import Task, openface_tasks, table_points
 from data.parallel import run_tasks
-from data.points import SETS
 from data.readers import _common as common
 
 # where the landmarks of a dataset lie below its root, and how they are read

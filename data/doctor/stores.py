@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data.align import Faces
 from data.build import build_store
-from data.doctor import Check
+from data.doctor.checks import Check
 from data.errors import InputError, raise_all
+from data.faces.align import Faces
 from data.seeds import numpy_generator
 from data.store import FrameStore, StoreSettings, open_store, store_path, stores_of
 

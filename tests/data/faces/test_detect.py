@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from data import detect as detect_module
-from data.detect import USUAL_EYES, YUNET, detect, eyes_of, model_crc
 from data.errors import InputError
-from data.points import five_points
-from tests.data.faces import drawn_faces, reading
-from tests.data.onnx import toy_yunet
+from data.faces import detect as detect_module
+from data.faces.detect import USUAL_EYES, YUNET, detect, eyes_of, model_crc
+from data.faces.points import five_points
+from tests.data.faces.draw import drawn_faces, reading
+from tests.data.faces.onnx import toy_yunet
 from tests.data.trees import video
 
 POINTS = [[1, 2], [21, 3], [11, 14], [4, 22], [18, 23]]

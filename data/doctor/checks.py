@@ -9,10 +9,10 @@ from typing import Literal
 
 import polars as pl
 
-from data.align import Faces
 from data.aus import au_column
+from data.doctor.expected import Expected
 from data.errors import InputError
-from data.expected import Expected
+from data.faces.align import Faces
 from data.folds import PARTS, Fold, folds
 from data.frames import Reading, aus_of
 

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data.align import Faces
 from data.build import build_store
-from data.doctor import Check
+from data.doctor.checks import Check
+from data.doctor.stores import RENDERED, VIDEOS, _sample, examine_store
+from data.faces.align import Faces
 from data.store import StoreSettings
-from data.store_check import RENDERED, VIDEOS, _sample, examine_store
 from tests.data.stores import precropped
 from tests.data.trees import image_table, picture, video
 

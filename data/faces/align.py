@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data.detect import YUNET, detect, eyes_of, load_array, model_crc, save_array
 from data.errors import InputError, raise_all
+from data.faces.detect import YUNET, detect, eyes_of, load_array, model_crc, save_array
+from data.faces.landmarks import find_landmarks, read_landmarks, signature
+from data.faces.points import JAWLESS, box, faults, five_points, similarity, template
 from data.files import Progress, exclusive_lock, no_progress
 from data.frames import Reading, excluded_frames, table_digest
-from data.landmarks import find_landmarks, read_landmarks, signature
 from data.media import VideoFrames, read_image, resize
 from data.opencv import opencv
-from data.points import JAWLESS, box, faults, five_points, similarity, template
 from data.settings import check_choices, check_ranges, setting
 
 # Raised whenever the pixels that an alignment gives change, so that no old store passes for a new one.
