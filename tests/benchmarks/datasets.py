@@ -8,7 +8,6 @@ process of its own; its memory is watched together with that of its children, of
 
 import multiprocessing
 import os
-import resource
 import sys
 import threading
 import time
@@ -75,7 +74,9 @@ def _report(results: Any, step: Callable[..., Any], arguments: tuple[object, ...
     peak, done = [0], threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.05):
+        over = False
+        while not over:
+            over = done.wait(0.05)
             peak[0] = max(peak[0], sum(map(resident, family(os.getpid()))))
 
     watcher = threading.Thread(target=watch)
@@ -95,11 +96,12 @@ def family(process: int) -> list[int]:
 
 
 def resident(process: int) -> int:
-    """Bytes of memory that a process holds; 0 when it is gone."""
+    """Bytes of memory of a process, its share of what several use counted once; 0 when it is gone."""
     try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
-    except (OSError, IndexError):
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
         return 0
+    return 1024 * sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
 
 
 def name(layout: str, variant: str, options: dict[str, Any]) -> str:
@@ -125,15 +127,15 @@ def main(folder: Path, wanted: list[str]) -> None:
             f"{seconds:.1f}",
             f"{memory:,.0f}",
         )
-        print(f"| {' | '.join(row)} |")
+        print(f"| {' | '.join(row)} |", flush=True)
     print(f"\n| store at {SIZE} px | codec | frames | seconds | peak MB, all processes | bytes a frame |")
     print("|---|---|---|---|---|---|")
-    for layout, variant, options in cases:
+    for layout in dict.fromkeys(case[0] for case in cases):
         for codec in ("raw", "jpeg"):
-            root = tree(folder, layout, variant)
-            (frames, size), seconds, memory = measured(store, root, layout, options, codec)
+            root = tree(folder, layout, "")
+            (frames, size), seconds, memory = measured(store, root, layout, {}, codec)
             numbers = (f"{frames:,}", f"{seconds:.1f}", f"{memory:,.0f}", f"{size / frames:.0f}")
-            print(f"| {' | '.join((name(layout, variant, options), codec, *numbers))} |")
+            print(f"| {' | '.join((layout, codec, *numbers))} |", flush=True)
 
 
 if __name__ == "__main__":
