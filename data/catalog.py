@@ -9,12 +9,15 @@ from pathlib import Path
 from data.aus import DATASET_AUS
 from data.errors import InputError
 from data.frames import Reading
-from data.readers import affwild2, bp4d, disfa, gft, lists
+from data.readers import affwild2, bp4d, disfa, gft, lists, videos
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One row of the catalog; `read(root, dataset=name, **options)` reads the tree as distributed."""
+    """One row of the catalog; `read(root, dataset=name, **options)` reads the tree as distributed.
+
+    A dataset without AUs has no labels and is not divided: it is only pre-trained on.
+    """
 
     name: str
     aus: tuple[int, ...]
@@ -28,6 +31,7 @@ CATALOG: dict[str, Dataset] = {
     "disfa": Dataset("disfa", DATASET_AUS["disfa"], disfa.read, "parts", lists="disfa"),
     "gft": Dataset("gft", DATASET_AUS["gft"], gft.read, "official"),
     "affwild2": Dataset("affwild2", DATASET_AUS["affwild2"], affwild2.read, "official"),
+    "videos": Dataset("videos", (), videos.read, ""),
     "synthetic": Dataset("synthetic", DATASET_AUS["bp4d"], bp4d.read, "parts", lists="bp4d"),
 }
 

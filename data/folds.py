@@ -116,6 +116,8 @@ def _subjects(table: pl.DataFrame) -> list[str]:
 
 
 def _test_subjects(table: pl.DataFrame, scheme: str, seed: int) -> dict[str, list[str]]:
+    if not aus_of(table):
+        raise InputError(f"{table['dataset'][0]} has no labels to divide; it is for pretrain.stores alone")
     match = re.fullmatch(r"random([0-9]{1,4})", scheme)
     if match:
         return _random(table, int(match[1]), seed)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.pool import Frames
 from data.seeds import generator, numpy_generator
-from data.store import FrameStore
 from data.views import ViewDraw, ViewSettings, apply_views, centre_views, draw_views
 from data.views_cpu import cpu_centre_views, cpu_views
 
@@ -34,35 +34,48 @@ class Batch:
 class Loader:
     """Batches of some rows of one store, for one label set."""
 
-    store: FrameStore
+    store: Frames
     aus: tuple[int, ...]
     views: ViewSettings
     batch_size: int
     device: torch.device
 
-    def train(self, rows: np.ndarray, seed: int, epoch: int, limit: int | None = None) -> Iterator[Batch]:
+    def steps(self, rows: np.ndarray, limit: int | None = None) -> int:
+        """Number of batches of `train`."""
+        length = rows[0].size
+        return max(min(len(rows), _clips(limit, length, len(rows))) // self._clips_a_batch(length), 1)
+
+    def train(
+        self, rows: np.ndarray, seed: int, epoch: int, limit: int | None = None, shared_views: bool = False
+    ) -> Iterator[Batch]:
         """Two augmented views of `rows` in the order of (`seed`, `epoch`); at most `limit` frames.
 
-        An incomplete last batch is left out, unless it is the only one.
+        `rows` are frames [n], or clips [n, T]: the frames of a clip then come one after the other, and a batch holds as
+        many whole clips as fit, at least one. With `shared_views` a clip has one draw for each view. An incomplete last
+        batch is left out, unless it is the only one.
         """
-        order = numpy_generator("order", seed, epoch).permutation(rows)[:limit]
-        whole = max(len(order) // self.batch_size, 1) * self.batch_size
-        draws = generator("views", seed, epoch)
+        length = rows[0].size
+        order = numpy_generator("order", seed, epoch).permutation(len(rows))[: _clips(limit, length, len(rows))]
+        whole = self.steps(rows, limit) * self._clips_a_batch(length)
+        draws, each = generator("views", seed, epoch), length if shared_views else 1
 
         def augment(frames: Tensor) -> Tensor:
-            draw = draw_views(VIEWS * len(frames), self.store.size, self.views, draws)
-            views = _augmented(frames, draw, self.views.crop)
+            draw = draw_views(VIEWS * len(frames) // each, self.store.size, self.views, draws)
+            views = _augmented(frames, _repeated(draw, each), self.views.crop)
             return views.view(len(frames), VIEWS, *views.shape[1:])
 
-        return self._batches(order[:whole], augment)
+        return self._batches(rows[order[:whole]].ravel(), augment, self._clips_a_batch(length) * length)
 
     def score(self, rows: np.ndarray) -> Iterator[Batch]:
         """The centre view of every one of `rows`, in their order."""
-        return self._batches(rows, lambda frames: _centred(frames, self.views.crop).unsqueeze(1))
+        return self._batches(rows, lambda frames: _centred(frames, self.views.crop).unsqueeze(1), self.batch_size)
 
-    def _batches(self, rows: np.ndarray, to_views: Callable[[Tensor], Tensor]) -> Iterator[Batch]:
+    def _clips_a_batch(self, length: int) -> int:
+        return max(self.batch_size // length, 1)
+
+    def _batches(self, rows: np.ndarray, to_views: Callable[[Tensor], Tensor], size: int) -> Iterator[Batch]:
         labels = self.store.labels(self.aus)
-        parts = np.array_split(rows, range(self.batch_size, len(rows), self.batch_size))
+        parts = np.array_split(rows, range(size, len(rows), size))
         for part, frames in zip(parts, _read_ahead(self._read, parts), strict=True):
             views = to_views(frames.to(self.device, non_blocking=True))
             known = torch.from_numpy(labels[part]).to(self.device)
@@ -74,6 +87,19 @@ class Loader:
         frames = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
         self.store.read(rows, out=frames.numpy())
         return frames
+
+
+def _clips(limit: int | None, length: int, most: int) -> int:
+    """How many clips of `length` frames are at most `limit` frames, at least one."""
+    return most if limit is None else max(limit // length, 1)
+
+
+def _repeated(draw: ViewDraw, times: int) -> ViewDraw:
+    """The draws of C clips, one for each view, as those of all C * `times` frames."""
+    if times == 1:
+        return draw
+    number = torch.arange(len(draw)).view(-1, 1, VIEWS)
+    return draw.take(number.expand(-1, times, VIEWS).flatten())
 
 
 def _augmented(frames: Tensor, draw: ViewDraw, crop: int) -> Tensor:

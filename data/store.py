@@ -105,6 +105,8 @@ class FrameStore:
         missing = [au for au in aus if au not in aus_of(self.table)]
         if missing:
             raise InputError(f"{self.path.name} does not code AU {missing}; it codes {list(aus_of(self.table))}")
+        if not aus:
+            return np.empty((len(self), 0), np.int8)
         return self.table.select(pl.col(au_column(au)).fill_null(-1) for au in aus).to_numpy()
 
     def verify(self) -> None:
@@ -200,6 +202,15 @@ def _facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise InputError(f"{path} is not a finished store. Delete it and build it again.")
     return facts
+
+
+def named_store(folder: Path, fingerprint: str) -> FrameStore:
+    """The store with this `fingerprint` in `folder`."""
+    for path in sorted(folder.glob(f"*-{fingerprint[:12]}")):
+        store = open_store(path)
+        if store.fingerprint == fingerprint:
+            return store
+    raise InputError(f"{folder} has no frame store {fingerprint}; build it again with launch/prepare.py")
 
 
 def stores_of(folder: Path, dataset: str, size: int) -> list[Path]:

@@ -61,6 +61,10 @@ class ViewDraw:
         """The same draw on `device`."""
         return ViewDraw(**{name: value.to(device, non_blocking=True) for name, value in vars(self).items()})
 
+    def take(self, views: Tensor) -> "ViewDraw":
+        """What was drawn for `views` (int64), each as often as it is named."""
+        return ViewDraw(**{name: value[views] for name, value in vars(self).items()})
+
 
 def draw_views(count: int, size: int, settings: ViewSettings, generator: torch.Generator) -> ViewDraw:
     """Draw the parameters of `count` views of frames of `size` pixels."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.build import build_store
-from data.catalog import dataset, read_dataset
+from data.catalog import CATALOG, dataset, read_dataset
 from data.errors import InputError, raise_all
 from data.faces.align import AlignSettings, Faces, locate
 from data.faces.landmarks import find_landmarks
@@ -21,7 +21,7 @@ from data.folds import fold_names
 from data.frames import Reading
 from data.parallel import cores
 from data.seeds import seed_for
-from data.store import FrameStore, StoreSettings, find_store, store_path, stores_of
+from data.store import FrameStore, StoreSettings, find_store, open_store, store_path, stores_of
 from data.synthetic import write_tree
 
 Keys = dict[str, Any]
@@ -52,7 +52,8 @@ def prepare_store(keys: Keys, console: Console) -> FrameStore:
     if not root.is_dir():
         return _store_without_tree(keys, root)
     reading = read_tree(keys, root, console)
-    fold_names(reading.table, fold_scheme(keys))  # a table that cannot be divided is not worth storing
+    if dataset(keys["dataset"]["name"]).aus:
+        fold_names(reading.table, fold_scheme(keys))  # a table that cannot be divided is not worth storing
     faces = find_faces(keys, reading, root, console)
     path = store_path(faces, folder, settings)
     found, others = path.exists(), stores_of(folder, path.name.split("-")[0], settings.size)
@@ -65,6 +66,13 @@ def prepare_store(keys: Keys, console: Console) -> FrameStore:
         store.check_sources(root)
     _say(store.excluded, (*reading.notes, *faces.notes), console)
     return store
+
+
+def check_labelled(keys: Keys) -> None:
+    """`InputError` for a dataset without labels."""
+    name = keys["dataset"]["name"]
+    if not dataset(name).aus:
+        raise InputError(f"dataset={name} has no labels: pre-train on it, dataset=<another> pretrain.stores=[{name}]")
 
 
 def check_dataset(keys: Keys) -> None:
@@ -146,6 +154,23 @@ def raw_tree(keys: Keys, console: Console) -> Path:
     root = Path(keys["store_root"]) / "raw" / f"{name}-{seed_for(*tree.items()):016x}"
     draw_tree(root, tree, console)
     return root
+
+
+def unlabelled_stores(keys: Keys) -> list[FrameStore]:
+    """The stores of `pretrain.stores`: names of datasets, or of folders in `store_root`."""
+    folder, size, found, problems = Path(keys["store_root"]), keys["dataset"]["size"], [], []
+    for name in keys.get("pretrain", {}).get("stores", ()):
+        try:
+            store = find_store(folder, name, size) if name in CATALOG else open_store(folder / Path(name).name)
+            if store is None:
+                raise InputError(
+                    f"no store of {name} at {size} px: launch/prepare.py dataset={name} dataset.size={size}"
+                )
+            found.append(store)
+        except InputError as error:
+            problems.append(f"pretrain.stores: {error}")
+    raise_all(f"the stores to pre-train on must lie in {folder}:", problems)
+    return found
 
 
 def _store_without_tree(keys: Keys, root: Path) -> FrameStore:

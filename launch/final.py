@@ -14,7 +14,7 @@ from data.store import FrameStore, open_store
 from launch.cli import Settings, run_command
 from launch.display import Display
 from launch.local_ray import run_all
-from launch.preflight import file_weights, resources, study_store
+from launch.preflight import file_weights, resources, searched_study
 from launch.provenance import provenance
 from launch.report import write_page
 from model.metrics import always_positive_f1, f1, mean_defined
@@ -28,7 +28,7 @@ def main(keys: Settings) -> int:
     """Choose on validation subjects, train, score the test parts, report."""
     console = Console()
     raise_all("the final evaluation cannot start:", [f"seeds={keys['seeds']}; at least 1"] * (keys["seeds"] < 1))
-    store = study_store(keys)
+    store = searched_study(keys)
     study, chosen = store.study(), choose(store)
     frames = _frames(study["store"], chosen)
     data = chosen.config.data
@@ -65,6 +65,17 @@ def _weights_file(path: str, chosen: TrialResult) -> Path | None:
 
 def finish(store: StudyStore, trials: list[TrialConfig], console: Console) -> int:
     """Say what came out; 1 when a trial is missing or has failed."""
+    done = finished(store, trials, console)
+    if len(done) < len(trials):
+        return 1
+    console.print(f"test F1, mean over AUs, then over {len(done)} trials: {_mean(done, f1):.1f}", highlight=False)
+    console.print(f"always-positive on the same frames: {_mean(done, always_positive_f1):.1f}", highlight=False)
+    console.print(f"report: {write_page(store)}", soft_wrap=True)
+    return 0
+
+
+def finished(store: StudyStore, trials: list[TrialConfig], console: Console) -> list[TrialResult]:
+    """Those of the trials that are done; says which have failed, and how to go on when some are missing."""
     results = [store.result(config.key) for config in trials]
     done = [result for result in results if result is not None and result.status == "DONE"]
     for result in results:
@@ -75,11 +86,7 @@ def finish(store: StudyStore, trials: list[TrialConfig], console: Console) -> in
         mend = "Mend the cause and remove trials/<key>.json of what failed; then the same command goes on."
         again = mend if any(result and result.status == "FAILED" for result in results) else "The same command goes on."
         console.print(f"{len(done)} of {len(trials)} final trials are done. {again}", soft_wrap=True)
-        return 1
-    console.print(f"test F1, mean over AUs, then over {len(done)} trials: {_mean(done, f1):.1f}", highlight=False)
-    console.print(f"always-positive on the same frames: {_mean(done, always_positive_f1):.1f}", highlight=False)
-    console.print(f"report: {write_page(store)}", soft_wrap=True)
-    return 0
+    return done
 
 
 def _mean(done: list[TrialResult], metric: Callable[[np.ndarray], np.ndarray]) -> float:

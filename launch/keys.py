@@ -20,6 +20,7 @@ from model.evaluate import ProbeSettings
 from model.fit import OptimSettings
 from model.heads import HeadSettings
 from model.methods import METHODS
+from study.config import PretrainSettings
 
 
 def mutable(settings: type[Any]) -> type[Any]:
@@ -43,7 +44,7 @@ def _empty(help: str) -> Any:
 
 
 Views, Backbone, Head = mutable(ViewSettings), mutable(BackboneSettings), mutable(HeadSettings)
-Optim, Probe = mutable(OptimSettings), mutable(ProbeSettings)
+Optim, Probe, Pretrain = mutable(OptimSettings), mutable(ProbeSettings), mutable(PretrainSettings)
 
 
 @dataclass
@@ -103,7 +104,7 @@ class SynthesizeKeys:
 class StoreKeys:
     """Where frames come from and where they are stored."""
 
-    dataset: DatasetKeys = _nested(DatasetKeys, "dataset=synthetic|bp4d|disfa|gft|affwild2")
+    dataset: DatasetKeys = _nested(DatasetKeys, "dataset=synthetic|bp4d|disfa|gft|affwild2|videos")
     data_root: str = setting("", "the raw tree; empty for $AU_DATA/<dataset>")
     store_root: str = setting("stores", "folder of the frame stores")
     processes: int = setting(0, "processes that find faces and store frames; 0 for one per CPU core")
@@ -118,13 +119,11 @@ class PrepareKeys(StoreKeys):
 
 
 @dataclass
-class SweepKeys(StoreKeys):
-    """Search for the best configuration of a method on a dataset."""
+class TrialKeys(StoreKeys):
+    """What all trials of a command have in common."""
 
-    name: str = setting("", "name of the study; empty for <dataset>-<method>")
     runs_root: str = setting("runs", "folder of the studies")
     views: Views = _nested(Views, "crop and augmentation of a frame")  # type: ignore[valid-type]
-    method: Any = setting(MISSING, f"method={'|'.join(METHODS)}")
     backbone: Backbone = _nested(Backbone, "backbone=<name>")  # type: ignore[valid-type]
     weights: str = setting("", "pretrained weights: a torchvision weight name or a state-dict file; empty for none")
     head: Head = _nested(Head, "the per-AU head")  # type: ignore[valid-type]
@@ -132,14 +131,40 @@ class SweepKeys(StoreKeys):
     probe: Probe = _nested(Probe, "linear classifiers on the embeddings")  # type: ignore[valid-type]
     search: dict[str, Any] = _empty("search space, nested like the settings; see launch/conf/search/")
     cluster: ClusterKeys = _nested(ClusterKeys, "where trials run")
-    pruning: PruningKeys = _nested(PruningKeys, "early stopping of trials")
-    trials: int = setting(12, "trials of the whole study; give more later to go on")
     epochs: int = setting(16, "epochs of a trial")
     objective: str = setting("f1", "f1 or auc: mean over AUs on the validation subjects")
-    fold: str = setting("", "fold whose training part is searched on; empty for the first")
     val_share: float = setting(0.25, "share of the training subjects used for validation")
-    seed: int = setting(0, "seed of the sampler, of the trials and of the validation subjects")
     max_concurrent: int = setting(0, "trials at once; 0 for one per CPU core (or per GPU share)")
+
+
+@dataclass
+class SweepKeys(TrialKeys):
+    """Search for the best configuration of a method on a dataset."""
+
+    name: str = setting("", "name of the study; empty for <dataset>-<method>")
+    method: Any = setting(MISSING, f"method={'|'.join(METHODS)}")
+    pretrain: Pretrain = _nested(Pretrain, "pre-training without labels")  # type: ignore[valid-type]
+    pruning: PruningKeys = _nested(PruningKeys, "early stopping of trials")
+    trials: int = setting(12, "trials of the whole study; give more later to go on")
+    fold: str = setting("", "fold whose training part is searched on; empty for the first")
+    seed: int = setting(0, "seed of the sampler, of the trials and of the validation subjects")
+
+
+@dataclass
+class CompareKeys(TrialKeys):
+    """Train variants of methods on every fold with several seeds, score the test parts, print one table."""
+
+    name: str = setting("", "name of the comparison; empty for <dataset>-comparison")
+    variants: dict[str, Any] = _empty("variants=<file of launch/conf/variants/>: settings of each variant by its name")
+    only: list[str] = field(default_factory=list, metadata={"help": "names of variants, e.g. [aunce,bce]; [] for all"})
+    reference: str = setting("", "variant that all others are held against; empty for what each one's YAML says")
+    label_noise: list[float] = field(
+        default_factory=lambda: [0.0], metadata={"help": "shares of flipped training labels, e.g. [0,0.2]"}
+    )
+    search: dict[str, Any] = _empty("not read: nothing is searched; some backbones' YAML sets it")
+    folds: list[str] = field(default_factory=list, metadata={"help": "names of folds; [] for all"})
+    seeds: int = setting(3, "seeds of each fold; more later adds trials")
+    seed: int = setting(0, "seed of the validation subjects")
 
 
 @dataclass
@@ -182,6 +207,7 @@ COMMANDS: dict[str, type[Any]] = {
     "prepare": PrepareKeys,
     "sweep": SweepKeys,
     "final": FinalKeys,
+    "compare": CompareKeys,
     "report": ReportKeys,
     "status": StatusKeys,
     "transfer": TransferKeys,

@@ -3,18 +3,21 @@
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from data.clips import clips_of
 from data.errors import InputError, raise_all
 from data.files import check_writable
 from data.folds import Fold, folds
+from data.pool import pool
 from data.store import FrameStore
-from launch.datasets import fold_scheme
+from launch.datasets import check_labelled, fold_scheme, unlabelled_stores
 from model.backbone import BackboneSettings, build_backbone, fetch_weights
+from model.methods import method_named
 from study.config import Placement, TrialConfig, trial_from_dict
 from study.space import Space, parse_space
 from study.store import StudyStore
@@ -51,12 +54,21 @@ def study_store(keys: Keys) -> StudyStore:
     return StudyStore(Path(keys["runs_root"]) / name)
 
 
+def searched_study(keys: Keys) -> StudyStore:
+    """The study that `keys` name, begun by a search; `InputError` for a comparison, which is of many kinds."""
+    store = study_store(keys)
+    if "variants" in store.study():
+        raise InputError(f"{store.root} is a comparison: launch/compare.py writes {store.comparison_path('.md')}")
+    return store
+
+
 def check_sweep(keys: Keys) -> None:
     """What can be checked before any data are read."""
     grace, reduction = keys["pruning"]["grace"], keys["pruning"]["reduction"]
     least = [("trials", keys["trials"], 1), ("pruning.grace", grace, 1), ("pruning.reduction", reduction, 2)]
     problems = [f"{key}={value}; at least {low}" for key, value, low in least if value < low]
-    problems += _problems(
+    problems += complaints(
+        lambda: check_labelled(keys),
         lambda: study_store(keys),
         lambda: check_writable(Path(keys["runs_root"])),
         lambda: resources(keys),
@@ -74,11 +86,25 @@ def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:
     if fold not in divided:
         raise InputError(f"fold={fold!r}; allowed: {', '.join(divided)}")
     base = base_trial(keys, frames.fingerprint, fold)
-    _check_weights(base.backbone, _weights(keys)[1])
+    check_weights(base.backbone, asked_weights(keys)[1])
     available = resources(keys)
     store = study_store(keys)
-    placement = Placement(frames.path, store.root, available.device, available.cpus, _weights(keys)[1])
-    return Plan(store, base, parse_space(keys["search"], base), placement, available)
+    placement = Placement(frames.path, store.root, available.device, available.cpus, asked_weights(keys)[1])
+    space = parse_space(keys["search"], base)
+    _check_pretraining(base, space, frames, unlabelled_stores(keys), divided)
+    return Plan(store, base, space, placement, available)
+
+
+def _check_pretraining(
+    base: TrialConfig, space: Space, frames: FrameStore, others: list[FrameStore], divided: dict[str, Fold]
+) -> None:
+    """Unlabelled frames fit, and show nobody whom a fold holds out; the longest clips of the search are there."""
+    pooled = [pool(frames, others, fold) for fold in divided.values()]
+    clip = method_named(base.method_name).clip(base.method)
+    if clip is not None:
+        longest = {name: space.largest(f"method.clip.{name}", base) for name in ("frames", "stride")}
+        for together, fold in pooled:
+            clips_of(together.table, fold.train, replace(clip, **longest))
 
 
 def store_folds(keys: Keys, frames: FrameStore) -> dict[str, Fold]:
@@ -97,8 +123,10 @@ def base_trial(keys: Keys, fingerprint: str, fold: str) -> TrialConfig:
         "val_share": keys["val_share"],
     }
     same = {name: keys[name] for name in ("views", "head", "method", "method_name", "optim", "probe", "seed")}
-    backbone = keys["backbone"] | ({"weights": _weights(keys)[0]} if keys["weights"] else {})
-    return trial_from_dict({"data": data, "backbone": backbone, **same})
+    backbone = keys["backbone"] | ({"weights": asked_weights(keys)[0]} if keys["weights"] else {})
+    fingerprints = [store.fingerprint for store in unlabelled_stores(keys)]
+    pretrain = keys.get("pretrain", {}) | ({"stores": fingerprints} if fingerprints else {})
+    return trial_from_dict({"data": data, "backbone": backbone, "pretrain": pretrain, **same})
 
 
 def resources(keys: Keys) -> Resources:
@@ -123,7 +151,8 @@ def _trials_on(found: int, gpus: float) -> int:
     return found * int(1 / gpus) if gpus < 1 else found // int(gpus)
 
 
-def _problems(*checks: Callable[[], object]) -> list[str]:
+def complaints(*checks: Callable[[], object]) -> list[str]:
+    """What the checks have to say, all of them."""
     problems = []
     for check in checks:
         try:
@@ -141,7 +170,7 @@ def file_weights(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _weights(keys: Keys) -> tuple[str, Path | None]:
+def asked_weights(keys: Keys) -> tuple[str, Path | None]:
     """`weights=` as part of a trial's name, and the file if it is one."""
     path = Path(keys["weights"])
     if path.suffix in (".pt", ".pth"):
@@ -149,7 +178,7 @@ def _weights(keys: Keys) -> tuple[str, Path | None]:
     return str(keys["weights"]), None
 
 
-def _check_weights(backbone: BackboneSettings, path: Path | None) -> None:
+def check_weights(backbone: BackboneSettings, path: Path | None) -> None:
     """Load or download the weights now, so that no trial has to."""
     if path is not None:
         build_backbone(backbone, seed=0, weights_file=path)

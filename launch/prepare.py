@@ -20,6 +20,7 @@ from data.store import FrameStore
 from launch.cli import Settings, run_command
 from launch.datasets import (
     check_dataset,
+    check_labelled,
     find_faces,
     fold_scheme,
     prepare_store,
@@ -53,13 +54,15 @@ def describe(store: FrameStore) -> None:
     """What is in a store, and where it is."""
     table = store.table
     subjects, sequences = table["subject"].n_unique(), table.select("subject", "sequence").n_unique()
-    print(f"{len(store)} frames of {subjects} subjects in {sequences} sequences, AUs {list(aus_of(table))}")
+    coded = f"AUs {list(aus_of(table))}" if aus_of(table) else "no labels"
+    print(f"{len(store)} frames of {subjects} subjects in {sequences} sequences, {coded}")
     print(f"frame store: {store.path}")
 
 
 def doctor(keys: Settings, console: Console) -> int:
     """Examine the raw tree without building anything; 1 when results would differ from published ones."""
     check_dataset(keys)
+    check_labelled(keys)
     wanted = keys["dataset"]
     root = raw_tree(keys, console)
     if not root.is_dir():

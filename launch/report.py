@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.files import check_writable
 from launch.cli import Settings, run_command
-from launch.preflight import study_store
+from launch.preflight import searched_study
 from reports.page import write_report
 from study.store import StudyStore
 
@@ -20,8 +20,7 @@ def write_page(store: StudyStore) -> Path:
 
 def main(keys: Settings) -> int:
     """Write the page."""
-    store = study_store(keys)
-    store.study()
+    store = searched_study(keys)
     check_writable(store.root)
     print(f"report: {write_page(store)}")
     return 0

@@ -14,7 +14,8 @@ def main(keys: Settings) -> int:
     store = study_store(keys)
     study = store.study()
     console = Console()
-    console.print(Display(store, "sweep", study["trials"], study["epochs"], console).render())
+    stage = "final" if "variants" in study else "sweep"
+    console.print(Display(store, stage, study["trials"], study["epochs"], console).render())
     return 0
 
 

@@ -12,7 +12,7 @@ from data.store import open_store
 from launch.cli import Settings, run_command
 from launch.datasets import progress_bar
 from launch.display import percent
-from launch.preflight import study_store
+from launch.preflight import searched_study
 from study.store import StudyStore
 from study.transfer import Pair, compare, final_results, transfer
 
@@ -21,7 +21,7 @@ def main(keys: Settings) -> int:
     """Score what is missing and print one row for each pair of studies."""
     if len(set(keys["studies"])) < 2:
         raise InputError(f"studies={keys['studies']}; at least two names, e.g. studies=[bp4d-aunce,disfa-aunce]")
-    stores = [study_store({**keys, "name": name}) for name in keys["studies"]]
+    stores = [searched_study({**keys, "name": name}) for name in keys["studies"]]
     for store in stores:
         final_results(store)
     console = Console()

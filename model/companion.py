@@ -45,8 +45,15 @@ def width(detector: Detector) -> int:
     return len(detector.aus) * detector.head.dim
 
 
+def put(ring: Tensor, place: Tensor, rows: Tensor) -> Tensor:
+    """A copy of `ring` [K, ...] in which `rows` [n, ...] stand from `place` on, where the oldest were."""
+    kept = rows[-len(ring) :]
+    places = (place + torch.arange(len(kept), device=ring.device)) % len(ring)
+    return ring.index_copy(0, places, kept)
+
+
 class Follower(nn.Module):
-    """A copy of the encoder and a projector whose weights are the moving average of theirs."""
+    """A copy of the encoder and a projector (none: `nn.Identity()`) whose weights are the moving average of theirs."""
 
     def __init__(self, detector: Detector, network: nn.Module, momentum: float) -> None:
         super().__init__()
@@ -57,7 +64,13 @@ class Follower(nn.Module):
     @torch.no_grad()
     def forward(self, views: Tensor) -> Tensor:
         """Views [B, V, 3, H, W] -> projections [B, V, P], with its own BatchNorm statistics."""
-        return project(self.projector, self.encoder(views.flatten(0, 1)).unflatten(0, views.shape[:2]))
+        return project(self.projector, self.embed(views))
+
+    @torch.no_grad()
+    def embed(self, views: Tensor) -> Tensor:
+        """Views [B, V, 3, H, W] -> embeddings [B, V, A, D], not projected."""
+        z: Tensor = self.encoder(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        return z
 
     @torch.no_grad()
     def follow(self, detector: Detector, network: nn.Module) -> None:

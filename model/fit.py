@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.clips import clips_of
 from data.errors import raise_all
 from data.folds import Fold
 from data.loader import Batch, Loader
+from data.pool import Frames
 from data.seeds import generator, seed_for
 from data.settings import check_choices, check_ranges, setting
-from data.store import FrameStore
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.companion import Companion
 from model.detector import Detector
@@ -90,10 +91,11 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
     """
     training = _training(detector, job)
     kept: dict[str, Any] = {"model": detector, "companion": training.companion, "optimizer": training.optimizer}
-    state = load_checkpoint(job.checkpoint) or {"history": [], "best": detector.state_dict(), "value": -math.inf}
-    if state["history"]:
+    found = load_checkpoint(job.checkpoint) or {"history": [], "best": detector.state_dict(), "value": -math.inf}
+    state = {name: found[name] for name in ("history", "best", "value")}
+    if 0 < len(state["history"]) < job.optim.epochs:
         for name, part in kept.items():
-            part.load_state_dict(state[name])
+            part.load_state_dict(found[name])
     for epoch in range(1, job.optim.epochs + 1):
         if epoch > len(state["history"]):
             started = time.perf_counter()
@@ -104,8 +106,9 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
                 state["value"], state["best"] = value, _clone(detector.state_dict())
             seconds = time.perf_counter() - started
             state["history"].append(_to_plain(EpochScore(epoch, loss, value, score, seconds)))
-            state |= {name: part.state_dict() for name, part in kept.items()}
-            save_checkpoint(state, job.checkpoint)
+            goes_on = epoch < job.optim.epochs
+            parts = {name: part.state_dict() for name, part in kept.items()} if goes_on else {}
+            save_checkpoint(state | parts, job.checkpoint)
         yield _from_plain(state["history"][epoch - 1])
     detector.load_state_dict(state["best"])
 
@@ -119,6 +122,8 @@ class _Training:
     optimizer: torch.optim.AdamW
     embed: Embed
     job: Fitting
+    rows: np.ndarray  # [n] frames or [n, T] clips to train on
+    shared_views: bool
     subjects: Tensor  # [n] int64 of every row of the store, on the CPU
     base_rates: Tensor  # [A]
     au_weights: Tensor  # [A]
@@ -130,19 +135,21 @@ def _training(detector: Detector, job: Fitting) -> _Training:
     companion = job.method.companion(detector, job.method_settings, job.seed).to(device)
     labels = job.loader.store.labels(job.loader.aus)[job.fold.train]
     weights = base_rates(labels), *label_weights(labels, job.probe.balance)
-    optim = job.optim
+    optim, clip, train = job.optim, job.method.clip(job.method_settings), job.fold.train
     return _Training(
         detector,
         companion,
         _optimizer(detector, companion, job, device),
         view_embedding(detector, optim.separate_views, optim.compile, optim.checkpointing),
         job,
+        clips_of(job.loader.store.table, train, clip) if clip else train,
+        clip is not None and clip.shared_views,
         _subject_numbers(job.loader.store),
         *(weight.to(device) for weight in weights),
     )
 
 
-def _subject_numbers(store: FrameStore) -> Tensor:
+def _subject_numbers(store: Frames) -> Tensor:
     names = store.subjects_of(np.arange(len(store)))
     return torch.from_numpy(np.unique(names, return_inverse=True)[1])
 
@@ -172,9 +179,10 @@ def _train_epoch(training: _Training, epoch: int) -> float:
     torch.manual_seed(seed_for("layers", job.seed, epoch))  # DropPath and dropout have no generator argument
     draws = generator("loss", job.seed, epoch)
     frames = min(job.optim.epoch_frames or len(job.fold.train), len(job.fold.train))
-    steps = max(frames // job.loader.batch_size, 1)
+    steps = job.loader.steps(training.rows, frames)
+    batches = job.loader.train(training.rows, job.seed, epoch, frames, training.shared_views)
     total = torch.zeros_like(training.base_rates[0])
-    for step, batch in enumerate(job.loader.train(job.fold.train, job.seed, epoch, frames)):
+    for step, batch in enumerate(batches):
         progress = epoch - 1 + (step + 1) / steps
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(progress, group["peak"], job.optim.epochs, job.optim.warmup)

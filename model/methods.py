@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data.clips import ClipSettings
 from data.errors import InputError
 from model.companion import Companion
 from model.detector import AuClassifier, Classifier, CosineClassifier, Detector
@@ -14,6 +15,7 @@ from model.losses.asymmetric import AsymmetricSettings, GraphSupervisedSettings,
 from model.losses.aunce import AunceSettings, Centroids, aunce_loss
 from model.losses.bce import BceSettings, bce_loss
 from model.losses.byol import Byol, ByolSettings, byol_loss
+from model.losses.clp import Clp, ClpSettings, clp_loss
 from model.losses.focal import FocalSettings, focal_loss
 from model.losses.hard_negative import HardNegativeSettings, hard_negative_loss
 from model.losses.moco import Moco, MocoSettings, moco_loss
@@ -25,6 +27,7 @@ MethodSettings = (
     | AunceSettings
     | BceSettings
     | ByolSettings
+    | ClpSettings
     | FocalSettings
     | HardNegativeSettings
     | MocoSettings
@@ -54,13 +57,19 @@ def no_companion(detector: Detector, settings: Any, seed: int) -> Companion:
     return Companion()
 
 
+def no_clip(settings: Any) -> ClipSettings | None:
+    """What a clip is to a method that learns from single frames."""
+    return None
+
+
 @dataclass(frozen=True)
 class Method:
     """One way to train a detector.
 
     A method with `end_to_end` trains the classifier together with the encoder; any other trains the encoder alone,
     a detached probe watches it, and a linear evaluation makes the classifier at the end. `companion(detector, settings,
-    seed)` builds what is kept beside the detector; `classifier(aus, dim)` what turns embeddings into logits.
+    seed)` builds what is kept beside the detector; `classifier(aus, dim)` what turns embeddings into logits. Where
+    `clip(settings)` says what a clip is, a batch is whole clips, their frames one after the other.
     """
 
     settings: type[Any]
@@ -68,6 +77,7 @@ class Method:
     end_to_end: bool
     companion: Callable[[Detector, Any, int], Companion] = no_companion
     classifier: Callable[[int, int], Classifier] = AuClassifier
+    clip: Callable[[Any], ClipSettings | None] = no_clip
 
 
 def _centroids(detector: Detector, settings: AunceSettings, seed: int) -> Companion:
@@ -118,6 +128,15 @@ def _byol(step: Step, settings: ByolSettings) -> Tensor:
     return byol_loss(predictions, targets)
 
 
+def _clp(step: Step, settings: ClpSettings) -> Tensor:
+    codes, bank, people = step.companion(step.views, step.subject)
+    return clp_loss(step.z, codes, step.subject, bank, people, settings)
+
+
+def _clip_of_clp(settings: ClpSettings) -> ClipSettings:
+    return settings.clip
+
+
 METHODS: dict[str, Method] = {
     "aunce": Method(AunceSettings, _aunce, end_to_end=False, companion=_centroids),
     "supcon": Method(SupconSettings, _supcon, end_to_end=False),
@@ -125,6 +144,7 @@ METHODS: dict[str, Method] = {
     "simclr": Method(SimclrSettings, _simclr, end_to_end=False, companion=Simclr),
     "moco": Method(MocoSettings, _moco, end_to_end=False, companion=Moco),
     "byol": Method(ByolSettings, _byol, end_to_end=False, companion=Byol),
+    "clp": Method(ClpSettings, _clp, end_to_end=False, companion=Clp, clip=_clip_of_clp),
     "bce": Method(BceSettings, _bce, end_to_end=True),
     "focal": Method(FocalSettings, _focal, end_to_end=True),
     "asymmetric": Method(AsymmetricSettings, _asymmetric, end_to_end=True),

@@ -9,8 +9,8 @@ from data.aus import DATASET_AUS
 from reports import figures, series, space_figures, tables, text
 from reports.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
 from reports.report import Report
-from reports.stats import REPLICATES
 from reports.tables import Evaluation
+from study.stats import REPLICATES
 
 AU_TITLES = {
     "au": "AU",

@@ -9,7 +9,9 @@ import polars as pl
 
 from data.aus import AU_NAMES
 from model.metrics import always_positive_f1, f1
-from reports import stats, text
+from reports import text
+from study import stats
+from study.stats import Estimate
 
 PARAM = "param/"
 STATES = ("DONE", "PRUNED", "FAILED")
@@ -29,22 +31,13 @@ class Results(Protocol):
 
 
 @dataclass(frozen=True)
-class Score:
-    """A number with the 95 % interval of its subject bootstrap, all fractions; NaN is undefined."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """Detectors on one split: per AU, and over all AUs; several folds give the mean of the folds."""
 
     au: pl.DataFrame
-    f1: Score
-    lift: Score
-    pooled: Score
+    f1: Estimate
+    lift: Estimate
+    pooled: Estimate
     always_positive: float
     subjects: int
     fewest: int  # subjects in the smallest fold
@@ -71,9 +64,9 @@ def evaluate(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generato
     limits = [bounds(replicates) for replicates in ours.replicates.T]
     return Evaluation(
         au=_au_frame(aus, resampled, ours.point, trivial.point, limits),
-        f1=Score(value, *bounds(draws)),
-        lift=Score(value - base, *bounds(draws - base_draws)),
-        pooled=Score(pooled, *bounds(pooled_draws)),
+        f1=Estimate(value, *bounds(draws)),
+        lift=Estimate(value - base, *bounds(draws - base_draws)),
+        pooled=Estimate(pooled, *bounds(pooled_draws)),
         always_positive=base,
         subjects=counts["subject"].n_unique(),
         fewest=min(people),

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, raise_all
-from data.settings import setting
+from data.settings import check_ranges, setting
 from data.views import ViewSettings
 from model.backbone import BackboneSettings
 from model.evaluate import ProbeSettings
 from model.fit import OptimSettings
 from model.heads import HeadSettings
+from model.losses.clp import ClpSettings
 from model.methods import METHODS, MethodSettings, method_named
 
 
@@ -33,6 +34,29 @@ class DataSettings:
     fold: str = setting("", "name of the fold, which says what is held out")
     fold_seed: int = setting(0, "seed of random folds and of the inner validation subjects")
     val_share: float = setting(0.25, "share of the training subjects that become the inner validation set")
+    label_noise: float = setting(0.0, "share of coded training and validation labels that are flipped; never of test")
+
+    def __post_init__(self) -> None:
+        raise_all("data:", check_ranges(self, {"label_noise": (0.0, 0.5)}))
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """Pre-training without labels: the stage before fine-tuning, and further frames to learn from.
+
+    The stage keeps everything of `optim` but what stands here.
+    """
+
+    epochs: int = setting(16, "method.then=finetune: epochs of pre-training, before the `optim.epochs` of fine-tuning")
+    lr: float = setting(2e-3, "method.then=finetune: peak learning rate of pre-training")
+    weight_decay: float = setting(1e-3, "method.then=finetune: weight decay of pre-training")
+    stores: tuple[str, ...] = setting(
+        (), "method=clp: further stores in store_root to pre-train on, [disfa,...] or names of their folders"
+    )
+
+    def __post_init__(self) -> None:
+        ranges = {"epochs": (1, 100_000), "lr": (0.0, 10.0), "weight_decay": (0.0, 10.0)}
+        raise_all("pretrain:", check_ranges(self, ranges))
 
 
 @dataclass(frozen=True)
@@ -47,8 +71,12 @@ class TrialConfig:
     method: MethodSettings = field(default_factory=METHODS["aunce"].settings)
     optim: OptimSettings = field(default_factory=OptimSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
     seed: int = setting(0, "seed of initial weights, order, views and loss")
     score_test: bool = setting(False, "score the test part, once, at the end; never set in a search")
+
+    def __post_init__(self) -> None:
+        raise_all("pretrain:", _unused_pretraining(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain dict; `from_dict` is its inverse."""
@@ -77,6 +105,18 @@ class Placement:
     device: str = "cpu"
     threads: int = 1
     weights_file: Path | None = None
+    keep_detector: bool = True  # of a trial that scores the test part
+
+
+def _unused_pretraining(config: TrialConfig) -> list[str]:
+    """What is given for a pre-training that this trial has not."""
+    asked, method = config.pretrain, config.method
+    if isinstance(method, ClpSettings) and method.then == "finetune":
+        return []
+    names = ["epochs", "lr", "weight_decay"] + ["stores"] * (not isinstance(method, ClpSettings))
+    given = [name for name in names if getattr(asked, name) != getattr(PretrainSettings, name)]
+    wanted = "method=clp" if "stores" in given else "method=clp method.then=finetune"
+    return [f"{name}={getattr(asked, name)!r} is only for {wanted}" for name in given]
 
 
 def trial_from_dict(values: Mapping[str, Any]) -> TrialConfig:
@@ -101,12 +141,15 @@ def _built(kind: Any, kinds: Mapping[str, Any], values: Mapping[str, Any], path:
 def _value(kind: Any, value: Any, path: str) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
         return settings_from_dict(kind, value, path)
+    if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+        return tuple(value)
     boolean = isinstance(value, bool)
     if kind is float and isinstance(value, int) and not boolean:
         return float(value)
-    if isinstance(value, kind) and boolean == (kind is bool):
+    if isinstance(kind, type) and isinstance(value, kind) and boolean == (kind is bool):
         return value
-    raise InputError(f"{path}={value!r} is {type(value).__name__}, expected {kind.__name__}")
+    expected = "a list of words" if kind == tuple[str, ...] else kind.__name__
+    raise InputError(f"{path}={value!r} is {type(value).__name__}, expected {expected}")
 
 
 def _unknown(path: str, name: str, allowed: list[str]) -> str:

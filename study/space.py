@@ -79,6 +79,10 @@ class Space:
         plain = [name for name in self.distributions if not self._is_stick(name)]
         return plain + [f"{name}.{part}" for name, parts in self.simplexes.items() for part in parts]
 
+    def largest(self, name: str, base: TrialConfig) -> Any:
+        """The largest value of the number `name` that is searched, or that of `base`."""
+        return max(_extremes(self.distributions[name])) if name in self.distributions else base.value(name)
+
     def _is_stick(self, name: str) -> bool:
         return any(name.startswith(f"{simplex}#") for simplex in self.simplexes)
 

@@ -5,10 +5,12 @@
     trials/<key>.json      one TrialResult each, written once
     running/<key>.json     progress of a trial that has no result yet
     checkpoints/<key>.pt   state of the fit, deleted when the trial has a result
+    pretrained/<key>.pt    a stage of pre-training, begun or whole, and its lock; trials share it
     detectors/<key>.pt     weights of the detectors of the final evaluation
     transfer/<key>-*.json  their scores on the frames of other datasets
     sampled/<key>.json     what the sampler drew for a trial, written when the trial is started
     report.html            the page
+    comparison.md, .csv    the table of a comparison
     sweep.lock             held by the one driver
 
 Every file is whole or absent; a store can be read at any time, by anyone, without a lock.
@@ -74,6 +76,10 @@ class StudyStore:
         """Where the fit of the trial `key` keeps its state."""
         return self.root / "checkpoints" / f"{key}.pt"
 
+    def pretrained_path(self, key: str) -> Path:
+        """Where the stage of pre-training `key` keeps its state, and stays when it is whole."""
+        return self.root / "pretrained" / f"{key}.pt"
+
     def detector_path(self, key: str) -> Path:
         """Where the weights of the final detector `key` lie."""
         return self.root / "detectors" / f"{key}.pt"
@@ -86,6 +92,10 @@ class StudyStore:
     def report_path(self) -> Path:
         """Where the page lies."""
         return self.root / "report.html"
+
+    def comparison_path(self, suffix: str) -> Path:
+        """Where the table of a comparison lies; `suffix` is .md or .csv."""
+        return self.root / f"comparison{suffix}"
 
     @property
     def ray_folder(self) -> Path:

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 TINY_TRIALS = ("epochs=1", "trials=2", "optim.batch_size=8", "head.dim=4", "probe.epochs=2", "pruning.grace=1")
 TINY_TREE = ("subjects=6", "sequences=1", "frames=8")
 TINY_DATASET = ("dataset.size=32", "dataset.crop=24")
+TINY_CLIPS = ("method.clip.frames=2", "method.clip.stride=1", "pretrain.epochs=1")
+COMPARED = ("epochs", "optim.batch_size", "head.dim", "probe.epochs")
 DRAWN = tuple(f"dataset.tree.{key}" for key in TINY_TREE)
 
 
@@ -30,9 +32,19 @@ def smaller(command: str) -> list[str]:
         return [*words, *TINY_TREE, "size=32"]
     if name == "final":
         return [*words, "seeds=1", "cluster.gpus=0"]
+    if name == "compare":
+        return [
+            *words,
+            *(word for word in TINY_TRIALS if word.split("=")[0] in COMPARED),
+            "seeds=1",
+            *TINY_DATASET,
+            *DRAWN,
+        ]
     drawn = () if any(word.startswith(("dataset=", "data_root=")) for word in words) else DRAWN
     trials = (*TINY_TRIALS, "cluster.gpus=0") if name == "sweep" else ()
-    return [*words, *trials, *TINY_DATASET, *drawn]
+    clips = TINY_CLIPS if "method=clp" in words else ()
+    whole = ("dataset.alignment=precropped",) if "dataset=videos" in words else ()  # faces too small for a detector
+    return [*words, *trials, *clips, *whole, *TINY_DATASET, *drawn]
 
 
 @pytest.mark.ray
@@ -41,7 +53,7 @@ def test_every_command_works(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     write_tree("bp4d", raw / "bp4d", subjects=6, sequences=1, frames=12, size=32, scene=True)
     environment = {**os.environ, "AU_DATA": str(raw)}
-    assert len(commands()) == 15
+    assert len(commands()) == 18
     for command in commands():
         arguments = [sys.executable, str(ROOT / smaller(command)[0]), *smaller(command)[1:]]
         done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
@@ -50,6 +62,8 @@ def test_every_command_works(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {
         "synthetic-aunce",
         "synthetic-bce",
+        "synthetic-clp",
+        "synthetic-comparison",
         "bp4d-aunce",
         "disfa-aunce",
     }

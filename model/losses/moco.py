@@ -12,7 +12,7 @@ from torch import Tensor
 from data.errors import raise_all
 from data.seeds import generator
 from data.settings import check_ranges, setting
-from model.companion import Companion, Follower, project, projector, width
+from model.companion import Companion, Follower, project, projector, put, width
 from model.detector import Detector
 from model.losses.numerics import full_precision, unit
 
@@ -55,10 +55,8 @@ class Moco(Companion):
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
         """Put `keys` [n, P] in the place of the oldest."""
-        size, kept = len(self.queue), keys[-len(self.queue) :]
-        places = (self.place + torch.arange(len(kept), device=keys.device)) % size
-        self.queue = self.queue.index_copy(0, places, kept)
-        self.place = (self.place + len(kept)) % size
+        self.queue = put(self.queue, self.place, keys)
+        self.place = (self.place + len(keys)) % len(self.queue)
 
     def after_step(self, detector: Detector) -> None:
         """The copy follows."""

@@ -36,7 +36,7 @@ def published(z: Tensor, labels: Tensor, coded: Tensor, draws: torch.Generator) 
     occur[label == 0], unoccur[label == 1] = 0, 0
     hardest, mean = (scores * same).amax(dim=2), (scores * same).mean(dim=2)
     other_view = torch.exp((rows[:, :frames] * rows[:, frames:]).sum(dim=2) / 0.5).repeat(1, 2)
-    draw = torch.rand(aus, 1, generator=draws)
+    draw = torch.rand(aus, 1, generator=draws).to(z.device)
     positive = torch.where(draw < 0.2, hardest, torch.where(draw < 0.8, mean, other_view))
     negative = (scores**1.2 * occur).sum(dim=2) + (scores**0.8 * unoccur).sum(dim=2)
     return -torch.log(positive / (positive + negative)).mean()

@@ -15,7 +15,7 @@ def test_rows_are_named_by_their_key() -> None:
 
 
 def test_an_unknown_dataset_gets_the_choices_and_a_guess() -> None:
-    with pytest.raises(InputError, match=r"allowed: affwild2, bp4d, disfa, gft, synthetic.*mean 'bp4d'"):
+    with pytest.raises(InputError, match=r"allowed: affwild2, bp4d, disfa, gft, synthetic, videos.*mean 'bp4d'"):
         dataset("BP4D+")
     with pytest.raises(InputError) as caught:
         dataset("zzz")

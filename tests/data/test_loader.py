@@ -82,6 +82,49 @@ def test_labels_and_what_is_coded(loader: Loader, store: FrameStore) -> None:
             assert coded == [bool(label != -1) for label in truth[row]]
 
 
+def clips() -> np.ndarray:
+    """Twelve clips of three frames."""
+    return np.arange(12)[:, None] * 2 + np.arange(3)
+
+
+def test_clips_stay_together(loader: Loader) -> None:
+    """Two clips of three frames fit a batch of eight."""
+    batches = list(loader.train(clips(), seed=0, epoch=1))
+    assert [len(batch.row) for batch in batches] == [6] * 6
+    found = np.array(rows_of(batches)).reshape(-1, 3)
+    assert sorted(found.tolist()) == clips().tolist()
+    assert found.tolist() != clips().tolist()
+    assert loader.steps(clips()) == 6
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(None, [6] * 6), (36, [6] * 6), (20, [6] * 3), (9, [6]), (2, [3])])
+def test_a_limit_of_clips_is_one_of_frames(loader: Loader, limit: int | None, sizes: list[int]) -> None:
+    batches = list(loader.train(clips(), seed=0, epoch=1, limit=limit))
+    assert [len(batch.views) for batch in batches] == sizes
+    assert loader.steps(clips(), limit) == len(sizes)
+
+
+def test_a_clip_longer_than_a_batch_is_a_batch(loader: Loader) -> None:
+    batches = list(loader.train(np.arange(24).reshape(2, 12), seed=0, epoch=1))
+    assert [batch.row.tolist() for batch in batches] in (
+        [[*range(12)], [*range(12, 24)]],
+        [[*range(12, 24)], [*range(12)]],
+    )
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_frames_of_a_clip_share_a_view_where_asked(loader: Loader, shared: bool) -> None:
+    """With flips only, seen in frames that are the same one."""
+    flips = replace(loader, views=ViewSettings(crop=24, **PLAIN | {"flip": 0.5}))
+    still = np.full((24, 4), 7)
+    views = torch.cat([b.views for b in flips.train(still, seed=0, epoch=1, shared_views=shared)]).unflatten(0, (24, 4))
+    alike = (views == views[:, :1]).flatten(3).all(dim=3)
+    assert bool(alike.all()) == shared
+    across = [not torch.equal(one, other) for one, other in views[:, 0]]
+    assert any(across), "the two views of a clip are drawn on their own"
+    assert not all(across)
+
+
 def test_reading_ahead_gives_the_frames_of_the_rows(loader: Loader, store: FrameStore) -> None:
     plain = replace(loader, views=ViewSettings(crop=24, **PLAIN), batch_size=4)
     count = 0

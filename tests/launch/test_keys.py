@@ -62,12 +62,14 @@ def test_every_yaml_file_is_reached() -> None:
         "cluster",
         "dataset",
         "search",
+        "variants",
     }
     assert stems(".") == set(COMMANDS)
     assert stems("dataset") == set(CATALOG)
     assert stems("backbone") == set(BACKBONES)
-    assert stems("search") == {*METHODS, "aunce_full"}
+    assert stems("search") == {*METHODS, "aunce_full", "clp_finetune"}
     assert stems("cluster") == {"local"}
+    assert stems("variants") == {"claims"}
     assert not [path for path in CONF.rglob("*") if path.is_file() and path.suffix not in (".yaml", ".py", ".pyc")]
 
 
@@ -78,7 +80,8 @@ def test_a_yaml_is_about_the_dataset_it_is_named_after(name: str) -> None:
     assert bool(keys["dataset"]["tree"]) == (name == "synthetic")
 
 
-COMBINATIONS = [*product(sorted(CATALOG), ["tiny"], sorted(METHODS)), *product(["bp4d"], BACKBONES, sorted(METHODS))]
+LABELLED = sorted(name for name, row in CATALOG.items() if row.aus)
+COMBINATIONS = [*product(LABELLED, ["tiny"], sorted(METHODS)), *product(["bp4d"], BACKBONES, sorted(METHODS))]
 
 
 @pytest.mark.parametrize(("dataset", "backbone", "method"), sorted({*COMBINATIONS}))

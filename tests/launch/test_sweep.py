@@ -154,6 +154,18 @@ def test_one_seed_one_trial_at_a_time_is_reproducible(trees: TreeMaker, tmp_path
     assert len(runs[0]) == 9
 
 
+def test_trials_that_fine_tune_share_their_pre_training(trees: TreeMaker, tmp_path: Path) -> None:
+    clp = ["method=clp", "method.then=finetune", "search=clp_finetune", "method.clip.frames=4", "pretrain.epochs=2"]
+    finish(start("sweep", *sweep_arguments(trees("bp4d"), tmp_path), *clp))
+    store = StudyStore(tmp_path / "runs/bp4d-clp")
+    assert store.count() == 3
+    assert len({result.environment["pretrained"] for result in store.results()}) == 1
+    assert len([*store.root.glob("pretrained/*.pt")]) == 1
+    finish(start("final", "name=bp4d-clp", "seeds=1", f"runs_root={tmp_path / 'runs'}"))
+    assert store.count("final") == 3
+    assert len([*store.root.glob("pretrained/*.pt")]) == 3, "that of the first fold is used again"
+
+
 def test_a_second_sweep_of_the_same_name_is_refused(trees: TreeMaker, tmp_path: Path) -> None:
     with StudyStore(tmp_path / "runs/bp4d-aunce").lock():
         output = finish(start("sweep", *sweep_arguments(trees("bp4d"), tmp_path)), expected=2)

@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from data.clips import ClipSettings
 from data.store import FrameStore
 from model.backbone import BackboneSettings
 from model.detector import AuClassifier, Classifier, Detector
 from model.evaluate import ProbeSettings
 from model.fit import Fitting, OptimSettings
 from model.heads import HeadSettings
+from model.losses.clp import ClpSettings
 from model.methods import METHODS
 from tests.data.stores import tiny_fold, tiny_loader
 
@@ -32,6 +34,11 @@ def small_detector(
     return Detector(aus, CROP, BackboneSettings(backbone), settings, seed, classifier=classifier)
 
 
+def small_settings(method: str) -> Any:
+    """The defaults of `method`, with clips that fit the small batches and the short sequences."""
+    return ClpSettings(clip=ClipSettings(frames=4)) if method == "clp" else METHODS[method].settings()
+
+
 def small_job(store: FrameStore, folder: Path, method: str = "aunce", **optim: Any) -> Fitting:
     """Three epochs of `method` on half of the subjects of `store`, in batches of 8."""
     settings = OptimSettings(**{"epochs": 3, "batch_size": 8, "lr": 1e-2} | optim)
@@ -39,7 +46,7 @@ def small_job(store: FrameStore, folder: Path, method: str = "aunce", **optim: A
         loader=tiny_loader(store, settings.batch_size),
         fold=tiny_fold(store),
         method=METHODS[method],
-        method_settings=METHODS[method].settings(),
+        method_settings=small_settings(method),
         optim=settings,
         probe=ProbeSettings(),
         seed=0,

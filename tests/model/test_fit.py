@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from data.clips import ClipSettings
 from data.errors import InputError
 from data.seeds import seed_for
 from data.store import FrameStore
@@ -18,11 +19,12 @@ from model.evaluate import score_rows
 from model.fit import EpochScore, Fitting, OptimSettings, fit, learning_rate
 from model.losses.aunce import AunceSettings, Ratios
 from model.losses.byol import ByolSettings
+from model.losses.clp import ClpSettings
 from model.losses.moco import MocoSettings
 from model.methods import METHODS, Method, MethodSettings, Step
 from model.metrics import objective_value
 from tests.data.stores import PLAIN
-from tests.model.small import equal, small_detector, small_job, state_of
+from tests.model.small import equal, small_detector, small_job, small_settings, state_of
 
 Facts = list[tuple[int, float, float, bytes, bytes]]
 
@@ -60,8 +62,9 @@ KEEPING = {  # forms of methods that keep something beside the detector, and the
     "aunce": AunceSettings(ratios=Ratios(self=0.2, max=0.2, mean=0.2, centroid=0.4), centroid_momentum=0.5),
     "moco": MocoSettings(queue=20),
     "byol": ByolSettings(momentum=0.0),
+    "clp": ClpSettings(clip=ClipSettings(frames=4, shared_views=True), bank=20),
 }
-FORMS = [*((name, method.settings()) for name, method in METHODS.items()), *KEEPING.items()]
+FORMS = [*((name, small_settings(name)) for name in METHODS), *KEEPING.items()]
 
 
 @pytest.mark.parametrize(("method", "settings"), FORMS)

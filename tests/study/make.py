@@ -35,7 +35,7 @@ def small_trial(frames: FrameStore, method_name: str = "aunce", seed: int = 0, o
             "views": {"crop": 16},
             "head": {"dim": 4},
             "method_name": method_name,
-            "method": {},
+            "method": {"clip": {"frames": 4}} if method_name == "clp" else {},
             "optim": {"epochs": 2, "batch_size": 8, "lr": 0.01, "objective": objective},
             "probe": {"epochs": 3},
             "seed": seed,

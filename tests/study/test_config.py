@@ -22,6 +22,7 @@ PINNED: dict[str, Any] = {
         "fold": "part2",
         "fold_seed": 3,
         "val_share": 0.25,
+        "label_noise": 0.125,
     },
     "views": {
         "crop": 64,
@@ -61,10 +62,11 @@ PINNED: dict[str, Any] = {
         "frames": 20_000,
         "balance": 0.5,
     },
+    "pretrain": {"epochs": 16, "lr": 2e-3, "weight_decay": 1e-3, "stores": ()},
     "seed": 7,
     "score_test": True,
 }
-PINNED_KEY = "0524b5ef23213538"
+PINNED_KEY = "ffb6879959cf6115"
 
 
 def default(method_name: str) -> TrialConfig:
@@ -179,6 +181,8 @@ def test_all_unknown_keys_of_a_group_are_listed() -> None:
         ({"optim": 3}, "optim=3 is int, expected OptimSettings"),
         ({"method": {"ratios": [1, 0, 0]}}, "expected Ratios"),
         ({"head": {"pool": 1}}, "head.pool=1 is int, expected str"),
+        ({"pretrain": {"stores": "disfa"}}, "pretrain.stores='disfa' is str, expected a list of words"),
+        ({"pretrain": {"stores": [1]}}, "pretrain.stores=[1] is list, expected a list of words"),
     ],
 )
 def test_wrong_type_is_named(values: dict[str, Any], message: str) -> None:

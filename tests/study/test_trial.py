@@ -196,6 +196,13 @@ def test_a_final_trial_reads_the_test_part_once_and_last(
     assert same_scores(replace(final, scores={"val": final.scores["val"]}), sweep)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_final_detector_is_kept_where_it_is_wanted(frames: FrameStore, tmp_path: Path, kept: bool) -> None:
+    config = replace(small_trial(frames, "bce"), score_test=True)
+    run_trial(config, replace(placement(frames, tmp_path), keep_detector=kept))
+    assert StudyStore(tmp_path).detector_path(config.key).exists() == kept
+
+
 # --- trials that are stopped
 
 

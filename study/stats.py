@@ -82,6 +82,15 @@ def _cube(part: pl.DataFrame, aus: tuple[int, ...]) -> Counts:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A number with the 95 % interval of its subject bootstrap, all fractions; NaN is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Draws:
     """A score per AU, and the same score in every replicate; the counts behind it are summed over subjects."""
 

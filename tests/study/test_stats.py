@@ -9,7 +9,7 @@ import pytest
 
 from data.seeds import numpy_generator
 from model.metrics import f1
-from reports import stats
+from study import stats
 from study.store import COUNTS
 
 AUS = (1, 2, 12)

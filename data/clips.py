@@ -1,0 +1,53 @@
+"""Clips: short runs of evenly spaced frames of one sequence, for the methods that learn from time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from data.errors import InputError, raise_all
+from data.settings import check_ranges, setting
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """What a clip is.
+
+    With `shared_views` the frames of a clip differ by nothing but time. The network can then tell them apart by how
+    head and light drift; views drawn frame by frame hide most of that, and are the default.
+    """
+
+    frames: int = setting(8, "frames of a clip")
+    stride: int = setting(2, "a clip takes every so many frames of its sequence")
+    shared_views: bool = setting(False, "a view has the same crop, flip, colours and blur in all frames of a clip")
+
+    def __post_init__(self) -> None:
+        raise_all("clip:", check_ranges(self, {"frames": (1, 256), "stride": (1, 1000)}))
+
+
+def clips_of(table: pl.DataFrame, rows: np.ndarray, settings: ClipSettings) -> np.ndarray:
+    """Every clip that lies in `rows` (ascending) of a FrameTable, as rows int64 [n, T]; clips may overlap.
+
+    The frames of a clip are `stride` apart: one that is missing, left out or not among `rows` breaks it.
+    """
+    place = _places(table)[rows]
+    clips = [rows]
+    whole = np.ones(len(rows), bool)
+    for step in range(1, settings.frames):
+        wanted = place + step * settings.stride
+        found = np.searchsorted(place, wanted).clip(max=len(rows) - 1)
+        whole &= place[found] == wanted
+        clips.append(rows[found])
+    if not whole.any():
+        raise InputError(
+            f"no clip of clip.frames={settings.frames} with clip.stride={settings.stride} in {len(rows)} frames: no "
+            f"sequence has {settings.frames} frames that are {settings.stride} apart. Give smaller ones."
+        )
+    return np.stack([members[whole] for members in clips], axis=1)
+
+
+def _places(table: pl.DataFrame) -> np.ndarray:
+    """A number [n] of every row, ascending: the frame's, far from those of all other sequences."""
+    columns = [pl.col(name) for name in ("dataset", "subject", "sequence")]
+    begins = pl.any_horizontal(column.ne_missing(column.shift()) for column in columns)
+    return table.select(begins.cast(pl.Int64).cum_sum() * 2**32 + pl.col("frame")).to_series().to_numpy()

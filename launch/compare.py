@@ -1,0 +1,119 @@
+"""Compare variants of methods on every fold with several seeds, with and without label noise: see --help.
+
+Killed at any moment, the same command goes on; more variants, noise, folds or seeds add trials to those that are done.
+"""
+
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from data.files import check_writable, write_atomic
+from data.frames import aus_of
+from data.store import FrameStore
+from launch.cli import Settings, run_command
+from launch.datasets import prepare_store
+from launch.display import Display, percent
+from launch.final import finished
+from launch.local_ray import run_all
+from launch.provenance import provenance
+from launch.variants import GROUPS, Plan, check_comparison, plan_comparison
+from study.compare import Comparison, Row, compare, comparison_frame
+from study.stats import Estimate
+
+FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
+HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in the rarest third", "s a trial")
+
+
+def main(keys: Settings) -> int:
+    """Check, prepare, train, put side by side."""
+    keys["name"] = keys["name"] or f"{keys['dataset']['name']}-comparison"
+    console = Console()
+    check_comparison(keys)
+    frames = prepare_store(keys, console)
+    plan = plan_comparison(keys, frames)
+    store, trials = plan.store, plan.trials
+    check_writable(store.root)
+    with store.lock():
+        wanted = len({result.config.key for result in store.results()} | {config.key for config in trials})
+        store.open_study(describe(keys, plan, frames, wanted), free=FREE)
+        store.write_provenance(provenance(frames.fingerprint))
+        todo = sum(store.result(config.key) is None for config in trials)
+        cells, at_once = len(plan.cells), plan.resources.concurrent
+        console.print(f"{store.root}: {cells} rows, {len(trials)} trials, {todo} to do, {at_once} at a time")
+        with Display(store, "final", wanted, trials[0].optim.epochs, console):
+            run_all(trials, store, plan.placement, plan.resources)
+    return finish(plan, console)
+
+
+def describe(keys: Settings, plan: Plan, frames: FrameStore, wanted: int) -> dict[str, Any]:
+    """What is asked of the comparison, as it is kept in its folder; `searched` is for who reads it as a study."""
+    return {
+        "name": keys["name"],
+        "dataset": keys["dataset"]["name"],
+        "objective": keys["optim"]["objective"],
+        "epochs": keys["optim"]["epochs"],
+        "trials": wanted,
+        "aus": list(aus_of(frames.table)),
+        "searched": [],
+        "config": {name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
+        "variants": {name: keys["variants"][name] for name in plan.against},
+        "label_noise": keys["label_noise"],
+        "folds": keys["folds"],
+        "seeds": keys["seeds"],
+        "size": frames.size,
+        "store": str(frames.path.resolve()),
+        "weights_file": str(plan.placement.weights_file or ""),
+    }
+
+
+def finish(plan: Plan, console: Console) -> int:
+    """Print and keep the table of all rows whose trials are done; 1 when a trial is missing or has failed."""
+    store, trials = plan.store, plan.trials
+    done = {result.config.key: result for result in finished(store, trials, console)}
+    whole = {
+        cell: [done[config.key] for config in configs]
+        for cell, configs in plan.cells.items()
+        if all(config.key in done for config in configs)
+    }
+    if whole:
+        comparison = compare(whole, plan.against)
+        text = markdown(comparison)
+        write_atomic(store.comparison_path(".md"), text.encode())
+        write_atomic(store.comparison_path(".csv"), comparison_frame(comparison).write_csv().encode())
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+        console.print(f"table: {store.comparison_path('.md')}", soft_wrap=True)
+    return int(len(done) < len(trials))
+
+
+def markdown(comparison: Comparison) -> str:
+    """The comparison as people read it, in percent."""
+    rare = ", ".join(f"{au} ({percent(rate)} %)" for au, rate in comparison.base_rates.items())
+    base = percent(comparison.always_positive), percent(comparison.always_positive_rare)
+    table = [HEADS, *(_cells(row) for row in comparison.rows)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(HEADS))]
+    head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in table)
+    rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
+    notes = (
+        "Test F1: mean of folds and seeds, then of AUs; in brackets 95 % of a bootstrap of subjects, paired in gains.",
+        f"Always-positive: {base[0]}, in the rarest third of the AUs {base[1]}. Those are, with base rates: {rare}.",
+    )
+    return "\n".join([*notes, "", head, rule, *body])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    scores = _span(row.f1), _span(row.rare)
+    gains = _span(row.f1_gain, "+"), _span(row.rare_gain, "+")
+    return row.variant, f"{100 * row.label_noise:g}", *scores, row.against, *gains, f"{row.seconds:.1f}"
+
+
+def _span(estimate: Estimate | None, sign: str = "") -> str:
+    """Percent with the interval; without one for a single subject a fold, empty for nothing."""
+    if estimate is None:
+        return ""
+    value, low, high = (f"{100 * number:{sign}.1f}" for number in (estimate.value, estimate.low, estimate.high))
+    return value if estimate.low != estimate.low else f"{value} ({low} to {high})"
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("compare", main))
