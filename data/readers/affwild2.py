@@ -165,15 +165,16 @@ def _beyond(images: pl.DataFrame, rows: dict[str, int]) -> pl.DataFrame:
 
 
 def _shifted(images: pl.DataFrame, rows: dict[str, int]) -> list[str]:
-    """A problem if most videos lack crop 1 and have one after the last row: then all crops are numbered from 2."""
+    """A problem if videos lack crop 1 and have one after the last row: they look as if numbered from 2."""
     last = set(_beyond(images, rows).filter(pl.col("number") == pl.col("rows") + 1)["subject"])
     first = set(images.filter(pl.col("number") == 1)["subject"])
     shifted = sorted(last - first)
-    if 2 * len(shifted) <= len(rows):
+    if not shifted:
         return []
     return [
-        f"the crops of {len(shifted)} of {len(rows)} videos are numbered from 2: {common.listed(shifted)}. The crop of "
-        "label row n is number n; take 1 from the names of all crops"
+        f"{len(shifted)} of {len(rows)} videos have no crop 1 and one after their last label row, as if their crops "
+        f"were numbered from 2: {common.listed(shifted)}. Take 1 from the names of their crops; or, if there is no "
+        "face in the first frame, delete the crop after the last row"
     ]
 
 

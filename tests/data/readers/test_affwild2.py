@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from data.aus import DATASET_AUS
+from data.errors import InputError
 from data.frames import aus_of
 from data.readers import affwild2
 from tests.data.trees import affwild2_video, lines, picture, refused
@@ -157,3 +158,11 @@ def test_links_that_go_round_in_circles(tmp_path: Path) -> None:
     (tmp_path / "again").symlink_to(tmp_path)
     (tmp_path / "annotations" / "up").symlink_to(tmp_path / "annotations")
     assert affwild2.read(tmp_path).table.height == 3
+
+
+def test_crops_that_look_shifted_are_refused(tmp_path: Path) -> None:
+    affwild2_video(tmp_path, "video1", rows=3, crops=(2, 3, 4))
+    affwild2_video(tmp_path, "video2", rows=3, crops=(1, 2, 3, 4))
+    affwild2_video(tmp_path, "video3", part="Validation_Set", rows=3, crops=(2, 3))
+    with pytest.raises(InputError, match=r"1 of 3 videos have no crop 1 and one after .*: video1\."):
+        affwild2.read(tmp_path)
