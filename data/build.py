@@ -70,7 +70,7 @@ def build_store(
     with exclusive_lock(folder / f".{path.name}.lock"):
         if not path.exists():
             _build(_Plan(faces, root, path.with_name(f".{path.name}.partial"), settings), path, processes, progress)
-    return open_store(path)
+    return open_store(path, faces.table)
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,11 @@ def store_path(faces: Faces, folder: Path, settings: StoreSettings) -> Path:
     return folder / f"{names[0]}-{settings.size}px-{fingerprint(faces, settings)[:12]}"
 
 
-def open_store(path: Path) -> FrameStore:
-    """Open a finished store; `InputError` if it is not one, of another format, or not whole."""
+def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
+    """Open a finished store; `InputError` if it is not one, of another format, or not whole.
+
+    `table` is what the store should hold, from whoever has it in memory: millions of rows are not read a second time.
+    """
     facts = _facts(path)
     if facts.get("format") != FORMAT:
         raise InputError(
@@ -180,7 +183,7 @@ def open_store(path: Path) -> FrameStore:
         )
     try:
         settings = StoreSettings(facts["size"], facts["codec"], facts["quality"])
-        table = load_table(path / TABLE)
+        table = load_table(path / TABLE) if table is None else table
         raw = np.full(table.height, settings.size**2 * 3, np.int32)
         lengths = np.load(path / LENGTHS) if settings.codec == "jpeg" else raw
         shards = Shards(path, facts["starts"], lengths, facts["crc32"])
