@@ -240,14 +240,13 @@ def _encoded(image: np.ndarray, content: bytes, crop: np.ndarray | None, setting
 def _write_facts(plan: _Plan) -> None:
     """Everything but the frames, from the records of the shards."""
     folder, faces, settings = plan.folder, plan.faces, plan.settings
-    records = [json.loads(_record_path(folder, n).read_text()) for n in range(len(plan.starts) - 1)]
-    sources = [pl.DataFrame(record["sources"], schema=_SOURCES, orient="row") for record in records]
+    checksums, lengths, sources = _records(folder, len(plan.starts) - 1)
     save_table(faces.table, folder / TABLE)
     _save(pl.concat(sources).unique("path", keep="first", maintain_order=True), folder / SOURCES)
     _save(faces.excluded, folder / EXCLUDED)
     if settings.codec == "jpeg":
         with atomic_path(folder / LENGTHS) as path, path.open("wb") as written:
-            np.save(written, np.concatenate([record["lengths"] for record in records]).astype(np.int32))
+            np.save(written, np.concatenate(lengths))
     facts = {
         "format": FORMAT,
         **asdict(settings),
@@ -256,9 +255,20 @@ def _write_facts(plan: _Plan) -> None:
         "crops": crops_digest(faces),
         "fingerprint": fingerprint(faces, settings),
         "starts": plan.starts,
-        "crc32": [record["crc32"] for record in records],
+        "crc32": checksums,
     }
     write_atomic(folder / STORE, json.dumps(facts).encode())
+
+
+def _records(folder: Path, shards: int) -> tuple[list[int], list[np.ndarray], list[pl.DataFrame]]:
+    """Checksum, lengths and sources of each shard; as Python objects, millions of them would fill the memory."""
+    checksums, lengths, sources = [], [], []
+    for number in range(shards):
+        record = json.loads(_record_path(folder, number).read_text())
+        checksums.append(int(record["crc32"]))
+        lengths.append(np.array(record["lengths"], np.int32))
+        sources.append(pl.DataFrame(record["sources"], schema=_SOURCES, orient="row"))
+    return checksums, lengths, sources
 
 
 def _save(table: pl.DataFrame, path: Path) -> None:
