@@ -14,7 +14,7 @@ from data.doctor.expected import expected
 from data.doctor.sheet import check_sheet, contact_sheet
 from data.doctor.stores import examine_store
 from data.errors import InputError
-from data.folds import FOLD_NUMBERS
+from data.folds import fold_number_table
 from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
@@ -76,7 +76,7 @@ def doctor(keys: Settings, console: Console) -> int:
         console.width = WIDTH
     console.print(check_table(checks))
     if fold_scheme(keys) == "parts":
-        console.print(fold_number_table())
+        console.print(fold_table())
     counts = Counter(check.verdict for check in checks)
     console.print(f"{wanted['name']}: {counts['wrong']} wrong, {counts['note']} to note, {counts['ok']} ok")
     return 1 if counts["wrong"] else 0
@@ -91,12 +91,13 @@ def check_table(checks: Iterable[Check]) -> Table:
     return table
 
 
-def fold_number_table() -> Table:
+def fold_table() -> Table:
     """What other code calls the fold that tests on each of the published parts."""
-    others = list(next(iter(FOLD_NUMBERS.values())))
-    table = Table("our fold, tested on", *others, box=None, header_style="dim", pad_edge=False, title="fold numbers")
-    for part, numbers in FOLD_NUMBERS.items():
-        table.add_row(part, *(numbers[other] for other in others))
+    numbers = fold_number_table()
+    heads = ("our fold, tested on", *numbers.columns[1:])
+    table = Table(*heads, box=None, header_style="dim", pad_edge=False, title="fold numbers")
+    for row in numbers.iter_rows():
+        table.add_row(*row)
     return table
 
 

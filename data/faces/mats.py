@@ -16,10 +16,10 @@ from data.errors import InputError
 from data.faces.points import SETS, look_like_faces
 from data.faces.tables import Task, sequences, taken
 from data.readers import _common as common
+from data.readers._bp4d_frames import RAW_TASKS
 
-BP4D_TASKS = ("01", "03", "07", "08", "09", "10", "11", "13")  # the raw names of T1 to T8
 _BP4D_FOLDER = re.compile(r".*(fpoints|2D.?features|landmarks?)", re.IGNORECASE)
-_BP4D_FILE = re.compile(r"2?([FM])0*([0-9]{1,3})_(T[1-8]|" + "|".join(BP4D_TASKS) + ")", re.IGNORECASE)
+_BP4D_FILE = re.compile(r"2?([FM])0*([0-9]{1,3})_(T[1-8]|" + "|".join(RAW_TASKS) + ")", re.IGNORECASE)
 _DISFA_FILE = re.compile(r"(?:SN[0-9]{3}_|(l))([0-9]+)_lm", re.IGNORECASE)
 
 
@@ -38,9 +38,7 @@ def bp4d_tasks(folder: Path, table: pl.DataFrame) -> Iterator[Task]:
     files: dict[tuple[str, str], Path] = {}
     for path in common.files(folder, (".mat",)):
         if match := _BP4D_FILE.fullmatch(path.stem):
-            task = match[3].upper()
-            name = task if task.startswith("T") else f"T{BP4D_TASKS.index(task) + 1}"
-            key = f"{match[1].upper()}{int(match[2]):03d}", name
+            key = f"{match[1].upper()}{int(match[2]):03d}", RAW_TASKS.get(match[3], match[3].upper())
             if key in files:
                 raise InputError(f"{common.printable(folder)}: {files[key].name} and {path.name} are the same sequence")
             files[key] = path
