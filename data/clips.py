@@ -13,13 +13,13 @@ from data.settings import check_ranges, setting
 class ClipSettings:
     """What a clip is.
 
-    With `shared_views` the frames of a clip differ by nothing but time. The network can then tell them apart by how
-    head and light drift; views drawn frame by frame hide most of that, and are the default.
+    With `shared_views` the frames of a clip differ by nothing but time, which is what the temporal loss is about. The
+    network can then also tell them apart by how head and light drift; views drawn frame by frame hide most of that.
     """
 
     frames: int = setting(8, "frames of a clip")
     stride: int = setting(2, "a clip takes every so many frames of its sequence")
-    shared_views: bool = setting(False, "a view has the same crop, flip, colours and blur in all frames of a clip")
+    shared_views: bool = setting(True, "a view has the same crop, flip, colours and blur in all frames of a clip")
 
     def __post_init__(self) -> None:
         raise_all("clip:", check_ranges(self, {"frames": (1, 256), "stride": (1, 1000)}))

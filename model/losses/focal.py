@@ -12,10 +12,14 @@ from model.losses.numerics import coded_mean, full, full_precision
 
 @dataclass(frozen=True)
 class FocalSettings:
-    """Parameters of the focal loss; the defaults are the paper's."""
+    """Parameters of the focal loss.
+
+    The paper's alpha of 0.25 is for one object among thousands of boxes. With it the probability of every AU stays below
+    0.5, the threshold of the field: both classes weigh alike by default.
+    """
 
     gamma: float = setting(2.0, "how much labels count less that are predicted well")
-    alpha: float = setting(0.25, "weight of active labels; that of inactive ones is 1 - alpha")
+    alpha: float = setting(0.5, "weight of active labels; that of inactive ones is 1 - alpha")
     class_weights: bool = setting(False, "weigh each AU by its inverse base rate (mean 1)")
 
     def __post_init__(self) -> None:

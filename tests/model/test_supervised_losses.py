@@ -89,7 +89,7 @@ def test_inactive_labels_below_the_margin_cost_nothing() -> None:
 
 
 def test_the_defaults_are_the_papers() -> None:
-    assert FocalSettings() == FocalSettings(gamma=2.0, alpha=0.25, class_weights=False)
+    assert FocalSettings() == FocalSettings(gamma=2.0, alpha=0.5, class_weights=False)
     assert AsymmetricSettings() == AsymmetricSettings(0.0, 4.0, 0.05, class_weights=False)
     assert GraphSupervisedSettings() == GraphSupervisedSettings(0.0, 1.0, 0.0, class_weights=True)
 
