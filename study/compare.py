@@ -5,7 +5,7 @@ difference is that of paired replicates.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from data.seeds import numpy_generator
-from model.metrics import FN, TP, always_positive_f1, f1
+from model.metrics import FN, TP, Score, always_positive_f1, f1
 from study.choose import final_trials
 from study.config import TrialConfig
 from study.result import TrialResult
@@ -102,12 +102,17 @@ def comparison_frame(comparison: Comparison) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.selectors.float().fill_nan(None))
 
 
-def _cubes(results: Sequence[TrialResult]) -> dict[str, Counts]:
-    """Counts [K, S, A, 4] of the test part of each fold, over its seeds."""
+def score_cubes(scores: Iterable[tuple[str, int, Score]]) -> dict[str, Counts]:
+    """(fold, seed, score) of each detector -> counts [K, S, A, 4] of each fold, over its seeds."""
     folds: dict[str, list[Counts]] = {}
-    for result in sorted(results, key=lambda result: (result.config.data.fold, result.config.seed)):
-        folds.setdefault(result.config.data.fold, []).append(result.scores["test"].counts)
+    for fold, _, score in sorted(scores, key=lambda one: one[:2]):
+        folds.setdefault(fold, []).append(score.counts)
     return {fold: np.stack(counts) for fold, counts in folds.items()}
+
+
+def _cubes(results: Sequence[TrialResult]) -> dict[str, Counts]:
+    """Counts of the test part of each fold."""
+    return score_cubes((r.config.data.fold, r.config.seed, r.scores["test"]) for r in results)
 
 
 def _overall(draws: Draws, rare: np.ndarray) -> tuple[Overall, Overall]:

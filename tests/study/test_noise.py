@@ -1,17 +1,20 @@
-"""Label noise: which labels are flipped, and what a trial sees of it."""
+"""Training data made worse: which labels and people change, and what a trial sees of it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from data.errors import InputError
 from data.folds import Fold
 from data.store import FrameStore
 from study import trial as trial_module
-from study.config import DataSettings, TrialConfig
-from study.noise import with_label_noise
+from study.config import NOISE_KINDS, DataSettings, TrialConfig
+from study.noise import FLIPS, with_fewer_positives, with_fewer_subjects, with_label_noise, worsened
 from study.trial import run_trial
 from tests.data.stores import tiny_fold, tiny_store
 from tests.study.make import curve, placement, same_scores, small_trial
@@ -79,10 +82,118 @@ def test_seeds_and_aus_have_errors_of_their_own(frames: FrameStore, fold: Fold) 
     assert (one[coded, 0] != one[coded, 1]).any()
 
 
-@pytest.mark.parametrize("share", [-0.1, 0.51])
-def test_more_than_half_is_refused(share: float) -> None:
-    with pytest.raises(InputError, match="label_noise"):
-        DataSettings(label_noise=share)
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"label_noise": -0.1}, "label_noise=-0.1"),
+        ({"label_noise": 0.51}, "label_noise=0.51"),
+        ({"noise_kind": "loud"}, "noise_kind='loud'; allowed: symmetric, per_au, boundary"),
+        ({"positives": 1.1}, "positives=1.1"),
+        ({"train_subjects": -1}, "train_subjects=-1"),
+    ],
+)
+def test_what_there_is_not_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        DataSettings(**settings)
+
+
+def test_every_kind_has_its_flips() -> None:
+    assert tuple(FLIPS) == NOISE_KINDS
+
+
+# --- kinds of noise
+
+
+def with_labels(frames: FrameStore, au_1: np.ndarray) -> FrameStore:
+    """`frames` with other labels of AU 1; -1 is not coded."""
+    column = pl.Series("au_1", [None if value < 0 else int(value) for value in au_1], dtype=pl.Int8)
+    return replace(frames, table=frames.table.with_columns(column))
+
+
+def boundary_distance(labels: list[int], at: int) -> float:
+    """Coded frames of one sequence between `at` and the nearest change, by looking at every change."""
+    coded = [place for place, label in enumerate(labels) if label >= 0]
+    here, known = coded.index(at), [labels[place] for place in coded]
+    changes = [place for place in range(1, len(known)) if known[place] != known[place - 1]]
+    return min((here - c if here >= c else c - 1 - here for c in changes), default=float("inf"))
+
+
+def test_boundary_noise_flips_the_labels_nearest_to_a_change(frames: FrameStore, fold: Fold) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(rng.integers(0, 2, len(frames) // 8), 8)
+    labels[rng.random(len(labels)) < 0.1] = -1
+    labels[:40] = 1  # a whole sequence without a change
+    made = with_labels(frames, labels)
+    flipped = FLIPS["boundary"](made, 1, 0.2, 0)
+    names = made.table.select("subject", "sequence").rows()
+    distance = np.full(len(frames), np.nan)
+    for name in set(names):
+        rows = [row for row, other in enumerate(names) if other == name]
+        of_sequence = labels[rows].tolist()
+        for place, row in enumerate(rows):
+            if labels[row] >= 0:
+                distance[row] = boundary_distance(of_sequence, place)
+    coded = labels >= 0
+    assert flipped.sum() == round(0.2 * coded.sum())
+    assert not flipped[~coded].any()
+    assert distance[flipped].max() <= distance[coded & ~flipped].min() < 4
+    more = FLIPS["boundary"](made, 1, 0.4, 0)
+    assert (more & flipped).sum() == flipped.sum() < more.sum()
+
+
+def test_labels_that_never_change_have_no_boundary(frames: FrameStore) -> None:
+    assert not FLIPS["boundary"](with_labels(frames, np.ones(len(frames))), 1, 0.5, 0).any()
+
+
+def test_per_au_noise_has_rates_of_its_own_and_the_asked_mean(tmp_path: Path) -> None:
+    frames = tiny_store(tmp_path, subjects=12, frames=100, aus=(1, 4, 12))
+    rates = [FLIPS["per_au"](frames, au, 0.2, 0).mean() for au in (1, 4, 12)]
+    assert sorted(rates) == pytest.approx([0.0, 0.2, 0.4], abs=0.04)
+    orders = {
+        tuple(np.argsort([FLIPS["per_au"](frames, au, 0.2, seed).mean() for au in (1, 4, 12)])) for seed in range(6)
+    }
+    assert len(orders) > 1
+
+
+# --- fewer positives, fewer people
+
+
+def test_a_share_of_the_active_training_labels_is_kept(frames: FrameStore, fold: Fold) -> None:
+    fewer, fewest = (with_fewer_positives(frames, fold, share, seed=0) for share in (0.5, 0.2))
+    before, after, least = (store.labels(AUS) for store in (frames, fewer, fewest))
+    changed = before != after
+    assert (before[changed] == 1).all()
+    assert (after[changed] == -1).all()
+    assert not changed[np.concatenate([fold.val, fold.test])].any()
+    assert changed[fold.train].sum() / (before[fold.train] == 1).sum() == pytest.approx(0.5, abs=0.1)
+    assert (after[least == 1] == 1).all()
+    assert with_fewer_positives(frames, fold, 1.0, seed=0) is frames
+
+
+def test_fewer_people_train_and_the_same_ones_are_among_more(frames: FrameStore, fold: Fold) -> None:
+    people = {count: {*frames.subjects_of(with_fewer_subjects(frames, fold, count, 0).train)} for count in (1, 3, 5)}
+    assert [len(names) for names in people.values()] == [1, 3, 5]
+    assert people[1] < people[3] < people[5]
+    fewer = with_fewer_subjects(frames, fold, 3, 0)
+    everyone = frames.subjects_of(fold.train)
+    wanted = [row for row, name in zip(fold.train, everyone, strict=True) if name in people[3]]
+    np.testing.assert_array_equal(fewer.train, wanted)
+    assert (fewer.val is fold.val, fewer.test is fold.test) == (True, True)
+    for count in (0, 6, 99):
+        assert with_fewer_subjects(frames, fold, count, 0) is fold
+    assert len({frozenset(frames.subjects_of(with_fewer_subjects(frames, fold, 2, s).train)) for s in range(8)}) > 1
+
+
+def test_nothing_asked_is_nothing_done(frames: FrameStore, fold: Fold) -> None:
+    assert worsened(frames, fold, DataSettings(), 0) == (frames, fold)
+
+
+def test_all_of_it_together(frames: FrameStore, fold: Fold) -> None:
+    asked = DataSettings(label_noise=0.3, noise_kind="boundary", positives=0.5, train_subjects=2)
+    worse, smaller = worsened(frames, fold, asked, 0)
+    before, after = frames.labels(AUS)[fold.train], worse.labels(AUS)[fold.train]
+    assert {(int(a), int(b)) for a, b in zip(before.ravel(), after.ravel(), strict=True)} >= {(0, 1), (1, 0), (1, -1)}
+    assert len({*frames.subjects_of(smaller.train)}) == 2
 
 
 @pytest.mark.parametrize("method", ["aunce", "bce"])

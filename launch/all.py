@@ -1,0 +1,107 @@
+"""The whole study, as a graph of commands that go on where they stopped: see --help.
+
+Called `all` and not `study`: a script of that name beside the others would hide the package `study` from them.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from data.errors import raise_all
+from data.files import check_writable
+from launch.cli import Settings, run_command
+from launch.display import clock
+from launch.keys import COMMANDS
+from launch.steps import Journal, Step, plan_steps, run_steps
+
+HERE = Path(__file__).parent
+
+
+def main(keys: Settings) -> int:
+    """Plan, run what is not done, say what came of it."""
+    console = Console()
+    steps = plan_steps(keys["plan"], _folders(keys), keys["extra"], [name for name in COMMANDS if name != "all"])
+    check_all(keys, steps)
+    journal = Journal(Path(keys["runs_root"]) / "all")
+    chosen = [step for step in steps if not keys["only"] or step.name in keys["only"]]
+    if keys["dry_run"]:
+        console.print(_table(steps, journal))
+        return 0
+    check_writable(Path(keys["runs_root"]))
+    for step in chosen:
+        if step.name in keys["again"]:
+            journal.forget(step)
+    todo = [step for step in chosen if journal.seconds(step) is None]
+    console.print(f"{len(steps)} steps, {len(todo)} to do; logs in {journal.folder}", soft_wrap=True)
+    codes = run_steps(todo, lambda step: _run(step, journal, console), keys["parallel"])
+    return _finish(codes, console)
+
+
+def check_all(keys: Settings, steps: list[Step]) -> None:
+    """What is wrong with the names and numbers that were given."""
+    names = [step.name for step in steps]
+    problems = [
+        f"{key}: no step {name!r}; allowed: {', '.join(names)}"
+        for key in ("only", "again")
+        for name in keys[key]
+        if name not in names
+    ]
+    problems += [f"parallel={keys['parallel']}; at least 1"] * (keys["parallel"] < 1)
+    raise_all("the study cannot start:", problems)
+
+
+def _folders(keys: Settings) -> dict[str, str]:
+    return {name: keys[name] for name in ("runs_root", "store_root", "trees")}
+
+
+def _run(step: Step, journal: Journal, console: Console) -> int:
+    """Run the command of a step in a process of its own, its output kept; note the step when it ends well."""
+    log, begun = journal.log_path(step), time.time()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    console.print(f"{step.name}: {step.line}", markup=False, highlight=False, soft_wrap=True)
+    with log.open("ab") as output:
+        command = [sys.executable, str(HERE / f"{step.run}.py"), *step.keys]
+        code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL).returncode
+    seconds = time.time() - begun
+    if code == 0:
+        journal.note(step, seconds)
+        console.print(f"{step.name}: done in {clock(seconds)}", highlight=False)
+    else:
+        console.print(f"{step.name}: exit code {code}; its last lines ({log}):", highlight=False, soft_wrap=True)
+        console.print(_tail(log), markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _tail(log: Path, lines: int = 8) -> str:
+    text = log.read_text(errors="replace").splitlines()
+    return "\n".join(f"    {line}" for line in text[-lines:])
+
+
+def _finish(codes: dict[str, int | None], console: Console) -> int:
+    failed = [name for name, code in codes.items() if code]
+    waiting = [name for name, code in codes.items() if code is None]
+    if failed:
+        console.print(f"failed: {', '.join(failed)}", soft_wrap=True)
+        console.print(
+            f"not run because of that: {', '.join(waiting) or 'none'}. The same command goes on.", soft_wrap=True
+        )
+    else:
+        console.print("every step is done")
+    return int(bool(failed))
+
+
+def _table(steps: list[Step], journal: Journal) -> Table:
+    table = Table("step", "state", "needs", "command", box=None)
+    for step in steps:
+        seconds = journal.seconds(step)
+        state = "to do" if seconds is None else f"done in {clock(seconds)}"
+        table.add_row(step.name, state, " ".join(step.needs), step.line)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("all", main))

@@ -1,0 +1,202 @@
+"""Train and test variants of methods at growing levels of trouble: see --help.
+
+Killed at any moment, the same command goes on; more variants, kinds, levels, folds or seeds add to what is done.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from data.errors import raise_all
+from data.files import atomic_path, check_writable
+from data.frames import aus_of
+from data.store import FrameStore
+from launch.cli import Settings, run_command
+from launch.datasets import prepare_store, progress_bar
+from launch.display import Display, percent
+from launch.final import finished
+from launch.preflight import complaints
+from launch.provenance import provenance
+from launch.trials import run_all
+from launch.variants import GROUPS, Variants, plan_variants, variant_problems
+from study.choose import final_trials
+from study.config import TrialConfig
+from study.result import TrialResult
+from study.stress import KINDS, TRAINING, Point, Scored, curves, degraded, scored, stressed, undisturbed
+
+FREE = ("trials", "store", "weights_file", "variants", "levels", "folds", "seeds")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked stress study: the trials behind each of its points."""
+
+    variants: Variants
+    trials: dict[Point, list[TrialConfig]]
+
+    @property
+    def good(self) -> list[TrialConfig]:
+        """Trials on data as they are, whose detectors the worse pictures need."""
+        return self._of(lambda point: point.kind not in TRAINING or point.level == undisturbed(point.kind))
+
+    @property
+    def worse(self) -> list[TrialConfig]:
+        """Trials on data made worse."""
+        good = {config.key for config in self.good}
+        return [config for config in self._of(lambda point: True) if config.key not in good]
+
+    def _of(self, wanted: Any) -> list[TrialConfig]:
+        configs = [config for point, trials in self.trials.items() if wanted(point) for config in trials]
+        return list({config.key: config for config in configs}.values())
+
+
+def main(keys: Settings) -> int:
+    """Check, prepare, train, test on worse pictures, print the curves."""
+    keys["name"] = keys["name"] or f"{keys['dataset']['name']}-stress"
+    console = Console()
+    check_stress(keys)
+    frames = prepare_store(keys, console)
+    plan = plan_stress(keys, frames)
+    store, several = plan.variants.store, [plan.good, plan.worse]
+    check_writable(store.root)
+    with store.lock():
+        ours = {config.key for trials in several for config in trials}
+        wanted = len({result.config.key for result in store.results()} | ours)
+        store.open_study(describe(keys, plan, frames, wanted), free=FREE)
+        store.write_provenance(provenance(frames.fingerprint))
+        console.print(f"{store.root}: {len(plan.trials)} points, {len(ours)} trials")
+        with Display(store, "final", wanted, keys["epochs"], console):
+            for trials, keep in zip(several, (True, False), strict=True):
+                placement = replace(plan.variants.placement, keep_detector=keep)
+                run_all(trials, store, placement, plan.variants.resources)
+    return finish(plan, frames, console)
+
+
+def check_stress(keys: Settings) -> None:
+    """What can be checked before any data are read."""
+    problems = [
+        f"kinds: no kind {kind!r}; allowed: {', '.join(KINDS)}" for kind in chosen_kinds(keys) if kind not in KINDS
+    ]
+    problems += variant_problems(keys)
+    for kind in chosen_kinds(keys):
+        levels = keys["levels"].get(kind, [])
+        if not isinstance(levels, list) or not levels:
+            problems.append(f"levels.{kind}={levels!r}; a list of numbers, e.g. levels.{kind}=[10,20]")
+        elif kind in KINDS:
+            problems += complaints(*(partial(_check_level, kind, level) for level in levels))
+    raise_all("the stress study cannot start:", problems)
+
+
+def _check_level(kind: str, level: Any) -> None:
+    if not isinstance(level, int | float) or not 0 <= level < (1e6 if kind == "subjects" else 100 + (kind in TRAINING)):
+        raise_all("levels:", [f"levels.{kind}: {level!r}; from 0, in percent" + ", or people" * (kind == "subjects")])
+    stressed(TrialConfig(), kind, float(level))
+
+
+def chosen_kinds(keys: Settings) -> list[str]:
+    """The kinds that are asked for, in the order of the YAML."""
+    return [*keys["kinds"]] or [*keys["levels"]]
+
+
+def plan_stress(keys: Settings, frames: FrameStore) -> Plan:
+    """The trials that `keys` ask for, on `frames`."""
+    variants = plan_variants(keys, frames, "the stress study cannot start:")
+    trials = {}
+    for name, config in variants.configs.items():
+        for kind in chosen_kinds(keys):
+            for level in sorted({undisturbed(kind), *map(float, keys["levels"][kind])}):
+                point = Point(name, kind, level)
+                trials[point] = final_trials(stressed(config, kind, level), variants.folds, keys["seeds"])
+    return Plan(variants, trials)
+
+
+def describe(keys: Settings, plan: Plan, frames: FrameStore, wanted: int) -> dict[str, Any]:
+    """What is asked of the study, as it is kept in its folder; `searched` is for who reads it as a search."""
+    return {
+        "name": keys["name"],
+        "dataset": keys["dataset"]["name"],
+        "objective": keys["optim"]["objective"],
+        "epochs": keys["optim"]["epochs"],
+        "trials": wanted,
+        "aus": list(aus_of(frames.table)),
+        "searched": [],
+        "config": {name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
+        "variants": {name: keys["variants"][name] for name in plan.variants.configs},
+        "levels": {kind: keys["levels"][kind] for kind in chosen_kinds(keys)},
+        "folds": keys["folds"],
+        "seeds": keys["seeds"],
+        "size": frames.size,
+        "store": str(frames.path.resolve()),
+        "weights_file": str(plan.variants.placement.weights_file or ""),
+    }
+
+
+def finish(plan: Plan, frames: FrameStore, console: Console) -> int:
+    """Score what worse pictures need, print and keep the curves of all whole points; 1 when a trial is missing."""
+    store, trials = plan.variants.store, plan.good + plan.worse
+    done = {result.config.key: result for result in finished(store, trials, console)}
+    whole = {
+        point: [done[config.key] for config in configs]
+        for point, configs in plan.trials.items()
+        if all(config.key in done for config in configs)
+    }
+    if whole:
+        frame = curves(_scores(whole, plan, frames, console))
+        with atomic_path(store.curves_path) as path:
+            frame.write_parquet(path)
+        for kind in dict.fromkeys(point.kind for point in whole):
+            console.print(curve_table(frame, kind))
+        console.print(f"curves: {store.curves_path}", soft_wrap=True)
+    return int(len(done) < len(trials))
+
+
+def _scores(
+    whole: Mapping[Point, Sequence[TrialResult]], plan: Plan, frames: FrameStore, console: Console
+) -> dict[Point, list[Scored]]:
+    """The scores behind each point; those on worse pictures are computed now."""
+    total = sum(len(results) for results in whole.values())
+    found: dict[Point, list[Scored]] = {}
+    with progress_bar(console, "testing") as report:
+        for point, results in whole.items():
+            found[point] = []
+            for result in results:
+                found[point].append(_score(point, result, plan, frames))
+                report(sum(map(len, found.values())), total)
+    return found
+
+
+def _score(point: Point, result: TrialResult, plan: Plan, frames: FrameStore) -> Scored:
+    if point.kind in TRAINING or point.level == undisturbed(point.kind):
+        return scored(result)
+    store, device = plan.variants.store, plan.variants.placement.device
+    return degraded(store, result, frames, point.kind, point.level, device)
+
+
+def curve_table(frame: pl.DataFrame, kind: str) -> Table:
+    """Mean F1 of each method at each level of `kind`, in percent, with 95 % intervals over subjects."""
+    rows = frame.filter(pl.col("kind") == kind, pl.col("metric") == "f1", pl.col("au").is_null())
+    table = Table(kind.replace("_", " "), *rows["method"].unique(maintain_order=True), box=None, title_justify="left")
+    for (level,), part in rows.group_by("level", maintain_order=True):
+        table.add_row(_level(kind, level), *(_span(row) for row in part.iter_rows(named=True)))
+    return table
+
+
+def _level(kind: str, level: Any) -> str:
+    if kind == "subjects":
+        return f"{level:g} people" if level else "all"
+    return f"{level:g} %"
+
+
+def _span(row: Mapping[str, Any]) -> str:
+    value = percent(row["value"])
+    return value if row["low"] is None else f"{value} ({percent(row['low'])} to {percent(row['high'])})"
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("stress", main))
