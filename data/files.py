@@ -1,5 +1,6 @@
 """Files that are either whole or absent, and locks that die with their process."""
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -66,6 +67,18 @@ def exclusive_lock(path: Path, busy: str | None = None) -> Iterator[None]:
         yield
 
 
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock file `path`; nothing is made, and nothing is kept."""
+    try:
+        with path.open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def check_writable(folder: Path) -> None:
     """Raise `InputError` unless files can be created in `folder` (made if it is missing)."""
     try:
@@ -76,3 +89,8 @@ def check_writable(folder: Path) -> None:
         raise InputError(
             f"cannot write to {folder}: {error.strerror}. Give another folder or mend its permissions."
         ) from error
+
+
+def out_of_space(error: BaseException) -> bool:
+    """Whether a disk or a quota was full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -169,11 +169,11 @@ def _fold(name: str, table: pl.DataFrame, tested: Collection[str], val_share: fl
     trained = [subject for subject in _subjects(table) if subject not in tested]
     if len(trained) < 2:
         raise InputError(f"fold {name} leaves {len(trained)} subject to train on; it needs 2, one to choose with")
-    chosen = _validation(name, table, trained, val_share, seed)
+    chosen = validation_subjects(name, table, trained, val_share, seed)
     return make_fold(name, table, [s for s in trained if s not in chosen], chosen, tested)
 
 
-def _validation(name: str, table: pl.DataFrame, subjects: list[str], share: float, seed: int) -> list[str]:
+def validation_subjects(name: str, table: pl.DataFrame, subjects: list[str], share: float, seed: int) -> list[str]:
     """Of seeded draws of subjects, the one that has every AU's both classes and base rates closest to all."""
     aus = aus_of(table)
     counts = _counts(table, subjects)

@@ -28,6 +28,7 @@ class Batch:
     labels: Tensor  # [B, A] float, 1 active, 0 inactive or not coded
     coded: Tensor  # [B, A] bool
     row: Tensor  # [B] int64, rows of the store
+    domain: Tensor | None = None  # [B] int64 on the CPU, number of the dataset; None where it does not matter
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Loader:
     views: ViewSettings
     batch_size: int
     device: torch.device
+    domains: np.ndarray | None = None  # number of the dataset of every row of the store, where it matters
+    balanced: bool = False  # as many frames of each dataset in every batch of `train`
 
     def steps(self, rows: np.ndarray, limit: int | None = None) -> int:
         """Number of batches of `train`."""
@@ -52,10 +55,11 @@ class Loader:
 
         `rows` are frames [n], or clips [n, T]: the frames of a clip then come one after the other, and a batch holds as
         many whole clips as fit, at least one. With `shared_views` a clip has one draw for each view. An incomplete last
-        batch is left out, unless it is the only one.
+        batch is left out, unless it is the only one. A `balanced` loader sees as many rows in an epoch as any other:
+        those of a small dataset come several times, and not all of a large one.
         """
         length = rows[0].size
-        order = numpy_generator("order", seed, epoch).permutation(len(rows))[: _clips(limit, length, len(rows))]
+        order = self.order(rows, numpy_generator("order", seed, epoch))[: _clips(limit, length, len(rows))]
         whole = self.steps(rows, limit) * self._clips_a_batch(length)
         draws, each = generator("views", seed, epoch), length if shared_views else 1
 
@@ -65,6 +69,13 @@ class Loader:
             return views.view(len(frames), VIEWS, *views.shape[1:])
 
         return self._batches(rows[order[:whole]].ravel(), augment, self._clips_a_batch(length) * length)
+
+    def order(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Positions in `rows`, frames [n] or clips [n, T], in the order in which an epoch comes to them."""
+        if not self.balanced:
+            return rng.permutation(len(rows))
+        assert self.domains is not None
+        return balanced_order(self.domains[rows.reshape(len(rows), -1)[:, 0]], rng)
 
     def score(self, rows: np.ndarray) -> Iterator[Batch]:
         """The centre view of every one of `rows`, in their order."""
@@ -79,7 +90,8 @@ class Loader:
         for part, frames in zip(parts, _read_ahead(self._read, parts), strict=True):
             views = to_views(frames.to(self.device, non_blocking=True))
             known = torch.from_numpy(labels[part]).to(self.device)
-            yield Batch(views, (known == 1).float(), known >= 0, torch.from_numpy(part))
+            domain = None if self.domains is None else torch.from_numpy(self.domains[part])
+            yield Batch(views, (known == 1).float(), known >= 0, torch.from_numpy(part), domain)
 
     def _read(self, rows: np.ndarray) -> Tensor:
         """Frames of `rows`, uint8 [B, size, size, 3], in memory from which CUDA copies without waiting."""
@@ -87,6 +99,23 @@ class Loader:
         frames = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
         self.store.read(rows, out=frames.numpy())
         return frames
+
+
+def balanced_order(domains: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Positions [n] in `domains` [n] in which the domains take turns, in an order drawn for each round.
+
+    In no stretch of positions do the counts of two domains differ by more than 2. Each domain goes through all that it
+    has before any of it comes again.
+    """
+    names = np.unique(domains)
+    rounds = np.tile(names, (-(-len(domains) // len(names)), 1))
+    turns = rng.permuted(rounds, axis=1).ravel()[: len(domains)]
+    order = np.empty(len(domains), np.int64)
+    for name in names:
+        mine, places = np.flatnonzero(domains == name), np.flatnonzero(turns == name)
+        again = [rng.permutation(mine) for _ in range(-(-len(places) // len(mine)))]
+        order[places] = np.concatenate(again)[: len(places)]
+    return order
 
 
 def _clips(limit: int | None, length: int, most: int) -> int:

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 
 import numpy as np
 import polars as pl
 
+from data.degrade import Degraded
 from data.errors import raise_all
 from data.folds import Fold
 from data.frames import KEY
 from data.store import FrameStore
+from data.union import UnionStore, read_through
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +51,17 @@ class Pool:
 
     def read(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Frames of `rows` [B] in the order asked for, uint8 [B, size, size, 3], into `out` if it is given."""
-        frames = np.empty((len(rows), self.size, self.size, 3), np.uint8) if out is None else out
-        stores = (self.own, *self.others)
-        for store, end in zip(stores, accumulate(map(len, stores)), strict=True):
-            mine = (rows >= end - len(store)) & (rows < end)
-            frames[mine] = store.read(rows[mine] - (end - len(store)))
-        return frames
+        return read_through((self.own, *self.others), rows, out)
 
 
-Frames = FrameStore | Pool
+Frames = FrameStore | Pool | UnionStore | Degraded
 
 
-def pool(own: FrameStore, others: Sequence[FrameStore], fold: Fold) -> tuple[Frames, Fold]:
+def pool(own: FrameStore | UnionStore, others: Sequence[FrameStore], fold: Fold) -> tuple[Frames, Fold]:
     """`own` and all of `others`, and the fold that trains on those, too; `InputError` if it holds out one of them."""
     if not others:
         return own, fold
+    assert isinstance(own, FrameStore), "several datasets have no further frames without labels"
     check_held_out(own, others, fold)
     together = Pool(own, tuple(others))
     return together, Fold(fold.name, np.append(fold.train, np.arange(len(own), len(together))), fold.val, fold.test)

@@ -16,6 +16,7 @@ order: 54,000 frames/s warm and 8,900 cold, against 37,000 and 700 through a mem
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -220,6 +221,12 @@ def stores_of(folder: Path, dataset: str, size: int) -> list[Path]:
     """Finished stores of `dataset` at `size` below `folder`, of whatever format and alignment."""
     prefix = f"{dataset}-{size}px-"
     return sorted(path.parent for path in folder.glob(f"*/{STORE}") if path.parent.name.startswith(prefix))
+
+
+def sizes_of(folder: Path, dataset: str) -> set[int]:
+    """The sizes, in pixels, at which `dataset` has finished stores below `folder`."""
+    names = [re.fullmatch(rf"{re.escape(dataset)}-(\d+)px-.*", path.parent.name) for path in folder.glob(f"*/{STORE}")]
+    return {int(name[1]) for name in names if name}
 
 
 def find_store(folder: Path, dataset: str, size: int) -> FrameStore | None:

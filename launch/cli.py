@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from data.errors import InputError, raise_all
+from launch.cluster.preflight import check_cluster
 from launch.keys import COMMANDS, register
 from model.methods import METHODS
 
@@ -27,7 +28,10 @@ def run_command(command: str, run: Callable[[Settings], int], arguments: Sequenc
         print(help_text(command))
         return 0
     try:
-        return run(compose_keys(command, given))
+        keys = compose_keys(command, given)
+        if keys.get("cluster", {}).get("name") == "slurm" and not keys["dry_run"]:
+            check_cluster(keys)
+        return run(keys)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -12,11 +12,13 @@ from data.files import check_writable, write_atomic
 from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
+from launch.cluster.follow import elsewhere
+from launch.cluster.plan import Work
 from launch.datasets import prepare_store
 from launch.display import Display, percent
 from launch.final import finished
-from launch.local_ray import run_all
 from launch.provenance import provenance
+from launch.trials import run_all
 from launch.variants import GROUPS, Plan, check_comparison, plan_comparison
 from study.compare import Comparison, Row, compare, comparison_frame
 from study.stats import Estimate
@@ -34,16 +36,41 @@ def main(keys: Settings) -> int:
     plan = plan_comparison(keys, frames)
     store, trials = plan.store, plan.trials
     check_writable(store.root)
+    work = _work(keys, plan, frames, console)
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
     with store.lock():
-        wanted = len({result.config.key for result in store.results()} | {config.key for config in trials})
+        work.begin()
+        cells, at_once = len(plan.cells), plan.resources.concurrent
+        console.print(f"{store.root}: {cells} rows, {len(trials)} trials, {work.todo} to do, {at_once} at a time")
+        with Display(store, "final", work.wanted, trials[0].optim.epochs, console):
+            run_all([(trial, plan.placement) for trial in trials], store, plan.resources)
+    return work.finish()
+
+
+def _work(keys: Settings, plan: Plan, frames: FrameStore, console: Console) -> Work:
+    """All that the command is about to do."""
+    store, trials = plan.store, plan.trials
+    wanted = len({one.key for one in store.outcomes()} | {config.key for config in trials})
+
+    def begin() -> None:
         store.open_study(describe(keys, plan, frames, wanted), free=FREE)
         store.write_provenance(provenance(frames.fingerprint))
-        todo = sum(store.result(config.key) is None for config in trials)
-        cells, at_once = len(plan.cells), plan.resources.concurrent
-        console.print(f"{store.root}: {cells} rows, {len(trials)} trials, {todo} to do, {at_once} at a time")
-        with Display(store, "final", wanted, trials[0].optim.epochs, console):
-            run_all(trials, store, plan.placement, plan.resources)
-    return finish(plan, console)
+
+    return Work(
+        command="compare",
+        keys=keys,
+        store=store,
+        placement=plan.placement,
+        resources=plan.resources,
+        example=trials[0],
+        stage="final",
+        wanted=wanted,
+        todo=sum(store.result(config.key) is None for config in trials),
+        begin=begin,
+        finish=lambda: finish(plan, console),
+    )
 
 
 def describe(keys: Settings, plan: Plan, frames: FrameStore, wanted: int) -> dict[str, Any]:

@@ -1,21 +1,23 @@
-"""The live table of a command that runs trials, drawn from the store's files alone."""
+"""The live table of a command that runs trials, and of `launch/status.py`, drawn from files alone."""
 
+import re
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import polars as pl
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from study.result import STATUSES
+from launch.snapshot import Snapshot, take_snapshot
 from study.store import StudyStore
 
 SHOWN = 8  # running trials in the table
 POLL = 1.0  # seconds
+SLOW, SHARE = 0.25, 20  # a look that takes longer than this many seconds is taken this much less often than it takes
 
 
 class Display:
@@ -27,6 +29,8 @@ class Display:
     def __init__(self, store: StudyStore, stage: str, wanted: int, epochs: int, console: Console) -> None:
         self.store, self.stage, self.wanted, self.epochs, self.console = store, stage, wanted, epochs, console
         self.begun, self.before = time.time(), store.count(stage)
+        self.seen: Snapshot | None = None  # the last look, if looking takes long
+        self.again = 0.0  # when to look again
         self.over = threading.Event()
         self.announcer = threading.Thread(target=self._announce, daemon=True)
         self.live = Live(console=console, get_renderable=self.render, refresh_per_second=1 / POLL)
@@ -39,44 +43,33 @@ class Display:
         self.over.set()
         self.live.stop() if self.console.is_terminal else self.announcer.join()
 
+    def look(self) -> Snapshot:
+        """The study as it is now, or was a moment ago where looking is slow."""
+        begun = time.monotonic()
+        if self.seen is None or begun >= self.again:
+            self.seen = take_snapshot(self.store, self.stage, self.wanted, self.epochs)
+            cost = time.monotonic() - begun
+            self.again = begun + (SHARE * cost if cost > SLOW else 0.0)
+        return self.seen
+
     def render(self) -> RenderableType:
         """The table as it is now."""
-        table = Table("running", "epoch", "now", "settings", box=None, header_style="dim", pad_edge=False)
-        searched = self.store.study()["searched"]
-        for trial in self.store.running()[:SHOWN]:
-            epoch, config = trial.epochs[-1], trial.config
-            settings = {name: config.value(name) for name in searched if self.stage == "sweep"}
-            if self.stage == "final":
-                settings = {"fold": config.data.fold, "seed": config.seed}
-            row = (config.key[:8], f"{epoch.epoch}/{self.epochs}", percent(epoch.value), describe(settings))
-            table.add_row(*row)
-        return Group(self.headline(), *filter(None, [self.best()]), *[table] * bool(table.row_count))
+        return Group(self.headline(), *filter(None, [self.best()]), *cluster_lines(self.look()), *trials(self.look()))
 
     def headline(self) -> Text:
         """Trials by state, and the time."""
-        trials = self._trials()
-        counts = {status: trials.filter(pl.col("status") == status).height for status in STATUSES}
-        states = ", ".join(f"{count} {status.lower()}" for status, count in counts.items())
-        line = f"{trials.height}/{self.wanted} trials ({states}), {len(self.store.running())} running"
-        return Text(f"{line}  {self._clock(trials.height)}".rstrip())
+        found = self.look()
+        return Text(f"{states(found)}  {self._clock(found.finished)}".rstrip())
 
     def best(self) -> Text | None:
-        """The best finished trial of a search; the earliest among equals, as it will be chosen."""
-        done = self._trials().filter(pl.col("status") == "DONE")
-        if self.stage != "sweep" or done.is_empty():
-            return None
-        row = done.sort("value", "started", descending=[True, False]).row(0, named=True)
-        settings = {name: value for name, value in row.items() if name.startswith("param/")}
-        return Text(f"best {percent(row['value'])}: {describe(settings)}")
-
-    def _trials(self) -> pl.DataFrame:
-        return self.store.trials().filter(pl.col("stage") == self.stage)
+        """The best finished trial of a search."""
+        return best_line(self.look())
 
     def _announce(self) -> None:
         seen = self.before
         while not self.over.wait(POLL) or seen != self.store.count(self.stage):
             if seen != self.store.count(self.stage):
-                seen = self.store.count(self.stage)
+                seen, self.again = self.store.count(self.stage), 0.0
                 self.console.print(*filter(None, [self.headline(), self.best()]), sep="  ", soft_wrap=True)
 
     def _clock(self, finished: int) -> str:
@@ -88,9 +81,89 @@ class Display:
         return f"{clock(elapsed)} elapsed, about {clock(elapsed / here * (self.wanted - finished))} left"
 
 
+def states(found: Snapshot) -> str:
+    """How many trials there are of each kind."""
+    ended = ", ".join(f"{count} {status.lower()}" for status, count in found.counts.items())
+    stopped = sum(trial.interrupted for trial in found.running)
+    running = f"{len(found.running) - stopped} running" + (f", {stopped} interrupted" if stopped else "")
+    return f"{found.finished}/{found.wanted} trials ({ended}), {running}"
+
+
+def best_line(found: Snapshot) -> Text | None:
+    """The best finished trial and its settings."""
+    if found.best is None or found.best.value is None:
+        return None
+    settings = {name: value for name, value in found.best.settings.items() if value is not None}
+    return Text(f"best {percent(found.best.value)}: {describe(settings)}")
+
+
+def cluster_lines(found: Snapshot) -> Iterator[Text]:
+    """Workers by state, and what the queue says; nothing without a cluster."""
+    if found.workers:
+        kinds = Counter("silent" if worker.silent else worker.state for worker in found.workers)
+        yield Text("workers: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
+    if found.queue:
+        yield Text(f"queue: {found.queue}")
+
+
+def trials(found: Snapshot) -> Iterator[Table]:
+    """The trials that run now, those that have run longest first."""
+    table = Table("running", "epoch", "now", "settings", box=None, header_style="dim", pad_edge=False)
+    for trial in found.running[:SHOWN]:
+        note = "interrupted" if trial.interrupted else describe(trial.settings)
+        table.add_row(trial.key[:8], f"{trial.epoch}/{found.epochs}", percent(trial.value), note)
+    if table.row_count:
+        yield table
+
+
+def whole(found: Snapshot) -> RenderableType:
+    """Everything that status shows."""
+    return Group(
+        Text(f"{found.name}: {states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
+        *filter(None, [best_line(found)]),
+        Text(hours_line(found)),
+        *(Text(f"pre-training stage, written {clock(seconds)} ago") for seconds in found.stages),
+        *[Text(f"driver: {found.head}")] * bool(found.head),
+        *cluster_lines(found),
+        *workers(found),
+        *_running_with_hosts(found),
+    )
+
+
+def hours_line(found: Snapshot) -> str:
+    """What the trials have cost."""
+    hours = found.hours
+    text = f"{hours.unit}: {hours.finished:.2f} in trials, {hours.failed:.2f} in failed ones"
+    if hours.granted is None:
+        return text
+    return f"{text}, {hours.lost:.2f} starting, idle or lost, of {hours.granted:.2f} granted"
+
+
+def workers(found: Snapshot) -> Iterator[Table]:
+    """The workers that have not left."""
+    table = Table("worker", "node", "state", "seen", "size", "", box=None, header_style="dim", pad_edge=False)
+    for worker in found.workers:
+        state = f"silent, was {worker.state}" if worker.silent else worker.state
+        size = f"{worker.cpus} cores" + (f" {worker.gpus} GPUs" if worker.gpus else "")
+        table.add_row(worker.job, worker.node, state, f"{clock(worker.seconds)} ago", size, worker.text)
+    if table.row_count:
+        yield table
+
+
+def _running_with_hosts(found: Snapshot) -> Iterator[Table]:
+    table = Table("running", "epoch", "now", "host", "seen", "settings", box=None, header_style="dim", pad_edge=False)
+    for trial in found.running:
+        seen = f"{clock(trial.seconds)} ago" + (", interrupted" if trial.interrupted else "")
+        epoch, value = f"{trial.epoch}/{found.epochs}", percent(trial.value)
+        table.add_row(trial.key[:8], epoch, value, trial.host, seen, describe(trial.settings))
+    if table.row_count:
+        yield table
+
+
 def describe(settings: Mapping[str, Any]) -> str:
     """Settings in one line: the last part of each name, numbers to three digits."""
-    return " ".join(f"{name.split('.')[-1]}={plain(value)}" for name, value in settings.items())
+    given = {name.split(".")[-1]: value for name, value in settings.items() if value is not None}
+    return " ".join(f"{name}={plain(value)}" for name, value in given.items())
 
 
 def plain(value: Any) -> str:
@@ -107,3 +180,8 @@ def clock(seconds: float) -> str:
     """Minutes and seconds, with hours where there are any."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def is_headline(line: str) -> bool:
+    """Whether a line of a log is what `Display.headline` writes."""
+    return re.match(r"\d+/\d+ trials \(", line) is not None

@@ -1,75 +1,141 @@
 """Train the chosen configuration on every fold with several seeds and score each test part once: see --help."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
 from data.errors import InputError, raise_all
 from data.files import check_writable
-from data.folds import folds
+from data.folds import fold_names
 from data.store import FrameStore, open_store
 from launch.cli import Settings, run_command
+from launch.cluster.follow import elsewhere
+from launch.cluster.plan import Work
 from launch.display import Display
-from launch.local_ray import run_all
 from launch.preflight import file_weights, resources, searched_study
 from launch.provenance import provenance
 from launch.report import write_page
-from model.metrics import always_positive_f1, f1, mean_defined
-from study.choose import choose, final_trials
+from launch.scoreboard import print_scores
+from launch.trials import run_all
 from study.config import Placement, TrialConfig
 from study.result import TrialResult
+from study.selection import Plan, asked_selections, decide, plan, record, score_selections
 from study.store import StudyStore
 
 
 def main(keys: Settings) -> int:
     """Choose on validation subjects, train, score the test parts, report."""
     console = Console()
-    raise_all("the final evaluation cannot start:", [f"seeds={keys['seeds']}; at least 1"] * (keys["seeds"] < 1))
+    least = [(name, keys[name], 1) for name in ("seeds", "candidates")]
+    problems = [f"{name}={value}; at least {low}" for name, value, low in least if value < low]
+    raise_all("the final evaluation cannot start:", problems)
+    selections = asked_selections(keys["selection"])
+    keys = keys | named_study(keys)
     store = searched_study(keys)
-    study, chosen = store.study(), choose(store)
-    frames = _frames(study["store"], chosen)
-    data = chosen.config.data
-    names = list(folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed))
-    trials = final_trials(chosen.config, names, keys["seeds"])
-    check_writable(store.root)
-    available = resources(keys)
-    weights = _weights_file(study["weights_file"], chosen)
-    placement = Placement(frames.path, store.root, available.device, available.cpus, weights)
-    console.print(f"{chosen.config.key} on folds {', '.join(names)} with {keys['seeds']} seeds", highlight=False)
+    frames = searched_frames(store)
+    names = fold_names(frames.table, store.study()["config"]["data"]["fold_scheme"])
+    plans = [plan(store, selection, names, keys["seeds"], keys["candidates"]) for selection in selections]
+    work = _work(keys, store, frames, plans, console)
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
+    _say_plans(plans, keys["seeds"], console)
     with store.lock():
-        store.write_provenance(provenance(data.fingerprint))
-        with Display(store, "final", len(trials), chosen.config.optim.epochs, console):
-            run_all(trials, store, placement, available)
-    return finish(store, trials, console)
+        work.begin()
+        with Display(store, "final", work.wanted, work.example.optim.epochs, console):
+            run_all([(trial, work.placement) for trial in unique_trials(plans)], store, work.resources)
+    return work.finish()
 
 
-def _frames(path: str, chosen: TrialResult) -> FrameStore:
+def named_study(keys: Settings) -> Settings:
+    """`name` and `runs_root` of the study that is named, or meant by its folder or its dataset."""
+    given = [key for key in ("name", "study", "dataset") if keys[key]]
+    if len(given) != 1:
+        raise InputError(f"give one of name=, study= and dataset=, not {' and '.join(given) or 'none'}")
+    root = Path(keys["runs_root"])
+    if keys["study"]:
+        root, name = Path(keys["study"]).resolve().parent, Path(keys["study"]).resolve().name
+    else:
+        name = keys["name"] or _only_study_of(keys["dataset"]["name"], root)
+    return {"name": name, "runs_root": str(root), "study": "", "dataset": {}}
+
+
+def _only_study_of(dataset: str, root: Path) -> str:
+    """Name of the one study below `root` that searched on `dataset`."""
+    stores = [StudyStore(path.parent) for path in sorted(root.glob("*/study.json"))]
+    searched = [store for store in stores if "searched" in (asked := store.study()) and "variants" not in asked]
+    names = [store.root.name for store in searched if store.study().get("dataset") == dataset]
+    if len(names) == 1:
+        return names[0]
+    there = ", ".join(names or (store.root.name for store in searched)) or "none"
+    raise InputError(
+        f"dataset={dataset}: {root} has {len(names)} studies of it, so give name=<study>; "
+        f"studies{' of it' if names else ''}: {there}"
+    )
+
+
+def _work(keys: Settings, store: StudyStore, frames: FrameStore, plans: list[Plan], console: Console) -> Work:
+    """All that the command is about to do, checked."""
+    trials, study = unique_trials(plans), store.study()
+    if frames.fingerprint != trials[0].data.fingerprint:
+        raise InputError(f"{frames.path} is another store than the one that was searched on; build that one again")
+    check_writable(store.root)
+    available, weights = resources(keys), weights_of(study["weights_file"], trials[0])
+    return Work(
+        command="final",
+        keys=keys,
+        store=store,
+        placement=Placement(frames.path, store.root, available.device, available.cpus, weights),
+        resources=available,
+        example=trials[0],
+        stage="final",
+        wanted=len(trials),
+        todo=sum(store.result(config.key) is None for config in trials),
+        begin=lambda: store.write_provenance(provenance(frames.fingerprint)),
+        finish=lambda: finish(store, plans, console),
+    )
+
+
+def searched_frames(store: StudyStore) -> FrameStore:
     """The store that the search ran on."""
-    if not Path(path).is_dir():
+    path = Path(store.study()["store"])
+    if not path.is_dir():
         raise InputError(f"the frame store {path} is gone; build it again with launch/prepare.py")
-    frames = open_store(Path(path))
-    if frames.fingerprint != chosen.config.data.fingerprint:
-        raise InputError(f"{path} is another store than the one that was searched on; build that one again")
-    return frames
+    return open_store(path)
 
 
-def _weights_file(path: str, chosen: TrialResult) -> Path | None:
+def weights_of(path: str, trial: TrialConfig) -> Path | None:
     """The pretrained weights of the search, if they were a file."""
-    if path and file_weights(Path(path)) != chosen.config.backbone.weights:
+    if path and file_weights(Path(path)) != trial.backbone.weights:
         raise InputError(f"{path} holds other weights than the search was run with; put those back")
     return Path(path) if path else None
 
 
-def finish(store: StudyStore, trials: list[TrialConfig], console: Console) -> int:
-    """Say what came out; 1 when a trial is missing or has failed."""
-    done = finished(store, trials, console)
-    if len(done) < len(trials):
+def unique_trials(plans: Sequence[Plan]) -> list[TrialConfig]:
+    """The trials of all selections, which may share some."""
+    return [*{trial.key: trial for one in plans for trial in one.trials}.values()]
+
+
+def _say_plans(plans: Sequence[Plan], seeds: int, console: Console) -> None:
+    for one in plans:
+        console.print(
+            f"selection={one.selection}: folds {', '.join(one.candidates)} with {seeds} seeds, "
+            f"{len(one.trials)} trials",
+            highlight=False,
+        )
+
+
+def finish(store: StudyStore, plans: Sequence[Plan], console: Console) -> int:
+    """Score what came out and say it; 1 when a trial is missing or has failed."""
+    trials = unique_trials(plans)
+    if len(finished(store, trials, console)) < len(trials):
         return 1
-    console.print(f"test F1, mean over AUs, then over {len(done)} trials: {_mean(done, f1):.1f}", highlight=False)
-    console.print(f"always-positive on the same frames: {_mean(done, always_positive_f1):.1f}", highlight=False)
+    chosen = {one.selection: decide(store, one) for one in plans}
+    scores = score_selections(store, chosen)
+    store.write_final(record(plans, chosen), scores)
+    print_scores(scores, console)
     console.print(f"report: {write_page(store)}", soft_wrap=True)
     return 0
 
@@ -87,11 +153,6 @@ def finished(store: StudyStore, trials: list[TrialConfig], console: Console) -> 
         again = mend if any(result and result.status == "FAILED" for result in results) else "The same command goes on."
         console.print(f"{len(done)} of {len(trials)} final trials are done. {again}", soft_wrap=True)
     return done
-
-
-def _mean(done: list[TrialResult], metric: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Mean over trials of the mean over AUs, counts pooled over the subjects of a test part, in percent."""
-    return 100 * float(np.mean([mean_defined(metric(r.scores["test"].counts.sum(axis=0))) for r in done]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Everything that can be wrong with what a command asks for, found before the first trial, all at once."""
 
 import hashlib
+import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,17 @@ from data.files import check_writable
 from data.folds import Fold, folds
 from data.pool import pool
 from data.store import FrameStore
+from launch.budget import Budget, parse_budget
+from launch.cluster.settings import ClusterSettings
 from launch.datasets import check_labelled, fold_scheme, unlabelled_stores
 from model.backbone import BackboneSettings, build_backbone, fetch_weights
 from model.methods import method_named
 from study.config import Placement, TrialConfig, trial_from_dict
+from study.goals import parse_goals
+from study.points import start_points
+from study.proposals import Search
+from study.pruning import PRUNING
+from study.sampler import sampler_problems
 from study.space import Space, parse_space
 from study.store import StudyStore
 
@@ -33,6 +41,7 @@ class Resources:
     cpus: int  # a trial
     gpus: float  # a trial
     device: str
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
 
 
 @dataclass(frozen=True)
@@ -40,10 +49,22 @@ class Plan:
     """A checked search."""
 
     store: StudyStore
-    base: TrialConfig
-    space: Space
+    search: Search
+    folds: tuple[str, ...]  # searched one after the other, each by itself
     placement: Placement
     resources: Resources
+    budget: Budget = field(default_factory=Budget)
+    timeout: float = 60.0  # minutes without a report after which a trial hangs
+
+    @property
+    def base(self) -> TrialConfig:
+        """What every trial of the first fold is a variation of."""
+        return self.search.base
+
+    @property
+    def space(self) -> Space:
+        """What is searched."""
+        return self.search.space
 
 
 def study_store(keys: Keys) -> StudyStore:
@@ -57,8 +78,12 @@ def study_store(keys: Keys) -> StudyStore:
 def searched_study(keys: Keys) -> StudyStore:
     """The study that `keys` name, begun by a search; `InputError` for a comparison, which is of many kinds."""
     store = study_store(keys)
+    if "generalize" in store.study():
+        raise InputError(f"{store.root} is on several datasets: launch/generalize.py writes {store.generalize_path('.csv')}")
     if "variants" in store.study():
         raise InputError(f"{store.root} is a comparison: launch/compare.py writes {store.comparison_path('.md')}")
+    if "foreign" in store.study():
+        raise InputError(f"{store.root} holds predictions of another detector: launch/transfer.py reads it")
     return store
 
 
@@ -72,27 +97,46 @@ def check_sweep(keys: Keys) -> None:
         lambda: study_store(keys),
         lambda: check_writable(Path(keys["runs_root"])),
         lambda: resources(keys),
-        lambda: parse_space(keys["search"], base_trial(keys, "unknown yet", keys["fold"])),
+        lambda: parse_budget(keys["time_budget"], keys["gpu_hours"], keys["trial"]["gpus"]),
+        lambda: search_of(keys, base_trial(keys, "unknown yet", "unknown yet")),
     )
     crop, size = keys["views"]["crop"], keys["dataset"]["size"]
     problems += [f"dataset.crop={crop} exceeds dataset.size={size}"] * (crop > size)
     raise_all("the sweep cannot start:", problems)
 
 
+def search_of(keys: Keys, base: TrialConfig) -> Search:
+    """How the study is searched; one `InputError` lists every mistake."""
+    space = parse_space(keys["search"], base)
+    gpus, pruning = float(keys["trial"]["gpus"]), keys["pruning"]
+    given = {name: {k: x for k, x in bound.items() if x is not None} for name, bound in keys["constraints"].items()}
+    goals = parse_goals(base.optim.objective, keys["objectives"], given, gpus)
+    problems = sampler_problems(keys["sampler"], space, goals)
+    if pruning["name"] not in PRUNING:
+        problems.append(f"pruning.name={pruning['name']!r}; allowed: {', '.join(PRUNING)}")
+    elif len(goals.objectives) > 1 and pruning["name"] != "none":
+        problems.append("trials cannot be pruned by several objectives; give pruning.name=none")
+    raise_all("the search is not valid:", problems)
+    points = tuple(start_points(space, keys["start_points"]))
+    rule = pruning["name"], pruning["grace"], pruning["reduction"]
+    return Search(base, space, goals, keys["sampler"], keys["seed"], points, *rule)
+
+
 def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:
     """The search that `keys` ask for, on `frames`."""
     divided = store_folds(keys, frames)
-    fold = keys["fold"] or next(iter(divided))
-    if fold not in divided:
-        raise InputError(f"fold={fold!r}; allowed: {', '.join(divided)}")
-    base = base_trial(keys, frames.fingerprint, fold)
-    check_weights(base.backbone, asked_weights(keys)[1])
+    names = tuple(divided) if keys["fold"] in ("", "all") else (keys["fold"],)
+    if names[0] not in divided:
+        raise InputError(f"fold={names[0]!r}; allowed: all, {', '.join(divided)}")
+    search = search_of(keys, base_trial(keys, frames.fingerprint, names[0]))
+    check_weights(search.base.backbone, asked_weights(keys)[1])
     available = resources(keys)
     store = study_store(keys)
     placement = Placement(frames.path, store.root, available.device, available.cpus, asked_weights(keys)[1])
-    space = parse_space(keys["search"], base)
-    _check_pretraining(base, space, frames, unlabelled_stores(keys), divided)
-    return Plan(store, base, space, placement, available)
+    for base in search.space.bases(search.base):
+        _check_pretraining(base, search.space, frames, unlabelled_stores(keys), divided)
+    budget = parse_budget(keys["time_budget"], keys["gpu_hours"], available.gpus)
+    return Plan(store, search, names, placement, available, budget, keys["trial"]["timeout"])
 
 
 def _check_pretraining(
@@ -126,24 +170,87 @@ def base_trial(keys: Keys, fingerprint: str, fold: str) -> TrialConfig:
     backbone = keys["backbone"] | ({"weights": asked_weights(keys)[0]} if keys["weights"] else {})
     fingerprints = [store.fingerprint for store in unlabelled_stores(keys)]
     pretrain = keys.get("pretrain", {}) | ({"stores": fingerprints} if fingerprints else {})
-    return trial_from_dict({"data": data, "backbone": backbone, "pretrain": pretrain, **same})
+    sources = keys.get("sources", {})
+    return trial_from_dict({"data": data, "sources": sources, "backbone": backbone, "pretrain": pretrain, **same})
 
 
 def resources(keys: Keys) -> Resources:
-    """Divide this machine among the trials."""
-    cluster, cores = keys["cluster"], len(os.sched_getaffinity(0))
-    cpus, gpus, wanted = cluster["cpus"] or cores, float(cluster["gpus"]), keys["max_concurrent"]
-    found = torch.cuda.device_count()
+    """Divide this machine, or a worker of the cluster, among the trials."""
+    return _of_workers(keys) if keys["cluster"]["name"] == "slurm" else _of_this_machine(keys)
+
+
+def cluster_settings(keys: Keys) -> ClusterSettings:
+    """Where trials run; `InputError` for settings that cannot be."""
+    names = {f.name for f in fields(ClusterSettings)}
+    given = {name: value for name, value in keys["cluster"].items() if name in names}
+    return ClusterSettings(**given | {"setup": tuple(keys["cluster"].get("setup", ()))})
+
+
+def _of_workers(keys: Keys) -> Resources:
+    """Each worker runs as many trials at once as fit on it, and none of its GPUs lies idle."""
+    gpus, each, wanted = float(keys["trial"]["gpus"]), keys["trial"]["cpus"], keys["max_concurrent"]
+    raise_all(
+        "resources:",
+        [f"max_concurrent={wanted}; 0 for automatic, or at least 1"] * (wanted < 0)
+        + [f"trial.cpus={each}; 0 for an even share, or at least 1"] * (each < 0)
+        + [f"trial.gpus={gpus:g}; 0 or more"] * (not 0 <= gpus < math.inf)
+        + _trial_problems(keys),
+    )
+    asked = cluster_settings(keys)
+    cluster = replace(asked, worker_gpus=asked.worker_gpus or math.ceil(gpus))
+    slots = cluster.slots(max(each, 1), gpus)
+    worker = f"a worker of cluster.worker_cpus={cluster.worker_cpus} cluster.worker_gpus={cluster.worker_gpus}"
+    trial = f"trial.cpus={each} trial.gpus={gpus:g}"
+    raise_all(
+        "resources:",
+        [f"{worker} is too small for a trial of {trial}"] * (slots < 1)
+        + [f"{worker} has GPUs, but a trial uses none; give trial.gpus=1"] * (cluster.worker_gpus > 0 and not gpus)
+        + [f"{worker} runs {slots} trials of {trial} at once, and GPUs lie idle"] * _idle(cluster, slots, gpus)
+        + [f"max_concurrent={wanted}; {worker} runs {slots} trials at once"] * (0 < wanted < slots),
+    )
+    workers = min(cluster.max_workers, wanted // slots or cluster.max_workers)
+    device = "cuda" if gpus else "cpu"
+    return Resources(
+        slots * workers, each or cluster.worker_cpus // slots, gpus, device, replace(cluster, max_workers=workers)
+    )
+
+
+def _idle(cluster: ClusterSettings, slots: int, gpus: float) -> bool:
+    """Whether a worker has GPUs that its trials leave alone."""
+    a_gpu = int(1 / gpus) if 0 < gpus < 1 else 1
+    used = math.ceil(slots / a_gpu) * math.ceil(gpus)
+    return 0 < used < cluster.worker_gpus
+
+
+def _of_this_machine(keys: Keys) -> Resources:
+    cores, found, wanted = len(os.sched_getaffinity(0)), torch.cuda.device_count(), keys["max_concurrent"]
+    cpus, gpus, each = keys["cluster"]["cpus"] or cores, float(keys["trial"]["gpus"]), keys["trial"]["cpus"]
     raise_all(
         "resources:",
         [f"max_concurrent={wanted}; 0 for automatic, or at least 1"] * (wanted < 0)
         + [f"cluster.cpus={cpus}; this machine has {cores}"] * (not 0 < cpus <= cores)
-        + [f"cluster.gpus={gpus:g}; this machine has {found} GPUs"] * (not 0 <= gpus <= found)
-        + [f"cluster.gpus={gpus:g}; a share of one GPU, or whole GPUs"] * (gpus > 1 and gpus % 1 != 0),
+        + [f"trial.cpus={each}; 0 for an even share, at most {cpus}"] * (not 0 <= each <= cpus)
+        + [f"trial.gpus={gpus:g}; this machine has {found} GPUs"] * (not 0 <= gpus <= found)
+        + _trial_problems(keys),
     )
-    fitting = min(cpus, _trials_on(found, gpus)) if gpus else cpus
+    return _divided(cpus, found, keys)
+
+
+def _trial_problems(keys: Keys) -> list[str]:
+    gpus, timeout = float(keys["trial"]["gpus"]), keys["trial"]["timeout"]
+    return [f"trial.gpus={gpus:g}; a share of one GPU, or whole GPUs"] * (gpus > 1 and gpus % 1 != 0) + [
+        f"trial.timeout={timeout:g}; minutes, or 0 for never"
+    ] * (not timeout >= 0)
+
+
+def _divided(cpus: int, found: int, keys: Keys) -> Resources:
+    """The trials that `cpus` cores and `found` GPUs run at once, each with its share of the cores."""
+    gpus, each, wanted = float(keys["trial"]["gpus"]), keys["trial"]["cpus"], keys["max_concurrent"]
+    fitting = cpus // max(each, 1)
+    fitting = min(fitting, _trials_on(found, gpus)) if gpus else fitting
     concurrent = min(wanted or fitting, fitting)
-    return Resources(concurrent, cpus // concurrent, gpus, "cuda" if gpus else "cpu")
+    device = "cuda" if gpus else "cpu"
+    return Resources(concurrent, each or cpus // concurrent, gpus, device, cluster_settings(keys))
 
 
 def _trials_on(found: int, gpus: float) -> int:

@@ -1,30 +1,170 @@
-"""Write the HTML page of a study: see --help.
+"""Write the HTML page of a study, of several side by side, or what a paper needs of them: see --help.
 
 The one door from the command lines to `reports`.
 """
 
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from data.files import check_writable
+from data.errors import InputError, raise_all
+from data.files import check_writable, write_atomic
 from launch.cli import Settings, run_command
-from launch.preflight import searched_study
-from reports.page import write_report
+from launch.live import Job, watch
+from launch.shown import frames_of, labels_of, sheets_of
+from reports import compared_sections, variant_sections
+from reports.comparison import compare_studies
+from reports.export import check_kinds, export, export_variants, transfers_beside
+from reports.facts import facts_of
+from reports.page import render
+from reports.report import Materials, gather
+from study.importance import importance
 from study.store import StudyStore
+
+PAGE = "report.html"
 
 
 def write_page(store: StudyStore) -> Path:
     """Write the page of `store` and return where it lies."""
-    return write_report(store, store.report_path)
+    write_atomic(store.report_path, page_of([store.root]).encode("utf-8", "replace"))
+    return store.report_path
 
 
 def main(keys: Settings) -> int:
-    """Write the page."""
-    store = searched_study(keys)
-    check_writable(store.root)
-    print(f"report: {write_page(store)}")
+    """Write the page or the exports, or keep writing the page."""
+    roots = asked(keys)
+    if keys["export"]:
+        return write_exports(keys, roots)
+    path = page_path(keys, roots)
+    check_writable(path.parent)
+    if keys["watch"]:
+        job = Job(partial(page_of, roots, keys["pictures"]), path, partial(state, roots), partial(is_finished, roots))
+        return watched(job, keys["every"], keys["port"])
+    write_atomic(path, page_of(roots, keys["pictures"]).encode("utf-8", "replace"))
+    print(f"report: {path}")
     return 0
 
 
+def asked(keys: Settings) -> list[Path]:
+    """The folders of the studies that `keys` name, by folder or by name; `InputError` lists all that are none."""
+    words = [*([keys["name"]] if keys["name"] else []), *keys["studies"]]
+    if not words:
+        raise InputError("no study; give its folder or name: python launch/report.py runs/<study>, or name=<study>")
+    roots = [Path(word) if StudyStore(Path(word)).exists() else Path(keys["runs_root"]) / word for word in words]
+    problems = [
+        f"{word}: no study in {root}; run launch/sweep.py name={root.name}"
+        for word, root in zip(words, roots, strict=True)
+        if not StudyStore(root).exists()
+    ]
+    whole = [root.resolve() for root in roots]
+    problems += [f"{word} is given twice" for at, word in enumerate(words) if whole[at] in whole[:at]]
+    problems += [f"every={keys['every']:g}; at least 0.1 seconds"] * (keys["every"] < 0.1)
+    problems += ["watch=true writes pages; give no export"] * bool(keys["watch"] and keys["export"])
+    raise_all("the report cannot be written:", problems)
+    return roots
+
+
+def page_path(keys: Settings, roots: Sequence[Path]) -> Path:
+    """Where the page goes: `out`, the folder of the one study, or above several."""
+    if keys["out"]:
+        path = Path(keys["out"])
+        return path / PAGE if path.is_dir() else path
+    return StudyStore(roots[0]).report_path if len(roots) == 1 else Path(keys["runs_root"]) / PAGE
+
+
+def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
+    """The page of a study, of a comparison of variants, or of several studies, read anew."""
+    stores = [StudyStore(root) for root in roots]
+    if len(stores) > 1:
+        facts = [facts_of(store, name) for name, store in zip(labels(roots), stores, strict=True)]
+        return compared_sections.render(compare_studies(facts))
+    if "variants" in stores[0].study():
+        return variant_sections.render(stores[0])
+    return render(gather(stores[0], importance, materials(stores[0], pictures)))
+
+
+def materials(store: StudyStore, pictures: bool | None) -> Materials:
+    """What the frame store of the study adds to its page; nothing where it is gone."""
+    frames = frames_of(store)
+    if frames is None:
+        return Materials()
+    return Materials(labels_of(frames, store), sheets_of(frames, pictures))
+
+
+def named(words: Sequence[str]) -> list[str]:
+    """The arguments of the command with folders, the words without a `=`, as `studies=[...]`."""
+    folders = [word for word in words if "=" not in word and not word.startswith("-")]
+    others = [word for word in words if word not in folders]
+    quoted = ",".join('"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"' for folder in folders)
+    return [*others, f"studies=[{quoted}]"] if folders else others
+
+
+def labels(roots: Sequence[Path]) -> list[str]:
+    """The names of the folders, with as many folders above as it takes to tell them apart."""
+    parts = [root.resolve().parts for root in roots]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len({*names}) == len(names):
+            break
+    return names
+
+
+def write_exports(keys: Settings, roots: Sequence[Path]) -> int:
+    """Write what was asked for and say where it lies."""
+    check_kinds(keys["export"], len(roots))
+    above = roots[0] if len(roots) == 1 else Path(keys["runs_root"])
+    folder = Path(keys["out"]) if keys["out"] else above / "export"
+    check_writable(folder)
+    stores = [StudyStore(root) for root in roots]
+    if len(stores) == 1 and "variants" in stores[0].study():
+        written = export_variants(stores[0], keys["export"], folder)
+    else:
+        written = _studies_exported(roots, stores, keys["export"], folder)
+    for path in written:
+        print(f"written: {path}")
+    return 0
+
+
+def _studies_exported(
+    roots: Sequence[Path], stores: Sequence[StudyStore], kinds: Sequence[str], folder: Path
+) -> list[Path]:
+    found = transfers_beside(roots[0].resolve().parent, [root.resolve().name for root in roots])
+    return export(list(zip(labels(roots), stores, strict=True)), kinds, folder, found)
+
+
+def watched(job: Job, every: float, port: int) -> int:
+    """Keep the page up to date until all trials have ended, or Ctrl-C."""
+    try:
+        watch(job, every, port, partial(print, flush=True))
+    except KeyboardInterrupt:
+        print(f"stopped; the page stays: {job.path}")
+    return 0
+
+
+def state(roots: Sequence[Path]) -> object:
+    """What changes when a page would: the files of the studies, but for what trials write while they run."""
+    files = (path for root in roots for kind in ("json", "parquet", "csv") for path in root.rglob(f"[!.]*.{kind}"))
+    found = {}
+    for path in files:
+        if path.parent.name != "running":
+            try:
+                found[path] = path.stat().st_mtime_ns
+            except FileNotFoundError:
+                continue  # it was replaced in this moment
+    return found
+
+
+def is_finished(roots: Sequence[Path]) -> bool:
+    """Whether the trials that were asked for have all ended and no command runs further ones."""
+    stores = [StudyStore(root) for root in roots]
+    return all(_has_all(store) and not store.is_busy() for store in stores)
+
+
+def _has_all(store: StudyStore) -> bool:
+    study = store.study()
+    return store.count("final" if "variants" in study else "sweep") >= int(study["trials"])
+
+
 if __name__ == "__main__":
-    sys.exit(run_command("report", main))
+    sys.exit(run_command("report", main, named(sys.argv[1:])))

@@ -1,22 +1,41 @@
 """Show how far a study is, from its files alone, on any machine: see --help."""
 
+import dataclasses
+import json
 import sys
+import time
+from contextlib import suppress
 
 from rich.console import Console
+from rich.live import Live
 
 from launch.cli import Settings, run_command
-from launch.display import Display
+from launch.display import whole
 from launch.preflight import study_store
+from launch.snapshot import Snapshot, take_snapshot
+
+EVERY = 5.0  # seconds from look to look
 
 
 def main(keys: Settings) -> int:
-    """Print the table that the running command shows."""
-    store = study_store(keys)
-    study = store.study()
-    console = Console()
-    stage = "final" if "variants" in study else "sweep"
-    console.print(Display(store, stage, study["trials"], study["epochs"], console).render())
+    """Look once, or until Ctrl-C."""
+    store, console = study_store(keys), Console()
+    found = take_snapshot(store)
+    if keys["json"]:
+        print(json.dumps(plain(found), indent=1))
+    elif keys["watch"]:
+        with suppress(KeyboardInterrupt), Live(whole(found), console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(EVERY)
+                live.update(whole(take_snapshot(store)), refresh=True)
+    else:
+        console.print(whole(found))
     return 0
+
+
+def plain(found: Snapshot) -> dict[str, object]:
+    """The snapshot as JSON holds it."""
+    return dataclasses.asdict(found) | {"finished": found.finished}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Killed at any moment, the same command goes on; more variants, kinds, levels, fo
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +18,8 @@ from data.files import atomic_path, check_writable
 from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
+from launch.cluster.follow import elsewhere
+from launch.cluster.plan import Work
 from launch.datasets import prepare_store, progress_bar
 from launch.display import Display, percent
 from launch.final import finished
@@ -26,7 +28,7 @@ from launch.provenance import provenance
 from launch.trials import run_all
 from launch.variants import GROUPS, Variants, plan_variants, variant_problems
 from study.choose import final_trials
-from study.config import TrialConfig
+from study.config import Placement, TrialConfig
 from study.result import TrialResult
 from study.stress import KINDS, TRAINING, Point, Scored, curves, degraded, scored, stressed, undisturbed
 
@@ -41,19 +43,20 @@ class Plan:
     trials: dict[Point, list[TrialConfig]]
 
     @property
-    def good(self) -> list[TrialConfig]:
-        """Trials on data as they are, whose detectors the worse pictures need."""
-        return self._of(lambda point: point.kind not in TRAINING or point.level == undisturbed(point.kind))
+    def jobs(self) -> list[tuple[TrialConfig, Placement]]:
+        """Every trial once; those on data as they are first, and they keep their detectors for the worse pictures."""
+        good = self._trials([point for point in self.trials if trained_on_good(point)])
+        worse = [config for config in self._trials(self.trials) if config not in good]
+        keeping, other = self.variants.placement, replace(self.variants.placement, keep_detector=False)
+        return [(config, keeping) for config in good] + [(config, other) for config in worse]
 
-    @property
-    def worse(self) -> list[TrialConfig]:
-        """Trials on data made worse."""
-        good = {config.key for config in self.good}
-        return [config for config in self._of(lambda point: True) if config.key not in good]
+    def _trials(self, points: Iterable[Point]) -> list[TrialConfig]:
+        return list(dict.fromkeys(config for point in points for config in self.trials[point]))
 
-    def _of(self, wanted: Any) -> list[TrialConfig]:
-        configs = [config for point, trials in self.trials.items() if wanted(point) for config in trials]
-        return list({config.key: config for config in configs}.values())
+
+def trained_on_good(point: Point) -> bool:
+    """Whether the trials of a point train on data as they are."""
+    return point.kind not in TRAINING or point.level == undisturbed(point.kind)
 
 
 def main(keys: Settings) -> int:
@@ -63,19 +66,42 @@ def main(keys: Settings) -> int:
     check_stress(keys)
     frames = prepare_store(keys, console)
     plan = plan_stress(keys, frames)
-    store, several = plan.variants.store, [plan.good, plan.worse]
+    store = plan.variants.store
     check_writable(store.root)
+    work = _work(keys, plan, frames, console)
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
     with store.lock():
-        ours = {config.key for trials in several for config in trials}
-        wanted = len({result.config.key for result in store.results()} | ours)
+        work.begin()
+        console.print(f"{store.root}: {len(plan.trials)} points, {len(plan.jobs)} trials, {work.todo} to do")
+        with Display(store, "final", work.wanted, keys["epochs"], console):
+            run_all(plan.jobs, store, work.resources)
+    return work.finish()
+
+
+def _work(keys: Settings, plan: Plan, frames: FrameStore, console: Console) -> Work:
+    """All that the command is about to do."""
+    store, ours = plan.variants.store, [config for config, _ in plan.jobs]
+    wanted = len({one.key for one in store.outcomes()} | {config.key for config in ours})
+
+    def begin() -> None:
         store.open_study(describe(keys, plan, frames, wanted), free=FREE)
         store.write_provenance(provenance(frames.fingerprint))
-        console.print(f"{store.root}: {len(plan.trials)} points, {len(ours)} trials")
-        with Display(store, "final", wanted, keys["epochs"], console):
-            for trials, keep in zip(several, (True, False), strict=True):
-                placement = replace(plan.variants.placement, keep_detector=keep)
-                run_all(trials, store, placement, plan.variants.resources)
-    return finish(plan, frames, console)
+
+    return Work(
+        command="stress",
+        keys=keys,
+        store=store,
+        placement=plan.variants.placement,
+        resources=plan.variants.resources,
+        example=ours[0],
+        stage="final",
+        wanted=wanted,
+        todo=sum(store.result(config.key) is None for config in ours),
+        begin=begin,
+        finish=lambda: finish(plan, frames, console),
+    )
 
 
 def check_stress(keys: Settings) -> None:
@@ -139,7 +165,7 @@ def describe(keys: Settings, plan: Plan, frames: FrameStore, wanted: int) -> dic
 
 def finish(plan: Plan, frames: FrameStore, console: Console) -> int:
     """Score what worse pictures need, print and keep the curves of all whole points; 1 when a trial is missing."""
-    store, trials = plan.variants.store, plan.good + plan.worse
+    store, trials = plan.variants.store, [config for config, _ in plan.jobs]
     done = {result.config.key: result for result in finished(store, trials, console)}
     whole = {
         point: [done[config.key] for config in configs]

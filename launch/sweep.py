@@ -8,17 +8,23 @@ from typing import Any
 
 from rich.console import Console
 
+from data.errors import InputError
 from data.files import check_writable
 from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
+from launch.cluster.follow import elsewhere
+from launch.cluster.plan import Work
 from launch.datasets import prepare_store
-from launch.display import Display, plain
+from launch.display import Display, percent, plain
+from launch.ending import Ending
 from launch.preflight import Plan, check_sweep, plan_sweep
 from launch.provenance import provenance
 from launch.report import write_page
-from launch.tune import search
-from study.choose import choose
+from launch.tune import search, share
+from study.choose import choose, pareto
+from study.goals import goals_in, goals_to_plain
+from study.space import METHODS_KEY
 from study.store import StudyStore
 
 FAILED_SHARE = 0.2  # more failed trials than this, and the sweep has failed
@@ -26,19 +32,52 @@ FAILED_SHARE = 0.2  # more failed trials than this, and the sweep has failed
 
 def main(keys: Settings) -> int:
     """Prepare, search, report."""
-    keys["name"] = keys["name"] or f"{keys['dataset']['name']}-{keys['method_name']}"
+    keys["name"] = keys["name"] or f"{keys['dataset']['name']}-{searched_method(keys)}"
     console = Console()
     check_sweep(keys)
     frames = prepare_store(keys, console)
     plan = plan_sweep(keys, frames)
     check_writable(plan.store.root)
+    wanted = share(plan, keys["trials"]) * len(plan.folds)
+    work = _work(keys, plan, frames, wanted, console)
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
     with plan.store.lock():
+        work.begin()
+        _say_plan(plan, wanted, console)
+        with Display(plan.store, "sweep", wanted, plan.base.optim.epochs, console):
+            ending = search(plan, keys["trials"])
+    return finish(plan.store, wanted, console, ending)
+
+
+def _work(keys: Settings, plan: Plan, frames: FrameStore, wanted: int, console: Console) -> Work:
+    """All that the command is about to do."""
+
+    def begin() -> None:
         plan.store.open_study(describe_study(keys, plan, frames), free=("trials", "store", "weights_file"))
         plan.store.write_provenance(provenance(plan.base.data.fingerprint))
-        _say_plan(plan, keys["trials"], console)
-        with Display(plan.store, "sweep", keys["trials"], plan.base.optim.epochs, console):
-            search(plan, keys["trials"], keys["seed"], keys["pruning"])
-    return finish(plan.store, keys["trials"], console)
+        if keys["retry_failed"]:
+            console.print(f"{plan.store.forget_failed()} failed trials are run again")
+
+    return Work(
+        command="sweep",
+        keys=keys,
+        store=plan.store,
+        placement=plan.placement,
+        resources=plan.resources,
+        example=plan.base,
+        stage="sweep",
+        wanted=wanted,
+        todo=max(wanted - plan.store.count(), 0),
+        begin=begin,
+        finish=lambda: finish(plan.store, wanted, console),
+    )
+
+
+def searched_method(keys: Settings) -> str:
+    """The method, or `methods` where the search is over several."""
+    return METHODS_KEY if METHODS_KEY in keys["search"] else str(keys["method_name"])
 
 
 def describe_study(keys: Settings, plan: Plan, frames: FrameStore) -> dict[str, Any]:
@@ -46,13 +85,16 @@ def describe_study(keys: Settings, plan: Plan, frames: FrameStore) -> dict[str, 
     return {
         "name": keys["name"],
         "dataset": keys["dataset"]["name"],
-        "method": keys["method_name"],
+        "method": searched_method(keys),
         "objective": plan.base.optim.objective,
-        "fold": plan.base.data.fold,
+        "fold": plan.folds[0] if len(plan.folds) == 1 else "all",
+        "folds": plan.folds,
         "epochs": plan.base.optim.epochs,
-        "trials": keys["trials"],
+        "trials": share(plan, keys["trials"]) * len(plan.folds),
         "seed": keys["seed"],
+        "sampler": keys["sampler"],
         "pruning": keys["pruning"],
+        "goals": goals_to_plain(plan.search.goals),
         "aus": list(aus_of(frames.table)),
         "space": keys["search"],
         "searched": plan.space.settings_names,
@@ -63,35 +105,76 @@ def describe_study(keys: Settings, plan: Plan, frames: FrameStore) -> dict[str, 
     }
 
 
-def finish(store: StudyStore, wanted: int, console: Console) -> int:
-    """Say what came out; 1 when trials are missing, or too many have failed."""
-    trials = store.trials().filter(store.trials()["stage"] == "sweep")
-    failed = trials.filter(trials["status"] == "FAILED")
-    for row in failed.iter_rows(named=True):
-        last_line = (row["error"] or "").strip().splitlines()[-1:]
-        console.print(f"failed: trial {row['key']}: {''.join(last_line)}", markup=False)
-    if trials.height < wanted:
-        console.print(f"{trials.height} of {wanted} trials were finished. The same command goes on.")
+def finish(store: StudyStore, wanted: int, console: Console, ending: Ending | None = None) -> int:
+    """Say what came out; 1 when trials are missing without a reason, or too many have failed."""
+    found = store.outcomes("sweep")
+    failed = [trial for trial in found if trial.status == "FAILED"]
+    for trial in failed:
+        last_line = (trial.error or "").strip().splitlines()[-1:]
+        console.print(f"failed: trial {trial.key}: {''.join(last_line)}", markup=False, soft_wrap=True)
+    if ending is not None:
+        console.print(ending.said, markup=False, soft_wrap=True)
+        console.print(_left(store, len(found), wanted))
+        if ending.code or not any(trial.status == "DONE" for trial in found):
+            return ending.code
+    elif len(found) < wanted:
+        console.print(f"{len(found)} of {wanted} trials were finished. The same command goes on.")
         return 1
-    if failed.height > FAILED_SHARE * wanted:
-        console.print(f"{failed.height} of {wanted} trials failed. Mend the cause and begin another study: name=...")
+    if len(failed) > FAILED_SHARE * wanted:
+        console.print(
+            f"{len(failed)} of {wanted} trials failed. Mend the cause; then retry_failed=true runs them again."
+        )
         return 1
-    best = choose(store)
-    assert best.value is not None
+    return _say_best(store, console)
+
+
+def _left(store: StudyStore, finished: int, wanted: int) -> str:
+    stopped = len(store.unfinished())
+    return (
+        f"{finished} of {wanted} trials are finished, {stopped} begun; the same command goes on, with a larger budget"
+    )
+
+
+def _say_best(store: StudyStore, console: Console) -> int:
+    """The chosen trial, of each fold when several were searched; 1 when none keeps the constraints."""
     study = store.study()
-    console.print(f"best trial {best.config.key}: {study['objective']} {100 * best.value:.1f} on validation subjects")
-    for name in study["searched"]:
-        console.print(f"  {name} = {plain(best.config.value(name))}", highlight=False)
+    folds = [fold for fold in study.get("folds", [""]) if store.count("sweep", fold)]
+    try:
+        for fold in folds:
+            _say_chosen(store, study, fold if len(folds) > 1 else "", console)
+    except InputError as error:
+        console.print(str(error), markup=False, soft_wrap=True)
+        return 1
     console.print(f"report: {write_page(store)}", soft_wrap=True)
     console.print(f"next: python launch/final.py name={study['name']}", soft_wrap=True)
     return 0
+
+
+def _say_chosen(store: StudyStore, study: dict[str, Any], fold: str, console: Console) -> None:
+    best = choose(store, fold)
+    assert best.value is not None
+    where = f" of {fold}" * bool(fold)
+    console.print(
+        f"best trial {best.config.key}: {study['objective']} {percent(best.value)} on validation subjects{where}"
+    )
+    for name in study["searched"]:
+        if (value := best.config.value(name)) is not None:
+            console.print(f"  {name} = {plain(value)}", highlight=False)
+    goals = goals_in(study)
+    if len(goals.objectives) > 1:
+        front = [store.outcome(result.config.key) for result in pareto(store, fold)]
+        console.print(f"nothing beats these{where} in {' and '.join(goals.objectives)}:")
+        for trial in filter(None, front):
+            numbers = zip(goals.objectives, goals.values(trial), strict=True)
+            console.print(f"  {trial.key}: {' '.join(f'{n}={plain(v)}' for n, v in numbers)}", highlight=False)
 
 
 def _say_plan(plan: Plan, wanted: int, console: Console) -> None:
     finished, unfinished = plan.store.count(), len(plan.store.unfinished())
     todo = max(wanted - finished, 0)
     console.print(
-        f"study {plan.store.root}: {finished} trials finished, {unfinished} to go on with, {todo} to do, "
+        f"study {plan.store.root}: {finished} trials finished, {unfinished} to go on with, {todo} to do"
+        f"{f' on {len(plan.folds)} folds' * (len(plan.folds) > 1)}, "
         f"{plan.resources.concurrent} at a time on {plan.resources.cpus} cores each ({plan.resources.device})",
         soft_wrap=True,
     )

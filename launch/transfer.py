@@ -1,48 +1,160 @@
-"""Score the final detectors of each study on the dataset of every other: see --help."""
+"""Score the final detectors of each study on the datasets of all others and put the methods side by side: see --help.
+
+Killed at any moment, the same command goes on: what was predicted is kept.
+"""
 
 import sys
-from itertools import permutations
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from data.errors import InputError
-from data.store import open_store
+from data.errors import InputError, raise_all
+from data.files import check_writable
+from data.frames import aus_of
 from launch.cli import Settings, run_command
 from launch.datasets import progress_bar
-from launch.display import percent
-from launch.preflight import searched_study
-from study.store import StudyStore
-from study.transfer import Pair, compare, final_results, transfer
+from launch.matrices import WIDTH, matrices
+from launch.preflight import complaints, searched_study, study_store
+from study.cells import Cell, Target, cells_of, targets_of
+from study.pairs import (
+    FOREIGN,
+    Study,
+    check_studies,
+    common_aus,
+    label_convention,
+    member,
+    pair_aus,
+    predict_all,
+    trained_on,
+)
+from study.rates import Rates, read_rates
+from study.scores import RULES, SELECTIONS
+from study.selection import final_trials_of
+from study.stats import REPLICATES
+from study.transfer import KINDS, Transfer, difference_table, score_table, write_transfer
 
 
 def main(keys: Settings) -> int:
-    """Score what is missing and print one row for each pair of studies."""
-    if len(set(keys["studies"])) < 2:
-        raise InputError(f"studies={keys['studies']}; at least two names, e.g. studies=[bp4d-aunce,disfa-aunce]")
-    stores = [searched_study({**keys, "name": name}) for name in keys["studies"]]
-    for store in stores:
-        final_results(store)
+    """Check everything, predict what is missing, score, print."""
     console = Console()
-    table = Table("detectors of", "on frames of", "AUs", "F1", "always-positive", "own detectors there", box=None)
-    for source, target in permutations(stores, 2):
-        pair = _pair(source, target, keys["device"], console)
-        aus = " ".join(map(str, pair.aus))
-        scores = [percent(value) for value in (pair.f1, pair.always_positive, pair.own)]
-        table.add_row(source.root.name, target.root.name, aus, *scores)
-    console.print(table)
+    folder = _folder(keys)
+    studies = _studies(keys)
+    check_studies(studies)
+    pairs, notes = _pairs(studies)
+    targets = {study.target: aus_of(study.frames.table) for study in studies}
+    rates = read_rates(Path(keys["base_rates"]), targets) if keys["base_rates"] else {}
+    for source, target in pairs:
+        _predict(source, target, keys["device"], console)
+    reached = targets_of(studies)
+    cells = list(_cells(reached, rates, console))
+    notes += [note for target in reached for note in target.notes]
+    asked = _asked(keys, studies, rates, notes)
+    found = Transfer(asked, score_table(cells, asked["common_aus"]), difference_table(cells))
+    write_transfer(folder, found)
+    if not console.is_terminal:
+        console.width = WIDTH
+    for part in matrices(found, keys["aus"], keys["rule"]):
+        console.print(part, soft_wrap=isinstance(part, Text))
+    console.print(f"tables: {folder}", soft_wrap=True)
     return 0
 
 
-def _pair(source: StudyStore, target: StudyStore, device: str, console: Console) -> Pair:
-    frames = open_store(Path(target.study()["store"]))
-    results, scores = final_results(source), []
-    with progress_bar(console, f"{source.root.name} on {target.root.name}") as report:
-        for number, result in enumerate(results, start=1):
-            scores.append(transfer(source, result, frames, device))
-            report(number, len(results))
-    return compare(scores, final_results(target))
+def _folder(keys: Settings) -> Path:
+    """Where the tables go, after all that can be checked without the studies."""
+    studies = keys["studies"]
+    problems = complaints(lambda: study_store(keys), lambda: check_writable(Path(keys["runs_root"])))
+    problems += [f"studies={studies}; at least two names, e.g. studies=[bp4d-aunce,disfa-aunce]"] * (len(studies) < 2)
+    problems += [f"studies: {name} stands there twice" for name in sorted({n for n in studies if studies.count(n) > 1})]
+    for key, allowed in (("selection", SELECTIONS), ("aus", KINDS), ("rule", RULES)):
+        problems += [f"{key}={keys[key]!r}; allowed: {', '.join(allowed)}"] * (keys[key] not in allowed)
+    raise_all("the studies cannot be compared:", problems)
+    store = study_store(keys)
+    if store.exists():
+        raise InputError(f"{store.root} is a study; give another name=<folder for the tables>")
+    return store.root
+
+
+def _studies(keys: Settings) -> list[Study]:
+    """All studies, or everything that is wrong with them."""
+    found: list[Study] = []
+
+    def opened(name: str) -> None:
+        named = {**keys, "name": name}
+        if FOREIGN in study_store(named).study():
+            found.append(member(study_store(named), ()))
+        else:
+            store = searched_study(named)
+            found.append(member(store, final_trials_of(store, keys["selection"])))
+
+    problems = complaints(*(partial(opened, name) for name in keys["studies"]))
+    raise_all("the studies cannot be compared:", problems)
+    return found
+
+
+def _pairs(studies: list[Study]) -> tuple[list[tuple[Study, Study]], list[str]]:
+    """Whose detectors go on whose frames, each dataset once, and notes on those that share no AU."""
+    targets = list({study.target: study for study in studies}.values())
+    ours = [study for study in studies if not study.foreign]
+    wanted = [(source, target) for source in ours for target in targets if source.target != target.target]
+    pairs = [(source, target) for source, target in wanted if pair_aus(source, target.frames)]
+    notes = [
+        f"{source.name} on {target.target}: no AU is shared, {list(source.aus)} and {list(aus_of(target.frames.table))}"
+        for source, target in wanted
+        if (source, target) not in pairs
+    ]
+    if not pairs and len(ours) == len(studies):
+        problems = notes or [f"all are of {targets[0].target}; give studies of several datasets"]
+        raise_all("no detector can be scored on another dataset:", problems)
+    return pairs, notes
+
+
+def _predict(source: Study, target: Study, device: str, console: Console) -> None:
+    for number, result in enumerate(source.results, start=1):
+        title = f"{source.name} on {target.target}, detector {number} of {len(source.results)}"
+        with progress_bar(console, title) as report:
+            predict_all(source, result, target.frames, device, report)
+
+
+def _cells(targets: list[Target], rates: Rates, console: Console) -> Iterator[Cell]:
+    number = sum(len(target.own) + len(target.visitors) for target in targets)
+    with progress_bar(console, "scoring") as report:
+        done = 0
+        for target in targets:
+            for cell in cells_of(target, rates):
+                done += 1
+                report(done, number)
+                yield cell
+
+
+def _asked(keys: Settings, studies: list[Study], rates: Rates, notes: list[str]) -> dict[str, Any]:
+    """What the tables are of, as transfer.json keeps it."""
+    return {
+        "name": keys["name"],
+        "selection": keys["selection"],
+        "studies": [_described(study) for study in studies],
+        "conventions": {study.target: label_convention(study.frames.table) for study in studies},
+        "stores": {study.target: study.frames.fingerprint for study in studies},
+        "common_aus": list(common_aus(studies)),
+        "base_rates": {name: {str(au): rate for au, rate in given.items()} for name, given in rates.items()},
+        "replicates": REPLICATES,
+        "notes": notes,
+    }
+
+
+def _described(study: Study) -> dict[str, Any]:
+    return {
+        "name": study.name,
+        "method": study.method,
+        "source": study.source,
+        "target": study.target,
+        "aus": list(study.aus),
+        "detectors": len(study.results) or 1,
+        "trained_on": [store.fingerprint for store in trained_on(study)] if study.results else [],
+    }
 
 
 if __name__ == "__main__":

@@ -1,113 +1,131 @@
-"""The Ray Tune driver: OptunaSearch proposes, ASHA prunes, the StudyStore is the only record.
+"""The Ray Tune driver: our searcher proposes, our rule prunes, the StudyStore is the only record.
 
-Nothing of Ray's own state is ever restored. A killed search is continued by telling a new sampler every result in the
-store, and by enqueueing what had been sampled but not finished; those trials go on from their checkpoints.
+Nothing of Ray's own state is ever restored. A killed search is continued by telling a new sampler and a new rule all
+that is in the store, and by enqueueing what was sampled and not finished; those trials go on from their checkpoints.
 """
 
+import faulthandler
 import shutil
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
 
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler
-from ray.tune.search.optuna import OptunaSearch
 
-from launch.local_ray import local_ray
+from data.files import out_of_space
+from launch.cluster.session import ray_session
+from launch.cluster.staging import placed
+from launch.ending import DISK, Ending, Watch
 from launch.preflight import Plan
-from study.config import Placement, TrialConfig
-from study.sampler import make_sampler, past_trial, tell
-from study.space import Space
+from launch.searcher import CONFIG, EPOCH, METRIC, RETRIES, StorePruning, StoreSearcher
+from study.config import Placement, trial_from_dict
+from study.pretrain import finetuned
+from study.proposals import begin_rule, begin_search
 from study.store import StudyStore
-from study.trial import lost_trial, run_trial
-
-Pruning = dict[str, int]
-METRIC, EPOCH = "value", "epoch"
-INFRASTRUCTURE_RETRIES = 3  # a trial whose process died is started again this often
+from study.trial import run_trial
 
 
-class StoreSearch(OptunaSearch):  # type: ignore[misc]
-    """OptunaSearch that knows trials by their key, and tells Optuna what the store says became of them."""
+def train(params: dict[str, Any], placement: Placement, timeout: float) -> None:
+    """What Ray runs for one trial; `timeout` in minutes, 0 for never."""
+    config = trial_from_dict(params[CONFIG])
+    with _stack_file(StudyStore(placement.study), config.key, timeout) as stack:
 
-    def __init__(self, base: TrialConfig, space: Space, store: StudyStore, seed: int) -> None:
-        past = [result for result in store.results() if result.stage == "sweep"]
-        drawn = store.sampled()
-        super().__init__(
-            space.distributions,
-            metric=METRIC,
-            mode="max",
-            sampler=make_sampler(seed, len(past)),
-            points_to_evaluate=[params for _, params in store.unfinished()],
-        )
-        self.base, self.space, self.store = base, space, store
-        self.configs: dict[str, TrialConfig] = {}
-        for result in past:
-            if result.config.key in drawn:
-                self._ot_study.add_trial(past_trial(space, drawn[result.config.key], result))
+        def report(epoch: int, value: float) -> None:
+            faulthandler.cancel_dump_traceback_later()  # the driver may take its time
+            tune.report({EPOCH: epoch, METRIC: value})
+            _arm(stack, timeout)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Parameters of a new trial, noted in the store before it starts."""
-        params: dict[str, Any] | None = super().suggest(trial_id)
-        if params is not None:
-            config = self.space.apply(self.base, params)
-            self.store.begin(config, params)
-            self.configs[trial_id] = config
-        return params
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Make sure that the trial has a result, and tell Optuna."""
-        config = self.configs[trial_id]
-        if self.store.result(config.key) is None:
-            if error:
-                lost_trial(config, self.store, f"its process died {INFRASTRUCTURE_RETRIES + 1} times")
-            else:
-                self.store.prune(config.key)
-        tell(self._ot_study, self._ot_trials[trial_id], self.store.result(config.key))
-        self._completed_trials.add(trial_id)
+        if not finetuned(config):  # pre-training has no reports
+            _arm(stack, timeout)
+        try:
+            run_trial(config, placed(placement), report)
+        except OSError as error:
+            if not out_of_space(error):
+                raise
+            tune.report({DISK: str(error)})
 
 
-def train(params: dict[str, Any], base: TrialConfig, space: Space, placement: Placement) -> None:
-    """What Ray runs for one trial."""
-
-    def report(epoch: int, value: float) -> None:
-        tune.report({EPOCH: epoch, METRIC: value})
-
-    run_trial(space.apply(base, params), placement, report)
-
-
-def search(plan: Plan, trials: int, seed: int, pruning: Pruning) -> None:
-    """Run trials until the store has `trials` of them; a round that adds none is the last."""
-    with local_ray(plan.resources):
-        before = -1
-        while before < (finished := plan.store.count()) < trials:
-            before = finished
-            _tune(plan, trials - finished, seed, pruning)
+@contextmanager
+def _stack_file(store: StudyStore, key: str, timeout: float) -> Iterator[IO[str] | None]:
+    """Where the stack of this trial goes when it hangs."""
+    if not timeout:
+        yield None
+        return
+    path = store.hung_path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            yield file
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            path.unlink(missing_ok=True)
 
 
-def _tune(plan: Plan, missing: int, seed: int, pruning: Pruning) -> None:
-    trainable = tune.with_parameters(train, base=plan.base, space=plan.space, placement=plan.placement)
+def _arm(stack: IO[str] | None, timeout: float) -> None:
+    """End this process, with its stack written down, unless it reports within `timeout` minutes."""
+    if stack is not None:
+        faulthandler.dump_traceback_later(60 * timeout, exit=True, file=stack)
+
+
+def search(plan: Plan, trials: int) -> Ending | None:
+    """Search fold after fold until each has its share of `trials`; returns why it ended early, if it did."""
+    store = plan.store
+    watch = Watch(store, plan.budget, plan.resources.gpus)
+    store.tidy()
+    store.write_index()
+    if watch.stop_all() or all(store.count("sweep", fold) >= share(plan, trials) for fold in plan.folds):
+        return watch.ending
+    try:
+        with ray_session(plan.resources, store):
+            for fold in plan.folds:
+                _search_fold(plan, fold, share(plan, trials), watch)
+    except OSError as error:
+        if not out_of_space(error):
+            raise
+        watch.end(1, f"no space left: {error}. Make room; then the same command goes on.")
+    else:
+        store.write_index()
+        store.tidy()
+    return watch.ending
+
+
+def share(plan: Plan, trials: int) -> int:
+    """Trials of each fold: an equal part of all, rounded up."""
+    return -(-trials // len(plan.folds))
+
+
+def _search_fold(plan: Plan, fold: str, wanted: int, watch: Watch) -> None:
+    """Run trials until the fold has `wanted` of them; a round that adds none is the last."""
+    before = -1
+    while before < (finished := plan.store.count("sweep", fold)) < wanted and watch.ending is None:
+        before = finished
+        _tune(plan, fold, wanted - finished, watch)
+
+
+def _tune(plan: Plan, fold: str, missing: int, watch: Watch) -> None:
+    proposals = begin_search(plan.search, plan.store, plan.folds)[fold]
+    searcher = StoreSearcher(proposals, plan.store, watch)
+    rule = begin_rule(plan.search, plan.store, fold)
+    trainable = tune.with_parameters(train, placement=plan.placement, timeout=plan.timeout)
     needs = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
-    epochs = plan.base.optim.epochs
-    asha = ASHAScheduler(
-        time_attr=EPOCH,
-        max_t=epochs,
-        grace_period=min(pruning["grace"], epochs),
-        reduction_factor=pruning["reduction"],
-    )
+    local = plan.resources.cluster.name == "local"  # elsewhere one trial waits for the next place, wherever it appears
     tuner = tune.Tuner(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
             metric=METRIC,
             mode="max",
-            search_alg=StoreSearch(plan.base, plan.space, plan.store, seed),
-            scheduler=asha,
+            search_alg=searcher,
+            scheduler=StorePruning(rule, searcher, plan.search.base.optim.epochs),
             num_samples=missing,
-            max_concurrent_trials=plan.resources.concurrent,
+            max_concurrent_trials=plan.resources.concurrent if local else None,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(plan.store.ray_folder.resolve()),
-            failure_config=tune.FailureConfig(max_failures=INFRASTRUCTURE_RETRIES),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            stop=watch,
             verbose=0,
         ),
     )

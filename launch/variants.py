@@ -1,7 +1,7 @@
 """From the variants of a comparison to its trials, and everything that can be wrong with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,17 +48,36 @@ class Plan:
         return list({config.key: config for trials in self.cells.values() for config in trials}.values())
 
 
+@dataclass(frozen=True)
+class Variants:
+    """Checked variants of methods, without a fold yet, and where their trials run."""
+
+    store: StudyStore
+    configs: dict[str, TrialConfig]
+    folds: list[str]
+    placement: Placement
+    resources: Resources
+
+
 def check_comparison(keys: Keys) -> None:
     """What can be checked before any data are read, every variant among it."""
-    noises, names, chosen = keys["label_noise"], list(keys["variants"]), selected(keys)
-    problems = ["no variants; give variants=claims"] * (not names)
-    problems += [
-        f"only: no variant {name!r}; allowed: {', '.join(names)}" for name in keys["only"] if name not in names
-    ]
+    noises, chosen, problems = keys["label_noise"], selected(keys), []
     if keys["reference"] and keys["reference"] not in chosen:
         problems.append(f"reference={keys['reference']!r}; allowed: {', '.join(chosen)}")
     if not noises or len({*noises}) < len(noises):
         problems.append(f"label_noise={noises}; each share once, e.g. label_noise=[0,0.2]")
+    problems += variant_problems(keys)
+    problems += complaints(*(partial(DataSettings, label_noise=noise) for noise in noises))
+    raise_all("the comparison cannot start:", problems)
+
+
+def variant_problems(keys: Keys) -> list[str]:
+    """What is wrong with the variants and with what they have in common."""
+    names = list(keys["variants"])
+    problems = ["no variants; give variants=claims"] * (not names)
+    problems += [
+        f"only: no variant {name!r}; allowed: {', '.join(names)}" for name in keys["only"] if name not in names
+    ]
     problems += [f"seeds={keys['seeds']}; at least 1"] * (keys["seeds"] < 1)
     crop, size = keys["views"]["crop"], keys["dataset"]["size"]
     problems += [f"dataset.crop={crop} exceeds dataset.size={size}"] * (crop > size)
@@ -66,35 +85,38 @@ def check_comparison(keys: Keys) -> None:
         lambda: study_store(keys), lambda: check_writable(Path(keys["runs_root"])), lambda: resources(keys)
     )
     common = complaints(partial(base_trial, {"pretrain": {}, **keys, "method_name": "bce", "method": {}}, "", ""))
-    said = complaints(*(partial(variant, keys, name, "") for name in chosen))
-    problems += common + [line for line in said if not any(known in line for known in common)]
-    problems += complaints(*(partial(DataSettings, label_noise=noise) for noise in noises))
-    raise_all("the comparison cannot start:", problems)
+    said = complaints(*(partial(variant, keys, name, "") for name in selected(keys)))
+    return problems + common + [line for line in said if not any(known in line for known in common)]
 
 
 def plan_comparison(keys: Keys, frames: FrameStore) -> Plan:
     """The trials that `keys` ask for, on `frames`."""
-    divided, chosen = store_folds(keys, frames), selected(keys)
-    folds = [fold for fold in divided if fold in keys["folds"] or not keys["folds"]]
-    variants = {name: variant(keys, name, frames.fingerprint) for name in chosen}
+    plan = plan_variants(keys, frames, "the comparison cannot start:")
+    cells = {
+        (name, noise): noisy_trials(config, noise, plan.folds, keys["seeds"])
+        for noise in keys["label_noise"]
+        for name, config in plan.configs.items()
+    }
+    placement = replace(plan.placement, keep_detector=False)
+    return Plan(plan.store, cells, {name: _against(keys, name) for name in plan.configs}, placement, plan.resources)
+
+
+def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
+    """The variants that `keys` ask for, on `frames`; `InputError` begins with `problem`."""
+    divided = store_folds(keys, frames)
+    chosen = [fold for fold in divided if fold in keys["folds"] or not keys["folds"]]
+    configs = {name: variant(keys, name, frames.fingerprint) for name in selected(keys)}
     problems = [
         f"folds: no fold {fold!r}; allowed: {', '.join(divided)}" for fold in keys["folds"] if fold not in divided
     ]
-    problems += complaints(
-        *(partial(_check_frames, name, config, frames, divided) for name, config in variants.items())
-    )
-    raise_all("the comparison cannot start:", problems)
+    problems += complaints(*(partial(_check_frames, name, config, frames, divided) for name, config in configs.items()))
+    raise_all(problem, problems)
     weights = asked_weights(keys)[1]
-    for backbone in {config.backbone for config in variants.values()}:
+    for backbone in {config.backbone for config in configs.values()}:
         check_weights(backbone, weights)
-    cells = {
-        (name, noise): noisy_trials(config, noise, folds, keys["seeds"])
-        for noise in keys["label_noise"]
-        for name, config in variants.items()
-    }
     available, store = resources(keys), study_store(keys)
-    placement = Placement(frames.path, store.root, available.device, available.cpus, weights, keep_detector=False)
-    return Plan(store, cells, {name: _against(keys, name) for name in chosen}, placement, available)
+    placement = Placement(frames.path, store.root, available.device, available.cpus, weights)
+    return Variants(store, configs, chosen, placement, available)
 
 
 def selected(keys: Keys) -> list[str]:

@@ -10,8 +10,8 @@ from data.files import atomic_path
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     """Write `state` (tensors, numbers, strings, and lists and dicts of them) to `path`, atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:  # a path: torch hides that the disk is full
+        torch.save(state, file)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from model.backbone import BackboneSettings, build_backbone
 from model.heads import AuHead, HeadSettings
+from model.norm import on_domains, split_norms
 
 
 class AuClassifier(nn.Module):
@@ -41,7 +42,11 @@ Classifier = AuClassifier | CosineClassifier
 
 
 class Detector(nn.Module):
-    """Views [B, 3, H, W] in [0, 1] -> unit embeddings [B, A, D] -> logits [B, A]."""
+    """Views [B, 3, H, W] in [0, 1] -> unit embeddings [B, A, D] -> logits [B, A].
+
+    With several `domains` every dataset has BatchNorms of its own (`model.norm`); `domain` [B], on the CPU, is then the
+    dataset of each row, and None one that was never trained on.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Detector(nn.Module):
         seed: int,
         weights_file: Path | None = None,
         classifier: Callable[[int, int], Classifier] = AuClassifier,
+        domains: int = 1,
     ) -> None:
         super().__init__()
         self.aus = aus
@@ -59,15 +65,20 @@ class Detector(nn.Module):
         tokens = _token_count(self.backbone, crop)
         self.head = AuHead(self.backbone.channels, tokens, len(aus), head, seed)
         self.classifier = classifier(len(aus), head.dim)
+        if domains > 1:
+            split_norms(self, domains)
 
-    def embed(self, views: Tensor) -> Tensor:
+    def embed(self, views: Tensor, domain: Tensor | None = None) -> Tensor:
         """Unit embeddings [B, A, D] of views [B, 3, H, W]."""
+        if domain is not None:
+            with on_domains(domain, self):
+                return self.embed(views)
         z: Tensor = self.head(self.backbone(views))
         return z
 
-    def forward(self, views: Tensor) -> Tensor:
+    def forward(self, views: Tensor, domain: Tensor | None = None) -> Tensor:
         """Logits [B, A] of views [B, 3, H, W]."""
-        logits: Tensor = self.classifier(self.embed(views))
+        logits: Tensor = self.classifier(self.embed(views, domain))
         return logits
 
     def encoder_parameters(self) -> list[nn.Parameter]:

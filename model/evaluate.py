@@ -59,7 +59,7 @@ def base_rates(labels: np.ndarray) -> Tensor:
 def predict(detector: Detector, loader: Loader, rows: np.ndarray) -> np.ndarray:
     """Probabilities [n, A] of `rows`, in evaluation mode."""
     detector.eval()
-    return np.concatenate([_probabilities(detector(batch.views[:, 0])) for batch in loader.score(rows)])
+    return np.concatenate([_probabilities(detector(batch.views[:, 0], batch.domain)) for batch in loader.score(rows)])
 
 
 def score_rows(detector: Detector, loader: Loader, rows: np.ndarray) -> Score:
@@ -71,7 +71,7 @@ def score_rows(detector: Detector, loader: Loader, rows: np.ndarray) -> Score:
 def embed_rows(detector: Detector, loader: Loader, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
     """Embeddings [n, A, D], labels [n, A] and coded [n, A] of `rows`; the encoder is in evaluation mode."""
     detector.eval()
-    parts = [(detector.embed(batch.views[:, 0]), batch.labels, batch.coded) for batch in loader.score(rows)]
+    parts = [(detector.embed(b.views[:, 0], b.domain), b.labels, b.coded) for b in loader.score(rows)]
     z, labels, coded = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     return z, labels, coded
 
@@ -89,7 +89,7 @@ def linear_evaluation(
 
     The encoder is only read: evaluation mode, no gradient, no BatchNorm update. Returns the score on `val`.
     """
-    rows = np.sort(numpy_generator("probe frames", seed).permutation(train)[: settings.frames])
+    rows = np.sort(train[loader.order(train, numpy_generator("probe frames", seed))[: settings.frames]])
     z, labels, coded = embed_rows(detector, loader, rows)
     val_z = embed_rows(detector, loader, val)[0]
     pos_weight = label_weights(loader.store.labels(loader.aus)[rows], settings.balance)[1].to(z.device)

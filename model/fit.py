@@ -29,6 +29,7 @@ from model.evaluate import ProbeSettings, base_rates, label_weights, score_rows
 from model.losses.bce import masked_bce
 from model.methods import Method, MethodSettings, Step
 from model.metrics import OBJECTIVES, Score, objective_value
+from model.norm import on_domains
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -80,6 +81,7 @@ class Fitting:
     probe: ProbeSettings
     seed: int
     checkpoint: Path
+    keep_last: bool = False  # the checkpoint of a whole fit has the weights of the last epoch, too, as "model"
 
 
 def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
@@ -106,8 +108,8 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
                 state["value"], state["best"] = value, _clone(detector.state_dict())
             seconds = time.perf_counter() - started
             state["history"].append(_to_plain(EpochScore(epoch, loss, value, score, seconds)))
-            goes_on = epoch < job.optim.epochs
-            parts = {name: part.state_dict() for name, part in kept.items()} if goes_on else {}
+            needed = [*kept] if epoch < job.optim.epochs else ["model"] * job.keep_last
+            parts = {name: kept[name].state_dict() for name in needed}
             save_checkpoint(state | parts, job.checkpoint)
         yield _from_plain(state["history"][epoch - 1])
     detector.load_state_dict(state["best"])
@@ -186,9 +188,10 @@ def _train_epoch(training: _Training, epoch: int) -> float:
         progress = epoch - 1 + (step + 1) / steps
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(progress, group["peak"], job.optim.epochs, job.optim.warmup)
-        loss, probe_loss = _step_losses(training, batch, draws)
-        optimizer.zero_grad(set_to_none=True)
-        (loss + probe_loss).backward()
+        with on_domains(batch.domain, training.detector, training.companion):
+            loss, probe_loss = _step_losses(training, batch, draws)
+            optimizer.zero_grad(set_to_none=True)
+            (loss + probe_loss).backward()
         optimizer.step()
         training.companion.after_step(training.detector)
         total += loss.detach()

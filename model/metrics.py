@@ -2,6 +2,11 @@
 
 Every score that is printed (F1, AUC, any mean of them) is computed from these integers, so that folds, seeds and
 subjects can be put together afterwards in any of the ways the literature does.
+
+Zero division. A metric is undefined, NaN here and null in frames, where the frames cannot tell: F1 where nothing is
+active and nothing was predicted, precision where nothing was predicted, recall where nothing is active, balanced
+accuracy, MCC and AUC where all labels are the same, accuracy and always-positive where no frame is coded. Undefined
+is left out of means and counted, never taken as 0 or 1. A detector that says the same of every frame has MCC 0.
 """
 
 from collections.abc import Sequence
@@ -37,39 +42,91 @@ def score_predictions(
     if np.isnan(probabilities).any():
         raise ValueError(f"{int(np.isnan(probabilities).any(axis=1).sum())} frames have a NaN probability")
     names, person = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
-    predicted, active = probabilities >= threshold, labels == 1
-    cell = np.where(active, np.where(predicted, TP, FN), np.where(predicted, FP, TN))
+    counts = count_predictions(probabilities, labels, person, np.full(len(aus), threshold))
+    histograms = [_histogram(probabilities[:, at], labels[:, at]) for at in range(len(aus))]
+    return Score(tuple(names.tolist()), aus, counts, np.array(histograms).reshape(len(aus), 2, BINS))
+
+
+def count_predictions(
+    probabilities: np.ndarray, labels: np.ndarray, person: np.ndarray, thresholds: np.ndarray
+) -> np.ndarray:
+    """Counts [S, A, 4] of predictions [n, A] at `thresholds` [A]; `person` [n] numbers the subjects from 0 to S - 1."""
+    subjects = int(person.max()) + 1 if len(person) else 0
+    counts = np.zeros((subjects, len(thresholds), 4), dtype=np.int64)
+    for at, threshold in enumerate(thresholds):  # one AU at a time bounds the memory
+        coded = np.flatnonzero(labels[:, at] >= 0)
+        predicted, active = probabilities[coded, at] >= threshold, labels[coded, at] == 1
+        cell = np.where(active, np.where(predicted, TP, FN), np.where(predicted, FP, TN))
+        counts[:, at] = np.bincount(4 * person[coded] + cell, minlength=4 * subjects).reshape(subjects, 4)
+    return counts
+
+
+def _histogram(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """[2, BINS] of one AU."""
     coded = labels >= 0
-    frame, au = np.nonzero(coded)
-    counts = np.zeros((len(names), len(aus), 4), dtype=np.int64)
-    np.add.at(counts, (person[frame], au, cell[coded]), 1)
-    histogram = np.zeros((len(aus), 2, BINS), dtype=np.int64)
-    bins = np.clip((probabilities * BINS).astype(np.int64), 0, BINS - 1)
-    np.add.at(histogram, (au, active[coded].astype(np.int64), bins[coded]), 1)
-    return Score(tuple(names.tolist()), aus, counts, histogram)
+    bins = np.clip((probabilities[coded] * BINS).astype(np.int64), 0, BINS - 1)
+    return np.bincount(BINS * (labels[coded] == 1) + bins, minlength=2 * BINS).reshape(2, BINS)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """`above / below`, NaN where `below` is 0."""
+    undefined = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    np.divide(above, below, out=undefined, where=below != 0)
+    return undefined
 
 
 def f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of counts [..., 4] -> [...]; NaN where nothing is active and nothing is predicted (undefined)."""
+    """F1 of counts [..., 4] -> [...]."""
     tp, fp, fn = counts[..., TP], counts[..., FP], counts[..., FN]
-    with np.errstate(invalid="ignore"):
-        return np.asarray(2 * tp / (2 * tp + fp + fn))
+    return ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def precision(counts: np.ndarray) -> np.ndarray:
+    """Precision [...] of counts [..., 4]."""
+    return ratio(counts[..., TP], counts[..., TP] + counts[..., FP])
+
+
+def recall(counts: np.ndarray) -> np.ndarray:
+    """Recall [...] of counts [..., 4]."""
+    return ratio(counts[..., TP], counts[..., TP] + counts[..., FN])
+
+
+def accuracy(counts: np.ndarray) -> np.ndarray:
+    """Accuracy [...] of counts [..., 4]."""
+    return ratio(counts[..., TP] + counts[..., TN], counts.sum(axis=-1))
+
+
+def balanced_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Mean of recall and specificity [...] of counts [..., 4]."""
+    return np.asarray((recall(counts) + ratio(counts[..., TN], counts[..., TN] + counts[..., FP])) / 2)
+
+
+def mcc(counts: np.ndarray) -> np.ndarray:
+    """Matthews correlation coefficient [...] of counts [..., 4]."""
+    tp, fp, fn, tn = (counts[..., cell].astype(float) for cell in (TP, FP, FN, TN))
+    predicted, rejected, active, inactive = tp + fp, tn + fn, tp + fn, tn + fp
+    scale = np.sqrt(predicted * rejected) * np.sqrt(active * inactive)
+    value = (tp * tn - fp * fn) / np.where(scale > 0, scale, 1)
+    return np.where(active * inactive > 0, value, np.nan)
 
 
 def always_positive_f1(counts: np.ndarray) -> np.ndarray:
     """F1 [...] of calling every coded frame active: the baseline that any detector must beat."""
     active = counts[..., TP] + counts[..., FN]
-    with np.errstate(invalid="ignore"):
-        return np.asarray(2 * active / (active + counts.sum(axis=-1)))
+    return ratio(2 * active, active + counts.sum(axis=-1))
+
+
+def lift(counts: np.ndarray) -> np.ndarray:
+    """How far F1 [...] is above that of calling every coded frame active."""
+    return np.asarray(f1(counts) - always_positive_f1(counts))
 
 
 def auc(histogram: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve [A] from a histogram [A, 2, BINS], ties within a bin counted half; NaN for one class."""
+    """Area under the ROC curve [A] from a histogram [A, 2, BINS], ties within a bin counted half."""
     inactive, active = histogram[:, 0].astype(float), histogram[:, 1].astype(float)
     below = np.cumsum(inactive, axis=1) - inactive
     won = (active * (below + inactive / 2)).sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(won / (active.sum(axis=1) * inactive.sum(axis=1)))
+    return ratio(won, active.sum(axis=1) * inactive.sum(axis=1))
 
 
 def mean_defined(values: np.ndarray) -> float:

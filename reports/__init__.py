@@ -1,1 +1,26 @@
-"""Frames in, tables, figures and pages out; everything is computed from the result store alone."""
+"""Frames in, tables, figures and pages out; everything is computed from the result store alone.
+
+In a notebook every figure is a function from a polars frame to a plotly figure; the frame holds the numbers that are
+drawn, and another function makes it from what `study.store.StudyStore` gives:
+
+    from pathlib import Path
+    from reports import figures, series, tables
+    from study.store import StudyStore
+
+    store = StudyStore(Path("runs/synthetic-aunce"))
+    sweep = tables.numbered(store.trials(), "sweep")
+    figures.history(series.history(sweep), "validation mean F1").show()
+
+    of a search            figures.history, figures.importance, figures.curves
+                           space_figures.parallel, space_figures.single, space_figures.ternary
+                           search_figures.slices, search_figures.pairs, search_figures.rungs, search_figures.timeline,
+                           search_figures.hours, search_figures.pareto
+    of final trials        figures.au_bars, figures.fold_dots
+                           final_figures.selections, final_figures.thresholds, final_figures.reliability,
+                           final_figures.confusion, final_figures.cooccurrence
+    of data                data_figures.base_rates, data_figures.shift
+    of other datasets      transfer_figures.matrices, transfer_figures.by_au, transfer_figures.rules
+    of stress              transfer_figures.stress
+    of several studies     comparison_figures.study_dots, comparison_figures.difference_dots
+    of method variants     comparison_figures.variant_heat
+"""

@@ -5,16 +5,21 @@ for colour-blind readers. Text and grid colours come from `template`, which the 
 """
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
+from plotly.subplots import make_subplots
 
 from reports import text
 
 BLUE, ORANGE, GREY, RED = "#3b82c4", "#d9730d", "#8b929c", "#c8507a"
+# One a fold, in order; told apart by colour-blind readers too, and by the shape of the marks.
+SERIES = ("#3b82c4", "#d9730d", "#1a9a83", "#8f6cc4", "#a08300", "#c8507a")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-STATE_MARKS = {"DONE": (BLUE, "circle"), "PRUNED": (GREY, "circle-open")}
+STATE_MARKS = {"DONE": (BLUE, "circle"), "PRUNED": (GREY, "circle-open"), "FAILED": (RED, "x")}
 
 
 def plain(value: object) -> str:
@@ -26,7 +31,14 @@ def template(dark: bool) -> dict[str, Any]:
     """The look that all figures share, for a light or a dark page."""
     ink, grid, paper = ("#d8dce2", "#343a43", "#22272e") if dark else ("#2b3138", "#e3e6ea", "#ffffff")
     title = {"font": {"size": 13}}
-    axis = {"gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "automargin": True, "title": title}
+    axis = {
+        "gridcolor": grid,
+        "linecolor": grid,
+        "zerolinecolor": grid,
+        "automargin": True,
+        "title": title,
+        "ticklabelstandoff": 4,
+    }
     clear = "rgba(0,0,0,0)"
     layout = {
         "font": {"family": FONT, "size": 13, "color": ink},
@@ -52,67 +64,84 @@ def template(dark: bool) -> dict[str, Any]:
 
 
 def history(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """Objective of every trial in the order of their start, with the best so far."""
-    figure = blank("trial", f"{objective} (%)")
+    """Objective of every trial in the order of their start, with the best so far; one panel a fold."""
+    folds = frame["fold"].unique().sort().to_list()
+    if len(folds) > 1:
+        figure = grid(len(folds), min(3, len(folds)), [f"fold {fold}" for fold in folds], 300, legend=True)
+        figure.update_yaxes(title=plain(f"{objective} (%)"), col=1)
+        figure.update_xaxes(title="trial")
+    else:
+        figure = grid(1, 1, [], 300, legend=True)
+        figure.update_yaxes(title=plain(f"{objective} (%)"))
+        figure.update_xaxes(title="trial")
+    for fold, (row, column) in zip(folds, places(len(folds), min(3, len(folds))), strict=True):
+        _add_history(figure, frame.filter(pl.col("fold") == fold), row, column)
+    _count_axis(figure, frame["trial"])
+    return figure
+
+
+def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) -> None:
+    """The trials of one fold; failed ones have no value, their crosses stand at its lowest."""
+    first = (row, column) == (1, 1)
+    known = frame["value"].drop_nulls()
+    floor = pl.lit(float(known.min()) if known.len() else 0.0)  # type: ignore[arg-type]
+    heights = frame.with_columns(value=pl.when(pl.col("status") == "FAILED").then(floor).otherwise("value"))
     for state, (colour, symbol) in STATE_MARKS.items():
-        rows = frame.filter(pl.col("status") == state, pl.col("value").is_not_null())
-        marker = {"color": colour, "symbol": symbol, "size": 8, "line": {"width": 1.5, "color": colour}}
+        rows = heights.filter(pl.col("status") == state, pl.col("value").is_not_null())
+        if rows.is_empty() and not first:
+            continue
+        value = "no value" if state == "FAILED" else "%{y:.1f}"
         figure.add_scatter(
             x=rows["trial"].to_list(),
             y=percents(rows["value"]),
             mode="markers",
             name=state,
-            marker=marker,
+            legendgroup=state,
+            showlegend=first and state in set(frame["status"]),
+            marker={"color": colour, "symbol": symbol, "size": 8, "line": {"width": 1.5, "color": colour}},
             text=[plain(key[:8]) for key in rows["key"]],
-            hovertemplate="trial %{x} (%{text})<br>%{y:.1f}",
+            hovertemplate=f"trial %{{x}} (%{{text}})<br>{value}",
+            row=row,
+            col=column,
         )
-    best = {"color": ORANGE, "width": 2, "shape": "hv"}
     figure.add_scatter(
         x=frame["trial"].to_list(),
         y=percents(frame["best_so_far"]),
         mode="lines",
         name="best so far",
-        line=best,
+        legendgroup="best",
+        showlegend=first,
+        line={"color": ORANGE, "width": 2, "shape": "hv"},
         hoverinfo="skip",
+        row=row,
+        col=column,
     )
-    _count_axis(figure, frame["trial"])
-    _add_failed(figure, frame.filter(pl.col("status") == "FAILED"))
-    return figure
-
-
-def _add_failed(figure: go.Figure, failed: pl.DataFrame) -> None:
-    """A failed trial has no value: its cross stands at the foot of the plot."""
-    if failed.is_empty():
-        return
-    figure.add_scatter(
-        x=failed["trial"].to_list(),
-        y=[0.03] * failed.height,
-        yaxis="y2",
-        mode="markers",
-        name="FAILED",
-        marker={"color": RED, "symbol": "x", "size": 8},
-        text=[plain(key[:8]) for key in failed["key"]],
-        hovertemplate="trial %{x} (%{text})",
-    )
-    figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
 
 
 def importance(frame: pl.DataFrame) -> go.Figure:
-    """Horizontal bars, the most important parameter on top."""
-    rows = frame.sort("importance")
-    names = text.short_names(rows["parameter"].to_list())
-    figure = blank("share of importance (%)", "")
-    figure.add_bar(
-        x=percents(rows["importance"]),
-        y=[plain(names[name]) for name in rows["parameter"]],
-        orientation="h",
-        marker={"color": BLUE},
-        text=[text.percent(share) for share in rows["importance"]],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+    """Horizontal bars, the most important parameter on top; with several folds one bar a fold and parameter."""
+    means = (
+        frame.group_by("parameter", maintain_order=True).agg(mean=pl.col("importance").mean()).sort("mean", "parameter")
     )
-    figure.update_layout(showlegend=False, height=max(200, 90 + 30 * rows.height), margin={"r": 48})
+    order = means["parameter"].to_list()
+    names = text.short_names(order)
+    folds = frame["fold"].unique().sort().to_list()
+    figure = blank("share of importance (%)", "")
+    for at, fold in enumerate(folds):
+        shares = dict(frame.filter(pl.col("fold") == fold).select("parameter", "importance").iter_rows())
+        figure.add_bar(
+            x=[None if name not in shares else round(100 * shares[name], 3) for name in order],
+            y=[plain(names[name]) for name in order],
+            orientation="h",
+            name=plain(fold),
+            marker={"color": SERIES[at % 6]},
+            text=[text.percent(shares.get(name)) for name in order],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        )
+    height = max(200, 90 + (18 + 12 * len(folds)) * len(order))
+    figure.update_layout(showlegend=len(folds) > 1, height=height, margin={"r": 48})
     figure.update_yaxes(type="category", showgrid=False)
     return figure
 
@@ -125,7 +154,13 @@ def curves(frame: pl.DataFrame, objective: str) -> go.Figure:
         ("PRUNED", usual.filter(pl.col("status") == "PRUNED"), GREY, 1.0, 0.55),
         ("DONE", usual.filter(pl.col("status") == "DONE"), BLUE, 1.2, 0.55),
         ("FAILED", usual.filter(pl.col("status") == "FAILED"), RED, 1.0, 0.8),
-        ("chosen trial", frame.filter("best"), ORANGE, 3.0, 1.0),
+        (
+            "best of its fold" if frame["fold"].n_unique() > 1 else "chosen trial",
+            frame.filter("best"),
+            ORANGE,
+            3.0,
+            1.0,
+        ),
     ]
     for name, rows, colour, width, opacity in styles:
         if rows.height:
@@ -226,6 +261,30 @@ def fold_dots(frame: pl.DataFrame) -> go.Figure:
     figure.update_layout(height=height, hovermode="closest")
     figure.update_yaxes(type="category", autorange="reversed")
     return figure
+
+
+def grid(
+    count: int, columns: int, titles: Sequence[str], height: int, shared_y: bool = True, legend: bool = False
+) -> go.Figure:
+    """Small multiples: `count` panels, `height` px a row; the legend stands above the titles of the panels."""
+    rows, top = -(-count // columns), 64 if legend else 32
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=[plain(title) for title in titles],
+        shared_yaxes=shared_y,
+        horizontal_spacing=0.04 if shared_y else 0.09,
+        vertical_spacing=min(0.4 / rows, 84 / (height * rows)),
+    )
+    figure.update_layout(template="none", height=height * rows + top + 24, hovermode="closest", margin={"t": top})
+    figure.update_layout(showlegend=legend, legend={"yref": "container", "y": 1, "yanchor": "top"})
+    figure.update_annotations(font={"size": 13})
+    return figure
+
+
+def places(count: int, columns: int) -> list[tuple[int, int]]:
+    """Row and column, from 1, of each panel of a `grid`."""
+    return [(at // columns + 1, at % columns + 1) for at in range(count)]
 
 
 def blank(x: str, y: str) -> go.Figure:

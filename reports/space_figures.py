@@ -45,7 +45,7 @@ def single(frame: pl.DataFrame, values: pl.Series, objective: str) -> go.Figure:
         hovertemplate="%{text}<br>%{y:.1f}<extra></extra>",
     )
     if frame["log"][0]:
-        figure.update_xaxes(type="log", dtick=1, exponentformat="power")
+        figure.update_xaxes(type="log", dtick=1, exponentformat="e")
     if frame["category"][0]:
         figure.update_xaxes(type="category")
     return figure
@@ -104,10 +104,11 @@ def _add_axis_ticks(figure: go.Figure, frame: pl.DataFrame, place: dict[str, int
 
 def _add_colour_bar(figure: go.Figure, low: float, high: float, objective: str) -> None:
     """A trace without points that carries the scale of the lines."""
-    figure.add_scatter(x=[None], y=[None], mode="markers", marker=_scaled([100 * low], low, high, objective))
+    figure.add_scatter(x=[None], y=[None], mode="markers", marker=scaled([100 * low], low, high, objective))
 
 
-def _scaled(values: Sequence[Any], low: float, high: float, objective: str) -> dict[str, Any]:
+def scaled(values: Sequence[Any], low: float, high: float, objective: str) -> dict[str, Any]:
+    """Markers coloured by the objective from `low` to `high`, with their scale beside the figure."""
     steps = len(SCALE)
     bar = {
         "title": {"text": f"{objective} (%)", "side": "right", "font": {"size": 13}},
@@ -129,7 +130,7 @@ def ternary(frame: pl.DataFrame, objective: str) -> go.Figure:
     """Where on the simplex of pair-sampling ratios the finished trials lie, coloured by the objective."""
     first, second, third = frame.columns[3:]
     low, high = float(frame["value"].min()), float(frame["value"].max())  # type: ignore[arg-type]
-    marker = _scaled(percents(frame["value"]), low, high, objective)
+    marker = scaled(percents(frame["value"]), low, high, objective)
     title = {"text": f"{objective} (%)", "side": "bottom", "font": {"size": 13}}
     marker["colorbar"] |= {"orientation": "h", "y": -0.12, "yanchor": "top", "title": title}
     labels = [f"trial {trial}: {text.percent(value)}" for trial, value in frame.select("trial", "value").iter_rows()]

@@ -1,5 +1,6 @@
 """The tables of a page: result frames in, polars frames out. Scores are fractions; null means undefined."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from data.aus import AU_NAMES
 from model.metrics import always_positive_f1, f1
 from reports import text
 from study import stats
+from study.outcomes import Outcome
 from study.stats import Estimate
 
 PARAM = "param/"
@@ -25,7 +27,11 @@ class Results(Protocol):
     def root(self) -> Path: ...
     def trials(self) -> pl.DataFrame: ...
     def epochs(self) -> pl.DataFrame: ...
-    def counts(self) -> pl.DataFrame: ...
+    def counts(self, keys: Collection[str] | None = None) -> pl.DataFrame: ...
+    def environments(self) -> pl.DataFrame: ...
+    def final_scores(self) -> pl.DataFrame: ...
+    def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]: ...
+    def predictions_path(self, key: str) -> Path: ...
     def study(self) -> dict[str, Any]: ...
     def provenance(self) -> dict[str, str]: ...
 
@@ -58,15 +64,18 @@ def evaluate(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generato
     ours = resampled.mean_of_folds(f1)
     trivial = resampled.mean_of_folds(always_positive_f1)
     people = [cube.shape[1] for cube in cubes.values()]
-    bounds = stats.interval if max(people) > 1 else _no_interval
+
+    def estimate(value: float, draws: stats.Floats, least: float = 0.0) -> Estimate:
+        low, high = np.clip(stats.subject_interval(value, draws, sum(people), len(people)), least, 1.0)
+        return Estimate(float(value), float(low), float(high))
+
     (value, draws), (base, base_draws) = ours.overall(), trivial.overall()
-    pooled, pooled_draws = resampled.pooled(f1).overall()
-    limits = [bounds(replicates) for replicates in ours.replicates.T]
+    by_au = [estimate(*pair) for pair in zip(ours.point, ours.replicates.T, strict=True)]
     return Evaluation(
-        au=_au_frame(aus, resampled, ours.point, trivial.point, limits),
-        f1=Estimate(value, *bounds(draws)),
-        lift=Estimate(value - base, *bounds(draws - base_draws)),
-        pooled=Estimate(pooled, *bounds(pooled_draws)),
+        au=_au_frame(aus, resampled, ours.point, trivial.point, [(each.low, each.high) for each in by_au]),
+        f1=estimate(value, draws),
+        lift=estimate(value - base, draws - base_draws, least=-1.0),
+        pooled=estimate(*resampled.pooled(f1).overall()),
         always_positive=base,
         subjects=counts["subject"].n_unique(),
         fewest=min(people),
@@ -79,11 +88,6 @@ def evaluate(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generato
 def per_au(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> pl.DataFrame:
     """One row an AU: F1 with interval, base rate, always-positive F1, lift, precision, recall."""
     return evaluate(counts, aus, rng).au
-
-
-def _no_interval(replicates: stats.Floats) -> tuple[float, float]:
-    """The interval of one subject a fold: there is nothing to draw from."""
-    return np.nan, np.nan
 
 
 def _au_frame(
@@ -140,17 +144,23 @@ def best_trial(sweep: pl.DataFrame) -> dict[str, Any] | None:
     return ranked.row(0, named=True) if ranked.height else None
 
 
-def best_configuration(trials: pl.DataFrame, best: dict[str, Any]) -> pl.DataFrame:
-    """One row a searched parameter: its value in `best`, and the values that were tried."""
+def best_trials(sweep: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """The best trial of each fold that has a finished one: trials of different folds are scored on different people."""
+    folds = sweep["fold"].unique().sort().to_list()
+    found = {str(fold): best_trial(sweep.filter(pl.col("fold") == fold)) for fold in folds}
+    return {fold: best for fold, best in found.items() if best}
+
+
+def best_configuration(trials: pl.DataFrame, bests: list[dict[str, Any]]) -> pl.DataFrame:
+    """One row a searched parameter: its value in the best trial (of each fold), and the values that were tried."""
+    titles = ["chosen"] if len(bests) == 1 else [f"chosen in {best['fold']}" for best in bests]
     rows = [
-        {
-            "parameter": name,
-            "chosen": text.plain(best[PARAM + name]),
-            "tried": _tried(trials[PARAM + name].drop_nulls()),
-        }
+        {"parameter": name}
+        | {title: text.plain(best[PARAM + name]) for title, best in zip(titles, bests, strict=True)}
+        | {"tried": _tried(trials[PARAM + name].drop_nulls())}
         for name in parameters(trials)
     ]
-    return pl.DataFrame(rows, schema={"parameter": pl.String, "chosen": pl.String, "tried": pl.String})
+    return pl.DataFrame(rows, schema=dict.fromkeys(("parameter", *titles, "tried"), pl.String))
 
 
 def _tried(values: pl.Series) -> str:
@@ -164,24 +174,34 @@ def _tried(values: pl.Series) -> str:
 class Finals:
     """The final trials that belong together, one a fold and seed.
 
-    `current` says whether they are of the sweep's best configuration; `left_out` counts the finished others.
+    `selection` is "nested" when every fold has the configuration that was chosen within it, else "shared"; `current`
+    says whether they are of the sweep's best configurations; `left_out` counts the finished others.
     """
 
     runs: pl.DataFrame
     current: bool
     left_out: int
+    selection: str = "shared"
 
 
-def final_runs(trials: pl.DataFrame, best: dict[str, Any] | None) -> Finals:
-    """The final trials of the configuration of `best`; where it has none, of the newest one."""
+def final_runs(trials: pl.DataFrame, bests: dict[str, dict[str, Any]]) -> Finals:
+    """The final trials of the best configurations; where they have none, of the newest one.
+
+    With several searched folds each fold's own choice is run on that fold (nested); with one, its choice on all.
+    """
     finals = numbered(trials, "final").filter(pl.col("status") == "DONE")
     if finals.is_empty():
         return Finals(finals, True, 0)
-    runs = _runs_like(finals, best) if best else finals.clear()
-    current = best is None or runs.height > 0
+    if len(bests) > 1:
+        parts = [_runs_like(finals.filter(pl.col("fold") == fold), best) for fold, best in bests.items()]
+        runs, selection = pl.concat(parts).sort("fold", "seed"), "nested"
+    else:
+        best = next(iter(bests.values()), None)
+        runs, selection = (_runs_like(finals, best) if best else finals.clear()), "shared"
+    current = not bests or runs.height > 0
     if runs.is_empty():
-        runs = _runs_like(finals, finals.row(-1, named=True))
-    return Finals(runs, current, finals.height - runs.height)
+        runs, selection = _runs_like(finals, finals.row(-1, named=True)), "shared"
+    return Finals(runs, current, finals.height - runs.height, selection)
 
 
 def _runs_like(finals: pl.DataFrame, chosen: dict[str, Any]) -> pl.DataFrame:
@@ -191,10 +211,10 @@ def _runs_like(finals: pl.DataFrame, chosen: dict[str, Any]) -> pl.DataFrame:
     return finals.filter(match).unique(["fold", "seed"], keep="last", maintain_order=True).sort("fold", "seed")
 
 
-def fold_seed_spread(counts: pl.DataFrame, aus: tuple[int, ...], fold: str) -> pl.DataFrame:
+def fold_seed_spread(counts: pl.DataFrame, aus: tuple[int, ...], nested: Collection[str]) -> pl.DataFrame:
     """One row a fold and seed of the final trials: mean F1 over AUs on validation and test subjects.
 
-    `nested` marks the sweep's own `fold`, the only one whose test subjects no choice has seen.
+    `nested` names the folds whose test subjects the choice of their configuration has not seen.
     """
     test, val = (_by_run(counts.filter(pl.col("split") == split), aus) for split in ("test", "val"))
     joined = test.join(val.select("fold", "seed", val_f1="f1"), on=["fold", "seed"], how="left")
@@ -206,7 +226,7 @@ def fold_seed_spread(counts: pl.DataFrame, aus: tuple[int, ...], fold: str) -> p
         test_f1="f1",
         always_positive="always_positive",
         lift=pl.col("f1") - pl.col("always_positive"),
-        nested=pl.col("fold") == fold,
+        nested=pl.col("fold").is_in(list(nested)),
     ).sort("fold", "seed")
 
 

@@ -4,18 +4,56 @@ from dataclasses import replace
 
 from data.errors import InputError
 from study.config import TrialConfig
+from study.goals import Goals, goals_in
+from study.outcomes import Outcome
 from study.result import TrialResult
 from study.store import StudyStore
 
 
-def choose(store: StudyStore) -> TrialResult:
-    """The finished trial of the search that is best on the validation subjects; the earliest among equals."""
-    done = [result for result in store.results() if result.status == "DONE" and result.stage == "sweep"]
+def choose(store: StudyStore, fold: str | None = None) -> TrialResult:
+    """The finished trial of the search (of a fold) that is best on the validation subjects; the earliest among equals.
+
+    Best by the first objective, among the trials that keep the constraints.
+    """
+    done, _ = _candidates(store, fold)
+    return _result(store, max(done, key=lambda trial: (trial.value or 0.0, -trial.started)))
+
+
+def pareto(store: StudyStore, fold: str | None = None) -> list[TrialResult]:
+    """The feasible finished trials that no other beats in every objective, best first in the first objective."""
+    done, goals = _candidates(store, fold)
+    signs = [1.0 if way == "maximize" else -1.0 for way in goals.directions]
+    points = [tuple(sign * value for sign, value in zip(signs, goals.values(one), strict=True)) for one in done]
+    front = [one for one, point in zip(done, points, strict=True) if not any(_beats(other, point) for other in points)]
+    return [_result(store, one) for one in sorted(front, key=lambda one: -(one.value or 0.0))]
+
+
+def _beats(other: tuple[float, ...], point: tuple[float, ...]) -> bool:
+    return other != point and all(theirs >= ours for theirs, ours in zip(other, point, strict=True))
+
+
+def _candidates(store: StudyStore, fold: str | None) -> tuple[list[Outcome], Goals]:
+    """Finished trials that keep the constraints, at least one."""
+    goals = goals_in(store.study() if store.exists() else {})
+    done = [one for one in store.outcomes("sweep", fold or "") if one.status == "DONE"]
+    where = f"{store.root}{f' on fold {fold}' * bool(fold)}"
     if not done:
+        raise InputError(f"no finished trial in {where} to choose from: run launch/sweep.py name={store.root.name}")
+    feasible = [one for one in done if goals.feasible(one)]
+    if not feasible:
+        nearest = min(done, key=lambda one: sum(max(missed, 0.0) for missed in goals.violations(one).values()))
+        missed = ", ".join(f"{name} by {by:.3g}" for name, by in goals.violations(nearest).items() if by > 0)
         raise InputError(
-            f"no finished trial in {store.root} to choose from: run launch/sweep.py name={store.root.name}"
+            f"none of the {len(done)} finished trials in {where} keeps the constraints; the nearest, {nearest.key}, "
+            f"misses {missed}. Run more trials, or begin another study with looser constraints."
         )
-    return max(done, key=lambda result: (result.value, -result.started))
+    return feasible, goals
+
+
+def _result(store: StudyStore, outcome: Outcome) -> TrialResult:
+    found = store.result(outcome.key)
+    assert found is not None
+    return found
 
 
 def final_trials(chosen: TrialConfig, fold_names: list[str], seeds: int) -> list[TrialConfig]:

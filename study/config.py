@@ -10,18 +10,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, raise_all
-from data.settings import check_ranges, setting
+from data.settings import check_choices, check_ranges, setting
 from data.views import ViewSettings
 from model.backbone import BackboneSettings
 from model.evaluate import ProbeSettings
 from model.fit import OptimSettings
 from model.heads import HeadSettings
+from model.losses.aunce import AunceSettings
 from model.losses.clp import ClpSettings
 from model.methods import METHODS, MethodSettings, method_named
+from model.norm import NORMS
+
+NOISE_KINDS = ("symmetric", "per_au", "boundary")
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,13 @@ class DataSettings:
     fold_seed: int = setting(0, "seed of random folds and of the inner validation subjects")
     val_share: float = setting(0.25, "share of the training subjects that become the inner validation set")
     label_noise: float = setting(0.0, "share of coded training and validation labels that are flipped; never of test")
+    noise_kind: str = setting("symmetric", "labels that flip: `symmetric`, `per_au` (rates differ), at a `boundary`")
+    positives: float = setting(1.0, "share of the active training labels of every AU that are kept")
+    train_subjects: int = setting(0, "people to train on, drawn from the training part; 0 for all")
 
     def __post_init__(self) -> None:
-        raise_all("data:", check_ranges(self, {"label_noise": (0.0, 0.5)}))
+        ranges = {"label_noise": (0.0, 0.5), "positives": (0.0, 1.0), "train_subjects": (0, 1e6)}
+        raise_all("data:", check_ranges(self, ranges) + check_choices(self, {"noise_kind": NOISE_KINDS}))
 
 
 @dataclass(frozen=True)
@@ -60,10 +69,25 @@ class PretrainSettings:
 
 
 @dataclass(frozen=True)
+class SourceSettings:
+    """Training on several datasets at once."""
+
+    stores: tuple[str, ...] = setting((), "fingerprints of the frame stores that are trained on together")
+    balanced: bool = setting(True, "as many frames of each dataset in every batch; false for as many as there are")
+    norm: str = setting("shared", "BatchNorm: shared, per_dataset, or shared and adapted to the target's pictures")
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("balanced", "norm") if getattr(self, name) != getattr(SourceSettings, name)]
+        problems = [f"{name}={getattr(self, name)!r} is only for launch/generalize.py" for name in given]
+        raise_all("sources:", check_choices(self, {"norm": NORMS}) or problems * (not self.stores))
+
+
+@dataclass(frozen=True)
 class TrialConfig:
     """One trial, completely."""
 
     data: DataSettings = field(default_factory=DataSettings)
+    sources: SourceSettings = field(default_factory=SourceSettings)
     views: ViewSettings = field(default_factory=ViewSettings)
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
@@ -77,19 +101,26 @@ class TrialConfig:
 
     def __post_init__(self) -> None:
         raise_all("pretrain:", _unused_pretraining(self))
+        raise_all("sources:", _not_of_several(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain dict; `from_dict` is its inverse."""
         return dataclasses.asdict(self)
 
     def value(self, name: str) -> Any:
-        """Value of the setting with the dotted name `name`, e.g. `method.ratios.max`."""
+        """Value of the setting with the dotted name `name`, e.g. `method.ratios.max`.
+
+        `bce:method.balance` is None for a trial of any other method than bce.
+        """
+        method, _, path = name.rpartition(":")
+        if method not in ("", self.method_name):
+            return None
         place: Any = self
-        for step in name.split("."):
+        for step in path.split("."):
             place = getattr(place, step)
         return place
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Name of the trial: sha1 of the whole configuration."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
@@ -106,6 +137,21 @@ class Placement:
     threads: int = 1
     weights_file: Path | None = None
     keep_detector: bool = True  # of a trial that scores the test part
+    targets: tuple["Target", ...] = ()  # what the detector of a trial on several datasets is asked for
+
+
+Target = tuple[str, str]  # (weights of the "best" or the "last" epoch, fingerprint of a store beside `Placement.store`)
+
+
+def _not_of_several(config: TrialConfig) -> list[str]:
+    """What is asked of a trial on several datasets that only one on a single dataset can do."""
+    names = [f"data.{name}" for name in ("label_noise", "positives", "train_subjects")] + ["pretrain.stores"]
+    default = {name: getattr(DataSettings, name.removeprefix("data."), ()) for name in names}
+    given = [name for name in names if config.value(name) != default[name]]
+    problems = [f"{name}={config.value(name)!r} is not for several datasets" for name in given]
+    if isinstance(config.method, AunceSettings) and config.method.form == "official":
+        problems.append("method.form=official takes what a dataset does not code for negatives; give form=corrected")
+    return problems if config.sources.stores else []
 
 
 def _unused_pretraining(config: TrialConfig) -> list[str]:

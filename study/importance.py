@@ -1,5 +1,7 @@
 """Which searched settings matter to the objective."""
 
+from typing import Any
+
 import optuna
 import polars as pl
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -12,13 +14,24 @@ def importance(trials: pl.DataFrame) -> pl.DataFrame:
     """How much each searched setting matters to the objective (PED-ANOVA): parameter, importance, descending.
 
     `trials` as `StudyStore.trials()` gives them; only finished ones count. Empty with fewer than 4 of them, and when
-    all of them have the same value.
+    all of them have the same value. Settings that only some trials have, those of one method, are compared with each
+    other over those trials: the shares of each such group sum to 1.
     """
     done = trials.filter((pl.col("status") == "DONE") & (pl.col("stage") == "sweep"))
-    names = [name for name in done.columns if name.startswith("param/") and done[name].n_unique() > 1]
+    groups: dict[tuple[bool, ...], list[str]] = {}
+    for name in done.columns:
+        if name.startswith("param/"):
+            groups.setdefault(tuple(done[name].is_null()), []).append(name)
+    rows = [row for names in groups.values() for row in _shares(done.drop_nulls(names), names)]
     schema = {"parameter": pl.String, "importance": pl.Float64}
+    return pl.DataFrame(rows, schema=schema).sort("importance", "parameter", descending=[True, False])
+
+
+def _shares(done: pl.DataFrame, names: list[str]) -> list[dict[str, Any]]:
+    """The shares of settings that all of `done` have."""
+    names = [name for name in names if done[name].n_unique() > 1]
     if done.height < MIN_TRIALS or not names or done["value"].n_unique() == 1:
-        return pl.DataFrame(schema=schema)
+        return []
     distributions = {name: _distribution(done[name]) for name in names}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
@@ -26,8 +39,7 @@ def importance(trials: pl.DataFrame) -> pl.DataFrame:
         params = {name: row[name] for name in names}
         study.add_trial(create_trial(value=row["value"], params=params, distributions=distributions))
     shares = optuna.importance.get_param_importances(study, evaluator=optuna.importance.PedAnovaImportanceEvaluator())
-    rows = [{"parameter": name.removeprefix("param/"), "importance": share} for name, share in shares.items()]
-    return pl.DataFrame(rows, schema=schema).sort("importance", "parameter", descending=[True, False])
+    return [{"parameter": name.removeprefix("param/"), "importance": share} for name, share in shares.items()]
 
 
 def _distribution(values: pl.Series) -> BaseDistribution:

@@ -8,12 +8,15 @@ A space is a nested mapping that mirrors `TrialConfig`; each leaf says how one s
 
 A `simplex` over K parts is K - 1 independent uniform numbers for the sampler (broken sticks); uniform draws of them
 are uniform on the simplex, the Dirichlet distribution with all parameters 1.
+
+With `methods: {aunce: {...}, bce: {...}}` the sampler also draws the method, and then only that method's own settings,
+which are called `aunce:method.temperature`; what stands beside `methods` is drawn for all of them.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.distributions import (
@@ -24,6 +27,7 @@ from optuna.distributions import (
 )
 
 from data.errors import InputError, raise_all
+from model.methods import METHODS
 from study.config import TrialConfig, trial_from_dict
 
 Params = dict[str, Any]
@@ -35,6 +39,7 @@ _DISTRIBUTIONS: dict[str, Callable[[Sequence[Any]], BaseDistribution]] = {
     "choice": lambda values: CategoricalDistribution(list(values)),
 }
 KINDS = (*_DISTRIBUTIONS, "simplex")
+METHODS_KEY, METHOD = "methods", "method_name"
 FIXED = (
     "data",
     "score_test",
@@ -49,13 +54,35 @@ FIXED = (
 
 @dataclass(frozen=True)
 class Space:
-    """A checked search space: distributions by dotted name, and the simplexes among them."""
+    """A checked search space: distributions by dotted name, the simplexes among them, and what only one method has."""
 
     distributions: dict[str, BaseDistribution]
     simplexes: dict[str, tuple[str, ...]]
+    methods: dict[str, "Space"] = field(default_factory=dict)  # names in them are without the method
+
+    def of(self, method: str) -> dict[str, BaseDistribution]:
+        """What is drawn for a trial of `method` once the method is known, under the names that the sampler knows."""
+        own = self.methods[method].distributions if method in self.methods else {}
+        return self.distributions | {f"{method}:{name}": distribution for name, distribution in own.items()}
+
+    def distributions_of(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+        """The distributions of everything that was drawn for a trial."""
+        drawn = self.of(params.get(METHOD, ""))
+        return drawn | ({METHOD: self.method_choice} if self.methods else {})
+
+    @property
+    def method_choice(self) -> CategoricalDistribution:
+        """How the method is drawn."""
+        return CategoricalDistribution([*self.methods])
 
     def settings(self, params: Mapping[str, Any]) -> Params:
         """Sampled numbers -> values of settings by dotted name; sticks become shares of their simplex."""
+        method = params.get(METHOD, "")
+        own = {name.partition(":")[2]: value for name, value in params.items() if name.startswith(f"{method}:")}
+        common = {name: value for name, value in params.items() if ":" not in name and name != METHOD}
+        return self._settings(common) | (self.methods[method]._settings(own) if self.methods else {})
+
+    def _settings(self, params: Mapping[str, Any]) -> Params:
         values = {name: value for name, value in params.items() if not self._is_stick(name)}
         for name, parts in self.simplexes.items():
             sticks = [params[_stick(name, number)] for number in range(len(parts) - 1)]
@@ -63,8 +90,8 @@ class Space:
         return values
 
     def apply(self, base: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
-        """The trial that `params` make of `base`."""
-        config = base.to_dict()
+        """The trial that `params` make of `base`, or of the defaults of the method that was drawn."""
+        config = (method_base(base, params[METHOD]) if self.methods else base).to_dict()
         for name, value in self.settings(params).items():
             *path, last = name.split(".")
             place = config
@@ -77,21 +104,72 @@ class Space:
     def settings_names(self) -> list[str]:
         """Dotted names of the settings that the space decides, parts of a simplex one by one."""
         plain = [name for name in self.distributions if not self._is_stick(name)]
-        return plain + [f"{name}.{part}" for name, parts in self.simplexes.items() for part in parts]
+        shares = [f"{name}.{part}" for name, parts in self.simplexes.items() for part in parts]
+        own = [f"{method}:{name}" for method, space in self.methods.items() for name in space.settings_names]
+        return [*([METHOD] if self.methods else []), *plain, *shares, *own]
 
     def largest(self, name: str, base: TrialConfig) -> Any:
-        """The largest value of the number `name` that is searched, or that of `base`."""
-        return max(_extremes(self.distributions[name])) if name in self.distributions else base.value(name)
+        """The largest value of the number `name` that is searched for trials of `base`, or that of `base`."""
+        own = self.methods[base.method_name].distributions if self.methods else {}
+        searched = self.distributions | own
+        return max(_extremes(searched[name])) if name in searched else base.value(name)
+
+    def bases(self, base: TrialConfig) -> list[TrialConfig]:
+        """What the trials of each method are variations of."""
+        return [method_base(base, method) for method in self.methods] or [base]
 
     def _is_stick(self, name: str) -> bool:
         return any(name.startswith(f"{simplex}#") for simplex in self.simplexes)
 
 
+def method_base(base: TrialConfig, method: str) -> TrialConfig:
+    """`base` if it is of `method`, else the same trial with the default settings of that method."""
+    if base.method_name == method:
+        return base
+    return replace(base, method_name=method, method=METHODS[method].settings())
+
+
 def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
     """Check `spec` against the settings of `base`; one `InputError` lists every mistake."""
+    problems: list[str] = []
+    methods = _branches(spec.get(METHODS_KEY, {}), base, problems)
+    common = {name: value for name, value in spec.items() if name != METHODS_KEY}
+    if methods and "method" in common:
+        problems.append(f"method: what only one method has stands below {METHODS_KEY}: {{<method>: {{method: ...}}}}")
+        common.pop("method")
+    one = _flat(common, base, problems)
+    raise_all("the search space is not valid:", problems)
+    space = replace(one, methods=methods)
+    if not space.distributions and not methods:
+        raise InputError("the search space is empty; give at least one setting, e.g. optim: {lr: {log_uniform: [...]}}")
+    twice = [
+        f"{name} is searched for all methods and for {m}"
+        for m in methods
+        for name in space.distributions
+        if name in methods[m].distributions
+    ]
+    raise_all("the search space is not valid:", twice)
+    return space
+
+
+def _branches(spec: Any, base: TrialConfig, problems: list[str]) -> dict[str, Space]:
+    """The spaces of the methods that are searched over."""
+    if not isinstance(spec, Mapping) or set(spec) - set(METHODS) or len(spec) == 1:
+        problems.append(f"{METHODS_KEY}: {spec!r}; two or more of {', '.join(METHODS)}, each with a space of its own")
+        return {}
+    found = {}
+    for method, own in spec.items():
+        try:
+            found[method] = _flat(own or {}, method_base(base, method), problems, f"{METHODS_KEY}.{method}.")
+        except InputError as error:
+            problems.append(f"{METHODS_KEY}.{method}: {error}")
+    return found
+
+
+def _flat(spec: Mapping[str, Any], base: TrialConfig, problems: list[str], place: str = "") -> Space:
+    """The space of one method; mistakes are added to `problems`."""
     distributions: dict[str, BaseDistribution] = {}
     simplexes: dict[str, tuple[str, ...]] = {}
-    problems = []
     for name, leaf in _leaves(spec, ""):
         try:
             one = _leaf_space(name, leaf, base)
@@ -99,10 +177,7 @@ def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
             distributions |= one.distributions
             simplexes |= one.simplexes
         except ValueError as error:
-            problems.append(str(error))
-    raise_all("the search space is not valid:", problems)
-    if not distributions:
-        raise InputError("the search space is empty; give at least one setting, e.g. optim: {lr: {log_uniform: [...]}}")
+            problems.append(f"{place}{error}")
     return Space(distributions, simplexes)
 
 

@@ -1,7 +1,6 @@
 """Scores from whole numbers, and how much of them is the choice of subjects.
 
-Zero division: where tp + fp + fn = 0 (nothing to find, nothing found) F1 (`model.metrics`) is undefined, NaN here and
-null in frames. It is left out of means and counted, never taken as 0 or 1. Precision and recall likewise.
+The metrics themselves, and what is undefined, stand in `model.metrics`.
 
 Shapes: K seeds, S subjects, A action units, R bootstrap replicates; the last axis of counts is (tp, fp, fn, tn).
 """
@@ -13,29 +12,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from model.metrics import precision as precision
+from model.metrics import ratio as ratio
+from model.metrics import recall as recall
+from study.student import student_quantile
+
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Metric = Callable[[Counts], Floats]  # [..., 4] -> [...]
+Metric = Callable[[np.ndarray], np.ndarray]  # [..., 4] -> [...]
 
 CELLS = ("tp", "fp", "fn", "tn")
 REPLICATES = 2_000
-
-
-def ratio(above: Counts | Floats, below: Counts | Floats) -> Floats:
-    """`above / below`, NaN where `below` is 0."""
-    undefined = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
-    np.divide(above, below, out=undefined, where=below != 0)
-    return undefined
-
-
-def precision(counts: Counts) -> Floats:
-    """Precision [...] of counts [..., 4]; NaN where nothing was predicted."""
-    return ratio(counts[..., 0], counts[..., 0] + counts[..., 1])
-
-
-def recall(counts: Counts) -> Floats:
-    """Recall [...] of counts [..., 4]; NaN where nothing was there to find."""
-    return ratio(counts[..., 0], counts[..., 0] + counts[..., 2])
 
 
 def mean(values: Floats, axis: int) -> Floats:
@@ -55,9 +42,25 @@ def interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def subject_weights(subjects: int, rng: np.random.Generator, replicates: int = REPLICATES) -> Counts:
+def subject_interval(value: float, replicates: Floats, subjects: int, folds: int = 1) -> tuple[float, float]:
+    """95 % interval of a score whose replicates [R] drew its `subjects` inside each of `folds` folds.
+
+    Student's t around the score less the bias that the bootstrap sees, with `subjects - folds` degrees of freedom. A
+    bootstrap of a dozen people is too narrow, by their number, and off to one side, because F1 is a ratio:
+    `tests/benchmarks/coverage.py` shows what share of such intervals hold the truth, and what percentiles hold.
+    NaN, NaN where no fold has two subjects.
+    """
+    freedom, defined = subjects - folds, replicates[~np.isnan(replicates)]
+    if freedom < 1 or defined.size < 2 or np.isnan(value):
+        return np.nan, np.nan
+    error = float(defined.std(ddof=1)) * np.sqrt(subjects / freedom)  # the bootstrap's is that of a plug-in variance
+    centre, reach = 2 * value - float(defined.mean()), student_quantile(freedom) * error
+    return float(centre - reach), float(centre + reach)
+
+
+def subject_weights(subjects: int, rng: np.random.Generator, replicates: int = REPLICATES) -> Floats:
     """How often each subject is drawn in each replicate, [R, S]; every row sums to S."""
-    return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=replicates)
+    return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=replicates).astype(float)
 
 
 def fold_cubes(counts: pl.DataFrame, aus: tuple[int, ...]) -> dict[str, Counts]:
@@ -104,10 +107,13 @@ class Draws:
 
 @dataclass(frozen=True)
 class Resampled:
-    """Counts of each fold summed over subjects: as observed [K, A, 4], and resampled [R, K, A, 4]."""
+    """Numbers of each fold summed over subjects: as observed [K, A, 4], and resampled [R, K, A, 4].
+
+    The last axis is whatever the metrics read: confusion counts, or pairs of frames for the AUC.
+    """
 
     observed: dict[str, Counts]
-    drawn: dict[str, Counts]
+    drawn: dict[str, Floats]
 
     def mean_of_folds(self, metric: Metric) -> Draws:
         """The field's number: the metric in every fold and seed, mean over seeds, then mean over folds.
@@ -125,11 +131,25 @@ class Resampled:
         draws = sum(counts.sum(1) for counts in self.drawn.values())
         return Draws(metric(np.asarray(point)), metric(np.asarray(draws)))
 
+    def by_seed(self, metric: Metric, pooled: bool = False) -> Floats:
+        """The number that each seed alone gives, [K, A]; every fold has the same seeds."""
+        observed = np.stack([*self.observed.values()])
+        return metric(observed.sum(0)) if pooled else mean(metric(observed), 0)
+
+
+def subject_draws(
+    subjects: Mapping[str, int], rng: np.random.Generator, replicates: int = REPLICATES
+) -> dict[str, Floats]:
+    """Weights [R, S] of each fold's subjects, drawn with replacement inside the fold."""
+    return {fold: subject_weights(number, rng, replicates) for fold, number in subjects.items()}
+
 
 def resample(cubes: Mapping[str, Counts], rng: np.random.Generator, replicates: int = REPLICATES) -> Resampled:
     """Draw subjects with replacement inside each fold; all seeds of a fold see the same draw."""
-    drawn = {}
-    for fold, cube in cubes.items():
-        weights = subject_weights(cube.shape[1], rng, replicates)
-        drawn[fold] = np.tensordot(weights, cube, axes=(1, 1))
+    return reweighted(cubes, subject_draws({fold: cube.shape[1] for fold, cube in cubes.items()}, rng, replicates))
+
+
+def reweighted(cubes: Mapping[str, Counts], weights: Mapping[str, Floats]) -> Resampled:
+    """Sum cubes [K, S, A, 4] over subjects: each counted once, and counted as `weights` [R, S] of its fold say."""
+    drawn = {fold: np.tensordot(weights[fold], cube.astype(float), axes=(1, 1)) for fold, cube in cubes.items()}
     return Resampled({fold: cube.sum(1) for fold, cube in cubes.items()}, drawn)

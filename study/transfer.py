@@ -1,102 +1,161 @@
-"""What a final detector is worth on the frames of another dataset, on the AUs that both code."""
+"""The tables of a transfer study: every method of every dataset on every other, and what differs between methods.
+
+    <runs_root>/<name>/transfer.parquet   scores of each study on each dataset: TRANSFER
+    <runs_root>/<name>/tests.parquet      differences between the methods of one source on one target: TESTS
+    <runs_root>/<name>/transfer.json      what was asked, AUs, label conventions, what was left out
+
+A score on another dataset is over all of its frames. On the detector's own dataset it is the field's number, the mean
+over folds of the parts that they test on. `retention_<metric>` is what is left of that: the score of a source's
+detectors on those same parts, fold by fold, over that of the target's own detectors of the same method.
+"""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+import polars as pl
 
 from data.aus import shared_aus
 from data.errors import InputError
-from data.files import write_once
-from data.frames import aus_of
-from data.loader import Loader
-from data.store import FrameStore
-from model.checkpoint import load_checkpoint
-from model.detector import Detector
-from model.evaluate import predict
-from model.methods import method_named
-from model.metrics import Score, always_positive_f1, f1, mean_defined, score_predictions
-from study.result import TrialResult, score_from_plain, score_to_plain
-from study.store import StudyStore
+from data.files import atomic_path, write_atomic
+from study.cells import Cell
+from study.marks import ALWAYS, AUC
+from study.paired import difference, holm
+from study.pairs import ELSEWHERE
+from study.scores import RULES
+from study.stats import Floats, mean, ratio, subject_interval
+
+TRANSFER: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys(("method", "source", "target", "study", "aus_kind", "aus", "rule", "metric"), pl.String),
+    "au": pl.Int64,  # null for the mean over `aus`
+    **dict.fromkeys(("value", "low", "high"), pl.Float64),
+}
+TESTS: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys(("source", "target", "rule", "metric", "method_a", "method_b", "aus"), pl.String),
+    **dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64),
+}
+KINDS = ("pair", "common")
+ANY_RULE = RULES[0]  # where metrics that read no threshold stand
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Final detectors of one study on the dataset of another; F1 is the mean over the shared AUs."""
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """What a transfer study came to; fractions, null is undefined."""
 
-    aus: tuple[int, ...]
-    f1: float  # mean over the source's detectors, each on all frames of the target
-    always_positive: float
-    own: float  # the target's detectors on their own test parts, mean over folds and seeds
-
-
-def final_results(store: StudyStore) -> list[TrialResult]:
-    """The finished trials of the final evaluation; `InputError` when there are none."""
-    done = [result for result in store.results() if result.stage == "final" and result.status == "DONE"]
-    if not done:
-        raise InputError(f"no final detectors in {store.root}: run launch/final.py name={store.root.name}")
-    return done
+    asked: dict[str, Any]
+    table: pl.DataFrame
+    tests: pl.DataFrame
 
 
-def transfer(store: StudyStore, result: TrialResult, target: FrameStore, device: str) -> Score:
-    """Score of one final detector on all frames of `target`, on shared AUs, at threshold 0.5; computed only once."""
-    path = store.transfer_path(result.config.key, target.fingerprint)
-    if not path.exists():
-        _check_size(store, target)
-        score = _score(_detector(store, result).to(device), result, target, torch.device(device))
-        write_once(path, json.dumps(score_to_plain(score)).encode())
-    return score_from_plain(json.loads(path.read_bytes()))
+def read_transfer(folder: Path) -> Transfer:
+    """What `write_transfer` wrote; `InputError` when it is not there or not whole."""
+    try:
+        asked = json.loads((folder / "transfer.json").read_bytes())
+        table, tests = (pl.read_parquet(folder / f"{name}.parquet") for name in ("transfer", "tests"))
+    except FileNotFoundError as error:
+        raise InputError(f"no transfer study in {folder}: run launch/transfer.py name={folder.name}") from error
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{folder} is damaged ({error}); run launch/transfer.py name={folder.name} again") from error
+    if dict(table.schema) != TRANSFER or dict(tests.schema) != TESTS:
+        raise InputError(f"{folder} was written by another version; run launch/transfer.py name={folder.name} again")
+    return Transfer(asked, table, tests)
 
 
-def compare(source: list[Score], target: list[TrialResult]) -> Pair:
-    """Put the scores of a source's detectors beside those of the target's own, on the AUs of the pair."""
-    aus = source[0].aus
-    own = [f1(_pooled(result.scores["test"], aus)) for result in target]
-    return Pair(
-        aus,
-        f1=_mean([f1(_pooled(score, aus)) for score in source]),
-        always_positive=_mean([always_positive_f1(_pooled(source[0], aus))]),
-        own=_mean(own),
-    )
+def write_transfer(folder: Path, transfer: Transfer) -> None:
+    """Write the three files, each whole or not at all."""
+    for name, frame in (("transfer", transfer.table), ("tests", transfer.tests)):
+        with atomic_path(folder / f"{name}.parquet") as temporary:
+            frame.write_parquet(temporary, compression="zstd")
+    write_atomic(folder / "transfer.json", json.dumps(transfer.asked, indent=1, allow_nan=False).encode())
 
 
-def _detector(store: StudyStore, result: TrialResult) -> Detector:
-    config, path = result.config, store.detector_path(result.config.key)
-    weights = load_checkpoint(path)
-    if weights is None:
-        raise InputError(f"the detector {path} is gone; delete its result below trials/ and run launch/final.py again")
-    aus, classifier = result.scores["test"].aus, method_named(config.method_name).classifier
-    detector = Detector(aus, config.views.crop, config.backbone, config.head, config.seed, classifier=classifier)
-    detector.load_state_dict(weights)
-    return detector
+def score_table(cells: Sequence[Cell], common: Sequence[int]) -> pl.DataFrame:
+    """TRANSFER rows of all cells, on the AUs of each pair and on the `common` ones."""
+    own = {(cell.target, cell.study.method): cell for cell in cells if cell.own}
+    rows: list[dict[str, Any]] = []
+    for cell in cells:
+        for kind, aus in zip(KINDS, (cell.scored.aus, tuple(common)), strict=True):
+            if aus:
+                rows += _rows(cell, kind, aus, own.get((cell.target, cell.study.method)))
+    return _frame(rows, TRANSFER)
 
 
-def _check_size(store: StudyStore, target: FrameStore) -> None:
-    size = store.study()["size"]
-    if target.size != size:
-        name = target.table["dataset"][0]
-        raise InputError(
-            f"{target.path.name} holds frames of {target.size} px, {store.root.name} was trained on {size} px. "
-            f"Faces must have one scale: build it with launch/prepare.py dataset={name} dataset.size={size}"
-        )
+def _rows(cell: Cell, kind: str, aus: tuple[int, ...], own: Cell | None) -> Iterator[dict[str, Any]]:
+    study = cell.study
+    names = {"method": study.method, "source": study.source, "target": cell.target, "study": study.name}
+    names |= {"aus_kind": kind, "aus": " ".join(map(str, aus))}
+    people = cell.resampled(by_part=cell.own)
+    for rule, metric, name in _numbers(cell):
+        drawn = cell.columns(name, aus, by_part=cell.own)
+        yield from _estimates(names | {"rule": rule, "metric": metric}, aus, drawn, mean(drawn, 1), people)
+        if own is not None and not cell.own and metric != ALWAYS and own.has(name):
+            here, there = (one.columns(name, aus, by_part=True) for one in (cell, own))
+            kept = {"rule": rule, "metric": f"retention_{metric}"}
+            overall = ratio(mean(here, 1), mean(there, 1))
+            yield from _estimates(names | kept, aus, ratio(here, there), overall, cell.resampled(True), np.inf)
 
 
-def _score(detector: Detector, result: TrialResult, target: FrameStore, device: torch.device) -> Score:
-    aus = shared_aus(detector.aus, aus_of(target.table))
-    if not aus:
-        raise InputError(f"{target.path.name} codes no AU of this detector, which knows {list(detector.aus)}")
-    loader = Loader(target, aus, result.config.views, result.config.optim.batch_size, device)
-    probabilities = predict(detector, loader, np.arange(len(target)))
-    columns = [detector.aus.index(au) for au in aus]
-    return score_predictions(probabilities[:, columns], target.labels(aus), target.table["subject"].to_list(), aus)
+def _numbers(cell: Cell) -> Iterator[tuple[str, str, str]]:
+    """Rule, metric, and name of the number."""
+    yield from ((rule, "f1", f"f1 {rule}") for rule in RULES if cell.has(f"f1 {rule}"))
+    yield from ((ANY_RULE, name, name) for name in (AUC, ALWAYS))
 
 
-def _pooled(score: Score, aus: tuple[int, ...]) -> np.ndarray:
-    """Counts [A, 4] of some AUs of a score, pooled over subjects."""
-    return np.asarray(score.counts.sum(axis=0)[[score.aus.index(au) for au in aus]])
+def _estimates(
+    names: dict[str, Any], aus: Sequence[int], by_au: Floats, overall: Floats, people: tuple[int, int], most: float = 1
+) -> Iterator[dict[str, Any]]:
+    """A row for each AU, and one for their mean; intervals inside the range of the metric, 0 to `most`."""
+    for au, drawn in zip((*aus, None), (*by_au.T, overall), strict=True):
+        value = float(drawn[0])
+        low, high = np.clip(subject_interval(value, drawn[1:], *people), 0, most)
+        yield names | {"au": au, "value": value, "low": low, "high": high}
 
 
-def _mean(per_au: list[np.ndarray]) -> float:
-    """Mean over detectors of the mean over AUs."""
-    return float(np.mean([mean_defined(values) for values in per_au]))
+def difference_table(cells: Sequence[Cell]) -> pl.DataFrame:
+    """TESTS rows: each two methods of a source on a target, and each of them with every foreign detector there.
+
+    On the AUs that both know and the target codes. Holm's correction is over all rows of one metric and rule.
+    """
+    rows = [row for a, b, source in _opponents(cells) for row in _tests(a, b, source)]
+    families: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        families.setdefault((row["metric"], row["rule"]), []).append(row)
+    for family in families.values():
+        for row, corrected in zip(family, holm([row["p"] for row in family]), strict=True):
+            row["p_holm"] = corrected
+    return _frame(rows, TESTS)
+
+
+def _opponents(cells: Sequence[Cell]) -> Iterator[tuple[Cell, Cell, str]]:
+    """Two cells of one target, and the source that the comparison is about."""
+    for target in dict.fromkeys(cell.target for cell in cells):
+        there = sorted((cell for cell in cells if cell.target == target), key=_by_name)
+        for a, b in combinations(there, 2):
+            ours = dict.fromkeys(cell.study.source for cell in (a, b) if not cell.study.foreign)
+            if len(ours) < 2:
+                yield a, b, next(iter(ours), ELSEWHERE)
+
+
+def _by_name(cell: Cell) -> tuple[bool, str]:
+    """Our methods first, so that a difference is ours less a foreign one."""
+    return cell.study.foreign, cell.study.method
+
+
+def _tests(a: Cell, b: Cell, source: str) -> Iterator[dict[str, Any]]:
+    by_part, aus = a.own or b.own, shared_aus(a.scored.aus, b.scored.aus)
+    names = {"source": source, "target": a.target, "method_a": a.study.method, "method_b": b.study.method}
+    numbers = [(rule, metric, name) for rule, metric, name in _numbers(a) if metric != ALWAYS and b.has(name)]
+    for rule, metric, name in numbers if aus else ():
+        one, other = (cell.overall(name, aus, by_part) for cell in (a, b))
+        found = difference(one, other, *a.resampled(by_part))
+        values = {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
+        yield names | {"rule": rule, "metric": metric, "aus": " ".join(map(str, aus))} | values
+
+
+def _frame(rows: list[dict[str, Any]], schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+    """Rows as a frame; NaN becomes null."""
+    return pl.DataFrame(rows, schema=schema).with_columns(pl.selectors.float().fill_nan(None))

@@ -6,22 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from data.folds import Fold, folds, protocol_hash
+from data.files import out_of_space
+from data.folds import Fold, protocol_hash
 from data.frames import aus_of
 from data.loader import Loader
 from data.pool import pool
-from data.store import FrameStore, open_store
-from model.checkpoint import save_checkpoint
+from data.store import FrameStore, named_store
+from data.union import UnionStore
+from model.checkpoint import load_checkpoint, save_checkpoint
 from model.detector import Detector
-from model.evaluate import linear_evaluation, score_rows
+from model.evaluate import linear_evaluation, predict, score_rows
 from model.fit import Fitting, fit
-from model.metrics import Score, objective_value
+from model.metrics import Score, objective_value, score_predictions
 from study.config import Placement, TrialConfig
-from study.noise import with_label_noise
+from study.noise import worsened
+from study.predictions import Predictions, predictions_of, write_predictions
 from study.pretrain import finetuned, pretrain, stage_of, trained_by, unlabelled_stores
 from study.result import Epoch, TrialResult, environment, epoch_of
+from study.sources import divided, keep_predictions, keep_target, new_detector, new_loader, opened, weights_key
 from study.store import StudyStore
 
 Report = Callable[[int, float], None]  # (epoch, value of the objective)
@@ -36,7 +41,8 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
 
     `report` is called after every epoch; for the last one with the value of the finished trial, whose result is then
     written. It may end a trial earlier by raising `SystemExit`: no result is written, and the same call goes on from
-    that epoch. Any `Exception` becomes a FAILED result. Bad input should be found before: see `launch/preflight.py`.
+    that epoch. Any `Exception` but that of a full disk becomes a FAILED result. Bad input should be found before: see
+    `launch/preflight.py`.
     """
     store = StudyStore(placement.study)
     finished = store.result(config.key)
@@ -48,7 +54,9 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
     try:
         result = _train_and_evaluate(begun, placement, store, report)
         result = store.write(result)
-    except Exception:
+    except Exception as error:
+        if out_of_space(error):
+            raise
         result = _write_failed(store, store.progress(config.key) or begun, traceback.format_exc())
     if result.value is not None:
         report(config.optim.epochs, result.value)
@@ -59,7 +67,7 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
 class _Parts:
     """What a configuration becomes."""
 
-    frames: FrameStore
+    frames: FrameStore | UnionStore
     loader: Loader
     fold: Fold
     detector: Detector
@@ -79,9 +87,7 @@ def _write_failed(store: StudyStore, so_far: TrialResult, reason: str) -> TrialR
 def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudyStore, report: Report) -> TrialResult:
     config = begun.config
     torch.set_num_threads(placement.threads)
-    frames = open_store(placement.store)
-    if frames.fingerprint != config.data.fingerprint:
-        raise ValueError(f"{placement.store} is store {frames.fingerprint}, the trial is on {config.data.fingerprint}")
+    frames = opened(config, placement)
     parts = _build(config, frames, placement)
     facts = {"protocol": protocol_hash(frames.table, parts.fold, frames.alignment)}
     facts |= {"pretrained": stage_of(config).key} if finetuned(config) else {}
@@ -99,23 +105,26 @@ def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudySt
         if score.epoch < config.optim.epochs:
             report(score.epoch, score.value)
     evaluated = time.perf_counter()
-    scores = _final_scores(config, parts)
+    scores, predictions = _final_scores(config, parts)
     if config.score_test and placement.keep_detector:
         save_checkpoint(parts.detector.state_dict(), store.detector_path(config.key))
+        if predictions is not None:
+            write_predictions(store.predictions_path(config.key), predictions)
+    if config.sources.stores:
+        _score_targets(config, parts, placement, store)
     value = objective_value(scores["val"], config.optim.objective)
     seconds = spent + _seconds(epochs) + time.perf_counter() - evaluated
     return replace(begun, status="DONE", value=value, epochs=epochs, scores=scores, seconds=seconds)
 
 
-def _build(config: TrialConfig, frames: FrameStore, placement: Placement) -> _Parts:
-    aus = aus_of(frames.table)
-    fold = folds(frames.table, config.data.fold_scheme, config.data.val_share, config.data.fold_seed)[config.data.fold]
+def _build(config: TrialConfig, frames: FrameStore | UnionStore, placement: Placement) -> _Parts:
+    fold = divided(config, frames)
     device = torch.device(placement.device)
-    classifier, weights = trained_by(config)[0].classifier, placement.weights_file
-    detector = Detector(aus, config.views.crop, config.backbone, config.head, config.seed, weights, classifier)
-    noisy = with_label_noise(frames, fold, config.data.label_noise, config.seed)
-    loader = Loader(noisy, aus, config.views, config.optim.batch_size, device)
-    return _Parts(noisy, loader, fold, detector.to(device), unlabelled_stores(config, placement))
+    detector = new_detector(config, aus_of(frames.table), placement.weights_file)
+    if isinstance(frames, FrameStore):
+        frames, fold = worsened(frames, fold, config.data, config.seed)
+    loader = new_loader(config, frames, device)
+    return _Parts(frames, loader, fold, detector.to(device), unlabelled_stores(config, placement))
 
 
 def _pretrained(config: TrialConfig, parts: _Parts, store: StudyStore) -> float:
@@ -137,10 +146,11 @@ def _fitting(config: TrialConfig, parts: _Parts, checkpoint: Path) -> Fitting:
         probe=config.probe,
         seed=config.seed,
         checkpoint=checkpoint,
+        keep_last=bool(config.sources.stores),
     )
 
 
-def _final_scores(config: TrialConfig, parts: _Parts) -> dict[str, Score]:
+def _final_scores(config: TrialConfig, parts: _Parts) -> tuple[dict[str, Score], Predictions | None]:
     """Validation score of the final detector, and its one look at the test part where the trial is asked for it."""
     detector, loader, fold = parts.detector, parts.loader, parts.fold
     if trained_by(config)[0].end_to_end:
@@ -148,7 +158,35 @@ def _final_scores(config: TrialConfig, parts: _Parts) -> dict[str, Score]:
     else:
         objective = config.optim.objective
         val = linear_evaluation(detector, loader, fold.train, fold.val, config.probe, objective, config.seed)
-    return {"val": val, "test": score_rows(detector, loader, fold.test)} if config.score_test else {"val": val}
+    if not config.score_test or not len(fold.test):
+        return {"val": val}, None
+    predictions = _predictions(parts)
+    tested = predictions.part("test")
+    test = score_predictions(tested.probabilities, tested.labels, tested.subjects, tested.aus)
+    return {"val": val, "test": test}, predictions
+
+
+def _predictions(parts: _Parts) -> Predictions:
+    """What the detector says of the validation and test frames."""
+    loader, fold = parts.loader, parts.fold
+    rows = np.concatenate([fold.val, fold.test])
+    splits = ["val"] * len(fold.val) + ["test"] * len(fold.test)
+    labels = loader.store.labels(loader.aus)[rows]
+    return predictions_of(loader.store.table[rows], predict(parts.detector, loader, rows), labels, loader.aus, splits)
+
+
+def _score_targets(config: TrialConfig, parts: _Parts, placement: Placement, store: StudyStore) -> None:
+    """Keep what the detector says of datasets that it never saw, and that of the last epoch, which nothing chose."""
+    for weights in ("best", "last"):
+        if weights == "last":
+            state = load_checkpoint(store.checkpoint_path(config.key))
+            assert state is not None
+            parts.detector.load_state_dict(state["model"])
+            _final_scores(replace(config, score_test=False), parts)
+            save_checkpoint(parts.detector.state_dict(), store.detector_path(weights_key(config, weights)))
+        keep_predictions(config, parts.detector, weights, parts.loader, parts.fold.val, store)
+        for target in (named_store(placement.store.parent, name) for which, name in placement.targets if which == weights):
+            keep_target(config, parts.detector, weights, target, store, parts.loader.device)
 
 
 def _seconds(epochs: list[Epoch]) -> float:

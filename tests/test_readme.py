@@ -31,7 +31,7 @@ def smaller(command: str) -> list[str]:
     if name == "synthesize":
         return [*words, *TINY_TREE, "size=32"]
     if name == "final":
-        return [*words, "seeds=1", "cluster.gpus=0"]
+        return [*words, "seeds=1", "trial.gpus=0"]
     if name == "compare":
         return [
             *words,
@@ -41,7 +41,7 @@ def smaller(command: str) -> list[str]:
             *DRAWN,
         ]
     drawn = () if any(word.startswith(("dataset=", "data_root=")) for word in words) else DRAWN
-    trials = (*TINY_TRIALS, "cluster.gpus=0") if name == "sweep" else ()
+    trials = (*TINY_TRIALS, "trial.gpus=0") if name == "sweep" else ()
     clips = TINY_CLIPS if "method=clp" in words else ()
     whole = ("dataset.alignment=precropped",) if "dataset=videos" in words else ()  # faces too small for a detector
     return [*words, *trials, *clips, *whole, *TINY_DATASET, *drawn]

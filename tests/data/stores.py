@@ -33,6 +33,7 @@ def tiny_store(
     aus: tuple[int, ...] = (1, 12),
     unknown: float = 0.0,
     seed: int = 0,
+    dataset: str = "gft",
 ) -> FrameStore:
     """Noise in which the k-th AU, when active, raises colour channel k; a share `unknown` of labels is not coded."""
     assert len(aus) <= 3, "there are three colour channels"
@@ -46,7 +47,7 @@ def tiny_store(
         pixels[..., : len(aus)] += 120 * labels
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "raw" / name)
     table = label_table(
-        rows, aus, "gft", lambda row, au: int(active[row, aus.index(au)]) if coded[row, aus.index(au)] else None
+        rows, aus, dataset, lambda row, au: int(active[row, aus.index(au)]) if coded[row, aus.index(au)] else None
     )
     return build_store(precropped(table), folder / "raw", folder / "stores", StoreSettings(size))
 

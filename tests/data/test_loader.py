@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from data.loader import Batch, Loader
-from data.seeds import generator
+from data.loader import Batch, Loader, balanced_order
+from data.seeds import generator, numpy_generator
 from data.store import FrameStore
 from data.views import ViewSettings, apply_views, centre_views, draw_views
 from data.views_cpu import cpu_views
@@ -37,7 +37,9 @@ def test_the_order_is_that_of_seed_and_epoch(loader: Loader) -> None:
     assert sorted(rows_of(first)) == rows.tolist()
     assert rows_of(first) != rows.tolist()
     for one, other in zip(first, again, strict=True):
-        assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in vars(one))
+        pairs = [(getattr(one, name), getattr(other, name)) for name in ("views", "labels", "coded", "row")]
+        assert all(torch.equal(*pair) for pair in pairs)
+        assert one.domain is None
     orders = {tuple(rows_of(list(loader.train(rows, seed, epoch)))) for seed, epoch in [(3, 1), (3, 2), (4, 1)]}
     assert len(orders) == 3
 
@@ -228,3 +230,44 @@ def test_a_tiny_store_has_what_it_says(tmp_path: Path) -> None:
     store = tiny_store(tmp_path, subjects=2, frames=30, aus=(4,), seed=1)
     bright = store.read(np.arange(60))[..., 0].mean(axis=(1, 2)) > 100
     assert bright.tolist() == (store.labels((4,))[:, 0] == 1).tolist()
+
+
+DOMAINS = np.repeat([0, 1, 2], [3, 9, 20])  # of the 32 rows of `store`
+
+
+def test_a_balanced_loader_sees_as_many_frames_of_each_dataset(loader: Loader) -> None:
+    fair = replace(loader, domains=DOMAINS, balanced=True, batch_size=6)
+    batches = list(fair.train(np.arange(32), seed=0, epoch=1))
+    assert len(batches) == fair.steps(np.arange(32)) == 5
+    for batch in batches:
+        assert batch.domain is not None
+        assert batch.domain.tolist() == DOMAINS[batch.row.numpy()].tolist()
+        assert np.bincount(batch.domain.numpy(), minlength=3).tolist() == [2, 2, 2]
+    again, later = (rows_of(list(fair.train(np.arange(32), 0, epoch))) for epoch in (1, 2))
+    assert rows_of(batches) == again != later
+
+
+def test_a_dataset_comes_whole_before_any_of_it_comes_again() -> None:
+    order = balanced_order(DOMAINS, numpy_generator("order"))
+    assert len(order) == 32
+    for domain, size in enumerate(np.bincount(DOMAINS)):
+        mine = order[DOMAINS[order] == domain]
+        assert abs(len(mine) - 32 / 3) < 1
+        for start in range(0, len(mine), size):
+            assert len({*mine[start : start + size]}) == len(mine[start : start + size])
+
+
+def test_clips_are_balanced_by_their_dataset_and_a_limit_stays_one(loader: Loader) -> None:
+    clips = np.arange(30)[:, None] + np.arange(3)
+    domains = np.repeat([0, 1], [6, 28])[:33]
+    fair = replace(loader, domains=domains, balanced=True, batch_size=6)
+    order = fair.order(clips, numpy_generator("order"))
+    assert np.bincount(domains[clips[order][:, 0]]).tolist() == [15, 15]
+    assert fair.steps(clips, 12) == 2
+
+
+def test_without_balance_datasets_come_as_they_are(loader: Loader) -> None:
+    plain = replace(loader, domains=DOMAINS)
+    batches = list(plain.train(np.arange(32), seed=0, epoch=1))
+    assert rows_of(batches) == rows_of(list(loader.train(np.arange(32), seed=0, epoch=1)))
+    assert [batch.domain is None for batch in batches] == [False] * 4

@@ -134,6 +134,8 @@ def test_settings_are_plain_values(command: str) -> None:
         "final": ["name=x"],
         "report": ["name=x"],
         "status": ["name=x"],
+        "score": ["name=x", "predictions=x.csv"],
+        "export": ["name=x", "out=x.csv"],
     }.get(command, [])
     keys = compose_keys(command, needed)
     names = {f.name for f in dataclasses.fields(COMMANDS[command])}
@@ -172,7 +174,7 @@ MISTAKES = [
     (["optim.lrr=1"], "Did you mean lr?"),
     (["method=bce", "method.temperature=1"], "Allowed here: label_smoothing"),
     (["seed=1.5"], "1.5"),
-    (["cluster=slurm"], "local"),
+    (["cluster=slrum"], "slurm"),
 ]
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import launch.final
 import launch.sweep
 from launch.cli import compose_keys
 from launch.datasets import prepare_store
@@ -116,8 +115,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         asked.append(store.root)
         return store.report_path
 
-    for command in (launch.sweep, launch.final):
-        monkeypatch.setattr(command, "write_page", write_page)
+    monkeypatch.setattr(launch.sweep, "write_page", write_page)
     return asked
 
 
@@ -165,33 +163,6 @@ def test_a_sweep_without_all_of_its_trials_has_failed(store: StudyStore, pages: 
     assert not pages
 
 
-def test_a_finished_final_evaluation_says_test_f1_and_the_baseline(store: StudyStore, pages: list[Path]) -> None:
-    trials = [trial(fold=fold, score_test=True) for fold in ("part1", "part2")]
-    for config in trials:
-        store.write(result(config))
-    out = console()
-    assert launch.final.finish(store, trials, out) == 0
-    for words in ("test F1", "over 2 trials", "always-positive", f"report: {store.report_path}"):
-        assert words in said(out)
-    assert pages == [store.root]
-
-
-@pytest.mark.parametrize("failed", [True, False])
-def test_a_final_evaluation_without_all_trials_says_what_to_do(
-    failed: bool, store: StudyStore, pages: list[Path]
-) -> None:
-    trials = [trial(fold=fold, score_test=True) for fold in ("part1", "part2")]
-    store.write(result(trials[0]))
-    if failed:
-        store.write(broken(trials[1]))
-    out = console()
-    assert launch.final.finish(store, trials, out) == 1
-    assert "1 of 2 final trials are done" in said(out)
-    assert ("remove trials/<key>.json" in said(out)) == failed
-    assert (f"failed: trial {trials[1].key}" in said(out)) == failed
-    assert not pages
-
-
 @pytest.mark.parametrize(
     ("keys", "epochs", "objective"),
     [(["epochs=3"], 3, "f1"), (["objective=auc"], 2, "auc"), (["optim.epochs=5", "optim.objective=auc"], 5, "auc")],
@@ -207,34 +178,8 @@ def test_a_study_is_described_as_its_trials_are_run(
     assert described["config"]["optim"]["epochs"] == epochs
     assert described["searched"] == plan.space.settings_names
     assert described["store"] == str(frames.path.resolve())
-    assert (described["fold"], described["weights_file"]) == ("part1", "")
-
-
-FINAL_FAULTS = ["no seeds", "no study", "nothing finished", "store gone", "another store"]
-
-
-@pytest.mark.parametrize("fault", FINAL_FAULTS)
-def test_a_final_evaluation_that_cannot_start(
-    fault: str, trees: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = compose_keys("sweep", [*sweep_arguments(trees("bp4d"), tmp_path), "name=x"])
-    frames = prepare_store(settings, Console(quiet=True))
-    study = StudyStore(tmp_path / "runs/x")
-    asked = {"name": "x", "searched": ["optim.lr"], "weights_file": "", "store": str(frames.path)}
-    if fault == "store gone":
-        asked["store"] = str(tmp_path / "gone")
-    if fault == "another store":
-        larger = compose_keys("sweep", [*sweep_arguments(trees("bp4d"), tmp_path), "dataset.size=40"])
-        asked["store"] = str(prepare_store(larger, Console(quiet=True)).path)
-    if fault != "no study":
-        study.open_study(asked, free=())
-    if fault != "nothing finished":
-        study.write(result(plan_sweep(settings, frames).base))
-    seeds = "seeds=0" if fault == "no seeds" else "seeds=1"
-    assert run("final", "name=x", f"runs_root={tmp_path / 'runs'}", seeds) == 2
-    expected = ["seeds=0; at least 1", "no study", "no finished trial", "is gone", "another store than"]
-    assert expected[FINAL_FAULTS.index(fault)] in capsys.readouterr().err
-    assert study.count("final") == 0
+    assert (described["fold"], described["folds"]) == ("all", ("part1", "part2", "part3"))
+    assert (described["trials"], described["weights_file"]) == (3, "")
 
 
 def test_a_report_of_a_study_without_trials_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,13 +138,13 @@ def test_transfer_between_two_studies(trees: TreeMaker, tmp_path: Path) -> None:
         finish(start("final", f"name={layout}-aunce", "seeds=1", runs))
     output = finish(start("transfer", "studies=[bp4d-aunce,disfa-aunce]", runs))
     assert output.count("1 2 4 6 12") == 2
-    assert len([*tmp_path.glob("runs/*/transfer/*.json")]) == 6
+    assert len([*tmp_path.glob("runs/*/predictions/*-*.parquet")]) == 6
     assert "1/1 trials (1 done" in finish(start("status", "name=disfa-aunce", runs))
     assert "at least two" in finish(start("transfer", "studies=[bp4d-aunce]", runs), expected=2)
 
 
 def test_one_seed_one_trial_at_a_time_is_reproducible(trees: TreeMaker, tmp_path: Path) -> None:
-    keys = ["trials=8", "epochs=3", "pruning.grace=1", "max_concurrent=1", "seed=5"]
+    keys = ["trials=8", "epochs=3", "pruning.grace=1", "max_concurrent=1", "seed=5", "fold=part1"]
     runs = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         output = finish(start("sweep", *sweep_arguments(trees("bp4d"), folder), *keys))
@@ -156,6 +156,7 @@ def test_one_seed_one_trial_at_a_time_is_reproducible(trees: TreeMaker, tmp_path
 
 def test_trials_that_fine_tune_share_their_pre_training(trees: TreeMaker, tmp_path: Path) -> None:
     clp = ["method=clp", "method.then=finetune", "search=clp_finetune", "method.clip.frames=4", "pretrain.epochs=2"]
+    clp += ["fold=part1"]
     finish(start("sweep", *sweep_arguments(trees("bp4d"), tmp_path), *clp))
     store = StudyStore(tmp_path / "runs/bp4d-clp")
     assert store.count() == 3

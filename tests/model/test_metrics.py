@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -6,11 +7,19 @@ import pytest
 from data.seeds import numpy_generator
 from model.metrics import (
     BINS,
+    accuracy,
     always_positive_f1,
     auc,
+    balanced_accuracy,
+    count_predictions,
     f1,
+    lift,
+    mcc,
     mean_defined,
     objective_value,
+    precision,
+    ratio,
+    recall,
     score_predictions,
 )
 from tests.model import oracles
@@ -82,6 +91,57 @@ def test_undefined_is_nan_and_left_out_of_the_mean() -> None:
     np.testing.assert_array_equal(always_positive_f1(counts), [0, 0, np.nan, 4 / 7])
     assert mean_defined(f1(counts)) == pytest.approx(0.375)
     assert mean_defined(np.array([np.nan, np.nan])) == 0
+
+
+def test_each_au_has_its_own_threshold() -> None:
+    probabilities, labels, _ = predictions(1)
+    person, thresholds = np.arange(60) % 4, np.array([0.2, 0.5, 0.9])
+    counts = count_predictions(probabilities, labels, person, thresholds)
+    for s in range(4):
+        for a in range(3):
+            mine = person == s
+            assert counts[s, a].tolist() == oracles.confusion(probabilities[mine, a], labels[mine, a], thresholds[a])
+
+
+def test_a_threshold_is_not_rounded_to_the_probabilities() -> None:
+    """0.1 in float32 is above 0.1 in float64, so a probability of it is let through by both and by no larger one."""
+    p = np.array([[0.1]], np.float32)
+    one = np.ones((1, 1), int)
+    for threshold, found in ((np.float64(np.float32(0.1)), 1), (np.nextafter(np.float64(np.float32(0.1)), 1), 0)):
+        counts = count_predictions(p, one, np.zeros(1, int), np.array([threshold]))
+        assert counts[0, 0, 0] == found
+
+
+# tp, fp, fn, tn; nothing coded, nothing active, all active, nothing predicted, everything predicted, and a usual case
+CASES = np.array([[0, 0, 0, 0], [0, 3, 0, 5], [4, 0, 2, 0], [0, 0, 2, 6], [2, 6, 0, 0], [3, 1, 2, 4]])
+NAN = np.nan
+Metric = Callable[[np.ndarray], np.ndarray]
+UNDEFINED: dict[Metric, list[float]] = {  # the convention, case by case
+    f1: [NAN, 0, 8 / 10, 0, 4 / 10, 6 / 9],
+    precision: [NAN, 0, 1, NAN, 2 / 8, 3 / 4],
+    recall: [NAN, NAN, 4 / 6, 0, 1, 3 / 5],
+    accuracy: [NAN, 5 / 8, 4 / 6, 6 / 8, 2 / 8, 7 / 10],
+    balanced_accuracy: [NAN, NAN, NAN, 0.5, 0.5, (3 / 5 + 4 / 5) / 2],
+    mcc: [NAN, NAN, NAN, 0, 0, (3 * 4 - 1 * 2) / np.sqrt(4 * 5 * 5 * 6)],
+    always_positive_f1: [NAN, 0, 1, 4 / 10, 4 / 10, 10 / 15],
+    lift: [NAN, 0, 8 / 10 - 1, -4 / 10, 0, 0],
+}
+
+
+@pytest.mark.parametrize("metric", UNDEFINED, ids=lambda metric: metric.__name__)
+def test_zero_division(metric: Metric) -> None:
+    np.testing.assert_allclose(metric(CASES), UNDEFINED[metric], atol=1e-15)
+    np.testing.assert_allclose(metric(CASES.astype(float) / 7), UNDEFINED[metric], atol=1e-15)
+    assert metric(CASES.reshape(2, 3, 4)).shape == (2, 3)
+
+
+def test_large_counts_do_not_overflow() -> None:
+    large = np.array([2_000_000, 500_000, 100_000, 2_400_000])
+    assert mcc(large) == pytest.approx(mcc(large / 1e5), abs=1e-12)
+
+
+def test_a_ratio_broadcasts() -> None:
+    np.testing.assert_array_equal(ratio(np.array([[1], [4]]), np.array([2, 0])), [[0.5, NAN], [2, NAN]])
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,5 +1,6 @@
 """A result store made of plain frames, with numbers drawn from named generators."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ import numpy as np
 import polars as pl
 
 from data.seeds import numpy_generator
+from study.outcomes import Outcome
+from study.predictions import Predictions, label_column, probability_column, write_predictions
+from study.result import TrialResult
+from study.scores import SCORES
 from study.store import COUNTS, EPOCHS, TRIALS
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
@@ -38,6 +43,8 @@ class FakeStore:
     count_rows: list[dict[str, Any]] = field(default_factory=list)
     asked: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=lambda: {"git": "ceb08da", "torch": "2.13.0"})
+    score_rows: list[dict[str, Any]] = field(default_factory=list)
+    outcome_rows: list[Outcome] = field(default_factory=list)
 
     def trials(self) -> pl.DataFrame:
         if not self.trial_rows:
@@ -47,8 +54,26 @@ class FakeStore:
     def epochs(self) -> pl.DataFrame:
         return pl.DataFrame(self.epoch_rows, schema=EPOCHS)
 
-    def counts(self) -> pl.DataFrame:
-        return pl.DataFrame(self.count_rows, schema=COUNTS)
+    def counts(self, keys: Collection[str] | None = None) -> pl.DataFrame:
+        rows = [row for row in self.count_rows if keys is None or row["key"] in keys]
+        return pl.DataFrame(rows, schema=COUNTS)
+
+    def environments(self) -> pl.DataFrame:
+        shared = {"device": "cpu", "threads": "2", "torch": "2.13.0", "protocol": "4f1c"}
+        rows = [{"key": row["key"], "host": f"node{at % 2 + 1}", **shared} for at, row in enumerate(self.trial_rows)]
+        return pl.DataFrame(rows, schema=dict.fromkeys(("key", "host", *shared), pl.String))
+
+    def final_scores(self) -> pl.DataFrame:
+        return pl.DataFrame(self.score_rows, schema=SCORES)
+
+    def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
+        return self.outcome_rows
+
+    def predictions_path(self, key: str, target: str = "") -> Path:
+        return self.root / "predictions" / f"{key}.parquet"
+
+    def results(self) -> Iterator[TrialResult]:
+        return iter(())
 
     def study(self) -> dict[str, Any]:
         defaults = {
@@ -61,6 +86,7 @@ class FakeStore:
             "trials": 40,
             "seed": 7,
             "aus": list(AUS),
+            "pruning": {"grace": 2, "reduction": 2},
             "space": SPACE,
             "config": {"optim": {"lr": 1e-4, "batch": 64}, "method_name": "aunce"},
         }
@@ -138,8 +164,10 @@ def skill_of(params: dict[str, Any]) -> float:
     return float(0.64 - rate - heat - mix - (0.015 if params.get("method.draw") == "anchor" else 0))
 
 
-def full_store(root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3) -> FakeStore:
-    """A sweep with every kind of trial, and final trials on three folds."""
+def full_store(
+    root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3, counted: bool = True
+) -> FakeStore:
+    """A sweep with every kind of trial (whose counts take long to draw), and final trials on three folds."""
     store = FakeStore(root)
     people = [f"F{number:03d}" for number in range(1, 8)] + [f"M{number:03d}" for number in range(1, 6)]
     parts = {fold: people[at::3] for at, fold in enumerate(FOLDS)}
@@ -147,7 +175,7 @@ def full_store(root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3)
     for number in range(trials):
         status = str(rng.choice(["DONE", "PRUNED", "FAILED"], p=[0.55, 0.37, 0.08]))
         row = store.add_trial(number, status if number else "DONE")
-        if row["status"] != "FAILED":
+        if counted and row["status"] != "FAILED":
             store.add_counts(row, "val", parts["part2"][:2] + parts["part3"][:2])
     done = [row for row in store.trial_rows if row["status"] == "DONE"]
     best = max(done, key=lambda row: row["value"])
@@ -159,6 +187,64 @@ def full_store(root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3)
             store.add_counts(row, "test", test)
             store.add_counts(row, "val", parts[FOLDS[(at + 1) % 3]][:2])
     return store
+
+
+def folds_store(root: Path = Path("runs/folds"), trials: int = 30) -> FakeStore:
+    """A search of every fold by itself, and final trials of each fold's own choice."""
+    store = FakeStore(root, asked={"fold": "all", "folds": list(FOLDS)})
+    people = {fold: [f"{fold[-1]}{number:02d}" for number in range(4)] for fold in FOLDS}
+    for number in range(trials):
+        row = store.add_trial(number, fold=FOLDS[number % 3])
+        store.add_counts(row, "val", people[FOLDS[(number + 1) % 3]][:2])
+    for at, fold in enumerate(FOLDS):
+        best = max((row for row in store.trial_rows[:trials] if row["fold"] == fold), key=lambda row: row["value"])
+        params = {name.removeprefix("param/"): value for name, value in best.items() if name.startswith("param/")}
+        for seed in range(2):
+            row = store.add_trial(2 * at + seed, stage="final", fold=fold, seed=seed, params=params)
+            store.add_counts(row, "test", people[fold])
+            store.add_counts(row, "val", people[FOLDS[(at + 1) % 3]][:2])
+    return store
+
+
+def add_predictions(store: FakeStore, frames: int = 90, aus: tuple[int, ...] = AUS) -> None:
+    """Write probabilities of every final trial below the store's root; some labels are not coded."""
+    for row in store.trial_rows:
+        if row["stage"] == "final":
+            path = store.predictions_path(row["key"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_predictions(path, some_predictions(row["key"], row["fold"], frames, aus))
+
+
+def some_predictions(key: str, fold: str, frames: int, aus: tuple[int, ...]) -> Predictions:
+    """Probabilities that know something of the labels, of two subjects, half of the frames in each split."""
+    rng = numpy_generator("fake predictions", key)
+    columns: dict[str, Any] = {
+        "dataset": ["bp4d"] * frames,
+        "subject": [f"{fold}-{at % 2}" for at in range(frames)],
+        "sequence": ["T1"] * frames,
+        "frame": pl.Series(range(frames), dtype=pl.Int32),
+        "split": ["test" if at % 4 < 3 else "val" for at in range(frames)],
+    }
+    for au in aus:
+        label = rng.random(frames) < RATES.get(au, 0.3)
+        columns[probability_column(au)] = pl.Series(
+            np.clip(0.25 + 0.4 * label + rng.normal(0, 0.2, frames), 0, 1).astype(np.float32)
+        )
+        coded = [None if rng.random() < 0.05 else int(active) for active in label]
+        columns[label_column(au)] = pl.Series(coded, dtype=pl.Int8)
+    return Predictions(pl.DataFrame(columns), aus)
+
+
+def add_scores(store: FakeStore, aus: tuple[int, ...] = AUS) -> None:
+    """Score rows of every kind that a final evaluation writes."""
+    rng = numpy_generator("fake scores")
+    for selection, gain in (("nested", 0.0), ("oracle", 0.03), ("bias", -0.5)):
+        for rule in ("0.5", "validation"):
+            for au in (*aus, None):
+                value = 0.53 + gain + (0.02 if rule == "validation" else 0) + (0 if au is None else rng.normal(0, 0.1))
+                names = {"selection": selection, "rule": rule, "metric": "f1", "aggregate": "folds", "au": au}
+                ends = {"low": value - 0.04, "high": value + 0.05, "seed_sd": 0.01}
+                store.score_rows.append(names | {"value": value} | ends)
 
 
 def no_importance(trials: pl.DataFrame) -> pl.DataFrame:

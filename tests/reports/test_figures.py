@@ -29,7 +29,7 @@ def test_best_so_far_follows_finished_trials_only() -> None:
 def test_curves_hold_every_epoch_and_mark_the_best() -> None:
     store = FakeStore()
     rows = [store.add_trial(number, status) for number, status in enumerate(("DONE", "PRUNED", "DONE"))]
-    frame = series.curves(store.epochs(), sweep_of(store), rows[2]["key"])
+    frame = series.curves(store.epochs(), sweep_of(store), [rows[2]["key"]])
     assert frame.height == len(store.epoch_rows)
     assert frame.filter("best")["trial"].unique().to_list() == [3]
     drawn = {trace.name: sum(y is not None for y in trace.y) for trace in figures.curves(frame, "F1").data}
@@ -41,7 +41,7 @@ def test_curves_leave_out_epochs_without_a_value() -> None:
     store.add_trial(0)
     store.epoch_rows[3]["value"] = float("nan")
     store.epoch_rows[4]["value"] = None
-    assert series.curves(store.epochs(), sweep_of(store), None).height == 10
+    assert series.curves(store.epochs(), sweep_of(store), []).height == 10
 
 
 def test_positions_on_linear_log_and_named_axes() -> None:
@@ -144,13 +144,13 @@ def test_au_bars_show_what_the_table_says() -> None:
 
 
 def test_importance_puts_the_first_on_top() -> None:
-    frame = pl.DataFrame({"parameter": ["optim.lr", "head.dim"], "importance": [0.7, 0.3]})
+    frame = pl.DataFrame({"fold": "a", "parameter": ["optim.lr", "head.dim"], "importance": [0.7, 0.3]})
     (bar,) = figures.importance(frame).data
     assert list(bar.y) == ["dim", "lr"]
 
 
 def test_names_cannot_bring_markup_into_a_figure() -> None:
-    frame = pl.DataFrame({"parameter": ["<b>x</b>", "a.<a href='javascript:1'>"], "importance": [0.7, 0.3]})
+    frame = pl.DataFrame({"fold": "a", "parameter": ["<b>x</b>", "a.<a href='javascript:1'>"], "importance": [0.7, 0.3]})
     assert "<" not in json.dumps(figures.importance(frame).to_plotly_json()["data"][0]["y"])
 
 

@@ -1,6 +1,5 @@
 """The page: what stands on it, for whole and for broken studies, and that nothing on it can act."""
 
-import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -11,11 +10,14 @@ import pytest
 from data.errors import InputError
 from reports import tables
 from reports.blocks import script_json
+from reports.pack import unpacked
 from reports.page import write_report
 from tests.reports.fake import AUS, FakeStore, full_store, no_importance, some_importance
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-SECTIONS = ["summary", "search", "learning", "val-aus", "test-aus", "final", "published", "provenance", "failed"]
+SECTIONS = ["summary", "search", "final", "published", "data", "provenance", "failed"]
+FIGURES = ["history", "curves", "importance", "slices", "parameters", "pairs", "ratios", "rungs", "timeline"]
+FIGURES += ["hours-core", "test-aus", "fold-seeds", "confusion", "val-aus", "base-rates", "fold-shift"]
 
 
 class Outline(HTMLParser):
@@ -60,19 +62,22 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Outline:
 
 def test_a_whole_study_has_all_sections_and_a_contents_list(page: Outline) -> None:
     assert page.sections == SECTIONS
-    links = [attrs["href"] for tag, attrs in page.tags if tag == "a" and (attrs["href"] or "").startswith("#")]
-    assert links == [f"#{name}" for name in SECTIONS]
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    places = {f"#{attrs.get('id')}" for _, attrs in page.tags}
+    assert set(links) <= places
+    assert [link for link in links if link in {f"#{name}" for name in SECTIONS}] == [f"#{name}" for name in SECTIONS]
 
 
 def test_every_figure_has_its_numbers_and_a_download(page: Outline) -> None:
     drawn = [attrs["id"] for tag, attrs in page.tags if tag == "figure"]
-    assert len(drawn) == 8
+    assert [(name or "").removeprefix("figure-") for name in drawn] == FIGURES
     printed = {attrs["id"] for tag, attrs in page.tags if tag == "table"}
     assert {(name or "").replace("figure-", "table-") for name in drawn} <= printed
-    downloads = [attrs for tag, attrs in page.tags if "download" in attrs]
-    assert len(downloads) == len(printed)
-    header = base64.b64decode((downloads[0]["href"] or "").partition("base64,")[2]).decode()
-    assert header.startswith("what,sweep,final")
+    files = {attrs["data-file"]: attrs["data-packed"] for _, attrs in page.tags if "data-file" in attrs}
+    assert {(name or "").removesuffix(".csv") for name in files} == {(name or "")[6:] for name in printed}
+    assert unpacked(files["summary.csv"] or "").startswith("what,sweep,final")
+    images = [(attrs["data-of"], attrs["data-image"]) for _, attrs in page.tags if "data-image" in attrs]
+    assert images == [(name, kind) for name in FIGURES for kind in ("png", "svg")]
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Outline) -> None:
@@ -152,7 +157,7 @@ def test_all_failed(tmp_path: Path) -> None:
     assert "No sweep trial ran to its end (3 FAILED)" in page.text
     assert "torch.OutOfMemoryError: CUDA out of memory" in page.text
     assert "failed" in page.sections
-    assert "val-aus" not in page.sections
+    assert "final" not in page.sections
 
 
 def test_pruned_only(tmp_path: Path) -> None:
@@ -161,7 +166,7 @@ def test_pruned_only(tmp_path: Path) -> None:
         store.add_trial(number, "PRUNED")
     page = outline(store, tmp_path)
     assert "No sweep trial ran to its end (3 PRUNED)" in page.text
-    assert page.sections == ["summary", "search", "learning", "published", "provenance"]
+    assert page.sections == ["summary", "search", "published", "provenance"]
 
 
 @pytest.mark.parametrize("aus", [AUS, (12,)])
@@ -186,7 +191,7 @@ def test_final_only(tmp_path: Path) -> None:
         rows[:] = [row for row in rows if row.get("stage") == "final"]
     store.asked = {"dataset": "gft"}
     page = outline(store, tmp_path)
-    assert page.sections == ["summary", "learning", "test-aus", "final", "published", "provenance"]
+    assert page.sections == ["summary", "search", "final", "published", "data", "provenance"]
     assert "No complete published table of per-AU F1 for gft" in page.text
 
 
@@ -227,7 +232,7 @@ def test_one_searched_parameter(tmp_path: Path) -> None:
     store = FakeStore()
     for number in range(5):
         store.add_trial(number, params={"optim.lr": 10.0**-number})
-    assert "The parameter and the objective" in outline(store, tmp_path).text
+    assert "The objective by parameter" in outline(store, tmp_path).text
 
 
 def test_parameters_that_only_some_trials_have(tmp_path: Path) -> None:

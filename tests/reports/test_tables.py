@@ -109,7 +109,7 @@ def test_best_configuration_names_what_was_tried() -> None:
     for number, rate in enumerate(rates):
         store.add_trial(number, params={"optim.lr": rate, "method.draw": "au" if number else "anchor"})
     frame = store.trials()
-    table = tables.best_configuration(frame, frame.row(2, named=True))
+    table = tables.best_configuration(frame, [frame.row(2, named=True)])
     assert table.rows() == [("optim.lr", "0.001", "1e-5 to 0.01"), ("method.draw", "au", "anchor, au")]
 
 
@@ -123,13 +123,13 @@ def test_final_runs_are_those_of_the_best_configuration() -> None:
         {"stage": "final", "params": mine, "seed": 2, "status": "FAILED"},
         {"stage": "final", "params": other, "seed": 0, "key": "other"},
     )
-    finals = tables.final_runs(frame, tables.best_trial(tables.numbered(frame, "sweep")))
+    finals = tables.final_runs(frame, tables.best_trials(tables.numbered(frame, "sweep")))
     assert finals.runs["key"].to_list() == ["new", "second"]
     assert (finals.current, finals.left_out) == (True, 2)
-    newest = tables.final_runs(frame, {"param/optim.lr": 0.3, "method": "aunce"})
+    newest = tables.final_runs(frame, {"part1": {"param/optim.lr": 0.3, "method": "aunce"}})
     assert newest.runs["key"].to_list() == ["other"]
     assert (newest.current, newest.left_out) == (False, 3)
-    alone = tables.final_runs(frame, None)
+    alone = tables.final_runs(frame, {})
     assert (alone.runs["key"].to_list(), alone.current) == (["other"], True)
 
 
@@ -142,7 +142,7 @@ def test_fold_seed_spread_by_hand() -> None:
             ("b", 0, "test", "M1", 12, 0, 2, 2, 6),
         ]
     )
-    spread = tables.fold_seed_spread(frame, (12,), "a")
+    spread = tables.fold_seed_spread(frame, (12,), ["a"])
     assert spread.select("fold", "seed", "subjects", "nested").rows() == [
         ("a", 0, 1, True),
         ("a", 1, 1, True),
@@ -161,7 +161,7 @@ def test_fold_means_give_the_number_of_the_summary() -> None:
     rows = store.counts().filter(pl.col("stage") == "final")
     aus = tuple(store.study()["aus"])
     evaluation = tables.evaluate(rows.filter(pl.col("split") == "test"), aus, numpy_generator(*RNG))
-    means = tables.fold_means(tables.fold_seed_spread(rows, aus, "part1"))
+    means = tables.fold_means(tables.fold_seed_spread(rows, aus, ["part1"]))
     assert means["test_f1"].mean() == pytest.approx(evaluation.f1.value)
     assert means["always_positive"].mean() == pytest.approx(evaluation.always_positive)
 

@@ -1,11 +1,12 @@
 """Selection rules."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data.errors import InputError
-from study.choose import choose, final_trials
+from study.choose import choose, final_trials, pareto
 from study.store import StudyStore
 from tests.study.make import result, trial
 
@@ -48,3 +49,54 @@ def test_final_trials_are_the_chosen_one_on_every_fold_and_seed() -> None:
     assert all(f.score_test and f.optim == chosen.optim and f.method == chosen.method for f in finals)
     assert len({f.key for f in finals} | {chosen.key}) == 7
     assert all(f.data.fold_seed == chosen.data.fold_seed for f in finals), "folds are those of the search"
+
+
+def with_goals(store: StudyStore, objectives: list[str], *constraints: list[object]) -> StudyStore:
+    goals = {"objectives": objectives, "constraints": constraints, "gpus": 0.0}
+    store.open_study({"name": "mine", "searched": [], "goals": goals}, free=())
+    return store
+
+
+def timed(store: StudyStore, *trials: tuple[float, float]) -> None:
+    """Trials with these values that took so many hours."""
+    for seed, (value, hours) in enumerate(trials):
+        store.write(replace(result(trial(seed), value, started=seed), seconds=3600 * hours))
+
+
+def test_each_fold_has_its_best(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path)
+    for fold, values in (("part1", (0.4, 0.6)), ("part2", (0.7, 0.5))):
+        for seed, value in enumerate(values):
+            store.write(result(trial(seed, fold=fold), value))
+    assert choose(store, "part1").config == trial(1, fold="part1")
+    assert choose(store, "part2").config == choose(store).config == trial(0, fold="part2")
+    with pytest.raises(InputError, match="on fold part3"):
+        choose(store, "part3")
+
+
+def test_the_front_is_what_nothing_beats(tmp_path: Path) -> None:
+    store = with_goals(StudyStore(tmp_path), ["f1", "hours"])
+    timed(store, (0.5, 1.0), (0.75, 2.0), (0.5, 2.0), (0.25, 0.5), (0.25, 0.75), (0.75, 2.0))
+    assert [(one.value, one.seconds / 3600) for one in pareto(store)] == [
+        (0.75, 2.0),
+        (0.75, 2.0),
+        (0.5, 1.0),
+        (0.25, 0.5),
+    ]
+    assert choose(store).config == trial(1), "the best of the first objective, the earliest among equals"
+
+
+def test_only_trials_that_keep_the_constraints_are_chosen(tmp_path: Path) -> None:
+    store = with_goals(StudyStore(tmp_path), ["f1", "hours"], ["hours", "at_most", 1.0])
+    timed(store, (0.75, 2.0), (0.5, 1.0), (0.25, 0.5))
+    assert choose(store).config == trial(1)
+    assert [one.config.seed for one in pareto(store)] == [1, 2]
+
+
+def test_no_trial_keeps_the_constraints(tmp_path: Path) -> None:
+    store = with_goals(StudyStore(tmp_path), ["f1"], ["hours", "at_most", 0.25])
+    timed(store, (0.75, 2.0), (0.5, 1.0))
+    with pytest.raises(
+        InputError, match=rf"none of the 2 .* nearest, {trial(1).key}, misses hours at_most 0.25 by 0.75"
+    ):
+        choose(store)

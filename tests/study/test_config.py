@@ -23,7 +23,11 @@ PINNED: dict[str, Any] = {
         "fold_seed": 3,
         "val_share": 0.25,
         "label_noise": 0.125,
+        "noise_kind": "symmetric",
+        "positives": 1.0,
+        "train_subjects": 0,
     },
+    "sources": {"stores": (), "balanced": True, "norm": "shared"},
     "views": {
         "crop": 64,
         "flip": 0.5,
@@ -66,7 +70,7 @@ PINNED: dict[str, Any] = {
     "seed": 7,
     "score_test": True,
 }
-PINNED_KEY = "ffb6879959cf6115"
+PINNED_KEY = "a40e454eaf3198a4"
 
 
 def default(method_name: str) -> TrialConfig:

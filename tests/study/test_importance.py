@@ -104,3 +104,20 @@ def test_only_finished_trials_of_the_search_count(column: str, value: str) -> No
 
 def test_a_study_without_results() -> None:
     assert importance(pl.DataFrame(schema=TRIALS)).is_empty()
+
+
+def test_settings_of_one_method_are_compared_with_each_other() -> None:
+    frame = trials()
+    method = pl.Series(["aunce", "bce"] * 20)
+    own = {
+        "param/method_name": method,
+        "param/aunce:method.temperature": frame["param/optim.lr"].set(method == "bce", None),
+        "param/aunce:method.dim": frame["param/optim.warmup"].set(method == "bce", None),
+        "param/bce:method.balance": frame["param/optim.warmup"].set(method == "aunce", None),
+    }
+    found = dict(importance(frame.with_columns(**own)).iter_rows())
+    assert found["aunce:method.temperature"] > found["aunce:method.dim"]
+    assert found["aunce:method.temperature"] + found["aunce:method.dim"] == pytest.approx(1)
+    assert found["bce:method.balance"] == pytest.approx(1)
+    common = ["optim.lr", "optim.warmup", "head.dim", "method_name"]
+    assert sum(found[name] for name in common) == pytest.approx(1)

@@ -46,12 +46,6 @@ def plain_mean_of_folds(frame: pl.DataFrame, au: int) -> float:
     return plain_mean([plain_mean([plain_f1(*total) for total in seeds.values()]) for seeds in folds.values()])
 
 
-def test_precision_and_recall() -> None:
-    counts = np.array([[3, 1, 2, 7], [0, 0, 4, 1], [0, 4, 0, 1]])
-    np.testing.assert_allclose(stats.precision(counts), [3 / 4, np.nan, 0])
-    np.testing.assert_allclose(stats.recall(counts), [3 / 5, 0, np.nan])
-
-
 def test_fold_mean_is_the_one_of_plain_loops() -> None:
     frame = counts_frame({"a": 3, "b": 5})
     resampled = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
@@ -156,3 +150,46 @@ def test_other_aus_are_left_out() -> None:
     frame = counts_frame({"a": 2}, seeds=1)
     (cube,) = stats.fold_cubes(frame, (2,)).values()
     assert cube[:, :, 0].sum() == frame.filter(pl.col("au") == 2).select(stats.CELLS).sum().sum_horizontal().item()
+
+
+def test_the_seeds_alone_are_the_means_of_plain_loops() -> None:
+    frame = counts_frame({"a": 3, "b": 5}, seeds=3)
+    resampled = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), replicates=2)
+    for seed in range(3):
+        alone = frame.filter(pl.col("seed") == seed)
+        expected = [plain_mean_of_folds(alone, au) for au in AUS]
+        np.testing.assert_allclose(resampled.by_seed(f1)[seed], expected)
+        sums = alone.group_by("au").agg(pl.col(stats.CELLS).sum()).sort("au")
+        pooled = [plain_f1(*row) for row in sums.select("tp", "fp", "fn").iter_rows()]
+        np.testing.assert_allclose(resampled.by_seed(f1, pooled=True)[seed], pooled)
+
+
+def test_the_interval_of_a_mean_is_that_of_students_t() -> None:
+    """For a mean over subjects the bootstrap is known: no bias, and the plug-in variance."""
+    values = numpy_generator("values").normal(3, 2, 9)
+    weights = stats.subject_weights(9, numpy_generator("t"), replicates=200_000)
+    low, high = stats.subject_interval(values.mean(), weights @ values / 9, subjects=9)
+    reach = 2.306004 * values.std(ddof=1) / 3
+    assert (low, high) == pytest.approx((values.mean() - reach, values.mean() + reach), abs=0.01 * reach)
+
+
+def test_an_interval_of_two_folds_has_a_degree_of_freedom_less() -> None:
+    drawn = np.array([0.0, 1.0, np.nan])
+    one, two = (stats.subject_interval(0.5, drawn, 4, folds) for folds in (1, 2))
+    assert one == pytest.approx((0.5 - 3.182446 * math.sqrt(0.5 * 4 / 3), 0.5 + 3.182446 * math.sqrt(0.5 * 4 / 3)))
+    assert two == pytest.approx((0.5 - 4.302653, 0.5 + 4.302653))
+
+
+def test_bias_is_taken_off() -> None:
+    low, high = stats.subject_interval(0.5, np.array([0.5, 0.7]), 10)
+    assert (low + high) / 2 == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("value", "drawn", "subjects", "folds"),
+    [(0.5, [0.4, 0.6], 3, 3), (math.nan, [0.4, 0.6], 9, 3), (0.5, [0.4, math.nan], 9, 3), (0.5, [], 9, 1)],
+)
+def test_without_anything_to_draw_from_there_is_no_interval(
+    value: float, drawn: list[float], subjects: int, folds: int
+) -> None:
+    assert all(math.isnan(end) for end in stats.subject_interval(value, np.array(drawn), subjects, folds))

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from data.errors import InputError
-from study.result import TrialResult
+from study.result import TrialResult, result_from_json
 from study.store import COUNTS, EPOCHS, TRIALS, StudyStore
 from tests.study.make import AUS, opened, result, same, trial
 
@@ -363,3 +363,94 @@ def test_a_damaged_study_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text("{half a fi")
     with pytest.raises(InputError, match=r"study\.json is damaged"):
         store.study()
+
+
+# --- outcomes and their index
+
+
+def test_outcomes_are_those_of_the_results(store: StudyStore) -> None:
+    made = fill(store)
+    found = store.outcomes()
+    assert [one.key for one in found] == [one.config.key for one in made]
+    assert [one.status for one in found] == ["DONE", "PRUNED", "FAILED", "DONE"]
+    assert found[0].curve == [0.25, 0.375]
+    assert found[0].reports == {1: 0.25, 2: 0.5}, "the last report of a finished trial is its value"
+    assert found[1].reports == {1: 0.25, 2: 0.375}
+    assert found[0].settings == {"optim.lr": 0.25}
+    assert [one.fold for one in store.outcomes("final")] == ["part2"]
+    assert store.count("sweep", "part1") == 3
+    assert store.count("sweep", "part2") == 0
+    assert store.outcome(trial(9).key) is None
+
+
+def test_the_index_saves_reading_the_results(store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store)
+    store.write_index()
+    store.write(result(trial(7, lr=0.125), 0.25, started=7.0))
+    read: list[str] = []
+
+    def counted(content: bytes, origin: str) -> TrialResult:
+        read.append(Path(origin).stem)
+        return result_from_json(content, origin)
+
+    monkeypatch.setattr("study.store.result_from_json", counted)
+    again = StudyStore(store.root)
+    assert again.outcomes() == store.outcomes()
+    assert {*read} == {trial(7, lr=0.125).key}, "only what the index does not know"
+    assert again.trials().equals(store.trials())
+
+
+def test_a_result_that_was_removed_and_made_again_is_read_again(store: StudyStore) -> None:
+    fill(store)
+    store.write_index()
+    failed = trial(3, lr=1.0)
+    store.result_path(failed.key).unlink()
+    again = StudyStore(store.root)
+    assert again.count() == 2
+    again.write(result(failed, 0.875))
+    reader = StudyStore(store.root)
+    assert [one.value for one in reader.outcomes() if one.key == failed.key] == [0.875]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"key": 1}\n', b"\xff\n"])
+def test_a_damaged_index_is_as_none(store: StudyStore, content: bytes) -> None:
+    fill(store)
+    (store.root / "trials.index").write_bytes(content)
+    assert StudyStore(store.root).count() == 3
+
+
+def test_failed_trials_are_forgotten_to_be_run_again(store: StudyStore) -> None:
+    fill(store)
+    store.begin(trial(3, lr=1.0), {"optim.lr": 1.0})
+    assert store.unfinished() == []
+    assert store.forget_failed() == 1
+    assert [config for config, _ in store.unfinished()] == [trial(3, lr=1.0)]
+    assert (store.count(), len([*store.results()])) == (2, 3)
+
+
+def test_what_finished_trials_left_is_removed(store: StudyStore) -> None:
+    fill(store)
+    done, other = trial(1, lr=0.25).key, trial(8).key
+    for key in (done, other):
+        for path in (store.checkpoint_path(key), store.hung_path(key)):
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    killed, writing = (store.checkpoint_path(f".{name}").with_suffix(".partial") for name in "ab")
+    for path in (killed, writing):
+        path.touch()
+    os.utime(killed, (0, 0))
+    store.tidy()
+    assert not store.checkpoint_path(done).exists()
+    assert not store.hung_path(done).exists()
+    assert not killed.exists()
+    assert store.checkpoint_path(other).exists()
+    assert store.hung_path(other).exists()
+    assert writing.exists()
+
+
+def test_settings_that_only_one_method_has_are_null_for_the_others(tmp_path: Path) -> None:
+    store = opened(tmp_path / "mine", searched=["method_name", "aunce:method.temperature", "bce:method.balance"])
+    store.write(result(trial()))
+    row = store.trials().row(0, named=True)
+    assert (row["param/method_name"], row["param/bce:method.balance"]) == ("aunce", None)
+    assert row["param/aunce:method.temperature"] == trial().value("method.temperature")

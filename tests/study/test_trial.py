@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from data.folds import Fold, folds
+from data.frames import KEY
 from data.store import FrameStore
 from model import fit
-from model.metrics import objective_value
+from model.metrics import objective_value, score_predictions
 from study import trial as trial_module
 from study.config import TrialConfig
+from study.predictions import read_predictions
 from study.result import TrialResult
 from study.store import StudyStore
 from study.trial import lost_trial, run_trial
@@ -197,10 +199,41 @@ def test_a_final_trial_reads_the_test_part_once_and_last(
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_final_detector_is_kept_where_it_is_wanted(frames: FrameStore, tmp_path: Path, kept: bool) -> None:
+def test_a_final_detector_and_what_it_says_are_kept_where_they_are_wanted(
+    frames: FrameStore, tmp_path: Path, kept: bool
+) -> None:
     config = replace(small_trial(frames, "bce"), score_test=True)
     run_trial(config, replace(placement(frames, tmp_path), keep_detector=kept))
-    assert StudyStore(tmp_path).detector_path(config.key).exists() == kept
+    store = StudyStore(tmp_path)
+    assert store.detector_path(config.key).exists() == store.predictions_path(config.key).exists() == kept
+
+
+@pytest.mark.parametrize("method", ["aunce", "bce"])
+def test_the_kept_predictions_are_what_was_scored(frames: FrameStore, tmp_path: Path, method: str) -> None:
+    config = replace(small_trial(frames, method), score_test=True)
+    final = run_trial(config, placement(frames, tmp_path))
+    kept, fold = read_predictions(StudyStore(tmp_path).predictions_path(config.key)), fold_of(frames, config)
+    assert kept.aus == final.scores["test"].aus
+    for split, rows in (("val", fold.val), ("test", fold.test)):
+        part = kept.part(split)
+        assert part.frame.select(KEY).equals(frames.table.select(KEY)[rows])
+        np.testing.assert_array_equal(part.labels, frames.labels(kept.aus)[rows])
+        score = score_predictions(part.probabilities, part.labels, part.subjects, part.aus)
+        assert score.subjects == final.scores[split].subjects
+        np.testing.assert_array_equal(score.counts, final.scores[split].counts)
+        np.testing.assert_array_equal(score.histogram, final.scores[split].histogram)
+    assert len(kept) == len(fold.val) + len(fold.test)
+
+
+def test_a_detector_that_says_nothing_is_a_failed_trial(
+    frames: FrameStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_module, "predict", lambda *args: np.full((len(args[2]), 2), np.nan))
+    config = replace(small_trial(frames, "bce"), score_test=True)
+    final = run_trial(config, placement(frames, tmp_path))
+    assert final.status == "FAILED"
+    assert "frames without a probability" in (final.error or "")
+    assert not StudyStore(tmp_path).predictions_path(config.key).exists()
 
 
 # --- trials that are stopped

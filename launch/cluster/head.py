@@ -1,0 +1,74 @@
+"""The head of a Ray cluster: no trials, one secret, an address that workers find in the study's folder."""
+
+import os
+import re
+import secrets
+import socket
+import time
+
+from data.errors import InputError
+from launch.cluster.files import ClusterFolder, Head, Rendezvous
+from launch.cluster.node import RayNode, authentication, node_address
+from launch.cluster.settings import ClusterSettings
+from launch.cluster.versions import versions
+
+START_S = 120.0  # a loaded login node is slow
+
+
+class RayHead:
+    """A head of the next generation; workers learn of it when it is published."""
+
+    def __init__(self, folder: ClusterFolder, settings: ClusterSettings) -> None:
+        before = folder.rendezvous()
+        self.folder, self.generation, self.since = folder, before.generation + 1 if before else 1, time.time()
+        self.environment = authentication(folder.new_token())
+        self.node = RayNode("h", _arguments(settings), self.environment, settings.scratch_path)
+        try:
+            self.address = self.node.wait(START_S)
+        except BaseException as error:
+            self.node.end()
+            if isinstance(error, RuntimeError):
+                raise InputError(
+                    f"the head of the cluster does not start on {socket.gethostname()}: {error}"
+                ) from error
+            raise
+
+    def publish(self) -> Rendezvous:
+        """Let workers in. Before, the driver must be connected: it takes any node of this machine for its own."""
+        packages = versions()
+        rendezvous = Rendezvous(
+            address=self.address,
+            cluster_id=secrets.token_hex(8),
+            generation=self.generation,
+            ray=packages["ray"],
+            python=packages["python"],
+            packages=packages,
+            token=str(self.folder.token.resolve()),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            time=time.time(),
+        )
+        self.folder.write_rendezvous(rendezvous)
+        self.beat()
+        return rendezvous
+
+    @property
+    def dashboard(self) -> str:
+        """How to look at Ray's dashboard from another machine; empty without one."""
+        port = re.search(r"http://127\.0\.0\.1:(\d+)", self.node.log())
+        return f"ssh -L {port[1]}:127.0.0.1:{port[1]} {socket.gethostname()}" if port else ""
+
+    def beat(self) -> None:
+        """Show that this process drives."""
+        job, host = os.environ.get("SLURM_JOB_ID", ""), socket.gethostname()
+        self.folder.write_head(Head(job, host, os.getpid(), self.since, time.time(), self.generation))
+
+    def end(self) -> None:
+        """End the head; its workers notice, and wait for the next generation or leave."""
+        self.node.end()
+
+
+def _arguments(settings: ClusterSettings) -> list[str]:
+    arguments = ["--head", "--port=0", "--num-cpus=0", "--num-gpus=0"]
+    arguments += [f"--include-dashboard={str(settings.dashboard).lower()}", "--dashboard-host=127.0.0.1"]
+    return arguments + node_address(settings.interface)

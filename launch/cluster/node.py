@@ -1,0 +1,175 @@
+"""One Ray node of ours: started as a session of its own, known by its pid, ended with everything it started.
+
+`ray stop` is never used: it ends every Ray of the user on the machine.
+"""
+
+import ctypes
+import fcntl
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from data.errors import InputError
+from launch.cluster.security import ray_folder, session_folder
+
+OBJECT_STORE = 128 * 2**20  # bytes; Ray would take 30 % of the memory, and Tune needs next to nothing
+FILES = 65_536  # descriptors that a node may open, if the site lets it
+NO_TASK = r"ray::(IDLE|\w*Agent\b)"  # titles of processes that wait for work, or serve the node itself
+PR_SET_PDEATHSIG = 1
+SIOCGIFADDR = 0x8915
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+_libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
+
+
+def authentication(token: Path) -> dict[str, str]:
+    """The environment of every process that may take part in the cluster of `token`."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+
+
+class RayNode:
+    """`ray start --block` with `arguments`, a folder of its own and `environment` on top of ours."""
+
+    def __init__(self, kind: str, arguments: Sequence[str], environment: Mapping[str, str], scratch: Path) -> None:
+        self.folder = session_folder(scratch, kind)
+        self.temporary = ray_folder(self.folder)
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+        command += [f"--temp-dir={self.temporary}", f"--object-store-memory={OBJECT_STORE}", "--log-style=record"]
+        command += ["--min-worker-port=0", "--max-worker-port=0"]  # any free port: nodes of one machine share them
+        with (self.folder / "start.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **QUIET, **environment},
+                start_new_session=True,
+                preexec_fn=_prepare,
+            )
+
+    @property
+    def address(self) -> str | None:
+        """The address of the head of its cluster; None until the node is up."""
+        try:
+            return (self.temporary / "ray_current_cluster").read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+    def wait(self, seconds: float) -> str:
+        """The address of the head once the node is up; `RuntimeError` with the end of the log when it does not come."""
+        deadline = time.monotonic() + seconds
+        while self.running and time.monotonic() < deadline:
+            if self.address is not None:
+                return self.address
+            time.sleep(0.1)
+        raise RuntimeError(f"Ray did not start within {seconds:g} s: {self.log_tail()}")
+
+    def log_tail(self, lines: int = 8) -> str:
+        """The last lines of its log."""
+        return " | ".join(line.strip() for line in self.log().splitlines()[-lines:] if line.strip())
+
+    def log(self) -> str:
+        """What `ray start` said."""
+        return (self.folder / "start.log").read_text(errors="replace")
+
+    def drain(self) -> None:
+        """Take no more trials, and end when the running ones have, or when the drain's time is over.
+
+        Only `ray start` gets the signal: what it started must go on until it says so.
+        """
+        if self.running:
+            self.process.send_signal(signal.SIGTERM)
+
+    def tasks(self) -> int:
+        """How many processes of this node work on something; Ray writes what they do into their titles."""
+        titles = [_title(pid) for pid in _session(self.process.pid)]
+        return sum(title.startswith("ray::") and not re.match(NO_TASK, title) for title in titles)
+
+    def end(self, seconds: float = 5.0) -> None:
+        """Kill everything that belongs to this node, and remove its folder."""
+        deadline = time.monotonic() + seconds
+        while (left := _session(self.process.pid)) and time.monotonic() < deadline:
+            for pid in left:
+                _kill(pid)
+            self.process.poll()
+            time.sleep(0.05)
+        self.process.poll()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _prepare() -> None:
+    """In the child, before it becomes Ray."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an end of ours that we did not see coming is its end, too
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for us; everything started here inherits this
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _session(leader: int) -> list[int]:
+    """The living processes of the session that `leader` began."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(session) == leader and state not in "ZX":
+            found.append(int(entry.name))
+    return found
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path("/proc", str(pid), "cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def reachable(address: str, seconds: float = 2.0) -> bool:
+    """Whether something listens at host:port."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def node_address(interface: str) -> list[str]:
+    """The argument that makes a node use the address of `interface`; none for Ray's own choice."""
+    if not interface:
+        return []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            answer = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", os.fsencode(interface)[:15]))
+        except OSError as error:
+            names = ", ".join(name for _, name in socket.if_nameindex())
+            raise InputError(
+                f"cluster.interface={interface}: {error.strerror} on {socket.gethostname()}; it has {names}"
+            ) from error
+    return [f"--node-ip-address={socket.inet_ntoa(answer[20:24])}"]

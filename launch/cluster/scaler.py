@@ -1,0 +1,222 @@
+"""How many workers there should be: what is left to run decides, SLURM's queue and the heartbeats say what there is.
+
+`watch` and `decide` are pure: they map what is seen now, and the memory of earlier rounds, to events and actions. Times
+are those of this process, because the clocks of nodes differ: a worker is silent when its heartbeat does not change.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from launch.cluster.files import Heartbeat
+from launch.cluster.settings import ClusterSettings
+from launch.cluster.slurm import Job
+
+BURST = 4  # submissions a round
+BACKOFF_S, LONGEST_BACKOFF_S = 30.0, 1800.0
+SILENT_S = 300.0  # a running worker that shows nothing for this long is taken for dead
+UNSEEN_S = 60.0  # within which a submitted job must show up in the queue
+REFUSALS = 3  # workers in a row that could not work, and the cluster is given up
+ENDED = ("CANCELLED", "COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
+STUCK = "launch failed requeued held"  # SLURM's own error: such a job never starts
+GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples spread evenly over [0, 1), however many there are
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What is to be done now."""
+
+    submit: tuple[int, ...] = ()  # time limit of each new worker in minutes
+    cancel: tuple[str, ...] = ()
+    drain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One job, as it was when it last changed."""
+
+    signature: tuple[object, ...]
+    changed: float  # our clock
+    state: str  # of the worker; that of the job before the worker speaks
+    since: float  # our clock, of this state
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one round tells the next."""
+
+    submitted: int = 0
+    fresh: Mapping[str, float] = field(default_factory=dict)  # submitted, and not seen in the queue yet
+    sights: Mapping[str, Sight] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()  # asked to drain, or cancelled
+    excluded: tuple[str, ...] = ()  # nodes on which workers could not work
+    refusals: tuple[str, ...] = ()  # why, since the last worker that could
+    failures: int = 0  # submissions in a row that were not accepted
+    retry_at: float = 0.0
+    waiting: str = ""  # why SLURM lets jobs wait
+
+
+News = tuple[str, str, str]  # kind, job and text of an event
+
+
+def watch(
+    now: float, jobs: Sequence[Job], heartbeats: Mapping[str, Heartbeat], memory: Memory
+) -> tuple[list[News], Memory]:
+    """What is new since the last round."""
+    alive = {job.id: job for job in jobs if job.state not in ENDED}
+    known = {job: sight for job, sight in memory.sights.items() if job in alive}
+    news: list[News] = []
+    for id in memory.sights.keys() - alive.keys():
+        last = heartbeats.get(id)
+        expected = id in memory.leaving or (last is not None and last.state == "gone")
+        news.append(("gone" if expected else "lost", id, _farewell(last, memory.sights[id])))
+    for job in alive.values():
+        sight = _sight(now, job, heartbeats.get(job.id), known.get(job.id))
+        before = known.get(job.id)
+        if before is None or _phase(before) != _phase(sight):
+            news.append((_phase(sight), job.id, _place(job, heartbeats.get(job.id))))
+        known[job.id] = sight
+    memory = replace(
+        memory,
+        sights=known,
+        leaving=memory.leaving & alive.keys(),
+        fresh={job: time for job, time in memory.fresh.items() if job not in alive and now - time < UNSEEN_S},
+    )
+    gone = [heartbeats[job] for job in {job for _, job, _ in news} if job in heartbeats]
+    refused, memory = _refusals(gone, memory)
+    waiting, memory = _waiting(list(alive.values()), memory)
+    return news + refused + waiting, memory
+
+
+def decide(
+    now: float,
+    left: int,
+    slots: int,
+    jobs: Sequence[Job],
+    heartbeats: Mapping[str, Heartbeat],
+    settings: ClusterSettings,
+    memory: Memory,
+) -> Actions:
+    """What is to be done so that there are as many workers as `left` trials, `slots` on each, can use.
+
+    One is always wanted: a trial may have a result, and its end may have been lost on the way to the driver.
+    """
+    target = min(settings.max_workers, max(math.ceil(left / slots), 1))
+    alive = [job for job in jobs if job.state not in ENDED and job.id not in memory.leaving]
+    dead = [job.id for job in alive if _is_dead(now, job, memory)]
+    staying = [job for job in alive if job.id not in dead]
+    surplus = len(staying) + len(memory.fresh) - target
+    pending = sorted((job.id for job in staying if job.state == "PENDING"), key=_number, reverse=True)
+    cancel = pending[: max(surplus, 0)]
+    idle = _idle(now, staying, heartbeats, settings.idle_s, memory)
+    drain = idle[: max(surplus - len(cancel), 0)]
+    new = min(-surplus, BURST) if settings.head != "first_worker" and now >= memory.retry_at else 0
+    submit = tuple(worker_minutes(settings, memory.submitted + number) for number in range(max(new, 0)))
+    return Actions(submit, (*dead, *cancel), tuple(drain))
+
+
+def worker_minutes(settings: ClusterSettings, number: int) -> int:
+    """Time limit of the `number`-th worker: spread, so that not all of them end at once."""
+    least = max(1, math.ceil(settings.signal_s / 60) + 1)
+    spread = round(settings.time * (1 - settings.stagger * (number * GOLDEN % 1)))
+    return max(spread, min(least, settings.time))
+
+
+def of_generation(heartbeats: Mapping[str, Heartbeat], generation: int) -> dict[str, Heartbeat]:
+    """The heartbeats; a worker that still serves an earlier head has yet to start for this one."""
+    return {
+        job: replace(last, state="starting", text="leaves an earlier head")
+        if last.state in ("idle", "busy") and last.generation != generation
+        else last
+        for job, last in heartbeats.items()
+    }
+
+
+def accepted(job: str, now: float, memory: Memory) -> Memory:
+    """The memory after SLURM took a job."""
+    fresh = {**memory.fresh, job: now}
+    return replace(memory, submitted=memory.submitted + 1, fresh=fresh, failures=0, retry_at=0.0)
+
+
+def rejected(now: float, memory: Memory) -> Memory:
+    """The memory after SLURM did not take a job: each time it is left alone for twice as long."""
+    pause = min(BACKOFF_S * 2**memory.failures, LONGEST_BACKOFF_S)
+    return replace(memory, failures=memory.failures + 1, retry_at=now + pause)
+
+
+def hopeless(memory: Memory) -> str:
+    """Why no worker will ever work, if so."""
+    if len(memory.refusals) < REFUSALS:
+        return ""
+    return f"{len(memory.refusals)} workers in a row could not work: " + "; ".join(dict.fromkeys(memory.refusals))
+
+
+def _sight(now: float, job: Job, heartbeat: Heartbeat | None, before: Sight | None) -> Sight:
+    speaks = heartbeat is not None and job.state == "RUNNING"
+    signature = (job.state, job.restarts, heartbeat.time if heartbeat else 0.0)
+    state = heartbeat.state if heartbeat and speaks and heartbeat.state != "gone" else job.state
+    if before is None:
+        return Sight(signature, now, state, now)
+    changed = before.changed if signature == before.signature else now
+    return Sight(signature, changed, state, before.since if state == before.state else now)
+
+
+def _phase(sight: Sight) -> str:
+    """A state as the events tell it: trials come and go without a word."""
+    return "joined" if sight.state in ("idle", "busy") else sight.state.lower()
+
+
+def _refusals(gone: Sequence[Heartbeat], memory: Memory) -> tuple[list[News], Memory]:
+    """Nodes that workers cannot work on are not used again; a worker that can makes earlier refusals forgotten."""
+    faults = [last for last in gone if last.state == "gone" and last.fault]
+    new = [last for last in faults if last.node not in memory.excluded]
+    works = any(sight.state in ("idle", "busy") for sight in memory.sights.values())
+    reasons = () if works else memory.refusals
+    memory = replace(
+        memory,
+        excluded=(*memory.excluded, *dict.fromkeys(last.node for last in new)),
+        refusals=(*reasons, *(f"{last.node}: {last.text}" for last in faults)),
+    )
+    return [("excluded", last.job, f"{last.node}: {last.text}") for last in new], memory
+
+
+def _waiting(alive: Sequence[Job], memory: Memory) -> tuple[list[News], Memory]:
+    """Say why jobs wait, when that has changed."""
+    reasons = sorted({job.reason for job in alive if job.state == "PENDING"} - {"", "None"})
+    text = ", ".join(reasons)
+    news = [("waiting", "", text)] if text and text != memory.waiting else []
+    return news, replace(memory, waiting=text)
+
+
+def _is_dead(now: float, job: Job, memory: Memory) -> bool:
+    """Whether a job will not work (again), though SLURM still lists it."""
+    if job.state == "PENDING":
+        return STUCK in job.reason
+    sight = memory.sights.get(job.id)
+    return job.state == "RUNNING" and sight is not None and now - sight.changed > SILENT_S
+
+
+def _idle(
+    now: float, jobs: Sequence[Job], heartbeats: Mapping[str, Heartbeat], idle_s: float, memory: Memory
+) -> list[str]:
+    """Workers without a trial for `idle_s`, the longest first."""
+    sights = {job.id: memory.sights[job.id] for job in jobs if job.id in memory.sights and job.id in heartbeats}
+    found = {id: sight.since for id, sight in sights.items() if sight.state == "idle" and now - sight.since >= idle_s}
+    return sorted(found, key=lambda id: (found[id], _number(id)))
+
+
+def _number(job: str) -> tuple[int, str]:
+    return (int(job), job) if job.isdigit() else (0, job)
+
+
+def _place(job: Job, heartbeat: Heartbeat | None) -> str:
+    if job.state == "PENDING":
+        return job.reason
+    said = heartbeat.text if heartbeat and heartbeat.state != "gone" else ""  # the last word of its earlier life
+    return f"{job.node} {said}".strip()
+
+
+def _farewell(last: Heartbeat | None, sight: Sight) -> str:
+    if last is None:
+        return f"was {sight.state.lower()}, and never spoke"
+    return f"{last.node}: {last.text}" if last.state == "gone" else f"{last.node}: was {last.state}"

@@ -1,0 +1,126 @@
+"""A copy of the frame store on the node's own disk: one for all workers of the node, gone after the last of them.
+
+    <scratch>/au-stage-<uid>/<fingerprint[:12]>/<name of the store>/   the copy; other stores are links beside it
+    <scratch>/au-stage-<uid>/<fingerprint[:12]>.lock                   held while the copy is made or removed
+    <scratch>/au-stage-<uid>/<fingerprint[:12]>.use                    shared by everyone who uses the copy
+
+The kernel releases locks when a process ends, so a killed worker does not keep the copy of the others from going.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import IO, TYPE_CHECKING
+
+from data.errors import InputError
+from data.files import exclusive_lock
+from data.store import open_store
+from launch.cluster.security import private_folder
+
+if TYPE_CHECKING:  # a worker that had to import torch would take trials seconds later
+    from study.config import Placement
+
+ORIGINAL, COPY = "AU_STORE_ORIGINAL", "AU_STORE_COPY"  # environment of the trials on a node with a copy
+SPARE = 2**30  # bytes that stay free
+
+
+def placed(placement: "Placement") -> "Placement":
+    """The placement with the copy of its frame store on this node, if there is one."""
+    copy = os.environ.get(COPY)
+    if copy and Path(os.environ[ORIGINAL]) == placement.store.resolve():
+        return replace(placement, store=Path(copy))
+    return placement
+
+
+class StagedStore:
+    """The node's copy of `store`, made when this is the first worker that wants it."""
+
+    def __init__(self, store: Path, scratch: Path, tell: Callable[[str], None]) -> None:
+        self.original = store.resolve()
+        opened = open_store(self.original)
+        root = private_folder(scratch / f"au-stage-{os.getuid()}")
+        self.folder = root / opened.fingerprint[:12]
+        self.copy = self.folder / self.original.name
+        with self._locked(), ExitStack() as kept:
+            self._use: IO[str] = kept.enter_context(self.folder.with_suffix(".use").open("a"))
+            fcntl.flock(self._use, fcntl.LOCK_SH)
+            if not self.copy.exists():
+                self._make(tell)
+            if open_store(self.copy).fingerprint != opened.fingerprint:
+                raise InputError(f"{self.copy} is another store than {self.original}; remove it")
+            kept.pop_all()  # `release` closes it
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells trials on this node about the copy."""
+        return {ORIGINAL: str(self.original), COPY: str(self.copy)}
+
+    def release(self) -> None:
+        """Give the copy up; the last one removes it."""
+        with self._locked():
+            fcntl.flock(self._use, fcntl.LOCK_UN)
+            try:
+                fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            finally:
+                self._use.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return exclusive_lock(self.folder.with_suffix(".lock"))
+
+    def _make(self, tell: Callable[[str], None]) -> None:
+        files = [path for path in sorted(self.original.rglob("*")) if path.is_file()]
+        needed, free = sum(path.stat().st_size for path in files), shutil.disk_usage(self.folder.parent).free
+        if needed + SPARE > free:
+            raise InputError(
+                f"{self.folder.parent} has {free / 2**30:.1f} GiB free, the frame store takes {needed / 2**30:.1f}; "
+                "give another cluster.scratch, or cluster.stage=false"
+            )
+        shutil.rmtree(self.folder, ignore_errors=True)  # of a worker that was killed while it copied
+        partial = self.folder / f".{self.copy.name}"
+        done = 0
+        for path in files:
+            target = partial / path.relative_to(self.original)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+            done += path.stat().st_size
+            tell(f"copied {done / 2**30:.1f} of {needed / 2**30:.1f} GiB")
+        open_store(partial).verify()
+        for sibling in self.original.parent.iterdir():
+            if sibling != self.original and not sibling.name.startswith("."):
+                (self.folder / sibling.name).symlink_to(sibling)
+        partial.replace(self.copy)
+
+
+class Staging(Thread):
+    """Copies the frame store while the supervisor goes on."""
+
+    def __init__(self, store: Path, scratch: Path) -> None:
+        super().__init__(daemon=True)
+        self.original, self.scratch = store, scratch
+        self.store: StagedStore | None = None
+        self.problem = ""
+        self.text = "waiting for another worker's copy"
+        self.start()
+
+    def run(self) -> None:
+        """Make the copy, or say why not."""
+        try:
+            self.store = StagedStore(self.original, self.scratch, self._tell)
+        except (InputError, OSError) as error:
+            self.problem = str(error)
+
+    def release(self) -> None:
+        """Give the copy up."""
+        if self.store:
+            self.store.release()
+
+    def _tell(self, text: str) -> None:
+        self.text = text

@@ -1,0 +1,77 @@
+"""Write the predictions of a study in the format that launch/score.py reads: see --help."""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from data.errors import InputError
+from data.files import check_writable
+from launch.cli import Settings, run_command
+from launch.preflight import study_store
+from study.foreign import check_suffix, long_form, write_long
+from study.pairs import FOREIGN
+from study.predictions import Predictions, read_predictions
+from study.result import TrialResult
+from study.selection import final_trials_of
+from study.store import StudyStore
+
+TEST = "test"
+
+
+def main(keys: Settings) -> int:
+    """Find the predictions that are asked for, and write them."""
+    out, store = Path(keys["out"]), study_store(keys)
+    check_suffix(out)
+    check_writable(out.absolute().parent)
+    found = _foreign(store) if FOREIGN in store.study() else _ours(store, keys)
+    rows = pl.concat(long_form(predictions) for predictions in found)
+    write_long(rows, out)
+    print(f"{rows.height:,} probabilities of {sum(map(len, found)):,} frames: {out}")
+    return 0
+
+
+def _foreign(store: StudyStore) -> list[Predictions]:
+    fingerprint = store.study()[FOREIGN]["fingerprint"]
+    return [read_predictions(store.predictions_path(FOREIGN, fingerprint))]
+
+
+def _ours(store: StudyStore, keys: Settings) -> list[Predictions]:
+    """Of the detectors of one seed: on their own test parts, or of one of them on another dataset."""
+    results = final_trials_of(store, keys["selection"])
+    seeds = sorted({result.config.seed for result in results})
+    chosen = [result for result in results if result.config.seed == keys["seed"]]
+    if not chosen:
+        raise InputError(f"seed={keys['seed']}; {store.root.name} has {', '.join(map(str, seeds))}")
+    if keys["what"] == TEST:
+        if keys["fold"]:
+            raise InputError(
+                f"fold={keys['fold']!r} is for another dataset; what=test takes the detectors of all folds"
+            )
+        return [read_predictions(store.predictions_path(result.config.key)).part(TEST) for result in chosen]
+    return [_elsewhere(store, _of_fold(chosen, keys["fold"]), keys["what"])]
+
+
+def _of_fold(results: list[TrialResult], fold: str) -> TrialResult:
+    found = {result.config.data.fold: result for result in results}
+    if fold and fold not in found:
+        raise InputError(f"fold={fold!r}; allowed: {', '.join(found)}")
+    return found[fold or next(iter(found))]
+
+
+def _elsewhere(store: StudyStore, result: TrialResult, dataset: str) -> Predictions:
+    """What launch/transfer.py kept of the detector on another dataset."""
+    own = store.predictions_path(result.config.key)
+    kept: dict[str, list[Path]] = {}
+    for path in sorted(own.parent.glob(f"{own.stem}-*.parquet")):
+        name = str(pl.read_parquet(path, columns=["dataset"], n_rows=1)["dataset"][0])
+        kept.setdefault(name, []).append(path)
+    if len(kept.get(dataset, ())) != 1:
+        names = ", ".join((TEST, *kept))
+        several = f": {len(kept[dataset])} stores of it; remove one" if dataset in kept else f"; allowed: {names}"
+        raise InputError(f"what={dataset!r}{several}. launch/transfer.py predicts on other datasets.")
+    return read_predictions(kept[dataset][0])
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("export", main))

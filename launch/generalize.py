@@ -1,0 +1,158 @@
+"""Train on several datasets at once, test on another that no training has seen: see --help.
+
+Killed at any moment, the same command goes on; more targets, candidates, rules or seeds add to what is done.
+"""
+
+import sys
+
+import polars as pl
+import torch
+from rich.console import Console
+
+from data.files import atomic_path, check_writable
+from data.store import FrameStore
+from data.union import dataset_of
+from launch.cli import Settings, run_command
+from launch.cluster.follow import elsewhere
+from launch.cluster.plan import Work
+from launch.datasets import progress_bar
+from launch.display import Display, percent
+from launch.final import finished
+from launch.provenance import provenance
+from launch.several import Plan, check_keys, description, plan_study
+from launch.trials import run_all
+from launch.variants import GROUPS
+from study.generalize import ONLY, OWN, table
+from study.result import TrialResult
+from study.sources import keep_target, kept_weights, weights_key
+
+FREE = ("trials", "store", "weights_file", "dataset", "method", "generalize", "candidates", "selection", "seeds")
+SHOWN = {
+    "F1 %": ("f1", "0.5"),
+    "F1 %, tuned": ("f1", "validation"),
+    "F1 %, matched": ("f1", "base_rate"),
+    "AUC %": ("auc", "0.5"),
+    "always-positive": ("always_positive", "0.5"),
+}
+NAMES = ("target", "method", "sources", "selection", "candidates", "chosen")
+HEADS = ("method", "trained on", "tested on", "selection", "chosen", *SHOWN)
+NOTE = (
+    "Means over AUs, in brackets 95 % of a bootstrap of the target's subjects. Tuned: at the thresholds that are best "
+    "on the validation subjects of the sources; matched: at those that find as large a share active as there is in the "
+    "sources."
+)
+
+
+def main(keys: Settings) -> int:
+    """Check, train, test, put side by side."""
+    among = "variants" if keys["variants"] else keys["study"] or keys["method_name"]
+    keys["name"] = keys["name"] or f"generalize-{among}"
+    console = Console()
+    check_keys(keys)
+    plan = plan_study(keys)
+    check_writable(plan.store.root)
+    work = _work(keys, plan, console)
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
+    with plan.store.lock():
+        work.begin()
+        _say(plan, work, console)
+        with Display(plan.store, work.stage, work.wanted, work.example.optim.epochs, console):
+            run_all(plan.jobs, plan.store, work.resources)
+    return work.finish()
+
+
+def _work(keys: Settings, plan: Plan, console: Console) -> Work:
+    """All that the command is about to do."""
+    store, trials = plan.store, plan.trials
+    wanted = len({one.key for one in store.outcomes()} | {config.key for config in trials})
+
+    def begin() -> None:
+        store.open_study(description(keys, plan, wanted, GROUPS), free=FREE)
+        fingerprints = sorted({name for config in trials for name in config.sources.stores})
+        store.write_provenance(provenance(" ".join(name[:12] for name in fingerprints)))
+
+    return Work(
+        command="generalize",
+        keys=keys,
+        store=store,
+        placement=plan.placement,
+        resources=plan.resources,
+        example=trials[0],
+        stage="final",
+        wanted=wanted,
+        todo=sum(store.result(config.key) is None for config in trials),
+        begin=begin,
+        finish=lambda: finish(plan, console),
+    )
+
+
+def _say(plan: Plan, work: Work, console: Console) -> None:
+    """What is about to be done, and what no rule has to choose."""
+    for split in plan.asked.splits:
+        aus = " ".join(map(str, split.aus))
+        console.print(f"train on {split.name}, test on {dataset_of(split.target)}: AU {aus}", highlight=False)
+    for method in plan.asked.methods:
+        if plan.asked.rules(method) == (ONLY,):
+            console.print(f"{method}: one candidate, so there is nothing for selection to choose", highlight=False)
+    told = f"{len(plan.trials)} trials, {work.todo} to do, {work.resources.concurrent} at a time"
+    console.print(f"{plan.store.root}: {told}", highlight=False, soft_wrap=True)
+
+
+def finish(plan: Plan, console: Console) -> int:
+    """Print and keep the table of all rows whose trials are done; 1 when a trial is missing or has failed."""
+    store, trials = plan.store, plan.trials
+    done = {result.config.key: result for result in finished(store, trials, console)}
+    score_missing(plan, done, console)
+    rows = table(plan.asked, store, done, plan.own)
+    if rows.height:
+        with atomic_path(store.generalize_path(".parquet")) as temporary:
+            rows.write_parquet(temporary)
+        with atomic_path(store.generalize_path(".csv")) as temporary:
+            rows.write_csv(temporary)
+        console.print(f"{NOTE}\n\n{markdown(rows)}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"table: {store.generalize_path('.csv')}", soft_wrap=True)
+    return int(len(done) < len(trials))
+
+
+def score_missing(plan: Plan, done: dict[str, TrialResult], console: Console) -> None:
+    """Score the targets that were not asked for when a trial was trained."""
+    lacking: dict[tuple[str, str, str], FrameStore] = {
+        (trial.key, weights, target.fingerprint): target
+        for trial, weights, target in plan.asked.asked()
+        if trial.key in done
+        and not plan.store.predictions_path(weights_key(trial, weights), target.fingerprint).exists()
+    }
+    device = torch.device(plan.placement.device)
+    with progress_bar(console, "scoring targets") as report:
+        for number, ((key, weights, _), target) in enumerate(lacking.items(), start=1):
+            detector = kept_weights(plan.store, done[key], weights).to(device)
+            keep_target(done[key].config, detector, weights, target, plan.store, device)
+            report(number, len(lacking))
+
+
+def markdown(rows: pl.DataFrame) -> str:
+    """The means over AUs as people read them, in percent, a line a detector."""
+    table = [HEADS]
+    means = rows.filter(pl.col("au").is_null())
+    for names, part in means.group_by(*NAMES, maintain_order=True):
+        target, method, sources, selection, candidates, chosen = map(str, names)
+        of = {ONLY: "", OWN: chosen}.get(selection, f"{chosen}, 1 of {candidates}")
+        table.append((method, sources, target, selection, of, *(_cell(part, *shown) for shown in SHOWN.values())))
+    widths = [max(len(line[column]) for line in table) for column in range(len(HEADS))]
+    head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in table)
+    return "\n".join([head, f"|{'|'.join('-' * (width + 2) for width in widths)}|", *body])
+
+
+def _cell(part: pl.DataFrame, metric: str, rule: str) -> str:
+    """A number with its interval; empty where there is none."""
+    found = part.filter((pl.col("metric") == metric) & (pl.col("rule") == rule))
+    if found.is_empty() or found["value"][0] is None:
+        return ""
+    value, low, high = (found[name][0] for name in ("value", "low", "high"))
+    return percent(value) if low is None else f"{percent(value)} ({percent(low)} to {percent(high)})"
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("generalize", main))

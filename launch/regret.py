@@ -1,0 +1,240 @@
+"""Train the best configuration of each study's search on the dataset of every other: see --help.
+
+Killed at any moment, the same command goes on.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from data.errors import InputError, raise_all
+from data.files import atomic_path, check_writable
+from data.folds import fold_names
+from data.frames import aus_of
+from data.store import FrameStore
+from launch.cli import Settings, run_command
+from launch.cluster.follow import elsewhere
+from launch.cluster.plan import Work
+from launch.display import Display, percent
+from launch.final import finished, searched_frames, weights_of
+from launch.preflight import Resources, resources, searched_study, study_store
+from launch.provenance import provenance
+from launch.trials import Job, run_all
+from study.choose import choose, final_trials
+from study.config import Placement, TrialConfig
+from study.regret import configuration_on, regrets, trials_saved
+from study.store import StudyStore
+
+FREE = ("trials", "seeds")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A study whose dataset all configurations are trained on."""
+
+    name: str
+    study: StudyStore
+    placement: Placement
+    trials: dict[str, list[TrialConfig]]  # by the study that each configuration comes from
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Checked: what is trained on which dataset."""
+
+    store: StudyStore
+    targets: list[Target]
+    resources: Resources
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Every trial once."""
+        jobs = [
+            (trial, target.placement)
+            for target in self.targets
+            for trials in target.trials.values()
+            for trial in trials
+        ]
+        return list({trial.key: (trial, placement) for trial, placement in jobs}.values())
+
+
+def main(keys: Settings) -> int:
+    """Plan, train, print the matrix."""
+    console = Console()
+    plan = plan_regret(keys)
+    store = plan.store
+    check_writable(store.root)
+    work = _work(keys, plan, console)
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
+    with store.lock():
+        work.begin()
+        console.print(f"{store.root}: {len(plan.targets)} datasets, {work.wanted} trials, {work.todo} to do")
+        with Display(store, "final", work.wanted, work.example.optim.epochs, console):
+            run_all(plan.jobs, store, plan.resources)
+    return work.finish()
+
+
+def plan_regret(keys: Settings) -> Plan:
+    """What `keys` ask for; `InputError` for studies that cannot be put side by side."""
+    names = keys["studies"]
+    problems = [f"studies={names}; at least two names, each once"] * (len({*names}) < max(len(names), 2))
+    problems += [f"seeds={keys['seeds']}; at least 1"] * (keys["seeds"] < 1)
+    raise_all("the configurations cannot be compared:", problems)
+    studies = {name: searched_study({**keys, "name": name}) for name in names}
+    chosen = {name: _chosen(study) for name, study in studies.items()}
+    store, available = study_store(keys), resources(keys)
+    targets = [_target(name, study, chosen, store, available, keys["seeds"]) for name, study in studies.items()]
+    return Plan(store, targets, available)
+
+
+def _chosen(study: StudyStore) -> TrialConfig:
+    """The best configuration of a study, in the first fold that it searched."""
+    fold = next((fold for fold in study.study()["folds"] if study.count("sweep", fold)), None)
+    return choose(study, fold).config
+
+
+def _target(
+    name: str,
+    study: StudyStore,
+    chosen: Mapping[str, TrialConfig],
+    store: StudyStore,
+    available: Resources,
+    seeds: int,
+) -> Target:
+    frames, own = searched_frames(study), chosen[name]
+    if frames.fingerprint != own.data.fingerprint:
+        raise InputError(f"{frames.path} is another store than the one that {name} searched on; build that one again")
+    _check_graph(chosen, frames)
+    weights = weights_of(study.study()["weights_file"], own)
+    folds = fold_names(frames.table, own.data.fold_scheme)
+    trials = {source: final_trials(configuration_on(config, own), folds, seeds) for source, config in chosen.items()}
+    placement = Placement(frames.path, store.root, available.device, available.cpus, weights, keep_detector=False)
+    return Target(name, study, placement, trials)
+
+
+def _check_graph(chosen: Mapping[str, TrialConfig], frames: FrameStore) -> None:
+    aus = len(aus_of(frames.table))
+    raise_all(
+        f"{frames.path.name} codes {aus} AUs:",
+        [
+            f"the configuration of {name} has head.neighbours={config.head.neighbours}"
+            for name, config in chosen.items()
+            if config.head.neighbours > aus
+        ],
+    )
+
+
+def _work(keys: Settings, plan: Plan, console: Console) -> Work:
+    """All that the command is about to do."""
+    store, trials = plan.store, [trial for trial, _ in plan.jobs]
+    wanted = len({one.key for one in store.outcomes()} | {trial.key for trial in trials})
+
+    def begin() -> None:
+        store.open_study(describe(keys, plan, wanted), free=FREE)
+        store.write_provenance(provenance(" ".join(sorted({trial.data.fingerprint for trial in trials}))))
+        _adopt(plan)
+
+    return Work(
+        command="regret",
+        keys=keys,
+        store=store,
+        placement=plan.targets[0].placement,
+        resources=plan.resources,
+        example=trials[0],
+        stage="final",
+        wanted=wanted,
+        todo=sum(store.result(trial.key) is None for trial in trials),
+        begin=begin,
+        finish=lambda: finish(plan, console),
+    )
+
+
+def describe(keys: Settings, plan: Plan, wanted: int) -> dict[str, Any]:
+    """What is asked, as it is kept in the folder; `variants` marks a study that is no search."""
+    studies = [target.study.study() for target in plan.targets]
+    return {
+        "name": keys["name"],
+        "dataset": ", ".join(dict.fromkeys(study["dataset"] for study in studies)),
+        "objective": studies[0]["objective"],
+        "epochs": max(study["epochs"] for study in studies),
+        "trials": wanted,
+        "aus": sorted({au for study in studies for au in study["aus"]}),
+        "searched": [],
+        "variants": {target.name: {} for target in plan.targets},
+        "studies": [target.name for target in plan.targets],
+        "seeds": keys["seeds"],
+        "store": studies[0]["store"],
+    }
+
+
+def _adopt(plan: Plan) -> None:
+    """Take over final trials that a study has already run itself."""
+    for target in plan.targets:
+        for trial in target.trials[target.name]:
+            there = target.study.result(trial.key)
+            if there is not None and there.status == "DONE":
+                plan.store.write(there)
+
+
+def finish(plan: Plan, console: Console) -> int:
+    """Print and keep the matrix of all whole targets, and what warm starts saved; 1 when a trial is missing."""
+    trials = [trial for trial, _ in plan.jobs]
+    done = {result.config.key: result for result in finished(plan.store, trials, console)}
+    frames = []
+    for target in plan.targets:
+        if all(trial.key in done for found in target.trials.values() for trial in found):
+            results = {source: [done[trial.key] for trial in found] for source, found in target.trials.items()}
+            frames.append(regrets(target.name, results))
+    if frames:
+        frame = pl.concat(frames)
+        with atomic_path(plan.store.regret_path) as path:
+            frame.write_parquet(path)
+        console.print("Test F1 of the configuration of each study (rows) on the dataset of each (columns); in brackets")
+        console.print("what the column's own configuration has more, with a 95 % interval over subjects.")
+        console.print(matrix(frame))
+        console.print(f"table: {plan.store.regret_path}", soft_wrap=True)
+    _say_saved([target.study for target in plan.targets], console)
+    return int(len(done) < len(trials))
+
+
+def matrix(frame: pl.DataFrame) -> Table:
+    """One row a source, one column a target, in percent."""
+    targets = frame["target"].unique(maintain_order=True).to_list()
+    table = Table("configuration of", *targets, box=None)
+    for source in frame["source"].unique(maintain_order=True):
+        rows = {row["target"]: row for row in frame.filter(source=source).iter_rows(named=True)}
+        table.add_row(source, *(_cell(rows[target], source) for target in targets))
+    return table
+
+
+def _cell(row: Mapping[str, Any], source: str) -> str:
+    if row["target"] == source:
+        return percent(row["f1"])
+    less, low, high = (f"{100 * row[name]:+.1f}" for name in ("regret", "regret_low", "regret_high"))
+    return f"{percent(row['f1'])} ({less}; {low} to {high})"
+
+
+def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
+    """For every search that began from another's best trials and one of the same dataset and method that did not."""
+    for warm, cold in permutations(studies, 2):
+        ours, theirs = warm.study(), cold.study()
+        same = all(ours[name] == theirs[name] for name in ("dataset", "method", "objective"))
+        if same and ours.get("warm_start") and not theirs.get("warm_start"):
+            saved = trials_saved(cold, warm)
+            console.print(
+                f"{warm.root.name}, warm from {ours['warm_start']}, reached {percent(saved.score)} after {saved.warm} "
+                f"trials, {cold.root.name} after {saved.cold}: {saved.cold - saved.warm} saved",
+                soft_wrap=True,
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("regret", main))

@@ -1,0 +1,101 @@
+"""Score the predictions of any other detector on a dataset, and keep them as a study: see --help."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from data.errors import InputError
+from data.files import check_writable
+from data.store import FrameStore
+from launch.cli import Settings, run_command
+from launch.datasets import check_labelled, prepare_store
+from launch.matrices import WIDTH, span
+from launch.preflight import study_store
+from study.evaluation import FIXED, evaluate
+from study.foreign import SCALES, Coverage, check_file, read_foreign
+from study.pairs import FOREIGN, label_convention
+from study.predictions import Predictions, write_predictions
+from study.thresholds import fixed_thresholds, tuned_thresholds
+
+
+def main(keys: Settings) -> int:
+    """Read the predictions, put them to the frames, score them, keep them."""
+    console, path, store = Console(), Path(keys["predictions"]), study_store(keys)
+    check_file(path)
+    check_labelled(keys)
+    if keys["scale"] not in SCALES:
+        raise InputError(f"scale={keys['scale']!r}; allowed: {', '.join(SCALES)}")
+    if keys["trained_on"] == keys["dataset"]["name"]:
+        raise InputError(
+            f"trained_on={keys['trained_on']} is what is scored: nobody can see whether the people of the test were "
+            "trained on. Leave it out if the predictions are those of held-out people."
+        )
+    check_writable(store.root)
+    frames = prepare_store(keys, console)
+    predictions, coverage = read_foreign(path, frames, keys["scale"])
+    scores = _scores(predictions)
+    with store.lock():
+        store.open_study(describe(keys, frames, predictions, coverage), free=("store",))
+        write_predictions(store.predictions_path(FOREIGN, frames.fingerprint), predictions)
+        store.write_final({}, scores)
+    for note in coverage.notes():
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(_table(scores))
+    console.print(f"study: {store.root}", soft_wrap=True)
+    return 0
+
+
+def describe(keys: Settings, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> dict[str, Any]:
+    """What the study is of, as it is kept in its folder."""
+    content = hashlib.sha256(Path(keys["predictions"]).read_bytes()).hexdigest()
+    return {
+        "name": keys["name"],
+        "dataset": keys["dataset"]["name"],
+        "method": f"{FOREIGN}:{keys['detector'] or keys['name']}",
+        "aus": list(predictions.aus),
+        "size": frames.size,
+        "store": str(frames.path.resolve()),
+        FOREIGN: {
+            "fingerprint": frames.fingerprint,
+            "sha256": content,
+            "scale": keys["scale"],
+            "trained_on": keys["trained_on"],
+            "convention": label_convention(frames.table),
+            "frames": coverage.frames,
+            "covered": coverage.covered,
+            "unknown": coverage.unknown,
+        },
+    }
+
+
+def _scores(predictions: Predictions) -> pl.DataFrame:
+    """Of all covered frames together, at 0.5 and at the best thresholds; nobody knows a validation part."""
+    thresholds = {FIXED: fixed_thresholds(predictions.aus), "oracle": tuned_thresholds(predictions)}
+    return evaluate({"all": [predictions]}, {rule: {"all": [values]} for rule, values in thresholds.items()}, "nested")
+
+
+def _table(scores: pl.DataFrame) -> Table:
+    """A line for each AU, and one for their mean."""
+    heads = {("f1", FIXED): "F1", ("f1", "oracle"): "F1, oracle threshold", ("auc", FIXED): "AUC"}
+    heads |= {("always_positive", FIXED): "always-positive"}
+    drawn = Table("AU", *(f"{name}, %" for name in heads.values()), box=None, header_style="dim", pad_edge=False)
+    pooled = scores.filter(pl.col("aggregate") == "pooled")
+    for au in pooled["au"].unique(maintain_order=True):
+        rows = {
+            (row["metric"], row["rule"]): row
+            for row in pooled.filter(pl.col("au").eq_missing(pl.lit(au, pl.Int64))).iter_rows(named=True)
+        }
+        cells = [span(row["value"], row["low"], row["high"]) for row in (rows[head] for head in heads)]
+        drawn.add_row("mean" if au is None else str(au), *cells)
+    return drawn
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("score", main))

@@ -1,0 +1,112 @@
+"""End the command that runs trials of a study, and its jobs on the cluster; only those: see --help.
+
+Nothing is lost by it. Only what provably belongs to the study is touched: the process that holds its lock, and jobs
+whose name bears the digest of its folder.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from data.errors import InputError
+from launch.cli import Settings, run_command
+from launch.cluster import slurm
+from launch.cluster.files import ClusterFolder
+from launch.cluster.jobs import our_jobs
+from launch.preflight import study_store
+from study.store import StudyStore
+
+POLL = 0.5
+OBEY_S = 30.0  # within which everybody leaves who is asked to
+GONE_S = 90.0  # within which everybody is gone who was not asked
+
+
+def main(keys: Settings) -> int:
+    """Ask, then insist, then say how to go on."""
+    store, console = study_store(keys), Console()
+    store.study()
+    folder = ClusterFolder(store.cluster_path.resolve())
+    try:
+        return _stop(store, folder, console)
+    except slurm.SlurmError as error:
+        raise InputError(f"{error}\nThe jobs of {store.root} are still there; give this command again.") from error
+
+
+def _stop(store: StudyStore, folder: ClusterFolder, console: Console) -> int:
+    driver, jobs = lock_holder(store.lock_path), _jobs(folder)
+    if driver is None and not jobs:
+        console.print(_nothing(folder), soft_wrap=True)
+        return 0
+    said = [f"process {driver}"] * (driver is not None) + [f"job {job.id} ({job.name}, {job.state})" for job in jobs]
+    console.print(f"stopping {store.root}: {', '.join(said)}", soft_wrap=True, markup=False, highlight=False)
+    if folder.root.exists():
+        folder.ask_stop()
+    slurm.cancel([job.id for job in jobs if job.state == "PENDING"])
+    if driver is not None:
+        _signal(driver, signal.SIGINT)
+    if not _within(OBEY_S, lambda: _gone(store, folder)):
+        slurm.cancel([job.id for job in _jobs(folder)])
+        holder = lock_holder(store.lock_path)
+        if holder is not None:
+            _signal(holder, signal.SIGTERM)
+    if not _within(GONE_S, lambda: _gone(store, folder)):
+        console.print("not everything is gone yet; give this command again")
+        return 1
+    console.print(f"{store.root} is stopped; the same command as before goes on", soft_wrap=True)
+    return 0
+
+
+def _nothing(folder: ClusterFolder) -> str:
+    head = folder.head() if folder.root.exists() else None
+    text = "nothing of it runs on this machine"
+    if head is not None and head.host != socket.gethostname():
+        text += f"; its driver was last seen on {head.host}: give this command there"
+    return text
+
+
+def _jobs(folder: ClusterFolder) -> list[slurm.Job]:
+    """The jobs of the study; none where there is no SLURM, or never was a cluster."""
+    return our_jobs(folder) if folder.root.exists() and shutil.which("squeue") else []
+
+
+def _gone(store: StudyStore, folder: ClusterFolder) -> bool:
+    return lock_holder(store.lock_path) is None and not _jobs(folder)
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL)
+    return True
+
+
+def lock_holder(path: Path) -> int | None:
+    """The process of this machine that holds the lock file `path`; the kernel knows, so it is no other."""
+    if not path.exists():
+        return None
+    found = path.stat()
+    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    for line in Path("/proc/locks").read_text().splitlines():
+        words = line.split()
+        if "FLOCK" in words and place in words and "->" not in words:
+            return int(words[words.index(place) - 1])
+    return None
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("stop", main))

@@ -1,0 +1,35 @@
+"""Trials that are given, not searched for: all of them, each until it has a result."""
+
+from collections.abc import Iterable
+
+import ray
+
+from launch.cluster.session import ray_session
+from launch.cluster.staging import placed
+from launch.preflight import Resources
+from study.config import Placement, TrialConfig
+from study.store import StudyStore
+from study.trial import lost_trial, run_trial
+
+Job = tuple[TrialConfig, Placement]
+
+RETRIES = 3  # of a trial whose node is lost; one whose node was drained is free
+
+
+def run_all(jobs: Iterable[Job], store: StudyStore, resources: Resources) -> None:
+    """Run the trials that have no result yet; one whose process dies is started again, `RETRIES` times."""
+    todo = {config.key: (config, placement) for config, placement in jobs if store.result(config.key) is None}
+    if not todo:
+        return
+    with ray_session(resources, store, lambda: sum(not store.result_path(key).exists() for key in todo)):
+        task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES)(_finish)
+        running = [(config, task.remote(config, placement)) for config, placement in todo.values()]
+        for config, reference in running:
+            try:
+                ray.get(reference)
+            except ray.exceptions.RayError as error:
+                lost_trial(config, store, str(error))
+
+
+def _finish(config: TrialConfig, placement: Placement) -> None:
+    run_trial(config, placed(placement))

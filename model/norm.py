@@ -1,0 +1,130 @@
+"""BatchNorm when several datasets are trained on together, and on one that was never seen.
+
+`per_dataset`: every dataset has statistics and an affine map of its own in every BatchNorm layer (domain-specific
+batch normalisation, Chang et al., CVPR 2019). A dataset that was never trained on has none: its frames get the mean
+of what the normalisations of all training datasets make of them, the rule of Seo et al. (ECCV 2020) applied layer by
+layer. Each normalisation is an affine map there, and so is their mean, so that one pass through the network is enough.
+
+`adapt`: one BatchNorm for all in training; for another dataset the statistics, and nothing else, are estimated anew
+from its frames, without labels (AdaBN, Li et al., 2016).
+"""
+
+import copy
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+NORMS = ("shared", "per_dataset", "adapt")
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Which rows of a step are from which dataset."""
+
+    rows: dict[int, Tensor]  # by dataset
+    back: Tensor  # [B] what puts the rows of all datasets, one dataset after the other, back into their order
+
+    @classmethod
+    def of(cls, domain: Tensor, device: torch.device) -> "Domains":
+        """The rows of `domain` [B], on the CPU, for tensors on `device`."""
+        rows = {number: torch.nonzero(domain == number).flatten() for number in domain.unique().tolist()}
+        back = torch.argsort(torch.cat([*rows.values()]))
+        return cls({number: places.to(device) for number, places in rows.items()}, back.to(device))
+
+
+class DomainNorm(nn.Module):
+    """One BatchNorm for each of several datasets; `on_domains` says which rows are whose."""
+
+    def __init__(self, norm: _BatchNorm, domains: int) -> None:
+        super().__init__()
+        assert norm.affine
+        assert norm.track_running_stats
+        self.norms = nn.ModuleList(copy.deepcopy(norm) for _ in range(domains))
+        self.domains: Domains | None = None  # of the step; None for a dataset that was never seen
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise `x` [B * k, C, ...]: k rows for each row of the step, one after the other."""
+        if self.domains is None:
+            assert not self.training, "a training step says which dataset each row is from"
+            return self._mean_of_all(x)
+        rows = x.unflatten(0, (len(self.domains.back), -1))
+        parts = [
+            self._normalised(self.norms[number], rows[places].flatten(0, 1))
+            for number, places in self.domains.rows.items()
+        ]
+        together: Tensor = torch.cat(parts).unflatten(0, rows.shape[:2])
+        return together[self.domains.back].flatten(0, 1)
+
+    def _normalised(self, norm: nn.Module, x: Tensor) -> Tensor:
+        """By the statistics of `x` in training, unless it is a single number for each channel, which has none."""
+        if self.training and x.numel() == x.shape[1]:
+            return _affine(x, *_scale_and_shift(norm))
+        y: Tensor = norm(x)
+        return y
+
+    def _mean_of_all(self, x: Tensor) -> Tensor:
+        scales, shifts = zip(*map(_scale_and_shift, self.norms), strict=True)
+        return _affine(x, torch.stack(scales).mean(dim=0), torch.stack(shifts).mean(dim=0))
+
+
+def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """What a BatchNorm does with its running statistics, as an affine map: two [C]."""
+    assert isinstance(norm, _BatchNorm)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    return scale, norm.bias - norm.running_mean * scale
+
+
+def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """`x` [B, C, ...] times `scale` plus `shift`, both [C], in the precision of `x`."""
+    shape = (1, -1, *[1] * (x.dim() - 2))
+    return (x * scale.view(shape) + shift.view(shape)).to(x.dtype)
+
+
+def split_norms(network: nn.Module, domains: int) -> None:
+    """Give every BatchNorm in `network` one copy of itself for each of so many datasets."""
+    for name, child in network.named_children():
+        if isinstance(child, _BatchNorm):
+            setattr(network, name, DomainNorm(child, domains))
+        else:
+            split_norms(child, domains)
+
+
+@contextmanager
+def on_domains(domain: Tensor | None, *networks: nn.Module) -> Iterator[None]:
+    """The rows of the step are from the datasets `domain` [B], on the CPU; needed for its backward pass as well."""
+    modules = [] if domain is None else [module for network in networks for module in network.modules()]
+    split = [module for module in modules if isinstance(module, DomainNorm)]
+    if split and domain is not None:
+        domains = Domains.of(domain, next(split[0].parameters()).device)
+        for norm in split:
+            norm.domains = domains
+    try:
+        yield
+    finally:
+        for norm in split:
+            norm.domains = None
+
+
+@torch.no_grad()
+def adapt_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Replace the statistics of every BatchNorm in `network` by the mean of those of `batches` of images, in any order.
+
+    Images must be drawn at random from the dataset: batches of one person each would understate how much people
+    differ. Everything else of the network is in evaluation mode, then and afterwards.
+    """
+    network.eval()
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train().momentum = None  # the plain mean over batches
+    for images in batches:
+        network(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum

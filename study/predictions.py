@@ -1,0 +1,167 @@
+"""Predictions: the probabilities of one detector, frame by frame, with the labels beside them.
+
+As a file (parquet, zstd) and as a polars frame, one row a frame:
+
+    dataset, subject, sequence   String   as in the FrameTable
+    frame                        Int32
+    split                        String   the part of the detector's fold that the frame is in: "val" or "test"
+    p_<n>                        Float32  probability of AU n, 0 to 1; one column per AU, in the detector's order
+    y_<n>                        Int8     label of AU n: 1 active, 0 inactive, null not coded
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from data.errors import InputError, raise_all
+from data.files import atomic_path
+from data.frames import KEY, SCHEMA
+
+COLUMNS: dict[str, type[pl.DataType]] = {**{name: SCHEMA[name] for name in KEY}, "split": pl.String}
+SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """A frame of the schema above; `aus` in the order of its columns."""
+
+    frame: pl.DataFrame
+    aus: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float32 [n, A]."""
+        return _matrix(self.frame.select(probability_column(au) for au in self.aus), np.float32)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int8 [n, A]: 1, 0, or -1 where not coded."""
+        return _matrix(self.frame.select(pl.col(label_column(au)).fill_null(-1) for au in self.aus), np.int8)
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Subject of each frame, [n] of str."""
+        return self.frame["subject"].to_numpy()
+
+    def part(self, split: str) -> "Predictions":
+        """The frames of one split; `InputError` when there is none."""
+        rows = self.frame.filter(pl.col("split") == split)
+        if rows.is_empty():
+            raise InputError(f"no predictions of the {split} part; there are {self.frame['split'].unique().to_list()}")
+        return Predictions(rows, self.aus)
+
+    def on(self, aus: Sequence[int]) -> "Predictions":
+        """The same frames with some of the AUs, in the order asked for."""
+        unknown = [au for au in aus if au not in self.aus]
+        if unknown:
+            raise InputError(f"no predictions of AU {unknown}; there are {list(self.aus)}")
+        columns = [name for au in aus for name in (probability_column(au), label_column(au))]
+        return Predictions(self.frame.select(*COLUMNS, *columns), tuple(aus))
+
+
+def probability_column(au: int) -> str:
+    """Name of the column with the probabilities of an AU."""
+    return f"p_{au}"
+
+
+def label_column(au: int) -> str:
+    """Name of the column with the labels of an AU."""
+    return f"y_{au}"
+
+
+def predictions_of(
+    table: pl.DataFrame,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    aus: tuple[int, ...],
+    splits: str | Sequence[str],
+) -> Predictions:
+    """Put probabilities [n, A] and labels [n, A] (-1 not coded) to the `n` rows of a FrameTable.
+
+    `splits` is one word for all rows, or one for each. `InputError` for probabilities that are none.
+    """
+    assert probabilities.shape == labels.shape == (table.height, len(aus))
+    names = [splits] * table.height if isinstance(splits, str) else splits
+    columns = [table[name] for name in KEY] + [pl.Series("split", names, pl.String)]
+    for at, au in enumerate(aus):
+        columns.append(pl.Series(probability_column(au), probabilities[:, at].astype(np.float32)))
+        coded = pl.Series(label_column(au), labels[:, at].astype(np.int8))
+        columns.append(coded.set(coded < 0, None))
+    predictions = Predictions(pl.DataFrame(columns), aus)
+    raise_all("these predictions are not valid:", _problems(predictions.frame))
+    return predictions
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write `predictions` whole or not at all."""
+    with atomic_path(path) as temporary:
+        predictions.frame.write_parquet(temporary, compression="zstd")
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote; `InputError` names what is wrong with it."""
+    try:
+        frame = pl.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(
+            f"the predictions {path} are gone; delete trials/{path.stem[:16]}.json and run launch/final.py again"
+        ) from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path} is no file of predictions ({error})") from error
+    raise_all(f"{path} is no file of predictions:", _problems(frame))
+    return Predictions(frame, aus_of_predictions(frame))
+
+
+def aus_of_predictions(frame: pl.DataFrame) -> tuple[int, ...]:
+    """AUs that have a probability column, in column order."""
+    return tuple(int(name[2:]) for name in frame.columns if name.startswith("p_") and name[2:].isdigit())
+
+
+def _problems(frame: pl.DataFrame) -> list[str]:
+    aus = aus_of_predictions(frame)
+    wanted = COLUMNS | {probability_column(au): pl.Float32 for au in aus} | {label_column(au): pl.Int8 for au in aus}
+    problems = [
+        f"column {name!r} is {frame.schema.get(name, 'missing')}, expected {kind.__name__}"
+        for name, kind in wanted.items()
+        if frame.schema.get(name) != kind
+    ]
+    problems += [f"unknown column {name!r}" for name in frame.columns if name not in wanted]
+    problems += ["no column p_<AU>"] * (not aus)
+    return problems or [*_value_problems(frame, aus), *_row_problems(frame)]
+
+
+def _value_problems(frame: pl.DataFrame, aus: tuple[int, ...]) -> list[str]:
+    problems = []
+    for au in aus:
+        p, y = frame[probability_column(au)], frame[label_column(au)]
+        bad = p.is_null() | p.is_nan()
+        outside = ~p.is_between(0, 1) & ~bad
+        problems += [f"AU {au}: {bad.sum()} frames without a probability (NaN or null)"] * bool(bad.any())
+        problems += [f"AU {au}: {outside.sum()} probabilities outside 0 to 1"] * bool(outside.any())
+        problems += [f"AU {au}: labels {y.unique().sort().to_list()}; allowed: 0, 1, null"] * (
+            not y.drop_nulls().is_in([0, 1]).all()
+        )
+    return problems
+
+
+def _row_problems(frame: pl.DataFrame) -> list[str]:
+    problems = ["no frame at all"] * frame.is_empty()
+    splits = [split for split in frame["split"].unique().to_list() if split not in SPLITS]
+    problems += [f"split {split!r}; allowed: {', '.join(SPLITS)}" for split in splits]
+    problems += [f"{name}: {frame[name].null_count()} empty" for name in KEY if frame[name].null_count()]
+    repeated = frame.height - frame.select(pl.struct(KEY).n_unique()).item() if frame.height else 0
+    return problems + [f"{repeated} frames stand there more than once"] * bool(repeated)
+
+
+def _matrix(frame: pl.DataFrame, kind: type[np.generic]) -> np.ndarray:
+    """[n, A] of one type, AU by AU in memory: metrics look at one AU at a time."""
+    out = np.empty((frame.width, frame.height), kind)
+    for at, column in enumerate(frame.iter_columns()):
+        out[at] = column.to_numpy()
+    return out.T

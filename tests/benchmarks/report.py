@@ -1,0 +1,103 @@
+"""Size of the page, time to build it and to open it, by number of trials: python tests/benchmarks/report.py 10 1000
+
+Every study has a final evaluation with predictions, and lies beside a transfer study of five methods on four datasets.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from playwright.sync_api import sync_playwright
+
+from data.aus import DATASET_AUS, shared_aus
+from data.seeds import numpy_generator
+from reports.page import write_report
+from study.scores import RULES
+from study.transfer import TESTS, TRANSFER, Transfer, write_transfer
+from tests.reports.fake import FakeStore, add_predictions, add_scores, full_store
+
+CHROMIUM = Path("/usr/bin/chromium")
+METHODS = ("aunce", "clp", "bce", "supcon", "graph_supervised")
+FRAMES = 20_000  # of each prediction file
+SCROLL = "document.querySelector('.drawing').scrollIntoView()"
+
+
+def measure(trials: int, folder: Path, frames: int = FRAMES) -> dict[str, float]:
+    """MB of the page, seconds to build it, and seconds until the browser has it, paints, and draws a figure."""
+    store = study(trials, folder, frames)
+    begun = time.perf_counter()
+    path = write_report(store, folder / f"{trials}.html")
+    built = time.perf_counter() - begun
+    return {"trials": trials, "MB": path.stat().st_size / 1e6, "build s": built, **opened(path)}
+
+
+def study(trials: int, folder: Path, frames: int) -> FakeStore:
+    """A study with everything that a page can show."""
+    store = full_store(folder / "fake", trials, counted=False)
+    add_predictions(store, frames)
+    add_scores(store)
+    write_transfer(folder / "transfer", Transfer({}, pl.DataFrame(list(_rows()), TRANSFER, orient="row"), _tests()))
+    return store
+
+
+def _rows() -> Iterator[tuple[Any, ...]]:
+    rng = numpy_generator("benchmark transfer")
+    for method, source, target in product(METHODS, DATASET_AUS, DATASET_AUS):
+        aus = shared_aus(DATASET_AUS[source], DATASET_AUS[target])
+        metrics = [("f1", rule) for rule in RULES] + [
+            ("auc", "0.5"),
+            ("always_positive", "0.5"),
+            ("retention_f1", "0.5"),
+        ]
+        for kind, (metric, rule), au in product(("pair", "common"), metrics, (*aus, None)):
+            value = float(rng.uniform(0.2, 0.9))
+            names = (method, source, target, "aunce-ratios", kind, " ".join(map(str, aus)), rule, metric)
+            yield *names, au, value, value - 0.05, value + 0.05
+
+
+def _tests() -> pl.DataFrame:
+    rows = [
+        (source, target, "0.5", "f1", a, b, "1 2 4", 0.02, -0.01, 0.05, 0.2, 1.0)
+        for source, target, a, b in product(DATASET_AUS, DATASET_AUS, METHODS, METHODS)
+        if a < b
+    ]
+    return pl.DataFrame(rows, TESTS, orient="row")
+
+
+def opened(path: Path) -> dict[str, float]:
+    """Seconds of the browser: first paint, document ready, first figure drawn, all figures drawn."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, offline=True)
+        begun = time.perf_counter()
+        page.goto(path.as_uri(), wait_until="domcontentloaded")
+        page.evaluate(SCROLL)
+        page.locator(".drawing[data-drawn]").first.wait_for()
+        first = time.perf_counter() - begun
+        page.locator("body[data-drawn]").wait_for(timeout=120_000)
+        every = time.perf_counter() - begun
+        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") / 1000
+        ready = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd") / 1000
+        browser.close()
+    return {"paint s": paint, "ready s": ready, "first figure s": first, "all figures s": every}
+
+
+def main(counts: list[int]) -> None:
+    """Print one line a number of trials."""
+    for trials in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            found = measure(trials, Path(folder))
+        print(
+            "  ".join(
+                f"{name} {value:,.2f}" if name != "trials" else f"{value:>6} trials" for name, value in found.items()
+            )
+        )
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]] or [10, 1_000, 10_000])

@@ -1,0 +1,131 @@
+"""A whole cluster on this machine: a real head and real nodes, workers that are processes instead of jobs."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.launch.cluster.runs import TASKS, Run, gone
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def run(tmp_path: Path, scratch: Path) -> Iterator[Run]:
+    made = Run(tmp_path, scratch)
+    yield made
+    made.end()
+
+
+def test_workers_join_run_trials_and_nothing_is_left(run: Run) -> None:
+    run.start(seconds=0.2)
+    assert f"{TASKS} of {TASKS}" in run.finish()
+    assert sorted(run.begun()) == [*range(TASKS)]
+    assert {job for jobs in run.begun().values() for job in jobs} == {"1", "2"}
+    assert all(len(jobs) == 1 for jobs in run.begun().values())
+    assert run.kinds("1")[:2] == ["submitted", "running"]
+    assert "joined" in run.kinds("1")
+    assert gone(run)
+
+
+def kill_supervisor(run: Run, job: str) -> None:
+    beat = run.cluster.heartbeat(job)
+    assert beat is not None
+    os.kill(beat.pid, signal.SIGKILL)
+
+
+def cancel(run: Run, job: str) -> None:
+    beat = run.cluster.heartbeat(job)
+    assert beat is not None
+    os.kill(beat.pid, signal.SIGTERM)
+
+
+def warn(run: Run, job: str) -> None:
+    beat = run.cluster.heartbeat(job)
+    assert beat is not None
+    os.kill(beat.pid, signal.SIGUSR2)
+
+
+def kill_raylet(run: Run, job: str) -> None:
+    os.kill(run.raylet(job), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("fault", [kill_supervisor, cancel, warn, kill_raylet])
+def test_a_lost_worker_is_replaced_and_no_trial_is_lost(fault: Callable[[Run, str], None], run: Run) -> None:
+    run.start()
+    run.wait(lambda: run.done >= 2 and len(run.busy()) == 2)
+    fault(run, "1")
+    run.finish()
+    assert run.done == TASKS
+    twice = {number: jobs for number, jobs in run.begun().items() if len(jobs) > 1}
+    assert len(twice) <= (0 if fault is warn else 2), "only what ran there is run again"
+    assert all(jobs[0] == "1" for jobs in twice.values())
+    submitted = run.kinds().count("submitted")
+    assert submitted == 2 if fault is kill_raylet else submitted >= 3, "an allocation that still stands is used again"
+    assert gone(run)
+
+
+def test_a_killed_driver_is_followed_by_the_same_command_and_the_workers_stay(run: Run) -> None:
+    run.start()
+    run.wait(lambda: run.done >= 2 and len(run.busy()) == 2)
+    run.kill()
+    before = run.done
+    run.start()
+    run.finish()
+    assert run.done == TASKS
+    assert before < TASKS
+    first = run.cluster.rendezvous()
+    assert first is not None
+    assert first.generation == 2
+    assert run.kinds().count("submitted") == 2, "the same allocations serve the new head"
+    assert run.kinds("1").count("joined") == 2
+    assert gone(run)
+
+
+def test_a_head_that_dies_ends_the_driver_and_not_the_workers(run: Run) -> None:
+    run.start()
+    run.wait(lambda: run.done >= 2 and len(run.busy()) == 2)
+    head = run.cluster.head()
+    assert head is not None
+    owners = [pid for pid in run.processes() if f"au-h-{head.pid}-" in Path("/proc", str(pid), "cmdline").read_text()]
+    comms = {Path("/proc", str(pid), "comm").read_text().strip(): pid for pid in owners}
+    os.kill(comms["gcs_server"], signal.SIGKILL)
+    assert "The same command goes on" in run.finish(code=1)
+    run.start()
+    run.finish()
+    assert run.done == TASKS
+    assert run.kinds().count("submitted") == 2
+    assert gone(run)
+
+
+def test_idle_workers_leave_in_the_tail(run: Run) -> None:
+    (run.folder / "done").mkdir()
+    for number in range(TASKS - 5):
+        (run.folder / "done" / str(number)).touch()
+    run.start(seconds=12.0)
+    run.wait(lambda: "asked to leave" in run.kinds())
+    assert run.drivers[-1].poll() is None
+    run.finish()
+    assert run.done == TASKS
+    assert all(len(jobs) == 1 for jobs in run.begun().values()), "a busy worker was sent away"
+    assert gone(run)
+
+
+def test_asked_to_stop_everything_ends_and_the_same_command_goes_on(run: Run) -> None:
+    run.start()
+    run.wait(lambda: run.done >= 2)
+    run.cluster.ask_stop()
+    assert "KeyboardInterrupt" in run.finish(code=-signal.SIGINT)
+    assert gone(run)
+    run.start(seconds=0.2)
+    run.finish()
+    assert run.done == TASKS
+
+
+def test_a_cluster_without_a_worker_that_can_work_is_given_up_with_the_reason(run: Run) -> None:
+    run.start(worker_gpus=1)
+    assert "0 GPUs here, 1 were asked" in run.finish(code=1)
+    assert run.kinds().count("excluded") == 3
+    assert gone(run)

@@ -1,0 +1,71 @@
+"""`launch/report.py`: which studies are meant, where pages and exports go, and what is wrong input."""
+
+from pathlib import Path
+
+import pytest
+
+from launch import report
+from tests.launch.commands import run
+from tests.reports.made import made_comparison, made_study
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("work") / "runs"
+    for name in ("a", "b"):
+        made_study(root / name)
+    made_study(root.parent / "other" / "a", 0.6, method="bce")
+    made_comparison(root / "variants", {"aunce": 0.7, "bce": 0.6}, [0.0])
+    return root
+
+
+def test_names_and_folders_are_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root.parent)
+    keys = {"name": "", "runs_root": "runs", "every": 30.0, "watch": False, "export": []}
+    for words in (["a", "b"], ["runs/a", "b"], [str(root / "a"), "runs/b/"]):
+        assert [path.resolve() for path in report.asked({**keys, "studies": words})] == [root / "a", root / "b"]
+    assert report.asked({**keys, "name": "a", "studies": ["b"]}) == [Path("runs/a"), Path("runs/b")]
+
+
+def test_all_that_is_wrong_is_said_at_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = ["studies=[a,nobody,a]", f"runs_root={root}", "every=0", "watch=true", "export=[csv]"]
+    assert run("report", *wrong) == 2
+    said = capsys.readouterr().err
+    for words in ("nobody: no study in", "a is given twice", "every=0; at least", "give no export"):
+        assert words in said
+    assert run("report") == 2
+    assert "no study; give its folder or name" in capsys.readouterr().err
+    assert run("report", "name=a", f"runs_root={root}", "export=[pdf]") == 2
+    assert "'pdf'; allowed: latex, markdown, csv, parquet, model_card" in capsys.readouterr().err
+
+
+def test_pages_go_where_they_belong(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = f"runs_root={root}"
+    assert run("report", "name=a", where) == 0
+    assert "<h1>a</h1>" in (root / "a" / "report.html").read_text("utf-8")
+    assert run("report", "studies=[a,b]", where) == 0
+    assert "Studies side by side" in (root / "report.html").read_text("utf-8")
+    assert run("report", "name=variants", where, f"out={tmp_path}") == 0
+    assert "Gains of the variants" in (tmp_path / "report.html").read_text("utf-8")
+    assert run("report", "name=a", where, f"out={tmp_path / 'new' / 'page.html'}") == 0
+    assert (tmp_path / "new" / "page.html").exists()
+    assert f"report: {tmp_path / 'new' / 'page.html'}" in capsys.readouterr().out
+
+
+def test_studies_of_one_name_are_told_apart(root: Path) -> None:
+    assert report.labels([root / "a", root / "b"]) == ["a", "b"]
+    assert report.labels([root / "a", root.parent / "other" / "a"]) == ["runs/a", "other/a"]
+
+
+def test_a_comparison_of_variants_is_no_study_to_compare(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report", "studies=[a,variants]", f"runs_root={root}") == 2
+    assert "is a comparison of variants; give studies of launch/sweep.py" in capsys.readouterr().err
+
+
+def test_exports_are_written_and_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report", "name=a", f"runs_root={root}", "export=[latex,model_card]") == 0
+    assert (root / "a" / "export" / "model_card.md").exists()
+    assert f"written: {root / 'a' / 'export' / 'per-au-f1.tex'}" in capsys.readouterr().out
+    assert run("report", "studies=[a,b]", f"runs_root={root}", "export=[csv]", f"out={tmp_path}") == 0
+    assert (tmp_path / "differences.csv").exists()
+    assert run("report", "studies=[a,b]", f"runs_root={root}", "export=[model_card]") == 2

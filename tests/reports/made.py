@@ -1,0 +1,110 @@
+"""Real result stores with drawn numbers: studies that share their test people, and comparisons of variants."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.aus import DATASET_AUS
+from data.seeds import numpy_generator
+from model.metrics import BINS, Score
+from study.compare import compare, comparison_frame
+from study.config import trial_from_dict
+from study.result import TrialResult
+from study.store import StudyStore
+from tests.study.make import epochs
+
+AUS = DATASET_AUS["disfa"]
+PARTS = {"part1": ("SN001", "SN002", "SN009"), "part2": ("SN003", "SN004", "SN005"), "part3": ("SN006", "SN010")}
+PROVENANCE = {"command": "python launch/sweep.py", "git revision": "ceb08da", "frame store": "f" * 64}
+
+
+def made_score(who: str, skill: float, subjects: Sequence[str], aus: Sequence[int]) -> Score:
+    """Counts of a detector that finds `skill` of what is there; what is there is the same for every `who`."""
+    counts = np.zeros((len(subjects), len(aus), 4), np.int64)
+    for row, subject in enumerate(subjects):
+        for column, au in enumerate(aus):
+            frames, rng = 400, numpy_generator("made", subject, au)
+            active = int(rng.integers(20, 160))
+            ours = numpy_generator("made", who, subject, au)
+            tp, fp = int(ours.binomial(active, skill)), int(ours.binomial(frames - active, (1 - skill) / 3))
+            counts[row, column] = tp, fp, active - tp, frames - active - fp
+    return Score(tuple(subjects), tuple(aus), counts, np.zeros((len(aus), 2, BINS), np.int64))
+
+
+def made_result(
+    who: str, skill: float, number: int, stage: str, parts: Mapping[str, Sequence[str]], given: dict[str, Any]
+) -> TrialResult:
+    """A finished trial on the first of `parts`; `given` is its configuration beside fold and stage."""
+    fold, people = next(iter(parts.items()))
+    data = {"fold": fold, **given.get("data", {})}
+    config = trial_from_dict({**given, "data": data, "score_test": stage == "final"})
+    protocol = f"{config.data.dataset}-{config.data.fingerprint}-{fold}"
+    scores = {"val": made_score(f"{who} val", skill, ["SN020", "SN021"], AUS)}
+    if stage == "final":
+        scores["test"] = made_score(f"{who} {config.seed}", skill, people, AUS)
+    environment = {"torch": "2.15.0", "device": "cpu", "protocol": protocol}
+    return TrialResult(
+        config, "DONE", skill, epochs(0.2, skill), scores, 1.79e9 + 60 * number, 30.0 + number, None, environment
+    )
+
+
+def made_study(
+    root: Path, skill: float = 0.7, seeds: int = 2, parts: Mapping[str, Sequence[str]] = PARTS, **asked: Any
+) -> StudyStore:
+    """A search of three trials and, with seeds, the final trials of the best; `asked` changes what was asked."""
+    fingerprint, dataset = asked.pop("fingerprint", "f" * 8), asked.get("dataset", "disfa")
+    data = {"dataset": dataset, "fingerprint": fingerprint, "fold_scheme": "parts"}
+    name = asked.get("name", root.name)
+    study = {
+        "name": name,
+        "dataset": dataset,
+        "method": "aunce",
+        "objective": "f1",
+        "fold": "part1",
+        "epochs": 2,
+        "trials": 3,
+        "seed": 0,
+        "aus": list(AUS),
+        "space": {"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}},
+        "searched": ["optim.lr"],
+        "config": trial_from_dict({"data": data, "optim": {"lr": 0.002}}).to_dict(),
+        "pruning": {"grace": 4, "reduction": 3},
+    }
+    store = StudyStore(root)
+    store.open_study({**study, **asked}, free=())
+    store.write_provenance(PROVENANCE)
+    for number in range(3):
+        given: dict[str, Any] = {"data": data, "optim": {"lr": 0.001 * (number + 1)}}
+        store.write(made_result(name, skill - 0.05 * (2 - number), number, "sweep", parts, given))
+    for seed in range(seeds):
+        for number, part in enumerate(parts.items()):
+            given = {"data": data, "optim": {"lr": 0.003}, "seed": seed}
+            store.write(made_result(name, skill, 10 + number, "final", dict([part]), given))
+    return store
+
+
+def made_comparison(root: Path, variants: Mapping[str, float], noises: Sequence[float] = (0.0, 0.2)) -> StudyStore:
+    """Variants by name and skill, as launch/compare.py leaves them; each is held against the first."""
+    store, done = StudyStore(root), {}
+    asked: dict[str, Any] = {
+        "name": root.name,
+        "dataset": "disfa",
+        "objective": "f1",
+        "epochs": 2,
+        "aus": list(AUS),
+        "searched": [],
+    }
+    asked |= {"variants": {name: {"method": {"temperature": 0.2}} for name in variants}, "config": {"seed": 0}}
+    asked |= {"label_noise": list(noises), "folds": [], "seeds": 1, "trials": len(variants) * len(noises) * len(PARTS)}
+    store.open_study(asked, free=())
+    store.write_provenance(PROVENANCE)
+    for at, (name, skill) in enumerate(variants.items()):
+        for noise in noises:
+            given = {"data": {"dataset": "disfa", "label_noise": noise}, "optim": {"lr": 0.001 * (at + 1)}}
+            results = [made_result(name, skill - noise / 2, 0, "final", dict([part]), given) for part in PARTS.items()]
+            done[name, noise] = [store.write(result) for result in results]
+    comparison = compare(done, dict.fromkeys(variants, next(iter(variants))))
+    store.comparison_path(".csv").write_text(comparison_frame(comparison).write_csv())
+    return store

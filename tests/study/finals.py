@@ -1,0 +1,66 @@
+"""Studies with a final evaluation, trained in this process in a moment, for tests of what comes after it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from data.frames import aus_of
+from data.store import FrameStore
+from study.config import PretrainSettings, trial_from_dict
+from study.pairs import Study, member
+from study.scores import scores_frame
+from study.selection import final_trials_of
+from study.store import StudyStore
+from study.trial import run_trial
+from tests.study.make import placement
+
+
+def final_study(
+    folder: Path,
+    frames: FrameStore,
+    folds: Sequence[str],
+    scheme: str = "random2",
+    method: str = "bce",
+    seeds: int = 1,
+    epochs: int = 1,
+    pretrained_on: Sequence[FrameStore] = (),
+) -> StudyStore:
+    """A finished study of `frames`: a detector for every fold and seed, and its predictions."""
+    store, name = StudyStore(folder), str(frames.table["dataset"][0])
+    asked = {"name": folder.name, "dataset": name, "method": method, "searched": [], "aus": list(aus_of(frames.table))}
+    store.open_study({**asked, "store": str(frames.path), "size": frames.size}, free=())
+    keys: dict[str, list[str]] = {}
+    for fold in folds:
+        for seed in range(seeds):
+            config = trial_from_dict(
+                {
+                    "data": {
+                        "dataset": name,
+                        "fingerprint": frames.fingerprint,
+                        "fold_scheme": scheme,
+                        "fold": fold,
+                        "val_share": 0.5,
+                    },
+                    "views": {"crop": 16},
+                    "head": {"dim": 4},
+                    "method_name": method,
+                    "method": {"clip": {"frames": 4}} if method == "clp" else {},
+                    "optim": {"epochs": epochs, "batch_size": 16, "lr": 0.01},
+                    "probe": {"epochs": 3},
+                    "seed": seed,
+                    "score_test": True,
+                }
+            )
+            if pretrained_on:
+                stores = tuple(other.fingerprint for other in pretrained_on)
+                config = replace(config, pretrain=PretrainSettings(stores=stores))
+            result = run_trial(config, placement(frames, folder))
+            assert result.status == "DONE", result.error
+            keys.setdefault(fold, []).append(config.key)
+    store.write_final({"nested": {"trials": keys}}, scores_frame([]))
+    return store
+
+
+def opened_final(store: StudyStore) -> Study:
+    """The study as launch/transfer.py opens it."""
+    return member(store, final_trials_of(store))
