@@ -29,7 +29,7 @@ def run_command(command: str, run: Callable[[Settings], int], arguments: Sequenc
         return 0
     try:
         keys = compose_keys(command, given)
-        if keys.get("cluster", {}).get("name") == "slurm" and not keys["dry_run"]:
+        if keys.get("cluster", {}).get("name") == "slurm" and not keys.get("dry_run"):
             check_cluster(keys)
         return run(keys)
     except InputError as error:

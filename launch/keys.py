@@ -192,10 +192,14 @@ class SweepKeys(TrialKeys):
         default_factory=list,
         metadata={"help": "several at once, the first is objective=: f1, auc, rare_f1, hours, gpu_hours; [] for one"},
     )
-    constraints: ConstraintKeys = _nested(ConstraintKeys, "bounds, e.g. {rare_f1: {at_least: 0.3}, hours: {at_most: 0.5}}")
+    constraints: ConstraintKeys = _nested(
+        ConstraintKeys, "bounds, e.g. {rare_f1: {at_least: 0.3}, hours: {at_most: 0.5}}"
+    )
     start_points: list[Any] = field(
         default_factory=list, metadata={"help": "settings to try first, e.g. [{method: {temperature: 0.1}}]"}
     )
+    warm_start: str = setting("", "name of another study whose best trials are tried first")
+    warm_trials: int = setting(5, "warm_start: how many of them")
     time_budget: str = setting("", "no longer than this, e.g. 8h, 30m, 90s; what runs then goes on another time")
     gpu_hours: float = setting(0.0, "GPU-hours of the whole study; 0 for no bound")
     retry_failed: bool = setting(False, "run the trials again that failed")
@@ -228,7 +232,9 @@ class StressKeys(TrialKeys):
     only: list[str] = field(
         default_factory=lambda: ["aunce", "clp", "bce"], metadata={"help": "names of variants; [] for all"}
     )
-    kinds: list[str] = field(default_factory=list, metadata={"help": "names of kinds, e.g. [label_noise,blur]; [] for all"})
+    kinds: list[str] = field(
+        default_factory=list, metadata={"help": "names of kinds, e.g. [label_noise,blur]; [] for all"}
+    )
     levels: dict[str, Any] = _empty("levels of each kind in percent; of `subjects` in people")
     search: dict[str, Any] = _empty("not read: nothing is searched; some backbones' YAML sets it")
     folds: list[str] = field(default_factory=list, metadata={"help": "names of folds; [] for all"})
@@ -261,7 +267,8 @@ class AllKeys:
     store_root: str = setting("stores", "folder of the frame stores")
     trees: str = setting("trees", "plan=small: folder of the raw trees that are drawn")
     extra: list[str] = field(
-        default_factory=list, metadata={"help": "keys for every step that trains, e.g. \"extra=['cluster=slurm','trial.gpus=1']\""}
+        default_factory=list,
+        metadata={"help": "keys for every step that trains, e.g. \"extra=['cluster=slurm','trial.gpus=1']\""},
     )
     only: list[str] = field(default_factory=list, metadata={"help": "names of steps; [] for all"})
     again: list[str] = field(default_factory=list, metadata={"help": "names of steps to run once more"})

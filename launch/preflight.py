@@ -21,13 +21,14 @@ from launch.cluster.settings import ClusterSettings
 from launch.datasets import check_labelled, fold_scheme, unlabelled_stores
 from model.backbone import BackboneSettings, build_backbone, fetch_weights
 from model.methods import method_named
+from study.choose import best_configurations
 from study.config import Placement, TrialConfig, trial_from_dict
 from study.goals import parse_goals
-from study.points import start_points
+from study.points import points_like, start_points
 from study.proposals import Search
 from study.pruning import PRUNING
 from study.sampler import sampler_problems
-from study.space import Space, parse_space
+from study.space import Params, Space, parse_space
 from study.store import StudyStore
 
 Keys = dict[str, Any]
@@ -79,7 +80,8 @@ def searched_study(keys: Keys) -> StudyStore:
     """The study that `keys` name, begun by a search; `InputError` for a comparison, which is of many kinds."""
     store = study_store(keys)
     if "generalize" in store.study():
-        raise InputError(f"{store.root} is on several datasets: launch/generalize.py writes {store.generalize_path('.csv')}")
+        where = store.generalize_path(".csv")
+        raise InputError(f"{store.root} is on several datasets: launch/generalize.py writes {where}")
     if "variants" in store.study():
         raise InputError(f"{store.root} is a comparison: launch/compare.py writes {store.comparison_path('.md')}")
     if "foreign" in store.study():
@@ -117,9 +119,21 @@ def search_of(keys: Keys, base: TrialConfig) -> Search:
     elif len(goals.objectives) > 1 and pruning["name"] != "none":
         problems.append("trials cannot be pruned by several objectives; give pruning.name=none")
     raise_all("the search is not valid:", problems)
-    points = tuple(start_points(space, keys["start_points"]))
+    points = (*start_points(space, keys["start_points"]), *warm_points(keys, space))
     rule = pruning["name"], pruning["grace"], pruning["reduction"]
     return Search(base, space, goals, keys["sampler"], keys["seed"], points, *rule)
+
+
+def warm_points(keys: Keys, space: Space) -> list[Params]:
+    """Start points from the best trials of the study `warm_start`, those that lie in `space`."""
+    if not keys["warm_start"]:
+        return []
+    raise_all("warm_start:", [f"warm_trials={keys['warm_trials']}; at least 1"] * (keys["warm_trials"] < 1))
+    other = searched_study({**keys, "name": keys["warm_start"]})
+    points = points_like(space, best_configurations(other))[: keys["warm_trials"]]
+    if not points:
+        raise InputError(f"warm_start: no finished trial of {other.root} lies in the space of this search")
+    return points
 
 
 def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:

@@ -1,8 +1,8 @@
 """A plan of commands: from its YAML to steps that need each other, and running those that are not done.
 
 A plan has lists, shared keys and steps. `{name}` in the name of a step makes one step of each value of that list; in a
-need, a list that the step itself does not go through means all of its values; `[{*name}]` in a key is all values, joined
-by commas; `@name` among the keys of a step stands for the shared keys of that name.
+need, a list that the step itself does not go through means all of its values; `[{*name}]` in a key is all values with
+commas between; `@name` among the keys of a step stands for the shared keys of that name.
 """
 
 import itertools
@@ -43,7 +43,8 @@ def plan_steps(plan: Mapping[str, Any], folders: Values, extra: Sequence[str], c
     `folders` are names that stand for paths; `extra` are keys for every step that `trains`.
     """
     lists = {name: [str(value) for value in values] for name, values in plan.get("lists", {}).items()}
-    problems, steps = [], []
+    problems: list[str] = []
+    steps: list[Step] = []
     for pattern, entry in plan.get("steps", {}).items():
         try:
             shared = {"extra": list(extra), **plan.get("shared", {})}

@@ -17,7 +17,6 @@ METRICS = {
     "retention_f1": ("Retention of F1", "What is left of the F1 of the target's own detectors; 100 is all of it."),
     "retention_auc": ("Retention of AUC", "What is left of the AUC of the target's own detectors; 100 is all of it."),
 }
-AUS_KINDS = {"pair": "the AUs that both datasets code", "common": "the AUs that all datasets code"}
 RULE = "0.5"
 
 
@@ -80,7 +79,7 @@ def _matrices(label: str, name: str, scores: pl.DataFrame, metric: str) -> Itera
     frame = means(scores, metric, "pair")
     if frame["value"].count():
         drawing = transfer_figures.matrices(frame)
-        words = f"{caption} Mean over {AUS_KINDS['pair']}."
+        words = f"{caption} Mean over the AUs that both datasets code."
         best = frame.drop_nulls("value").sort("value").row(-1, named=True)
         alt = (
             f"The highest is {text.percent(best['value'])}, {best['method']} from {best['source']} to {best['target']}."

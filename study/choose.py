@@ -19,6 +19,16 @@ def choose(store: StudyStore, fold: str | None = None) -> TrialResult:
     return _result(store, max(done, key=lambda trial: (trial.value or 0.0, -trial.started)))
 
 
+def best_configurations(store: StudyStore) -> list[TrialConfig]:
+    """The configurations of all finished trials of a search, best first, each in its place among those of its fold."""
+    done, _ = _candidates(store, None)
+    ranked: list[tuple[int, float, Outcome]] = []
+    for fold in dict.fromkeys(one.fold for one in done):
+        own = sorted((one for one in done if one.fold == fold), key=lambda one: (-(one.value or 0.0), one.started))
+        ranked += [(place, one.started, one) for place, one in enumerate(own)]
+    return [_result(store, one).config for _, _, one in sorted(ranked, key=lambda entry: entry[:2])]
+
+
 def pareto(store: StudyStore, fold: str | None = None) -> list[TrialResult]:
     """The feasible finished trials that no other beats in every objective, best first in the first objective."""
     done, goals = _candidates(store, fold)

@@ -17,7 +17,7 @@ from model.metrics import FN, TP, Score, always_positive_f1, f1
 from study.choose import final_trials
 from study.config import TrialConfig
 from study.result import TrialResult
-from study.stats import Counts, Draws, Estimate, Floats, interval, ratio, resample
+from study.stats import Counts, Draws, Estimate, Floats, ratio, resample, subject_interval
 
 Cell = tuple[str, float]  # name of a variant, and the label noise it is trained with
 Overall = tuple[float, Floats]  # mean over AUs, and its replicates [R]
@@ -128,16 +128,17 @@ def _row(
     by_au: dict[int, float],
     results: Sequence[TrialResult],
 ) -> Row:
-    several = max(len(result.scores["test"].subjects) for result in results) > 1
+    people = {result.config.data.fold: len(result.scores["test"].subjects) for result in results}
 
-    def estimate(value: float, replicates: Floats) -> Estimate:
-        return Estimate(value, *(interval(replicates) if several else (np.nan, np.nan)))
+    def estimate(value: float, replicates: Floats, least: float) -> Estimate:
+        low, high = subject_interval(value, replicates, sum(people.values()), len(people))
+        return Estimate(value, float(np.clip(low, least, 1)), float(np.clip(high, least, 1)))
 
-    values = [estimate(*number) for number in numbers]
+    values = [estimate(*number, least=0) for number in numbers]
     gains: list[Estimate | None] = [None, None]
     if reference is not None:
         pairs = zip(numbers, reference, strict=True)
-        gains = [estimate(value - base, drawn - base_drawn) for (value, drawn), (base, base_drawn) in pairs]
+        gains = [estimate(value - base, drawn - base_drawn, least=-1) for (value, drawn), (base, base_drawn) in pairs]
     return Row(
         variant=cell[0],
         label_noise=cell[1],

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from data.errors import InputError, raise_all
+from study.config import TrialConfig
 from study.space import METHOD, Params, Space
 
 
@@ -23,6 +25,27 @@ def start_points(space: Space, given: Sequence[Any]) -> list[Params]:
             problems.append(f"start point {number}: {error}")
     raise_all("start_points:", problems)
     return points
+
+
+def points_like(space: Space, configs: Sequence[TrialConfig]) -> list[Params]:
+    """What the sampler must draw for the settings of `configs`, found by another search; some may not fit, and go."""
+    points = []
+    for config in configs:
+        with suppress(InputError, AttributeError):  # outside the space, or a setting that its method has not
+            point = _point(space, _settings_in(space, config))
+            if point not in points:
+                points.append(point)
+    return points
+
+
+def _settings_in(space: Space, config: TrialConfig) -> Params:
+    """The settings of `config` that `space` searches, by dotted name."""
+    if space.methods and config.method_name not in space.methods:
+        raise InputError(f"{config.method_name} is not searched")
+    branch = space.methods.get(config.method_name)
+    own = [name for name in space.settings_names if ":" not in name and name != METHOD]
+    values = {name: config.value(name) for name in [*own, *(branch.settings_names if branch else [])]}
+    return values | ({METHOD: config.method_name} if branch else {})
 
 
 def matches(point: Params, params: Params) -> bool:

@@ -30,18 +30,6 @@ def mean(values: Floats, axis: int) -> Floats:
     return ratio(np.nansum(values, axis), (~np.isnan(values)).sum(axis))
 
 
-def interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the defined replicates [R]; NaN, NaN when none is.
-
-    Replicates of a single subject are all equal: the interval has no width, and means nothing.
-    """
-    defined = replicates[~np.isnan(replicates)]
-    if defined.size == 0:
-        return np.nan, np.nan
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def subject_interval(value: float, replicates: Floats, subjects: int, folds: int = 1) -> tuple[float, float]:
     """95 % interval of a score whose replicates [R] drew its `subjects` inside each of `folds` folds.
 

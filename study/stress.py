@@ -28,7 +28,7 @@ from study.compare import score_cubes
 from study.config import DataSettings, TrialConfig
 from study.detectors import kept_detector
 from study.result import TrialResult, score_from_plain, score_to_plain
-from study.stats import interval, resample
+from study.stats import resample, subject_interval
 from study.store import StudyStore
 
 Change = Callable[[DataSettings, float], DataSettings]
@@ -121,19 +121,19 @@ def _rows(point: Point, detectors: Sequence[Scored]) -> list[dict[str, Any]]:
     draws = resample(
         score_cubes((one.fold, one.seed, one.score) for one in detectors), numpy_generator("bootstrap", "test")
     ).mean_of_folds(f1)
-    several = max(len(one.score.subjects) for one in detectors) > 1
+    people = {one.fold: len(one.score.subjects) for one in detectors}
     overall, aus = draws.overall(), detectors[0].score.aus
     numbers = [(None, *overall), *zip(aus, draws.point.tolist(), draws.replicates.T, strict=True)]
     rows = [
-        same | {"metric": "f1", "au": au, "value": value} | _interval(replicates, several)
+        same | {"metric": "f1", "au": au, "value": value} | _interval(value, replicates, people)
         for au, value, replicates in numbers
     ]
     area = _mean_of_folds([(one.fold, mean_defined(auc(one.score.histogram))) for one in detectors])
     return [*rows, same | {"metric": "auc", "au": None, "value": area, "low": None, "high": None}]
 
 
-def _interval(replicates: np.ndarray, several: bool) -> dict[str, float]:
-    low, high = interval(replicates) if several else (np.nan, np.nan)
+def _interval(value: float, replicates: np.ndarray, people: Mapping[str, int]) -> dict[str, float]:
+    low, high = np.clip(subject_interval(value, replicates, sum(people.values()), len(people)), 0, 1)
     return {"low": low, "high": high}
 
 

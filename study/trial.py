@@ -185,7 +185,8 @@ def _score_targets(config: TrialConfig, parts: _Parts, placement: Placement, sto
             _final_scores(replace(config, score_test=False), parts)
             save_checkpoint(parts.detector.state_dict(), store.detector_path(weights_key(config, weights)))
         keep_predictions(config, parts.detector, weights, parts.loader, parts.fold.val, store)
-        for target in (named_store(placement.store.parent, name) for which, name in placement.targets if which == weights):
+        for name in (name for which, name in placement.targets if which == weights):
+            target = named_store(placement.store.parent, name)
             keep_target(config, parts.detector, weights, target, store, parts.loader.device)
 
 

@@ -51,6 +51,7 @@ class Memory:
     leaving: frozenset[str] = frozenset()  # asked to drain, or cancelled
     excluded: tuple[str, ...] = ()  # nodes on which workers could not work
     refusals: tuple[str, ...] = ()  # why, since the last worker that could
+    judged: frozenset[str] | None = None  # jobs whose refusal is counted; None before the first look
     failures: int = 0  # submissions in a row that were not accepted
     retry_at: float = 0.0
     waiting: str = ""  # why SLURM lets jobs wait
@@ -82,8 +83,7 @@ def watch(
         leaving=memory.leaving & alive.keys(),
         fresh={job: time for job, time in memory.fresh.items() if job not in alive and now - time < UNSEEN_S},
     )
-    gone = [heartbeats[job] for job in {job for _, job, _ in news} if job in heartbeats]
-    refused, memory = _refusals(gone, memory)
+    refused, memory = _refusals(heartbeats, memory)
     waiting, memory = _waiting(list(alive.values()), memory)
     return news + refused + waiting, memory
 
@@ -166,9 +166,12 @@ def _phase(sight: Sight) -> str:
     return "joined" if sight.state in ("idle", "busy") else sight.state.lower()
 
 
-def _refusals(gone: Sequence[Heartbeat], memory: Memory) -> tuple[list[News], Memory]:
+def _refusals(heartbeats: Mapping[str, Heartbeat], memory: Memory) -> tuple[list[News], Memory]:
     """Nodes that workers cannot work on are not used again; a worker that can makes earlier refusals forgotten."""
-    faults = [last for last in gone if last.state == "gone" and last.fault]
+    at_fault = {job: last for job, last in heartbeats.items() if last.state == "gone" and last.fault}
+    if memory.judged is None:  # what an earlier driver saw may have been mended
+        return [], replace(memory, judged=frozenset(at_fault))
+    faults = [last for job, last in at_fault.items() if job not in memory.judged]
     new = [last for last in faults if last.node not in memory.excluded]
     works = any(sight.state in ("idle", "busy") for sight in memory.sights.values())
     reasons = () if works else memory.refusals
@@ -176,6 +179,7 @@ def _refusals(gone: Sequence[Heartbeat], memory: Memory) -> tuple[list[News], Me
         memory,
         excluded=(*memory.excluded, *dict.fromkeys(last.node for last in new)),
         refusals=(*reasons, *(f"{last.node}: {last.text}" for last in faults)),
+        judged=memory.judged | at_fault.keys(),
     )
     return [("excluded", last.job, f"{last.node}: {last.text}") for last in new], memory
 

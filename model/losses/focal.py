@@ -14,8 +14,8 @@ from model.losses.numerics import coded_mean, full, full_precision
 class FocalSettings:
     """Parameters of the focal loss.
 
-    The paper's alpha of 0.25 is for one object among thousands of boxes. With it the probability of every AU stays below
-    0.5, the threshold of the field: both classes weigh alike by default.
+    The paper's alpha of 0.25 is for one object among thousands of boxes. With it the probabilities of AUs stay below the
+    field's threshold of 0.5: both classes weigh alike by default.
     """
 
     gamma: float = setting(2.0, "how much labels count less that are predicted well")

@@ -19,7 +19,7 @@ from data.seeds import numpy_generator
 from model import metrics
 from study.evaluation import FIXED, Evaluation, tally
 from study.predictions import Predictions, predictions_of
-from study.stats import interval, subject_interval
+from study.stats import subject_interval
 from study.thresholds import fixed_thresholds
 from study.wins import won_pairs
 
@@ -89,7 +89,8 @@ def coverage(subjects: int, draws: int, known: dict[str, float], replicates: int
         found = drawn(numpy_generator("coverage", subjects, draw), subjects, replicates)
         for metric in METRICS:
             value, sampled = found.draws(metric).overall()
-            ends[metric].append((*subject_interval(value, sampled, subjects, FOLDS), *interval(sampled)))
+            percentiles = np.quantile(sampled, (0.025, 0.975))
+            ends[metric].append((*subject_interval(value, sampled, subjects, FOLDS), *percentiles))
     return [_summary(metric, subjects, np.array(ends[metric]), known[metric]) for metric in METRICS]
 
 

@@ -164,9 +164,7 @@ def skill_of(params: dict[str, Any]) -> float:
     return float(0.64 - rate - heat - mix - (0.015 if params.get("method.draw") == "anchor" else 0))
 
 
-def full_store(
-    root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3, counted: bool = True
-) -> FakeStore:
+def full_store(root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3, counted: bool = True) -> FakeStore:
     """A sweep with every kind of trial (whose counts take long to draw), and final trials on three folds."""
     store = FakeStore(root)
     people = [f"F{number:03d}" for number in range(1, 8)] + [f"M{number:03d}" for number in range(1, 6)]
@@ -216,7 +214,7 @@ def add_predictions(store: FakeStore, frames: int = 90, aus: tuple[int, ...] = A
 
 
 def some_predictions(key: str, fold: str, frames: int, aus: tuple[int, ...]) -> Predictions:
-    """Probabilities that know something of the labels, of two subjects, half of the frames in each split."""
+    """Probabilities in hundredths, as thresholds are, that know something of the labels; 3 of 4 frames are test."""
     rng = numpy_generator("fake predictions", key)
     columns: dict[str, Any] = {
         "dataset": ["bp4d"] * frames,
@@ -228,7 +226,7 @@ def some_predictions(key: str, fold: str, frames: int, aus: tuple[int, ...]) -> 
     for au in aus:
         label = rng.random(frames) < RATES.get(au, 0.3)
         columns[probability_column(au)] = pl.Series(
-            np.clip(0.25 + 0.4 * label + rng.normal(0, 0.2, frames), 0, 1).astype(np.float32)
+            np.clip(0.25 + 0.4 * label + rng.normal(0, 0.2, frames), 0, 1).round(2).astype(np.float32)
         )
         coded = [None if rng.random() < 0.05 else int(active) for active in label]
         columns[label_column(au)] = pl.Series(coded, dtype=pl.Int8)

@@ -150,7 +150,9 @@ def test_importance_puts_the_first_on_top() -> None:
 
 
 def test_names_cannot_bring_markup_into_a_figure() -> None:
-    frame = pl.DataFrame({"fold": "a", "parameter": ["<b>x</b>", "a.<a href='javascript:1'>"], "importance": [0.7, 0.3]})
+    frame = pl.DataFrame(
+        {"fold": "a", "parameter": ["<b>x</b>", "a.<a href='javascript:1'>"], "importance": [0.7, 0.3]}
+    )
     assert "<" not in json.dumps(figures.importance(frame).to_plotly_json()["data"][0]["y"])
 
 

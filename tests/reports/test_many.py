@@ -74,9 +74,11 @@ def test_nested_runs_are_of_the_choice_of_their_own_fold() -> None:
     store = folds_store()
     bests = tables.best_trials(tables.numbered(store.trials(), "sweep"))
     wrong = store.add_trial(50, stage="final", fold="part1", seed=7, params={"optim.lr": 0.5})
+    ours = {name.removeprefix("param/"): bests["part1"][name] for name in bests["part1"] if name.startswith("param/")}
+    crossed = store.add_trial(51, stage="final", fold="part2", seed=8, params=ours)
     finals = tables.final_runs(store.trials(), bests)
-    assert (finals.selection, finals.current, finals.left_out) == ("nested", True, 1)
-    assert wrong["key"] not in finals.runs["key"]
+    assert (finals.selection, finals.current, finals.left_out) == ("nested", True, 2)
+    assert not {wrong["key"], crossed["key"]} & set(finals.runs["key"])
     for row in finals.runs.iter_rows(named=True):
         assert row["param/optim.lr"] == bests[row["fold"]]["param/optim.lr"]
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -294,7 +295,7 @@ def test_reliability(store: FakeStore, page: dict[str, Rows]) -> None:
             continue
         low = float(row["bin"].split(" to ")[0])
         seen = [one for trial in finals(store) for one in frames_of(store, trial["key"], int(row["au"]))]
-        inside = [(p, y) for p, y in seen if min(int(pl.Series([p], dtype=pl.Float32)[0] * 10), 9) == round(low * 10)]
+        inside = [(p, y) for p, y in seen if min(int(np.float32(p) * np.float32(10)), 9) == round(low * 10)]
         assert int(row["frames"]) == len(inside)
         if inside:
             assert float(row["mean_probability"]) == pytest.approx(fmean(p for p, _ in inside), abs=1e-6)

@@ -137,7 +137,7 @@ def test_a_full_queue_is_no_reason_not_to_start(
 ) -> None:
     monkeypatch.setattr(preflight, "PROBE_S", 3.0)
     whole = work(tmp_path, tmp_path)
-    everything = ClusterSettings(name="slurm", partition="main", worker_cpus=4)
+    everything = ClusterSettings(name="slurm", partition="main", worker_cpus=4, time=30)
     for _ in slurm.nodes:
         submit(Sleep(tmp_path / "log"), everything, whole.folder, "worker")
     slurm.wait_for(lambda: {job.state for job in our_jobs(whole.folder)} == {"RUNNING"}, "the start of all jobs")
@@ -151,7 +151,7 @@ def test_a_full_queue_is_no_reason_not_to_start(
 def work(folder: Path, frames: Path) -> Work:
     """Trials of a study in `folder`, on frames that need not be any."""
     store = StudyStore(folder / "study")
-    cluster = ClusterSettings(name="slurm", partition="main", worker_cpus=1)
+    cluster = ClusterSettings(name="slurm", partition="main", worker_cpus=1, time=30)
     keys = {"cluster": {"probe": True}, "dry_run": False}
     found = Work(
         command="sweep",

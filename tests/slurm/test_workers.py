@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.cluster.runs import TASKS, Run, gone
+from tests.launch.cluster.runs import TASKS, Run, left
 from tests.slurm.sandbox import Sandbox
 
 pytestmark = pytest.mark.slurm
@@ -34,7 +34,7 @@ def test_the_queue_grants_one_after_the_other_and_trials_begin_with_the_first(ru
     run.finish()
     assert run.done == 30
     assert all(len(jobs) == 1 for jobs in run.begun().values())
-    assert gone(run)
+    assert left(run) == []
 
 
 def test_a_preempted_worker_comes_back_and_its_trials_are_free(run: Run, slurm: Sandbox) -> None:
@@ -48,7 +48,7 @@ def test_a_preempted_worker_comes_back_and_its_trials_are_free(run: Run, slurm: 
     assert all(run.kinds(job).count("joined") == 2 for job in jobs)
     assert run.kinds().count("submitted") == 2, "the same jobs came back"
     assert all(len(jobs) == 1 for jobs in run.begun().values()), "trials ended before the node did"
-    assert gone(run)
+    assert left(run) == []
 
 
 def test_a_cancelled_worker_leaves_nothing_behind_and_is_replaced(run: Run, slurm: Sandbox) -> None:
@@ -60,7 +60,7 @@ def test_a_cancelled_worker_leaves_nothing_behind_and_is_replaced(run: Run, slur
     run.finish()
     assert run.done == TASKS
     assert run.kinds().count("submitted") >= 3
-    assert gone(run)
+    assert left(run) == []
 
 
 def test_a_killed_driver_is_followed_by_the_same_command_and_its_jobs_serve_it(run: Run) -> None:
@@ -71,7 +71,7 @@ def test_a_killed_driver_is_followed_by_the_same_command_and_its_jobs_serve_it(r
     run.finish()
     assert run.done == TASKS
     assert run.kinds().count("submitted") == 2
-    assert gone(run)
+    assert left(run) == []
 
 
 @pytest.mark.slow
@@ -81,4 +81,4 @@ def test_workers_outlive_their_time_limit(run: Run) -> None:
     assert run.done == 40
     assert run.kinds().count("submitted") == 1
     assert run.kinds().count("draining") >= 1
-    assert gone(run)
+    assert left(run) == []

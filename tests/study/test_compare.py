@@ -117,7 +117,9 @@ def test_a_gain_is_a_difference_of_paired_replicates(done: dict[Cell, list[Trial
         .overall()[1]
         for results in (done["bad", 0.0], done["good", 0.0])
     ]
-    assert (bad.f1_gain.low, bad.f1_gain.high) == pytest.approx(stats.interval(draws[0] - draws[1]))
+    assert (bad.f1_gain.low, bad.f1_gain.high) == pytest.approx(
+        stats.subject_interval(bad.f1_gain.value, draws[0] - draws[1], sum(PEOPLE.values()), len(PEOPLE))
+    )
     assert bad.f1_gain.high < 0
 
 

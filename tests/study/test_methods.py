@@ -8,8 +8,8 @@ import pytest
 from data.store import FrameStore
 from model.methods import METHODS
 from study.config import trial_from_dict
+from study.detectors import kept_detector
 from study.store import StudyStore
-from study.transfer import _detector
 from study.trial import run_trial
 from tests.data.stores import tiny_store
 from tests.study.make import curve, placement, same_scores, small_trial
@@ -42,9 +42,9 @@ def test_the_detector_that_is_kept_is_that_of_the_method(frames: FrameStore, tmp
     values["head"]["neighbours"] = 2
     done = run_trial(trial_from_dict(values | {"score_test": True}), placement(frames, tmp_path))
     assert done.error is None
-    names = _detector(StudyStore(tmp_path), done).state_dict().keys()
+    names = kept_detector(StudyStore(tmp_path), done).state_dict().keys()
     assert "head.graph.own.weight" in names
     assert "classifier.bias" not in names
     moco = run_trial(replace(small_trial(frames, "moco"), score_test=True), placement(frames, tmp_path))
     assert moco.error is None
-    assert not [name for name in _detector(StudyStore(tmp_path), moco).state_dict() if "queue" in name]
+    assert not [name for name in kept_detector(StudyStore(tmp_path), moco).state_dict() if "queue" in name]

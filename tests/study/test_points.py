@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from study.config import TrialConfig
-from study.points import matches, start_points, stick_lengths
+from study.config import TrialConfig, trial_from_dict
+from study.points import matches, points_like, start_points, stick_lengths
 from study.space import broken_sticks, parse_space
 
 SPACE = {
@@ -83,3 +83,29 @@ def test_a_point_that_was_tried() -> None:
     assert matches({"optim.lr": 0.1}, {"optim.lr": 0.1, "head.dim": 4})
     assert not matches({"optim.lr": 0.1}, {"optim.lr": 0.2})
     assert not matches({"optim.lr": 0.1}, {"head.dim": 4})
+
+
+def test_the_points_of_another_search_are_those_that_fit() -> None:
+    space = parse_space(SPACE, TrialConfig())
+    given = {"optim": {"lr": 0.002}, "head": {"dim": 9}, "method": {"ratios": {"self": 0.1, "max": 0.2, "mean": 0.7}}}
+    fitting = trial_from_dict({"data": {"dataset": "disfa"}, **given})
+    outside = trial_from_dict({"optim": {"lr": 0.5}})
+    other = trial_from_dict({"method_name": "bce", "method": {}})
+    [point] = points_like(space, [fitting, outside, other, fitting])
+    made = space.apply(TrialConfig(), point)
+    assert (made.optim.lr, made.head.dim, made.method.draw) == (0.002, 9, "anchor")  # type: ignore[union-attr]
+    assert made.value("method.ratios.mean") == pytest.approx(0.7)
+    assert made.data == TrialConfig().data
+
+
+def test_the_points_of_another_search_over_methods() -> None:
+    space = parse_space(METHODS, TrialConfig())
+    configs = [
+        trial_from_dict({"method_name": "bce", "method": {}}),
+        trial_from_dict({"method_name": "byol", "optim": {"lr": 0.003}}),
+        trial_from_dict({"method_name": "aunce", "method": {"temperature": 0.4}, "optim": {"lr": 0.004}}),
+    ]
+    assert points_like(space, configs) == [
+        {"method_name": "byol", "optim.lr": 0.003},
+        {"method_name": "aunce", "aunce:method.temperature": 0.4, "optim.lr": 0.004},
+    ]

@@ -15,7 +15,7 @@ from data.loader import Batch, Loader
 from data.store import FrameStore
 from data.union import UnionStore, source_fold
 from model.detector import Detector
-from model.fit import EpochScore, Fitting
+from model.fit import EpochScore, Fitting, fit
 from model.norm import DomainNorm
 from study import trial as trial_module
 from study.config import trial_from_dict
@@ -187,7 +187,7 @@ def test_what_is_kept_of_a_target_is_what_the_kept_weights_say(
 def test_the_best_and_the_last_epoch_are_kept(
     stores: dict[str, FrameStore], sources: list[FrameStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coming, states, real = iter((0.5, 0.25)), list[dict[str, torch.Tensor]](), trial_module.fit
+    coming, states, real = iter((0.5, 0.25)), list[dict[str, torch.Tensor]](), fit
 
     def spy(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
         for score in real(detector, job):

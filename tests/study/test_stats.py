@@ -103,30 +103,6 @@ def test_weights_reproduce_and_sum_to_the_number_of_subjects() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_interval_holds_the_point_and_widens_with_its_level() -> None:
-    frame = counts_frame({"a": 12, "b": 12})
-    draws = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t")).mean_of_folds(f1)
-    point, replicates = draws.overall()
-    low, high = stats.interval(replicates)
-    assert low < point < high
-    wider = stats.interval(replicates, level=0.99)
-    assert wider[0] < low
-    assert wider[1] > high
-
-
-def test_interval_is_the_percentiles_of_sorted_replicates() -> None:
-    assert stats.interval(np.arange(1001, dtype=float)) == pytest.approx((25.0, 975.0))
-    assert stats.interval(np.array([0.5, np.nan, 0.5])) == (0.5, 0.5)
-    assert all(math.isnan(end) for end in stats.interval(np.array([np.nan])))
-
-
-def test_one_subject_gives_an_interval_without_width() -> None:
-    frame = counts_frame({"a": 1})
-    draws = stats.resample(stats.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(f1)
-    point, replicates = draws.overall()
-    assert stats.interval(replicates) == pytest.approx((point, point))
-
-
 def test_an_au_that_nobody_coded_is_undefined_and_in_no_mean() -> None:
     frame = counts_frame({"a": 3, "b": 3})
     draws = stats.resample(stats.fold_cubes(frame, (*AUS, 26)), numpy_generator("t"), 50).mean_of_folds(f1)

@@ -36,7 +36,7 @@ class Run:
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Until something is so, while the driver lives."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not condition():
             assert self.drivers[-1].poll() is None, self.drivers[-1].communicate()[0]
             assert time.monotonic() < deadline, [*self.cluster.events()]
@@ -51,7 +51,7 @@ class Run:
     def kill(self) -> None:
         """The driver is gone from one moment to the next."""
         self.drivers[-1].kill()
-        self.drivers[-1].communicate()
+        self.drivers[-1].wait()
 
     @property
     def done(self) -> int:
@@ -104,9 +104,9 @@ class Run:
             os.kill(pid, signal.SIGKILL)
 
 
-def gone(run: Run) -> bool:
-    """Whether nothing of the cluster is left: no process, no folder of Ray's."""
-    deadline = time.monotonic() + 20
-    while run.processes() and time.monotonic() < deadline:
+def left(run: Run) -> list[str]:
+    """What of the cluster is still there: processes, and folders of Ray's; both may take a moment to go."""
+    deadline = time.monotonic() + 60
+    while (found := [*map(str, run.processes()), *map(str, run.scratch.iterdir())]) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return not run.processes() and not [*run.scratch.iterdir()]
+    return found

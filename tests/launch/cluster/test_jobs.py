@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,13 @@ def flags(text: str) -> dict[str, str]:
 
 
 def test_a_worker(folder: ClusterFolder) -> None:
-    given = {"partition": "gpu", "account": "lab", "qos": "long", "constraint": "a100", "exclude": "node[7-9]"}
+    given: dict[str, Any] = {
+        "partition": "gpu",
+        "account": "lab",
+        "qos": "long",
+        "constraint": "a100",
+        "exclude": "node[7-9]",
+    }
     asked = ClusterSettings(
         name="slurm", **given, time=90, signal_s=240, worker_cpus=8, worker_gpus=2, worker_mem_gb=1.5,
         setup=("module load cuda",), extra={"reservation": "au", "gres": "nvme:1"},
@@ -86,7 +93,7 @@ def test_another_interpreter(folder: ClusterFolder) -> None:
 def test_names_belong_to_one_folder(tmp_path: Path, folder: ClusterFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     other = ClusterFolder(tmp_path / "b" / "my study, 1" / "cluster")
     assert job_name(folder, "head").startswith("my_study_1-")
-    assert len({job_name(one, kind) for one in (folder, other) for kind in ("head", "worker")}) == 4  # type: ignore[arg-type]
+    assert len({job_name(one, kind) for one in (folder, other) for kind in ("head", "worker")}) == 4
     monkeypatch.chdir(tmp_path)
     assert job_name(ClusterFolder(Path("my study, 1/cluster")), "head") == job_name(folder, "head")
 

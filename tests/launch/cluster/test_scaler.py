@@ -203,8 +203,17 @@ def test_nodes_that_cannot_work_are_excluded_once_and_named() -> None:
     assert "excluded" not in {kind for kind, _, _ in news}
 
 
+def test_a_refusal_counts_once_also_of_a_job_that_the_queue_never_showed_and_never_of_an_earlier_life() -> None:
+    old, new = (heartbeat(id, "gone", node=f"node{id}", text="no", fault="start") for id in "12")
+    _, memory = after(
+        [(0, [], [old]), (1, [], [old, new]), (2, [job("2", "COMPLETING")], [old, new]), (3, [], [old, new])]
+    )
+    assert memory.excluded == ("node2",)
+    assert memory.refusals == ("node2: no",)
+
+
 def test_a_cluster_on_which_no_worker_can_work_is_given_up() -> None:
-    memory = Memory()
+    _, memory = after([(0, [], [])])
     for number in range(REFUSALS):
         assert hopeless(memory) == ""
         id = str(number)

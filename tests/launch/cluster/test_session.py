@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.cluster.runs import TASKS, Run, gone
+from tests.launch.cluster.runs import TASKS, Run, left
 
 pytestmark = pytest.mark.ray
 
@@ -27,7 +27,7 @@ def test_workers_join_run_trials_and_nothing_is_left(run: Run) -> None:
     assert all(len(jobs) == 1 for jobs in run.begun().values())
     assert run.kinds("1")[:2] == ["submitted", "running"]
     assert "joined" in run.kinds("1")
-    assert gone(run)
+    assert left(run) == []
 
 
 def kill_supervisor(run: Run, job: str) -> None:
@@ -64,7 +64,7 @@ def test_a_lost_worker_is_replaced_and_no_trial_is_lost(fault: Callable[[Run, st
     assert all(jobs[0] == "1" for jobs in twice.values())
     submitted = run.kinds().count("submitted")
     assert submitted == 2 if fault is kill_raylet else submitted >= 3, "an allocation that still stands is used again"
-    assert gone(run)
+    assert left(run) == []
 
 
 def test_a_killed_driver_is_followed_by_the_same_command_and_the_workers_stay(run: Run) -> None:
@@ -81,7 +81,7 @@ def test_a_killed_driver_is_followed_by_the_same_command_and_the_workers_stay(ru
     assert first.generation == 2
     assert run.kinds().count("submitted") == 2, "the same allocations serve the new head"
     assert run.kinds("1").count("joined") == 2
-    assert gone(run)
+    assert left(run) == []
 
 
 def test_a_head_that_dies_ends_the_driver_and_not_the_workers(run: Run) -> None:
@@ -97,7 +97,7 @@ def test_a_head_that_dies_ends_the_driver_and_not_the_workers(run: Run) -> None:
     run.finish()
     assert run.done == TASKS
     assert run.kinds().count("submitted") == 2
-    assert gone(run)
+    assert left(run) == []
 
 
 def test_idle_workers_leave_in_the_tail(run: Run) -> None:
@@ -110,7 +110,7 @@ def test_idle_workers_leave_in_the_tail(run: Run) -> None:
     run.finish()
     assert run.done == TASKS
     assert all(len(jobs) == 1 for jobs in run.begun().values()), "a busy worker was sent away"
-    assert gone(run)
+    assert left(run) == []
 
 
 def test_asked_to_stop_everything_ends_and_the_same_command_goes_on(run: Run) -> None:
@@ -118,7 +118,7 @@ def test_asked_to_stop_everything_ends_and_the_same_command_goes_on(run: Run) ->
     run.wait(lambda: run.done >= 2)
     run.cluster.ask_stop()
     assert "KeyboardInterrupt" in run.finish(code=-signal.SIGINT)
-    assert gone(run)
+    assert left(run) == []
     run.start(seconds=0.2)
     run.finish()
     assert run.done == TASKS
@@ -128,4 +128,4 @@ def test_a_cluster_without_a_worker_that_can_work_is_given_up_with_the_reason(ru
     run.start(worker_gpus=1)
     assert "0 GPUs here, 1 were asked" in run.finish(code=1)
     assert run.kinds().count("excluded") == 3
-    assert gone(run)
+    assert left(run) == []
