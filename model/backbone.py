@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from data.errors import InputError
@@ -79,8 +79,7 @@ def build_backbone(settings: BackboneSettings, seed: int, weights_file: Path | N
     """The encoder, initialised from `seed`, or from `weights_file`, or from the named torchvision weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("backbone", settings.name, seed))
-        known = torchvision.models.get_model
-        network = Tiny() if settings.name == "tiny" else known(settings.name, weights=None)
+        network = Tiny() if settings.name == "tiny" else _torchvision_models().get_model(settings.name, weights=None)
     if weights_file is not None:
         _load_file(network, weights_file)
     elif settings.weights:
@@ -105,7 +104,7 @@ def fetch_weights(settings: BackboneSettings) -> dict[str, Tensor]:
     both = "Give a torchvision weight name on a machine with a network, or a file: weights=<state_dict.pt>."
     if settings.name == "tiny":
         raise InputError(f"weights={settings.weights!r}: `tiny` has no published weights. {both}")
-    choices = torchvision.models.get_model_weights(settings.name)
+    choices = _torchvision_models().get_model_weights(settings.name)
     if settings.weights not in choices.__members__:
         raise InputError(
             f"weights={settings.weights!r} of {settings.name}; allowed: {', '.join(choices.__members__)}. {both}"
@@ -115,6 +114,13 @@ def fetch_weights(settings: BackboneSettings) -> dict[str, Tensor]:
     except OSError as error:
         raise InputError(f"weights={settings.weights!r} cannot be downloaded here ({error}). {both}") from error
     return state
+
+
+def _torchvision_models() -> ModuleType:
+    """`torchvision.models`, imported where it is needed: it brings the compiler with it, as slow as all of torch."""
+    from torchvision import models
+
+    return models
 
 
 def _load_file(network: nn.Module, path: Path) -> None:

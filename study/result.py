@@ -4,13 +4,13 @@ import dataclasses
 import json
 import platform
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import optuna
 import polars
 import torch
-import torchvision
 
 from data.errors import InputError
 from model.fit import EpochScore
@@ -92,7 +92,7 @@ def environment(device: str, threads: int) -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
-        "torchvision": torchvision.__version__,
+        "torchvision": version("torchvision"),
         "numpy": np.__version__,
         "polars": polars.__version__,
         "optuna": optuna.__version__,

@@ -14,7 +14,7 @@ from model.losses.numerics import coded_mean, full, full_precision
 class FocalSettings:
     """Parameters of the focal loss.
 
-    The paper's alpha of 0.25 is for one object among thousands of boxes. With it the probabilities of AUs stay below the
+    The paper's alpha of 0.25 is for one object among thousands of boxes. It keeps the probabilities of AUs below the
     field's threshold of 0.5: both classes weigh alike by default.
     """
 

@@ -61,13 +61,15 @@ def test_every_yaml_file_is_reached() -> None:
         "backbone",
         "cluster",
         "dataset",
+        "plan",
         "search",
         "variants",
     }
     assert stems(".") == set(COMMANDS)
     assert stems("dataset") == set(CATALOG)
     assert stems("backbone") == set(BACKBONES)
-    assert stems("search") == {*METHODS, "aunce_full", "clp_finetune"}
+    assert stems("search") == {*METHODS, "aunce_full", "clp_finetune", "methods"}
+    assert stems("plan") == {"small", "full"}
     assert stems("cluster") == {"local", "slurm"}
     assert stems("variants") == {"claims"}
     assert not [path for path in CONF.rglob("*") if path.is_file() and path.suffix not in (".yaml", ".py", ".pyc")]

@@ -1,0 +1,249 @@
+"""A search whose trials sleep, run by the real commands' code: what `tests.benchmarks.cluster` starts and disturbs.
+
+`python -m tests.benchmarks._cluster_sweep STUDY` runs what STUDY/spec.json asks for. Everything but the fit is real:
+search, Tune, cluster, head job, results, progress and checkpoints. A trial writes a line to LOG/<key> when it begins an
+epoch, so that epochs that are begun again can be counted.
+"""
+
+import ctypes
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import launch.cluster.follow
+import launch.trials
+import launch.tune
+import study.trial
+from data.errors import InputError
+from launch.cluster.follow import HeadTask, elsewhere
+from launch.cluster.plan import Work
+from launch.cluster.settings import ClusterSettings
+from launch.ending import Ending
+from launch.preflight import Plan, Resources
+from model.checkpoint import load_checkpoint, save_checkpoint
+from study.config import Placement, TrialConfig, trial_from_dict
+from study.goals import Goals
+from study.proposals import Search
+from study.result import Epoch, TrialResult
+from study.space import parse_space
+from study.store import StudyStore
+from study.trial import Report
+from tests.study.make import score
+
+COMMAND = "sleep"
+LEAK = 256 * 2**20  # bytes that a leaking trial may have
+STEP = 16 * 2**20
+_train, _finish = launch.tune.train, launch.trials._finish  # before the driver replaces them by those below
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a study is asked for; `bad` is what its third trial does, `times` how often (0: each time)."""
+
+    log: str
+    cluster: dict[str, Any] = field(default_factory=dict)
+    trials: int = 12
+    epochs: int = 5
+    seconds: float = 0.3  # an epoch
+    bad: str = ""
+    times: int = 0
+    timeout: float = 0.0  # minutes
+    final: bool = False  # trials that are given instead of searched for
+    cpus: int = 1
+
+    def write(self, study: Path) -> None:
+        """Where the driver and the trials find it."""
+        (study / "spec.json").write_text(json.dumps(asdict(self)))
+
+
+def read_spec(study: Path) -> Spec:
+    """What `Spec.write` wrote."""
+    return Spec(**json.loads((study / "spec.json").read_text()))
+
+
+def rates(spec: Spec) -> list[float]:
+    """The learning rates that are tried: the same in every run."""
+    return [10 ** (-4 + 2 * number / spec.trials) for number in range(spec.trials)]
+
+
+def worth(lr: float) -> float:
+    """What a learning rate comes to: best at 10^-2.9."""
+    return 1 / (1 + (math.log10(lr) + 2.9) ** 2)
+
+
+def base(spec: Spec, lr: float = 1e-3) -> TrialConfig:
+    """What all trials are variations of."""
+    return trial_from_dict(
+        {"data": {"fold": "part1"}, "optim": {"lr": lr, "epochs": spec.epochs}, "score_test": spec.final}
+    )
+
+
+# --- in the process of a trial
+
+
+def train(params: dict[str, Any], placement: Placement, timeout: float) -> None:
+    """What Tune runs: the real function, on a fit that sleeps."""
+    study.trial._train_and_evaluate = sleep_through
+    _train(params, placement, timeout)
+
+
+def finish(config: TrialConfig, placement: Placement) -> None:
+    """What `run_all` runs: the real function, on a fit that sleeps."""
+    study.trial._train_and_evaluate = sleep_through
+    _finish(config, placement)
+
+
+def sleep_through(begun: TrialResult, placement: Placement, store: StudyStore, report: Report) -> TrialResult:
+    """Epochs that sleep; goes on from the checkpoint."""
+    spec, config = read_spec(placement.study), begun.config
+    path, epochs = store.checkpoint_path(config.key), list[Epoch]()
+    done = (load_checkpoint(path) or {"epoch": 0})["epoch"]
+    value = worth(config.optim.lr)
+    for number in range(1, spec.epochs + 1):
+        if number > done:
+            times = _note(Path(spec.log) / config.key, number)
+            if spec.bad and number == 3 and math.isclose(config.optim.lr, rates(spec)[2]):
+                value = _misbehave(spec, times, value)
+            time.sleep(spec.seconds)
+            save_checkpoint({"epoch": number}, path)
+        epochs.append(
+            Epoch(number, 1 / number, value * number / spec.epochs, [[1, 2, 3, 4], [5, 6, 7, 8]], spec.seconds)
+        )
+        scores = {"val": score()}
+        store.write_progress(replace(begun, value=epochs[-1].value, epochs=epochs, scores=scores, seconds=1.0))
+        if number < spec.epochs:
+            report(number, epochs[-1].value)
+    scores |= {"test": score(1)} if config.score_test else {}
+    return replace(begun, status="DONE", value=value, epochs=epochs, scores=scores, seconds=spec.epochs * spec.seconds)
+
+
+def _note(log: Path, epoch: int) -> int:
+    """Write that an epoch begins; how often it began."""
+    with log.open("a") as file:
+        file.write(f"{epoch} {os.environ.get('SLURM_JOB_ID', '')} {os.getpid()} {time.time():.3f}\n")
+    return [line.split()[0] for line in log.read_text().splitlines()].count(str(epoch))
+
+
+def _misbehave(spec: Spec, times: int, value: float) -> float:
+    if spec.times and times > spec.times:
+        return value
+    if spec.bad == "raise":
+        raise RuntimeError("this trial always raises")
+    if spec.bad == "crash":
+        ctypes.string_at(0)  # a segmentation fault
+    if spec.bad == "hang":
+        time.sleep(3600)
+    if spec.bad == "leak":
+        _leak()
+    return math.nan
+
+
+def _leak() -> None:
+    """Fill a memory cgroup of our own until the kernel kills us; without one, what it would do."""
+    group = Path("/sys/fs/cgroup/memory/au-leak")
+    try:
+        group.mkdir(exist_ok=True)
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        (group / "memory.limit_in_bytes").write_text(str(LEAK))
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+        print("leaks, resident before", resident, flush=True)
+        kept = [bytearray(os.urandom(STEP)) for _ in range(4 * LEAK // STEP)]
+        print("not killed", len(kept), flush=True)
+    except OSError:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+# --- the driver
+
+
+@dataclass(frozen=True)
+class SleepHead(HeadTask):
+    """The head job of this command, which is none of launch's."""
+
+    def __call__(self) -> int:
+        """The exit code of the command."""
+        sys.modules[f"launch.{COMMAND}"] = sys.modules[__name__]
+        return super().__call__()
+
+
+def main(keys: dict[str, Any]) -> int:
+    """As launch/sweep.py does it, from the study's folder that `keys` name."""
+    launch.cluster.follow.HeadTask = SleepHead  # type: ignore[misc]
+    launch.tune.train, launch.trials._finish = train, finish
+    root = Path(keys["root"])
+    spec, store, console = read_spec(root), StudyStore(root), Console(width=200)
+    cluster = ClusterSettings(**spec.cluster | {"setup": tuple(spec.cluster.get("setup", ()))})
+    workers = cluster.max_workers * cluster.slots(spec.cpus, 0.0) if cluster.name == "slurm" else 2
+    resources = Resources(workers, spec.cpus, 0.0, "cpu", cluster)
+    placement = Placement(root / "frames", root)
+    stage = "final" if spec.final else "sweep"
+    work = Work(
+        command=COMMAND,
+        keys=keys,
+        store=store,
+        placement=placement,
+        resources=resources,
+        example=base(spec),
+        stage=stage,
+        wanted=spec.trials,
+        todo=spec.trials - store.count(stage),
+        begin=lambda: store.open_study(_study(spec, root), free=("trials",)),
+        finish=lambda: 0,
+    )
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
+    with store.lock():
+        work.begin()
+        ending = _final(spec, work) if spec.final else launch.tune.search(_plan(spec, work), spec.trials)
+    if ending:
+        print(ending.said, flush=True)
+    print(f"{store.count(stage)} of {spec.trials}", flush=True)
+    return ending.code if ending else int(store.count(stage) < spec.trials)
+
+
+def _study(spec: Spec, root: Path) -> dict[str, Any]:
+    return {
+        "name": root.name,
+        "trials": spec.trials,
+        "searched": ["optim.lr"],
+        "folds": ["part1"],
+        "objective": "f1",
+        "store": str(root / "frames"),
+        "epochs": spec.epochs,
+    }
+
+
+def _plan(spec: Spec, work: Work) -> Plan:
+    space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}}, base(spec))
+    points = tuple({"optim.lr": lr} for lr in rates(spec))
+    search = Search(base(spec), space, Goals(), "random", 0, points, "none")
+    return Plan(work.store, search, ("part1",), work.placement, work.resources, timeout=spec.timeout)
+
+
+def _final(spec: Spec, work: Work) -> Ending | None:
+    launch.trials.run_all([(base(spec, lr), work.placement) for lr in rates(spec)], work.store, work.resources)
+    return None
+
+
+def run(arguments: Sequence[str]) -> int:
+    """As every command does it: 2 for wrong input, 1 when it was stopped."""
+    (study,) = arguments
+    keys = {"root": study, "dry_run": False, "cluster": {"probe": False}, "runs_root": str(Path(study).parent)}
+    try:
+        return main(keys)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 1
