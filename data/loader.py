@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.copies import Copies, Sent
 from data.pool import Frames
 from data.seeds import generator, numpy_generator
 from data.views import ViewDraw, ViewSettings, apply_views, centre_views, draw_views
@@ -87,8 +88,9 @@ class Loader:
     def _batches(self, rows: np.ndarray, to_views: Callable[[Tensor], Tensor], size: int) -> Iterator[Batch]:
         labels = self.store.labels(self.aus)
         parts = np.array_split(rows, range(size, len(rows), size))
-        for part, frames in zip(parts, _read_ahead(self._read, parts), strict=True):
-            views = to_views(frames.to(self.device, non_blocking=True))
+        copies = Copies(self.device)
+        for part, sent in zip(parts, _read_ahead(lambda rows: copies.send(self._read(rows)), parts), strict=True):
+            views = to_views(copies.arrived(sent))
             known = torch.from_numpy(labels[part]).to(self.device)
             domain = None if self.domains is None else torch.from_numpy(self.domains[part])
             yield Batch(views, (known == 1).float(), known >= 0, torch.from_numpy(part), domain)
@@ -139,8 +141,8 @@ def _centred(frames: Tensor, crop: int) -> Tensor:
     return cpu_centre_views(frames.numpy(), crop) if frames.device.type == "cpu" else centre_views(frames, crop)
 
 
-def _read_ahead(read: Callable[[np.ndarray], Tensor], parts: list[np.ndarray]) -> Iterator[Tensor]:
-    """Read the frames of each part while the part before it is being used."""
+def _read_ahead(read: Callable[[np.ndarray], Sent], parts: list[np.ndarray]) -> Iterator[Sent]:
+    """Read and send the frames of each part while the part before it is being used."""
     with ThreadPoolExecutor(1) as reader:
         waiting = reader.submit(read, parts[0])
         for following in parts[1:]:
