@@ -77,7 +77,7 @@ def test_a_broken_tree_stops_before_the_first_trial(
 KEY_FAULTS: list[tuple[list[str], list[str]]] = [
     (["dataset=bp4"], ["bp4", "bp4d", "affwild2"]),
     (["dataset.name=bp4"], ["bp4", "bp4d"]),
-    (["trialz=3"], ["trialz", "Did you mean trials?"]),
+    (["trialz=3"], ["trialz", "Did you mean trial"]),
     (["method.temprature=1"], ["method.temprature", "Did you mean temperature?"]),
     (["dataset.optoins.x=1"], ["optoins", "Did you mean options?"]),
     (["trials"], ["trials", "key=value"]),

@@ -185,4 +185,10 @@ def test_a_study_is_described_as_its_trials_are_run(
 def test_a_report_of_a_study_without_trials_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     opened(tmp_path / "empty")
     assert run("report", "name=empty", f"runs_root={tmp_path}") == 2
-    assert "trial" in capsys.readouterr().err
+    assert "its study.json is damaged; it lacks" in capsys.readouterr().err
+    facts = {"dataset": "bp4d", "method": "bce", "objective": "f1", "fold": "all", "folds": ["part1"], "epochs": 2}
+    StudyStore(tmp_path / "begun").open_study(
+        {"name": "begun", "searched": [], "trials": 4, "seed": 0, "aus": [1], "space": {}, "config": {}} | facts, free=()
+    )
+    assert run("report", "name=begun", f"runs_root={tmp_path}") == 2
+    assert "no finished trial" in capsys.readouterr().err
