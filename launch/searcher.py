@@ -94,5 +94,18 @@ class StorePruning(FIFOScheduler):  # type: ignore[misc]
         stops = self.rule.stops(key, result[EPOCH], result[METRIC])
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The oldest trial that has no place yet; one more is always proposed.
+
+        Tune would give the process of a finished trial to one that is about to begin somewhere else, and end that
+        beginning: a new worker that is slower to begin than trials are to finish would never get any.
+        """
+        controller = tune_controller._tune_controller
+        placeless = {None, *controller._actor_manager.pending_actors}
+        pending = controller._pending_trials
+        waiting = [trial for trial in pending if controller._trial_to_actor.get(trial) in placeless]
+        controller.update_max_pending_trials(len(pending) - len(waiting) + 1)
+        return min(waiting, key=lambda trial: str(trial.trial_id), default=None)
+
     def __getstate__(self) -> dict[str, Any]:
         return {}

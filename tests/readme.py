@@ -15,9 +15,10 @@ def blocks() -> dict[str, str]:
     return named
 
 
-def commands() -> list[str]:
-    """Every `python launch/...` line of the README, continued lines joined."""
-    lines = [line for block in blocks().values() for line in block.replace("\\\n", " ").splitlines()]
+def commands(*names: str) -> list[str]:
+    """Every `python launch/...` line of the blocks `names`, or of all of them; continued lines joined."""
+    chosen = [block for name, block in blocks().items() if name in names or not names]
+    lines = [line for block in chosen for line in block.replace("\\\n", " ").splitlines()]
     found = [re.search(r"python (launch/.*?)(?:\s+#.*)?$", line) for line in lines]
     return [" ".join(match[1].split()) for match in found if match]
 

@@ -26,25 +26,32 @@ def smaller(command: str) -> list[str]:
     """The command with keys behind it that make it small; the last value of a key counts."""
     words = shlex.split(command)
     name = Path(words[0]).stem
-    if "--help" in words or name in ("report", "status", "transfer"):
+    if "--help" in words or name in ("report", "status", "transfer", "export", "regret", "all"):
         return words
     if name == "synthesize":
         return [*words, *TINY_TREE, "size=32"]
     if name == "final":
         return [*words, "seeds=1", "trial.gpus=0"]
-    if name == "compare":
-        return [
-            *words,
-            *(word for word in TINY_TRIALS if word.split("=")[0] in COMPARED),
-            "seeds=1",
-            *TINY_DATASET,
-            *DRAWN,
-        ]
+    training = [word for word in TINY_TRIALS if word.split("=")[0] in COMPARED]
+    if name == "generalize":
+        return [*words, *training, "seeds=1"]
+    if name in ("compare", "stress"):
+        return [*words, *training, "seeds=1", *TINY_DATASET, *DRAWN]
     drawn = () if any(word.startswith(("dataset=", "data_root=")) for word in words) else DRAWN
     trials = (*TINY_TRIALS, "trial.gpus=0") if name == "sweep" else ()
     clips = TINY_CLIPS if "method=clp" in words else ()
     whole = ("dataset.alignment=precropped",) if "dataset=videos" in words else ()  # faces too small for a detector
     return [*words, *trials, *clips, *whole, *TINY_DATASET, *drawn]
+
+
+def here() -> list[str]:
+    """The commands that need no cluster, in the order of the README."""
+    on_a_cluster = commands("cluster")
+    return [command for command in commands() if command not in on_a_cluster]
+
+
+def test_the_number_of_commands() -> None:
+    assert (len(here()), len(commands("cluster"))) == (30, 4)
 
 
 @pytest.mark.ray
@@ -53,8 +60,7 @@ def test_every_command_works(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     write_tree("bp4d", raw / "bp4d", subjects=6, sequences=1, frames=12, size=32, scene=True)
     environment = {**os.environ, "AU_DATA": str(raw)}
-    assert len(commands()) == 18
-    for command in commands():
+    for command in here():
         arguments = [sys.executable, str(ROOT / smaller(command)[0]), *smaller(command)[1:]]
         done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
         few_subjects = int("doctor=true" in command)  # six are not BP4D, says the doctor
@@ -64,8 +70,18 @@ def test_every_command_works(tmp_path: Path) -> None:
         "synthetic-bce",
         "synthetic-clp",
         "synthetic-comparison",
+        "synthetic-methods",
+        "synthetic-stress",
         "bp4d-aunce",
+        "bp4d-warm",
         "disfa-aunce",
+        "other-disfa",
+        "generalize-aunce",
+        "generalize-bce",
+        "regret",
+        "transfer",
+        "with-other",
+        "report.html",
     }
 
 

@@ -51,9 +51,9 @@ class Spec:
 
     log: str
     cluster: dict[str, Any] = field(default_factory=dict)
-    trials: int = 12
-    epochs: int = 5
-    seconds: float = 0.3  # an epoch
+    trials: int = 16
+    epochs: int = 6
+    seconds: float = 0.4  # an epoch
     bad: str = ""
     times: int = 0
     timeout: float = 0.0  # minutes

@@ -188,7 +188,8 @@ def test_a_report_of_a_study_without_trials_is_wrong_input(tmp_path: Path, capsy
     assert "its study.json is damaged; it lacks" in capsys.readouterr().err
     facts = {"dataset": "bp4d", "method": "bce", "objective": "f1", "fold": "all", "folds": ["part1"], "epochs": 2}
     StudyStore(tmp_path / "begun").open_study(
-        {"name": "begun", "searched": [], "trials": 4, "seed": 0, "aus": [1], "space": {}, "config": {}} | facts, free=()
+        {"name": "begun", "searched": [], "trials": 4, "seed": 0, "aus": [1], "space": {}, "config": {}} | facts,
+        free=(),
     )
     assert run("report", "name=begun", f"runs_root={tmp_path}") == 2
     assert "no finished trial" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from study.config import Placement
 from study.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import sweep_arguments
+from tests.readme import commands
 from tests.slurm.sandbox import Sandbox
 from tests.slurm.tasks import Sleep
 from tests.study.make import trial
@@ -168,3 +170,22 @@ def work(folder: Path, frames: Path) -> Work:
     )
     found.folder.open()
     return found
+
+
+def test_the_commands_of_the_readme(slurm: Sandbox, start: Callable[..., Started], study: StudyStore) -> None:
+    plan, sweep, status, stop = (shlex.split(command) for command in commands("cluster"))
+    assert [Path(words[0]).stem for words in (plan, sweep, status, stop)] == ["sweep", "sweep", "status", "stop"]
+    assert plan == [*sweep, "dry_run=true"]
+    kept = [word for word in sweep[1:] if word.startswith("cluster")]
+    code, said = finished(start("sweep", *kept, "cluster.partition=main", "dry_run=true"))
+    assert code == 0, said
+    assert "#SBATCH --partition=main" in said
+    assert not study.exists()
+    running = start("sweep", *kept, "cluster.partition=main", "trials=1000", "cluster.probe=false")
+    slurm.wait_for(lambda: study.count() > 0, "the first trial", 240)
+    assert {"name", "watch"} == {word.partition("=")[0] for word in status[1:]}
+    assert finished(start("status"))[0] == 0
+    assert {"name"} == {word.partition("=")[0] for word in stop[1:]}
+    code, said = finished(start("stop"))
+    assert code == 0, said
+    assert finished(running)[0] == 1
