@@ -10,6 +10,7 @@ from pathlib import Path
 
 from data.errors import InputError
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 Progress = Callable[[int, int], None]  # (done, total)
 
 
@@ -91,6 +92,6 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def out_of_space(error: BaseException) -> bool:
-    """Whether a disk or a quota was full."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+def disk_fails(error: object) -> bool:
+    """Whether a disk or a quota is full, or the disk is away: nothing that was asked can be the reason."""
+    return isinstance(error, OSError) and error.errno in DISK_ERRORS

@@ -12,7 +12,7 @@ from study.outcomes import Outcome
 from study.store import StudyStore
 
 ALIKE = 3  # failures in a row with the same last line and place that stop a search
-DISK = "disk_full"  # what a trial reports instead of a value
+DISK = "disk_fails"  # what a trial reports instead of a value
 POLL_S = 2.0  # between two looks at the GPU-hours
 
 
@@ -42,7 +42,7 @@ class Watch(tune.Stopper):  # type: ignore[misc]
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """See a report; a single trial is never stopped here."""
         if DISK in result:
-            self.end(1, f"no space left: {result[DISK]}. Make room; then the same command goes on.")
+            self.end(1, f"the disk fails: {result[DISK]}. Mend it or make room; then the same command goes on.")
         return False
 
     def stop_all(self) -> bool:

@@ -19,7 +19,8 @@ from launch.provenance import provenance
 from launch.report import write_page
 from launch.scoreboard import print_scores
 from launch.trials import run_all
-from study.config import Placement, TrialConfig
+from study.config import TrialConfig
+from study.kinds import SEARCH, kind_of
 from study.result import TrialResult
 from study.selection import Plan, asked_selections, decide, plan, record, score_selections
 from study.store import StudyStore
@@ -65,7 +66,7 @@ def named_study(keys: Settings) -> Settings:
 def _only_study_of(dataset: str, root: Path) -> str:
     """Name of the one study below `root` that searched on `dataset`."""
     stores = [StudyStore(path.parent) for path in sorted(root.glob("*/study.json"))]
-    searched = [store for store in stores if "searched" in (asked := store.study()) and "variants" not in asked]
+    searched = [store for store in stores if kind_of(store.study()) == SEARCH]
     names = [store.root.name for store in searched if store.study().get("dataset") == dataset]
     if len(names) == 1:
         return names[0]
@@ -79,6 +80,7 @@ def _only_study_of(dataset: str, root: Path) -> str:
 def _work(keys: Settings, store: StudyStore, frames: FrameStore, plans: list[Plan], console: Console) -> Work:
     """All that the command is about to do, checked."""
     trials, study = unique_trials(plans), store.study()
+    wanted = {one.key for one in store.outcomes("final")} | {config.key for config in trials}
     if frames.fingerprint != trials[0].data.fingerprint:
         raise InputError(f"{frames.path} is another store than the one that was searched on; build that one again")
     check_writable(store.root)
@@ -87,11 +89,11 @@ def _work(keys: Settings, store: StudyStore, frames: FrameStore, plans: list[Pla
         command="final",
         keys=keys,
         store=store,
-        placement=Placement(frames.path, store.root, available.device, available.cpus, weights),
+        placement=available.placement(frames, store, weights),
         resources=available,
         example=trials[0],
         stage="final",
-        wanted=len(trials),
+        wanted=len(wanted),
         todo=sum(store.result(config.key) is None for config in trials),
         begin=lambda: store.write_provenance(provenance(frames.fingerprint)),
         finish=lambda: finish(store, plans, console),

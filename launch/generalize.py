@@ -18,6 +18,7 @@ from launch.cluster.plan import Work
 from launch.datasets import progress_bar
 from launch.display import Display, percent
 from launch.final import finished
+from launch.preflight import device_here
 from launch.provenance import provenance
 from launch.several import Plan, check_keys, description, plan_study
 from launch.trials import run_all
@@ -124,7 +125,7 @@ def score_missing(plan: Plan, done: dict[str, TrialResult], console: Console) ->
         if trial.key in done
         and not plan.store.predictions_path(weights_key(trial, weights), target.fingerprint).exists()
     }
-    device = torch.device(plan.placement.device)
+    device = torch.device(device_here(plan.placement.device))
     with progress_bar(console, "scoring targets") as report:
         for number, ((key, weights, _), target) in enumerate(lacking.items(), start=1):
             detector = kept_weights(plan.store, done[key], weights).to(device)

@@ -297,7 +297,9 @@ class GeneralizeKeys(TrainKeys):
     norm: str = setting(SourceSettings.norm, "BatchNorm: shared, per_dataset, or adapt (to the target's pictures)")
     variants: dict[str, Any] = _empty("variants=<file of launch/conf/variants/>: candidates in place of the method's")
     only: list[str] = field(default_factory=list, metadata={"help": "names of variants, e.g. [aunce,bce]; [] for all"})
-    study: str = setting("", "a study whose best trials are the candidates in place of the method's")
+    study: str = setting(
+        "", "a study whose best trials, all settings of them, are the candidates in place of the method's"
+    )
     candidates: int = setting(5, "study=<name>: how many of its trials")
     selection: list[str] = field(
         default_factory=lambda: ["pooled", "leave_one_source_out", "oracle"],

@@ -24,6 +24,7 @@ from model.methods import method_named
 from study.choose import best_configurations
 from study.config import Placement, TrialConfig, trial_from_dict
 from study.goals import parse_goals
+from study.kinds import check_search
 from study.points import points_like, start_points
 from study.proposals import Search
 from study.pruning import PRUNING
@@ -43,6 +44,10 @@ class Resources:
     gpus: float  # a trial
     device: str
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+
+    def placement(self, frames: FrameStore, study: StudyStore, weights_file: Path | None) -> Placement:
+        """Where a trial of `study` on `frames` runs, with what it gets."""
+        return Placement(frames.path, study.root, self.device, self.cpus, weights_file, gpus=self.gpus)
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,9 @@ def study_store(keys: Keys) -> StudyStore:
 
 
 def searched_study(keys: Keys) -> StudyStore:
-    """The study that `keys` name, begun by a search; `InputError` for a comparison, which is of many kinds."""
+    """The study that `keys` name, begun by a search; `InputError` for one of another kind."""
     store = study_store(keys)
-    if "generalize" in store.study():
-        where = store.generalize_path(".csv")
-        raise InputError(f"{store.root} is on several datasets: launch/generalize.py writes {where}")
-    if "variants" in store.study():
-        raise InputError(f"{store.root} is a comparison: launch/compare.py writes {store.comparison_path('.md')}")
-    if "foreign" in store.study():
-        raise InputError(f"{store.root} holds predictions of another detector: launch/transfer.py reads it")
+    check_search(store.root, store.study())
     return store
 
 
@@ -146,7 +145,7 @@ def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:
     check_weights(search.base.backbone, asked_weights(keys)[1])
     available = resources(keys)
     store = study_store(keys)
-    placement = Placement(frames.path, store.root, available.device, available.cpus, asked_weights(keys)[1])
+    placement = available.placement(frames, store, asked_weights(keys)[1])
     for base in search.space.bases(search.base):
         _check_pretraining(base, search.space, frames, unlabelled_stores(keys), divided)
     budget = parse_budget(keys["time_budget"], keys["gpu_hours"], available.gpus)
@@ -191,6 +190,11 @@ def base_trial(keys: Keys, fingerprint: str, fold: str) -> TrialConfig:
 def resources(keys: Keys) -> Resources:
     """Divide this machine, or a worker of the cluster, among the trials."""
     return _of_workers(keys) if keys["cluster"]["name"] == "slurm" else _of_this_machine(keys)
+
+
+def device_here(device: str) -> str:
+    """The `device` of trials where this machine has it, else the CPU: a command may run where no trial does."""
+    return device if torch.cuda.is_available() else "cpu"
 
 
 def cluster_settings(keys: Keys) -> ClusterSettings:

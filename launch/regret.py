@@ -5,7 +5,8 @@ Killed at any moment, the same command goes on.
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -15,17 +16,16 @@ from rich.table import Table
 
 from data.errors import InputError, raise_all
 from data.files import atomic_path, check_writable
-from data.folds import fold_names
-from data.frames import aus_of
-from data.store import FrameStore
+from data.folds import folds
 from launch.cli import Settings, run_command
 from launch.cluster.follow import elsewhere
 from launch.cluster.plan import Work
 from launch.display import Display, percent
 from launch.final import finished, searched_frames, weights_of
-from launch.preflight import Resources, resources, searched_study, study_store
+from launch.preflight import Resources, check_weights, complaints, resources, searched_study, study_store
 from launch.provenance import provenance
 from launch.trials import Job, run_all
+from launch.variants import check_frames
 from study.choose import choose, final_trials
 from study.config import Placement, TrialConfig
 from study.regret import configuration_on, regrets, trials_saved
@@ -112,24 +112,22 @@ def _target(
     frames, own = searched_frames(study), chosen[name]
     if frames.fingerprint != own.data.fingerprint:
         raise InputError(f"{frames.path} is another store than the one that {name} searched on; build that one again")
-    _check_graph(chosen, frames)
     weights = weights_of(study.study()["weights_file"], own)
-    folds = fold_names(frames.table, own.data.fold_scheme)
-    trials = {source: final_trials(configuration_on(config, own), folds, seeds) for source, config in chosen.items()}
-    placement = Placement(frames.path, store.root, available.device, available.cpus, weights, keep_detector=False)
-    return Target(name, study, placement, trials)
-
-
-def _check_graph(chosen: Mapping[str, TrialConfig], frames: FrameStore) -> None:
-    aus = len(aus_of(frames.table))
+    configs = {source: configuration_on(config, own) for source, config in chosen.items()}
+    divided = folds(frames.table, own.data.fold_scheme, own.data.val_share, own.data.fold_seed)
     raise_all(
-        f"{frames.path.name} codes {aus} AUs:",
-        [
-            f"the configuration of {name} has head.neighbours={config.head.neighbours}"
-            for name, config in chosen.items()
-            if config.head.neighbours > aus
-        ],
+        f"on the dataset of {name}:",
+        complaints(
+            *(
+                partial(check_frames, f"best of {source}", config, frames, divided)
+                for source, config in configs.items()
+            ),
+            *(partial(check_weights, backbone, weights) for backbone in {one.backbone for one in configs.values()}),
+        ),
     )
+    trials = {source: final_trials(config, [*divided], seeds) for source, config in configs.items()}
+    placement = replace(available.placement(frames, store, weights), keep_detector=False)
+    return Target(name, study, placement, trials)
 
 
 def _work(keys: Settings, plan: Plan, console: Console) -> Work:

@@ -12,6 +12,7 @@ from data.errors import InputError, raise_all
 from data.files import check_writable, write_atomic
 from launch.cli import Settings, run_command
 from launch.live import Job, watch
+from launch.preflight import complaints
 from launch.shown import frames_of, labels_of, sheets_of
 from reports import compared_sections, variant_sections
 from reports.comparison import compare_studies
@@ -20,6 +21,7 @@ from reports.facts import facts_of
 from reports.page import render
 from reports.report import Materials, gather
 from study.importance import importance
+from study.kinds import COMPARISON, asked_stage, check_search, kind_of
 from study.store import StudyStore
 
 PAGE = "report.html"
@@ -47,7 +49,7 @@ def main(keys: Settings) -> int:
 
 
 def asked(keys: Settings) -> list[Path]:
-    """The folders of the studies that `keys` name, by folder or by name; `InputError` lists all that are none."""
+    """The folders of the studies that `keys` name, by folder or by name; `InputError` lists all that have no page."""
     words = [*([keys["name"]] if keys["name"] else []), *keys["studies"]]
     if not words:
         raise InputError("no study; give its folder or name: python launch/report.py runs/<study>, or name=<study>")
@@ -57,12 +59,20 @@ def asked(keys: Settings) -> list[Path]:
         for word, root in zip(words, roots, strict=True)
         if not StudyStore(root).exists()
     ]
+    problems += complaints(*(partial(_check_kind, root, len(roots)) for root in roots if StudyStore(root).exists()))
     whole = [root.resolve() for root in roots]
     problems += [f"{word} is given twice" for at, word in enumerate(words) if whole[at] in whole[:at]]
     problems += [f"every={keys['every']:g}; at least 0.1 seconds"] * (keys["every"] < 0.1)
     problems += ["watch=true writes pages; give no export"] * bool(keys["watch"] and keys["export"])
     raise_all("the report cannot be written:", problems)
     return roots
+
+
+def _check_kind(root: Path, studies: int) -> None:
+    """`InputError` for what has no page: it is of searches, or of a single comparison."""
+    study = StudyStore(root).study()
+    if studies > 1 or kind_of(study) != COMPARISON:
+        check_search(root, study)
 
 
 def page_path(keys: Settings, roots: Sequence[Path]) -> Path:
@@ -79,7 +89,7 @@ def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
     if len(stores) > 1:
         facts = [facts_of(store, name) for name, store in zip(labels(roots), stores, strict=True)]
         return compared_sections.render(compare_studies(facts))
-    if "variants" in stores[0].study():
+    if kind_of(stores[0].study()) == COMPARISON:
         return variant_sections.render(stores[0])
     return render(gather(stores[0], importance, materials(stores[0], pictures)))
 
@@ -117,7 +127,7 @@ def write_exports(keys: Settings, roots: Sequence[Path]) -> int:
     folder = Path(keys["out"]) if keys["out"] else above / "export"
     check_writable(folder)
     stores = [StudyStore(root) for root in roots]
-    if len(stores) == 1 and "variants" in stores[0].study():
+    if len(stores) == 1 and kind_of(stores[0].study()) == COMPARISON:
         written = export_variants(stores[0], keys["export"], folder)
     else:
         written = _studies_exported(roots, stores, keys["export"], folder)
@@ -163,7 +173,7 @@ def is_finished(roots: Sequence[Path]) -> bool:
 
 def _has_all(store: StudyStore) -> bool:
     study = store.study()
-    return store.count("final" if "variants" in study else "sweep") >= int(study["trials"])
+    return store.count(asked_stage(study)) >= int(study["trials"])
 
 
 if __name__ == "__main__":

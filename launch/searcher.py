@@ -5,7 +5,7 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from data.files import out_of_space
+from data.files import disk_fails
 from launch.ending import Watch
 from study.config import TrialConfig
 from study.outcomes import Outcome
@@ -50,9 +50,9 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
             outcome = self._closed(self.configs[trial_id], error)
             self.proposals.tell(trial_id)
         except OSError as problem:
-            if not out_of_space(problem):
+            if not disk_fails(problem):
                 raise
-            self.watch.end(1, f"no space left: {problem}. Make room; then the same command goes on.")
+            self.watch.end(1, f"the disk fails: {problem}. Mend it or make room; then the same command goes on.")
         else:
             self.watch.finished(outcome)
 

@@ -26,6 +26,7 @@ from launch.preflight import (
 from launch.variants import selected, variant, variant_problems
 from model.methods import method_named
 from model.norm import NORMS
+from study.choose import best_configurations
 from study.config import Placement, Target, TrialConfig
 from study.generalize import SELECTIONS, Generalization, Split, check_splits
 from study.store import StudyStore
@@ -83,7 +84,8 @@ def check_keys(keys: Keys) -> None:
         partial(study_store, keys), partial(check_writable, Path(keys["runs_root"])), partial(resources, keys)
     )
     if keys["norm"] in NORMS:
-        problems += variant_problems(_common(keys, ANY)) if keys["variants"] else complaints(partial(_one, keys, ANY))
+        size = max(keys["size"], keys["views"]["crop"], ANY)  # it is not known yet that the crop exceeds it
+        problems += variant_problems(_common(keys, size)) if keys["variants"] else complaints(partial(_one, keys, size))
     raise_all("training on several datasets cannot start:", problems)
 
 
@@ -105,7 +107,7 @@ def plan_study(keys: Keys) -> Plan:
         check_weights(backbone, weights)
     store, available = study_store(keys), resources(keys)
     largest = max(stores.values(), key=len)  # what a node keeps a copy of
-    placement = Placement(largest.path, store.root, available.device, available.cpus, weights)
+    placement = available.placement(largest, store, weights)
     return Plan(store, asked, _own(keys, asked), placement, available)
 
 
@@ -179,20 +181,19 @@ def _candidates(keys: Keys, size: int) -> dict[str, TrialConfig]:
 
 
 def _best_of(keys: Keys, common: Keys) -> dict[str, TrialConfig]:
-    """The best finished trials of a search, whatever fold they were searched on, with our data and epochs."""
+    """The best finished trials of a search, whatever fold they were searched on, on our data."""
     store = searched_study({**keys, "name": keys["study"]})
-    done = [one for one in store.outcomes("sweep") if one.status == "DONE" and one.value is not None]
-    if not done:
-        raise InputError(f"study={keys['study']}: no finished trial in {store.root} to choose from")
     ours, found = _one(keys, common["dataset"]["size"]), dict[str, TrialConfig]()
-    for outcome in sorted(done, key=lambda one: (-(one.value or 0.0), one.started)):
-        result = store.result(outcome.key)
-        assert result is not None
-        config = replace(result.config, data=ours.data, sources=ours.sources, seed=0)
+    for best in best_configurations(store):
+        config = replace(best, data=ours.data, sources=ours.sources, seed=0)
         if config not in found.values():
-            found[outcome.key[:8]] = config
+            found[best.key[:8]] = config
         if len(found) == keys["candidates"]:
             break
+    asked, path = asked_weights(keys)
+    if any(one.backbone.weights != asked for one in found.values() if path or one.backbone.weights[:7] == "sha256:"):
+        used = store.study()["weights_file"] or "no file"
+        raise InputError(f"study={keys['study']} began with the weights of {used}: give the same as weights=")
     return found
 
 
@@ -239,7 +240,7 @@ def description(keys: Keys, plan: Plan, wanted: int, groups: tuple[str, ...]) ->
         ),
         "method": "+".join(plan.asked.methods),
         "objective": keys["optim"]["objective"],
-        "epochs": keys["optim"]["epochs"],
+        "epochs": max(config.optim.epochs for config in plan.asked.candidates.values()),
         "trials": wanted,
         "searched": [],
         "config": {name: keys[name] for name in groups if name in keys} | {"seed": keys["seed"]},

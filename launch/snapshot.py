@@ -5,7 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
+from study.goals import Goals, goals_in
+from study.kinds import READ, asked_stage, kind_of
 from study.outcomes import Outcome
 from study.result import STATUSES, TrialResult
 from study.store import StudyStore
@@ -86,7 +89,9 @@ class Snapshot:
 def take_snapshot(store: StudyStore, stage: str = "", wanted: int = 0, epochs: int = 0) -> Snapshot:
     """Look at the files of a study; what is not given is what its latest command was about."""
     study, work, now = store.study(), store.work(), time.time()
-    stage = stage or work.get("stage") or ("final" if "variants" in study else "sweep")
+    if "trials" not in study:
+        raise InputError(f"{store.root} has no trials: it {READ.get(kind_of(study), 'is damaged')}")
+    stage = stage or work.get("stage") or asked_stage(study)
     wanted = wanted or int(study["trials"] if stage == "sweep" else work.get("trials", study["trials"]))
     outcomes, folder = store.outcomes(stage), ClusterFolder(store.cluster_path)
     progress = [one for one in store.running() if one.stage == stage]
@@ -101,7 +106,7 @@ def take_snapshot(store: StudyStore, stage: str = "", wanted: int = 0, epochs: i
         wanted=wanted,
         epochs=epochs or int(work.get("epochs") or study["epochs"]),
         counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
-        best=best_of(outcomes) if stage == "sweep" else None,
+        best=best_of(outcomes, goals_in(study)) if stage == "sweep" else None,
         running=begun,
         head=_head(folder, now) if left > 0 else "",
         workers=workers,
@@ -112,9 +117,9 @@ def take_snapshot(store: StudyStore, stage: str = "", wanted: int = 0, epochs: i
     )
 
 
-def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """The best finished trial; the earliest among equals, as it will be chosen."""
-    done = [one for one in outcomes if one.status == "DONE" and one.value is not None]
+def best_of(outcomes: Iterable[Outcome], goals: Goals) -> Outcome | None:
+    """The best finished trial that keeps the constraints; the earliest among equals, as it will be chosen."""
+    done = [one for one in outcomes if one.status == "DONE" and one.value is not None and goals.feasible(one)]
     return max(done, key=lambda one: (one.value, -one.started), default=None)
 
 

@@ -23,7 +23,7 @@ from launch.cluster.plan import Work
 from launch.datasets import prepare_store, progress_bar
 from launch.display import Display, percent
 from launch.final import finished
-from launch.preflight import complaints
+from launch.preflight import complaints, device_here
 from launch.provenance import provenance
 from launch.trials import run_all
 from launch.variants import GROUPS, Variants, plan_variants, variant_problems
@@ -44,11 +44,17 @@ class Plan:
 
     @property
     def jobs(self) -> list[tuple[TrialConfig, Placement]]:
-        """Every trial once; those on data as they are first, and they keep their detectors for the worse pictures."""
+        """Every trial once; those on data as they are first: they keep their detectors and meet the worse pictures."""
         good = self._trials([point for point in self.trials if trained_on_good(point)])
         worse = [config for config in self._trials(self.trials) if config not in good]
         keeping, other = self.variants.placement, replace(self.variants.placement, keep_detector=False)
-        return [(config, keeping) for config in good] + [(config, other) for config in worse]
+        placed = [(config, replace(keeping, worse=self._pictures(config))) for config in good]
+        return placed + [(config, other) for config in worse]
+
+    def _pictures(self, config: TrialConfig) -> tuple[tuple[str, float], ...]:
+        """Kinds and levels of worse pictures that a detector is tested on."""
+        points = [point for point, configs in self.trials.items() if config in configs and on_worse_pictures(point)]
+        return tuple(dict.fromkeys((point.kind, point.level) for point in points))
 
     def _trials(self, points: Iterable[Point]) -> list[TrialConfig]:
         return list(dict.fromkeys(config for point in points for config in self.trials[point]))
@@ -57,6 +63,11 @@ class Plan:
 def trained_on_good(point: Point) -> bool:
     """Whether the trials of a point train on data as they are."""
     return point.kind not in TRAINING or point.level == undisturbed(point.kind)
+
+
+def on_worse_pictures(point: Point) -> bool:
+    """Whether a point is about pictures that are not as they were."""
+    return point.kind not in TRAINING and point.level != undisturbed(point.kind)
 
 
 def main(keys: Settings) -> int:
@@ -185,7 +196,7 @@ def finish(plan: Plan, frames: FrameStore, console: Console) -> int:
 def _scores(
     whole: Mapping[Point, Sequence[TrialResult]], plan: Plan, frames: FrameStore, console: Console
 ) -> dict[Point, list[Scored]]:
-    """The scores behind each point; those on worse pictures are computed now."""
+    """The scores behind each point; those on pictures that no trial was asked about are computed now."""
     total = sum(len(results) for results in whole.values())
     found: dict[Point, list[Scored]] = {}
     with progress_bar(console, "testing") as report:
@@ -198,10 +209,10 @@ def _scores(
 
 
 def _score(point: Point, result: TrialResult, plan: Plan, frames: FrameStore) -> Scored:
-    if point.kind in TRAINING or point.level == undisturbed(point.kind):
+    if not on_worse_pictures(point):
         return scored(result)
-    store, device = plan.variants.store, plan.variants.placement.device
-    return degraded(store, result, frames, point.kind, point.level, device)
+    device = device_here(plan.variants.placement.device)
+    return degraded(plan.variants.store, result, frames, point.kind, point.level, device)
 
 
 def curve_table(frame: pl.DataFrame, kind: str) -> Table:

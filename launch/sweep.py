@@ -69,10 +69,16 @@ def _work(keys: Settings, plan: Plan, frames: FrameStore, wanted: int, console: 
         example=plan.base,
         stage="sweep",
         wanted=wanted,
-        todo=max(wanted - plan.store.count(), 0),
+        todo=_todo(plan, wanted),
         begin=begin,
         finish=lambda: finish(plan.store, wanted, console),
     )
+
+
+def _todo(plan: Plan, wanted: int) -> int:
+    """How many trials the folds lack, each of its own share."""
+    each = wanted // len(plan.folds)
+    return sum(max(each - plan.store.count("sweep", fold), 0) for fold in plan.folds)
 
 
 def searched_method(keys: Settings) -> str:
@@ -171,8 +177,7 @@ def _say_chosen(store: StudyStore, study: dict[str, Any], fold: str, console: Co
 
 
 def _say_plan(plan: Plan, wanted: int, console: Console) -> None:
-    finished, unfinished = plan.store.count(), len(plan.store.unfinished())
-    todo = max(wanted - finished, 0)
+    finished, unfinished, todo = plan.store.count(), len(plan.store.unfinished()), _todo(plan, wanted)
     console.print(
         f"study {plan.store.root}: {finished} trials finished, {unfinished} to go on with, {todo} to do"
         f"{f' on {len(plan.folds)} folds' * (len(plan.folds) > 1)}, "

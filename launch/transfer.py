@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.text import Text
 
@@ -71,6 +72,9 @@ def _folder(keys: Settings) -> Path:
     problems += [f"studies: {name} stands there twice" for name in sorted({n for n in studies if studies.count(n) > 1})]
     for key, allowed in (("selection", SELECTIONS), ("aus", KINDS), ("rule", RULES)):
         problems += [f"{key}={keys[key]!r}; allowed: {', '.join(allowed)}"] * (keys[key] not in allowed)
+    problems += [f"device={keys['device']!r}; allowed: cpu, cuda"] * (keys["device"] not in ("cpu", "cuda"))
+    if keys["device"] == "cuda" and not torch.cuda.is_available():
+        problems.append("device=cuda; this machine has no GPU")
     raise_all("the studies cannot be compared:", problems)
     store = study_store(keys)
     if store.exists():

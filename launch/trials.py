@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import ray
 
+from data.errors import InputError
+from data.files import disk_fails
 from launch.cluster.session import ray_session
 from launch.cluster.staging import placed
 from launch.preflight import Resources
@@ -28,6 +30,9 @@ def run_all(jobs: Iterable[Job], store: StudyStore, resources: Resources) -> Non
             try:
                 ray.get(reference)
             except ray.exceptions.RayError as error:
+                cause = getattr(error, "cause", None)
+                if disk_fails(cause):
+                    raise InputError(f"the disk fails: {cause}. Mend it or make room; then go on as before") from error
                 lost_trial(config, store, str(error))
 
 

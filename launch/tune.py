@@ -12,13 +12,13 @@ from typing import IO, Any
 
 from ray import tune
 
-from data.files import out_of_space
+from data.files import disk_fails
 from launch.cluster.session import ray_session
 from launch.cluster.staging import placed
 from launch.ending import DISK, Ending, Watch
 from launch.preflight import Plan
 from launch.searcher import CONFIG, EPOCH, METRIC, RETRIES, StorePruning, StoreSearcher
-from study.config import Placement, trial_from_dict
+from study.config import Placement, TrialConfig, trial_from_dict
 from study.pretrain import finetuned
 from study.proposals import begin_rule, begin_search
 from study.store import StudyStore
@@ -28,6 +28,15 @@ from study.trial import run_trial
 def train(params: dict[str, Any], placement: Placement, timeout: float) -> None:
     """What Ray runs for one trial; `timeout` in minutes, 0 for never."""
     config = trial_from_dict(params[CONFIG])
+    try:
+        _train(config, placement, timeout)
+    except OSError as error:
+        if not disk_fails(error):
+            raise
+        tune.report({DISK: str(error)})
+
+
+def _train(config: TrialConfig, placement: Placement, timeout: float) -> None:
     with _stack_file(StudyStore(placement.study), config.key, timeout) as stack:
 
         def report(epoch: int, value: float) -> None:
@@ -37,12 +46,7 @@ def train(params: dict[str, Any], placement: Placement, timeout: float) -> None:
 
         if not finetuned(config):  # pre-training has no reports
             _arm(stack, timeout)
-        try:
-            run_trial(config, placed(placement), report)
-        except OSError as error:
-            if not out_of_space(error):
-                raise
-            tune.report({DISK: str(error)})
+        run_trial(config, placed(placement), report)
 
 
 @contextmanager
@@ -79,13 +83,12 @@ def search(plan: Plan, trials: int) -> Ending | None:
         with ray_session(plan.resources, store):
             for fold in plan.folds:
                 _search_fold(plan, fold, share(plan, trials), watch)
-    except OSError as error:
-        if not out_of_space(error):
-            raise
-        watch.end(1, f"no space left: {error}. Make room; then the same command goes on.")
-    else:
         store.write_index()
         store.tidy()
+    except OSError as error:
+        if not disk_fails(error):
+            raise
+        watch.end(1, f"the disk fails: {error}. Mend it or make room; then the same command goes on.")
     return watch.ending
 
 

@@ -109,13 +109,15 @@ def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
     problems = [
         f"folds: no fold {fold!r}; allowed: {', '.join(divided)}" for fold in keys["folds"] if fold not in divided
     ]
-    problems += complaints(*(partial(_check_frames, name, config, frames, divided) for name, config in configs.items()))
+    problems += complaints(
+        *(partial(check_frames, f"variant {name}", config, frames, divided) for name, config in configs.items())
+    )
     raise_all(problem, problems)
     weights = asked_weights(keys)[1]
     for backbone in {config.backbone for config in configs.values()}:
         check_weights(backbone, weights)
     available, store = resources(keys), study_store(keys)
-    placement = Placement(frames.path, store.root, available.device, available.cpus, weights)
+    placement = available.placement(frames, store, weights)
     return Variants(store, configs, chosen, placement, available)
 
 
@@ -140,18 +142,20 @@ def variant(keys: Keys, name: str, fingerprint: str) -> TrialConfig:
         raise InputError(f"variant {name}: {error}") from error
 
 
-def _check_frames(name: str, config: TrialConfig, frames: FrameStore, divided: Mapping[str, Fold]) -> None:
-    """`InputError` if the frames have too few AUs or too short sequences for the variant."""
+def check_frames(what: str, config: TrialConfig, frames: FrameStore, divided: Mapping[str, Fold]) -> None:
+    """`InputError` if the frames have too few AUs or too short sequences for `config`, which is called `what`."""
     aus, neighbours = len(aus_of(frames.table)), config.head.neighbours
     if neighbours > aus:
-        raise InputError(f"variant {name}: head.neighbours={neighbours}, but there are {aus} AUs; give at most {aus}")
+        raise InputError(
+            f"{what}: head.neighbours={neighbours}, but {frames.path.name} has {aus} AUs; give at most {aus}"
+        )
     clip = method_named(config.method_name).clip(config.method)
     if clip is not None:
         for fold in divided.values():
             try:
                 clips_of(frames.table, fold.train, clip)
             except InputError as error:
-                raise InputError(f"variant {name}: fold {fold.name}: {error}") from error
+                raise InputError(f"{what}: fold {fold.name}: {error}") from error
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

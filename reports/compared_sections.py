@@ -1,17 +1,13 @@
 """The page of several studies: what stands on it, and in which words."""
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
-from data.files import write_atomic
 from reports import comparison_figures, tables, text
 from reports.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
 from reports.columns import FORMATS, numbers, title_of
-from reports.comparison import PAIRED, UNPAIRED, Comparison, compare_studies
-from reports.facts import Results, facts_of
+from reports.comparison import PAIRED, UNPAIRED, Comparison
 from reports.grids import METRICS, NOT_RANKED, RULES, SELECTIONS, p_value
 from reports.page import render_sections
 from study.stats import REPLICATES
@@ -21,13 +17,6 @@ PROTOCOL = (
     "between them are paired: each replicate of the bootstrap draws the same people for both."
 )
 SHOWN_PAIRS = 24
-
-
-def write_comparison(stores: Sequence[tuple[str, Results]], path: Path) -> Path:
-    """Write the page of the named studies to `path`, whole or not at all, and return `path`."""
-    comparison = compare_studies([facts_of(store, name) for name, store in stores])
-    write_atomic(path, render(comparison).encode("utf-8", "replace"))
-    return path
 
 
 def render(comparison: Comparison) -> str:

@@ -13,6 +13,7 @@ from data.seeds import numpy_generator
 from model.metrics import always_positive_f1, f1
 from reports import tables
 from study import stats
+from study.kinds import check_search
 from study.result import TrialResult
 from study.scores import scores_frame
 
@@ -80,14 +81,14 @@ class Facts:
 
 
 def facts_of(store: Results, name: str = "") -> Facts:
-    """Everything, read once; `InputError` for a comparison of variants or without a trial."""
-    study, trials = store.study(), store.trials()
-    if "variants" in study:
-        raise InputError(f"{store.root} is a comparison of variants; give studies of launch/sweep.py")
+    """Everything, read once; `InputError` for a study that is no search, or without a trial."""
+    study = store.study()
+    check_search(store.root, study)
+    trials = store.trials()
     if trials.is_empty():
         raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
-    bests = tables.best_trials(tables.numbered(trials, "sweep"))
-    chosen = tables.final_runs(trials, bests)
+    bests = tables.best_trials(tables.allowed(tables.numbered(trials, "sweep"), store))
+    chosen = tables.final_runs(trials, bests, store.selections())
     keys = chosen.runs["key"].to_list()
     counts = store.counts(keys).filter(pl.col("split") == "test")
     scores = store.final_scores()

@@ -2,9 +2,9 @@
 
 import polars as pl
 
+from reports.tables import QUOTED
 from study.stats import CELLS
 
-QUOTED = ("nested", "shared")  # what may be quoted, the better first
 QUOTED_RULE = "0.5"
 
 

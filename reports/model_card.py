@@ -125,7 +125,7 @@ def _test_table(facts: Facts) -> str:
 
 
 def _selection(facts: Facts) -> Iterator[str]:
-    fold = facts.study.get("fold")
+    fold = (facts.study.get("folds") or [facts.study.get("fold")])[0]
     for selection in facts.scores["selection"].unique().sort():
         if selection in SELECTION:
             yield SELECTION[selection].format(fold=fold)

@@ -85,8 +85,8 @@ def gather(store: tables.Results, importance: Importance, materials: Materials |
     if trials.is_empty():
         raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
     sweep = tables.numbered(trials, "sweep")
-    bests = tables.best_trials(sweep)
-    finals = tables.final_runs(trials, bests)
+    bests = tables.best_trials(tables.allowed(sweep, store))
+    finals = tables.final_runs(trials, bests, store.selections())
     aus, keys = tuple(study["aus"]), finals.runs["key"].to_list()
     counts = store.counts([*keys, *(best["key"] for best in bests.values())])
     final_counts = _of(counts, keys)

@@ -40,6 +40,8 @@ def _answer(report: Report) -> str:
 def _sweep_answer(report: Report) -> str:
     best, val, states = report.best, report.val, tables.states(report.sweep)
     if best is None:
+        if states["DONE"]:
+            return f"None of the {text.plural(states['DONE'], 'finished trial')} keeps the constraints: none is chosen."
         ended = text.listing([f"{count} {state}" for state, count in states.items() if count])
         words = f"No sweep trial ran to its end ({ended}), so that no configuration is chosen."
         return words + (" The errors are at the end of this page." if states["FAILED"] else "")

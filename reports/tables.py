@@ -1,6 +1,6 @@
 """The tables of a page: result frames in, polars frames out. Scores are fractions; null means undefined."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,11 +12,13 @@ from data.aus import AU_NAMES
 from model.metrics import always_positive_f1, f1
 from reports import text
 from study import stats
+from study.goals import goals_in
 from study.outcomes import Outcome
 from study.stats import Estimate
 
 PARAM = "param/"
 STATES = ("DONE", "PRUNED", "FAILED")
+QUOTED = ("nested", "shared")  # selections that may be quoted, the better first
 PUBLISHED = Path(__file__).with_name("published.csv")
 
 
@@ -30,6 +32,7 @@ class Results(Protocol):
     def counts(self, keys: Collection[str] | None = None) -> pl.DataFrame: ...
     def environments(self) -> pl.DataFrame: ...
     def final_scores(self) -> pl.DataFrame: ...
+    def selections(self) -> dict[str, Any]: ...
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]: ...
     def predictions_path(self, key: str) -> Path: ...
     def study(self) -> dict[str, Any]: ...
@@ -184,14 +187,31 @@ class Finals:
     selection: str = "shared"
 
 
-def final_runs(trials: pl.DataFrame, bests: dict[str, dict[str, Any]]) -> Finals:
-    """The final trials of the best configurations; where they have none, of the newest one.
+def allowed(sweep: pl.DataFrame, store: Results) -> pl.DataFrame:
+    """The trials of the search that may be chosen: the finished ones that keep its constraints."""
+    goals = goals_in(store.study())
+    if not goals.constraints:
+        return sweep
+    kept = [one.key for one in store.outcomes("sweep") if one.status == "DONE" and goals.feasible(one)]
+    return sweep.filter(pl.col("key").is_in(kept))
 
-    With several searched folds each fold's own choice is run on that fold (nested); with one, its choice on all.
+
+def final_runs(
+    trials: pl.DataFrame, bests: dict[str, dict[str, Any]], recorded: Mapping[str, Any] | None = None
+) -> Finals:
+    """The final trials of the latest final evaluation, as `recorded`, while they are of the best configurations.
+
+    Otherwise those of the best configurations; where they have none, of the newest one. With several searched folds
+    each fold's own choice is run on that fold (nested); with one, its choice on all.
     """
     finals = numbered(trials, "final").filter(pl.col("status") == "DONE")
     if finals.is_empty():
         return Finals(finals, True, 0)
+    for selection in QUOTED:
+        keys = [key for fold in (recorded or {}).get(selection, {}).get("trials", {}).values() for key in fold]
+        runs = finals.filter(pl.col("key").is_in(keys)).sort("fold", "seed")
+        if keys and runs.height == len(keys) and _of_bests(runs, bests, selection):
+            return Finals(runs, True, finals.height - runs.height, selection)
     if len(bests) > 1:
         parts = [_runs_like(finals.filter(pl.col("fold") == fold), best) for fold, best in bests.items()]
         runs, selection = pl.concat(parts).sort("fold", "seed"), "nested"
@@ -202,6 +222,13 @@ def final_runs(trials: pl.DataFrame, bests: dict[str, dict[str, Any]]) -> Finals
     if runs.is_empty():
         runs, selection = _runs_like(finals, finals.row(-1, named=True)), "shared"
     return Finals(runs, current, finals.height - runs.height, selection)
+
+
+def _of_bests(runs: pl.DataFrame, bests: dict[str, dict[str, Any]], selection: str) -> bool:
+    """Whether final trials are of the best configurations: of each fold's own, or all of the first fold's."""
+    if selection == "nested":
+        return all(_runs_like(runs.filter(pl.col("fold") == fold), best).height for fold, best in bests.items())
+    return any(_runs_like(runs, best).height == runs.height for best in bests.values())
 
 
 def _runs_like(finals: pl.DataFrame, chosen: dict[str, Any]) -> pl.DataFrame:

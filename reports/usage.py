@@ -12,8 +12,10 @@ def rungs(sweep: pl.DataFrame, pruning: Mapping[str, Any], epochs: int) -> pl.Da
     """One row a fold and rung of ASHA: how many trials `reached` it, were `pruned` at it, `failed` after it, went `on`.
 
     A rung is the number of epochs after which a trial may be stopped; the last one is the whole training. A pruned
-    trial counts at the last rung that it reached. Empty without pruning.
+    trial counts at the last rung that it reached. Empty under any other rule, and without pruning.
     """
+    if pruning.get("name", "asha") != "asha":
+        return pl.DataFrame()
     levels = _levels(int(pruning.get("grace", 0)), int(pruning.get("reduction", 0)), epochs)
     if len(levels) < 2:
         return pl.DataFrame()

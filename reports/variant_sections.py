@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from data.errors import InputError
-from data.files import write_atomic
 from model.metrics import always_positive_f1
 from reports import comparison_figures, tables, text
 from reports.blocks import Block, Paragraph, Section, Verbatim, figure, table
@@ -56,12 +55,6 @@ class Results(Protocol):
     def trials(self) -> pl.DataFrame: ...
     def counts(self) -> pl.DataFrame: ...
     def comparison_path(self, suffix: str) -> Path: ...
-
-
-def write_variants(store: Results, path: Path) -> Path:
-    """Write the page of a comparison to `path`, whole or not at all, and return `path`."""
-    write_atomic(path, render(store).encode("utf-8", "replace"))
-    return path
 
 
 def render(store: Results) -> str:

@@ -138,6 +138,8 @@ class Placement:
     weights_file: Path | None = None
     keep_detector: bool = True  # of a trial that scores the test part
     targets: tuple["Target", ...] = ()  # what the detector of a trial on several datasets is asked for
+    worse: tuple[tuple[str, float], ...] = ()  # kinds and levels of worse test pictures that it is scored on, too
+    gpus: float = 0.0  # of the trial, for those who count hours
 
 
 Target = tuple[str, str]  # (weights of the "best" or the "last" epoch, fingerprint of a store beside `Placement.store`)

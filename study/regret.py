@@ -47,26 +47,34 @@ def regrets(target: str, results: Mapping[str, Sequence[TrialResult]]) -> pl.Dat
 
 @dataclass(frozen=True)
 class Saved:
-    """How soon two searches of the same thing reached the best score of the worse of them."""
+    """How soon two searches of the same thing reached the best score of the worse of them, fold by fold."""
 
-    score: float
-    cold: int  # trials until then, that one included
+    score: float  # mean over folds
+    cold: int  # trials until then, that one included, summed over folds
     warm: int
 
 
 def trials_saved(cold: StudyStore, warm: StudyStore) -> Saved:
     """Compare a search that began from nothing with one that began from another study's best trials."""
-    values = [_values(cold), _values(warm)]
-    score = min(max(best for best in found if best is not None) for found in values)
-    return Saved(score, *(_reached(found, score) for found in values))
+    ours, theirs = _values(warm), _values(cold)
+    shared = [fold for fold in ours if fold in theirs]
+    if not shared:
+        raise InputError(f"{cold.root} and {warm.root} have finished trials on no fold in common: run launch/sweep.py")
+    scores = {fold: min(_best(ours[fold]), _best(theirs[fold])) for fold in shared}
+    reached = [sum(_reached(values[fold], scores[fold]) for fold in shared) for values in (theirs, ours)]
+    return Saved(sum(scores.values()) / len(shared), *reached)
 
 
-def _values(store: StudyStore) -> list[float | None]:
-    """The value of every trial of a search, None where it has none, in the order of their start."""
-    found = [r.value if r.status == "DONE" else None for r in store.results() if r.stage == "sweep"]
-    if not any(value is not None for value in found):
-        raise InputError(f"no finished trial in {store.root}: run launch/sweep.py name={store.root.name}")
-    return found
+def _values(store: StudyStore) -> dict[str, list[float | None]]:
+    """By fold with a finished trial: the value of each of its trials, None without one, in the order of their start."""
+    found: dict[str, list[float | None]] = {}
+    for one in store.outcomes("sweep"):
+        found.setdefault(one.fold, []).append(one.value if one.status == "DONE" else None)
+    return {fold: values for fold, values in found.items() if any(value is not None for value in values)}
+
+
+def _best(values: Sequence[float | None]) -> float:
+    return max(value for value in values if value is not None)
 
 
 def _reached(values: Sequence[float | None], score: float) -> int:

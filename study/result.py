@@ -87,8 +87,8 @@ def epoch_of(score: EpochScore) -> Epoch:
     return Epoch(score.epoch, score.loss, score.value, score.score.counts.sum(axis=0).tolist(), score.seconds)
 
 
-def environment(device: str, threads: int) -> dict[str, str]:
-    """Versions and machine that a result depends on."""
+def environment(device: str, threads: int, gpus: float = 0.0) -> dict[str, str]:
+    """Versions and machine that a result depends on, and the share of it that the trial got."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -98,6 +98,7 @@ def environment(device: str, threads: int) -> dict[str, str]:
         "optuna": optuna.__version__,
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         "threads": str(threads),
+        **({"gpus": f"{gpus:g}"} if gpus else {}),
         "host": platform.node(),
     }
 

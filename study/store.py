@@ -180,7 +180,10 @@ class StudyStore:
 
     def study(self) -> dict[str, Any]:
         """What was asked of this study; `InputError` when there is none."""
-        return dict(self._read("study.json", f"no study in {self.root}: run launch/sweep.py name={self.root.name}"))
+        tables = (self.root / "transfer.json").exists()
+        other = f"{self.root} holds tables of launch/transfer.py; give a study that they are of"
+        none = f"no study in {self.root}: run launch/sweep.py name={self.root.name}"
+        return dict(self._read("study.json", other if tables else none))
 
     def open_study(self, asked: dict[str, Any], free: tuple[str, ...]) -> None:
         """Begin the study, or go on with it: everything but the `free` keys must be as it was."""
@@ -332,6 +335,14 @@ class StudyStore:
     def count(self, stage: str = "sweep", fold: str = "") -> int:
         """Number of finished trials of a stage, and of a fold where given."""
         return len(self.outcomes(stage, fold))
+
+    def lacking(self) -> int:
+        """Number of trials of the search that are asked for and have no result; every fold has its own share."""
+        study, found = self.study(), [one.fold for one in self.outcomes("sweep")]
+        if not study.get("folds"):
+            return max(int(study["trials"]) - len(found), 0)
+        each = int(study["trials"]) // len(study["folds"])
+        return sum(max(each - found.count(fold), 0) for fold in study["folds"])
 
     def forget_failed(self) -> int:
         """Remove the failed results of the search, so that its trials are started again; returns their number."""

@@ -1,7 +1,5 @@
 """Where a probability becomes a detection."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from model.metrics import ratio
@@ -40,20 +38,3 @@ def best_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     scores = np.append(scores, scores[at_default] if at_default < len(values) else 0.0)
     best = candidates[scores == scores.max()]
     return float(best[np.lexsort((best, np.abs(best - DEFAULT)))[0]])
-
-
-def matched_thresholds(predictions: Predictions, rates: Sequence[float]) -> Floats:
-    """Thresholds [A] that let the share `rates` [A] of the frames through, as nearly as ties allow; no label is read.
-
-    Of two equally near shares the smaller.
-    """
-    columns = zip(predictions.probabilities.T, rates, strict=True)
-    return np.array([_matched(probabilities, rate) for probabilities, rate in columns])
-
-
-def _matched(probabilities: np.ndarray, rate: float) -> float:
-    values, frames = np.unique(probabilities.astype(float), return_counts=True)
-    candidates = np.append(values, np.nextafter(values[-1], np.inf))  # the last one lets nothing through
-    shares = np.append(np.cumsum(frames[::-1])[::-1], 0) / len(probabilities)
-    distance = np.abs(shares - rate)
-    return float(candidates[np.flatnonzero(distance == distance.min())[-1]])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.files import out_of_space
+from data.files import disk_fails
 from data.folds import Fold, protocol_hash
 from data.frames import aus_of
 from data.loader import Loader
@@ -28,6 +28,7 @@ from study.pretrain import finetuned, pretrain, stage_of, trained_by, unlabelled
 from study.result import Epoch, TrialResult, environment, epoch_of
 from study.sources import divided, keep_predictions, keep_target, new_detector, new_loader, opened, weights_key
 from study.store import StudyStore
+from study.stress import degraded
 
 Report = Callable[[int, float], None]  # (epoch, value of the objective)
 
@@ -41,26 +42,28 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
 
     `report` is called after every epoch; for the last one with the value of the finished trial, whose result is then
     written. It may end a trial earlier by raising `SystemExit`: no result is written, and the same call goes on from
-    that epoch. Any `Exception` but that of a full disk becomes a FAILED result. Bad input should be found before: see
-    `launch/preflight.py`.
+    that epoch. Any `Exception` but that of a full or failing disk becomes a FAILED result. Bad input should be found
+    before: see `launch/preflight.py`.
     """
     store = StudyStore(placement.study)
     finished = store.result(config.key)
     if finished is not None:
         return finished
-    begun = TrialResult(
-        config, "FAILED", None, [], {}, time.time(), 0.0, environment=environment(placement.device, placement.threads)
-    )
+    begun = TrialResult(config, "FAILED", None, [], {}, time.time(), 0.0, environment=_environment(placement))
     try:
         result = _train_and_evaluate(begun, placement, store, report)
         result = store.write(result)
     except Exception as error:
-        if out_of_space(error):
+        if disk_fails(error):
             raise
         result = _write_failed(store, store.progress(config.key) or begun, traceback.format_exc())
     if result.value is not None:
         report(config.optim.epochs, result.value)
     return result
+
+
+def _environment(placement: Placement) -> dict[str, str]:
+    return environment(placement.device, placement.threads, placement.gpus)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,11 @@ def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudySt
         _score_targets(config, parts, placement, store)
     value = objective_value(scores["val"], config.optim.objective)
     seconds = spent + _seconds(epochs) + time.perf_counter() - evaluated
-    return replace(begun, status="DONE", value=value, epochs=epochs, scores=scores, seconds=seconds)
+    result = replace(begun, status="DONE", value=value, epochs=epochs, scores=scores, seconds=seconds)
+    for kind, level in placement.worse:
+        assert isinstance(frames, FrameStore)
+        degraded(store, result, frames, kind, level, placement.device)
+    return result
 
 
 def _build(config: TrialConfig, frames: FrameStore | UnionStore, placement: Placement) -> _Parts:

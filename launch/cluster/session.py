@@ -58,7 +58,7 @@ def cluster_folder(store: StudyStore) -> ClusterFolder:
 def trials_left(store: StudyStore) -> Left:
     """Counts the trials that the study asks for and that have no result."""
     own = StudyStore(store.root)  # of the scaler's thread alone
-    return lambda: max(int(own.study()["trials"]) - own.count(), 0)
+    return own.lacking
 
 
 @dataclass(frozen=True)

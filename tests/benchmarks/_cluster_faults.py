@@ -1,256 +1,16 @@
 """Faults of a cluster, each done to a running search in the sandbox; see `tests.benchmarks.cluster`."""
 
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs
-from study.store import StudyStore
-from tests.benchmarks._cluster_trial import Spec, rates, worth
+from tests.benchmarks._cluster_runs import PATIENCE, Bench, Outcome, Sweep, check, outcome
 from tests.slurm.sandbox import Sandbox
-
-REPOSITORY = Path(__file__).parents[2]
-CLUSTER = {
-    "name": "slurm",
-    "head": "here",
-    "partition": "main",
-    "time": 10,
-    "signal_s": 30,
-    "head_time": 20,
-    "max_workers": 2,
-    "worker_cpus": 1,
-    "poll_s": 1.0,
-    "idle_s": 3,
-    "stagger": 0.0,
-}
-PATIENCE = 300.0
-
-
-class Failed(Exception):
-    """The run did not come to where the fault is, or not to its end."""
-
-
-@dataclass
-class Sweep:
-    """One study of sleeping trials, its drivers and all that it left."""
-
-    root: Path  # of the study
-    log: Path
-    scratch: Path
-    spec: Spec
-    drivers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def cluster(self) -> ClusterFolder:
-        """Its cluster."""
-        return ClusterFolder(self.root / "cluster")
-
-    @property
-    def out(self) -> Path:
-        """What its drivers say."""
-        return self.log / "driver.out"
-
-    def start(self) -> "Sweep":
-        """Give the command, or give it again."""
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-        with self.out.open("ab") as out:
-            words = [sys.executable, "-m", "tests.benchmarks._cluster_sweep", str(self.root)]
-            self.drivers.append(subprocess.Popen(words, stdout=out, stderr=out, env=environment, cwd=REPOSITORY))
-        return self
-
-    def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE, alive: bool = True) -> None:
-        """Wait; the driver must live."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if alive and self.drivers[-1].poll() is not None:
-                raise Failed(f"the driver ended before {what}: {self.said()[-300:]}")
-            if time.monotonic() > deadline:
-                raise Failed(f"no {what} within {seconds:g} s; {self.done} trials")
-            time.sleep(0.05)
-
-    def middle(self, trials: int = 3, workers: int = 2) -> None:
-        """Wait until some trials are finished and all workers are busy."""
-        self.until(lambda: self.done >= trials and len(self.busy()) >= workers, "the middle")
-
-    def finish(self, *codes: int, seconds: float = PATIENCE) -> int:
-        """The exit code of the last driver, one of `codes` (0)."""
-        try:
-            code = self.drivers[-1].wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise Failed(f"not over within {seconds:g} s; {self.done} trials: {self.said()[-200:]}") from None
-        if code not in (codes or (0,)):
-            raise Failed(f"exit code {code}: {self.said()[-300:]}")
-        return code
-
-    def said(self) -> str:
-        """What the drivers said."""
-        return self.out.read_text(errors="replace").strip()
-
-    @property
-    def done(self) -> int:
-        """Trials with a result."""
-        return len([*(self.root / "trials").glob("[!.]*.json")])
-
-    def busy(self) -> list[str]:
-        """Workers that have trials."""
-        return [job for job, beat in self.cluster.heartbeats().items() if beat.state == "busy"]
-
-    def kinds(self) -> list[str]:
-        """What happened."""
-        return [event.kind for event in self.cluster.events()]
-
-    def begun(self) -> list[tuple[str, int, str, int, float]]:
-        """Every epoch that was begun: trial, epoch, job, process, time."""
-        found = []
-        for path in self.log.glob("*"):
-            for line in path.read_text().splitlines() if path.suffix == "" else []:
-                epoch, job, pid, at = line.split(" ")
-                found.append((path.name, int(epoch), job, int(pid), float(at)))
-        return sorted(found, key=lambda one: one[-1])
-
-    def running(self) -> list[tuple[str, int, str, int, float]]:
-        """The last epoch of each trial that has no result."""
-        last = {one[0]: one for one in self.begun()}
-        return [one for key, one in last.items() if not (self.root / "trials" / f"{key}.json").exists()]
-
-    def supervisor(self, job: str) -> int:
-        """The process of a worker job."""
-        beat = self.cluster.heartbeat(job)
-        assert beat is not None
-        return beat.pid
-
-    def node(self, job: str) -> str:
-        """Where a worker is."""
-        beat = self.cluster.heartbeat(job)
-        assert beat is not None
-        return beat.node
-
-    def processes(self) -> list[int]:
-        """Everything on this machine that belongs to this study."""
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._is_ours(pid)]  # noqa: PTH208
-
-    def _is_ours(self, pid: int) -> bool:
-        try:
-            titles = [Path("/proc", str(pid), name).read_text(errors="replace") for name in ("cmdline", "environ")]
-        except OSError:
-            return False
-        words = (str(self.root), str(self.scratch))
-        return pid != os.getpid() and any(word in title for title in titles for word in words)
-
-    def raylet(self, job: str) -> int:
-        """The raylet of a worker."""
-        mark = f"au-w-{self.supervisor(job)}-"
-        owners = [pid for pid in self.processes() if mark in Path("/proc", str(pid), "cmdline").read_text()]
-        return next(pid for pid in owners if Path("/proc", str(pid), "comm").read_text().strip() == "raylet")
-
-    def left(self, seconds: float = 45) -> str:
-        """What is still there after the end: jobs, processes and Ray's folders; all may take a moment to go."""
-        deadline = time.monotonic() + seconds
-        while True:
-            jobs = [job.id for job in our_jobs(self.cluster)]
-            found = [*(f"job {job}" for job in jobs), *(f"pid {pid}" for pid in self.processes())]
-            found += [path.name for path in self.scratch.iterdir()]
-            if not found or time.monotonic() > deadline:
-                return ", ".join(found)
-            time.sleep(0.2)
-
-    def end(self) -> None:
-        """Kill what is left."""
-        for driver in self.drivers:
-            driver.kill()
-            driver.wait()
-        for pid in self.processes():
-            _kill(pid)
-
-
-def _kill(pid: int) -> None:
-    """Kill a process that may be gone."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run came to."""
-
-    asked: int
-    done: int
-    failed: int
-    lost: int
-    again: int  # epochs that were begun more than once
-    best: bool  # every value, and so the best, is what the configuration is worth
-    note: str
-
-    def row(self) -> str:
-        """Cells of the table."""
-        best = "unchanged" if self.best else "CHANGED"
-        return f"{self.asked} | {self.done} | {self.failed} | {self.lost} | {self.again} | {best} | {self.note}"
-
-
-def outcome(sweep: Sweep, note: str = "", failures: int = 0) -> Outcome:
-    """Count; `failures` trials are meant to fail."""
-    store, spec = StudyStore(sweep.root), sweep.spec
-    found = [*store.results()]
-    done = [one for one in found if one.status == "DONE"]
-    right = all(one.value == worth(one.config.optim.lr) for one in done)
-    tried = {one.config.optim.lr for one in found}
-    best = max(done, key=lambda one: one.value or 0, default=None)
-    wanted = max(rates(spec), key=worth)
-    again = len(sweep.begun()) - len({one[:2] for one in sweep.begun()})
-    failed = len(found) - len(done)
-    errors = {(one.error or "").strip().splitlines()[-1][:90] for one in found if one.status == "FAILED"}
-    notes = [note, *errors]
-    notes += [f"{failed} FAILED, not {failures}"] * (failed != failures)
-    notes += [f"LEFT: {left}" for left in [sweep.left()] if left]
-    same = right and tried == {*rates(spec)} and best is not None and best.config.optim.lr == wanted
-    return Outcome(
-        spec.trials, len(done), failed, spec.trials - len(found), again, same, "; ".join(filter(None, notes))
-    )
-
-
-class Bench:
-    """The sandbox, and the studies in it."""
-
-    def __init__(self, place: Path, slurm: Sandbox) -> None:
-        self.place, self.slurm = place, slurm
-        self.number = 0
-        self.sweeps: list[Sweep] = []
-
-    def sweep(
-        self, place: Path | None = None, name: str = "", cluster: dict[str, object] | None = None, **spec: object
-    ) -> Sweep:
-        """A new study."""
-        self.number += 1
-        name = name or f"s{self.number:03}"
-        root, log = (place or self.place / "r") / name, self.place / "l" / name
-        root.mkdir(parents=True)
-        log.mkdir(parents=True)
-        scratch = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))  # short, for unix sockets
-        asked = Spec(str(log), CLUSTER | {"scratch": str(scratch)} | (cluster or {}), **spec)  # type: ignore[arg-type]
-        asked.write(root)
-        self.sweeps.append(Sweep(root, log, scratch, asked))
-        return self.sweeps[-1]
-
-    def end(self) -> None:
-        """After each row: nothing of it may disturb the next."""
-        for sweep in self.sweeps:
-            sweep.end()
-        self.slurm.cancel_all()
-        for sweep in self.sweeps:
-            shutil.rmtree(sweep.scratch, ignore_errors=True)
-        self.sweeps.clear()
-
 
 # --- what happens to workers
 
@@ -259,7 +19,7 @@ def worker_cancelled(bench: Bench) -> Outcome:
     """scancel of a busy worker."""
     sweep = bench.sweep().start()
     sweep.middle()
-    bench.slurm.output("scancel", sweep.busy()[0])
+    bench.slurm.output("scancel", sweep.at_work()[0])
     sweep.finish()
     return outcome(sweep, f"{sweep.kinds().count('submitted')} workers submitted")
 
@@ -268,7 +28,7 @@ def worker_killed(bench: Bench) -> Outcome:
     """kill -9 of the supervisor."""
     sweep = bench.sweep().start()
     sweep.middle()
-    os.kill(sweep.supervisor(sweep.busy()[0]), signal.SIGKILL)
+    os.kill(sweep.supervisor(sweep.at_work()[0]), signal.SIGKILL)
     sweep.finish()
     return outcome(sweep, f"{sweep.kinds().count('submitted')} workers submitted")
 
@@ -277,7 +37,7 @@ def raylet_killed(bench: Bench) -> Outcome:
     """kill -9 of a raylet."""
     sweep = bench.sweep().start()
     sweep.middle()
-    os.kill(sweep.raylet(sweep.busy()[0]), signal.SIGKILL)
+    os.kill(sweep.raylet(sweep.at_work()[0]), signal.SIGKILL)
     sweep.finish()
     return outcome(sweep, f"{sweep.kinds().count('submitted')} workers submitted: its job starts another")
 
@@ -286,7 +46,7 @@ def node_down(bench: Bench) -> Outcome:
     """slurmd and everything on the node killed, state=down."""
     sweep = bench.sweep().start()
     sweep.middle()
-    node = sweep.node(sweep.busy()[0])
+    node = sweep.node(sweep.at_work()[0])
     with lost(bench.slurm, node):
         sweep.finish()
     return outcome(sweep, f"{sweep.kinds().count('submitted')} workers submitted")
@@ -333,9 +93,9 @@ HEAD = {"head": "job", "head_partition": "main"}
 
 
 def head_time_limit(bench: Bench) -> Outcome:
-    """A head job of one minute, shorter than the search."""
-    sweep = bench.sweep(cluster={**HEAD, "head_partition": "short", "head_time": 1}, trials=24, seconds=0.8).start()
-    sweep.finish(seconds=500)
+    """A head job of three minutes, shorter than the search; SLURM's signal comes after 30 to 90 s."""
+    sweep = bench.sweep(cluster={**HEAD, "head_time": 3}, trials=40, seconds=0.8).start()
+    sweep.finish(seconds=600)
     heads = sweep.kinds().count("head")
     check(heads > 1, "the head did not reach its limit")
     return outcome(sweep, f"{heads} heads, {sweep.kinds().count('submitted')} workers")
@@ -365,7 +125,7 @@ def controller_restarted(bench: Bench) -> Outcome:
     """slurmctld is away for ten seconds, while a worker is killed."""
     sweep = bench.sweep().start()
     sweep.middle()
-    victim = sweep.supervisor(sweep.busy()[0])
+    victim = sweep.supervisor(sweep.at_work()[0])
     bench.slurm.stop_controller()
     os.kill(victim, signal.SIGKILL)
     time.sleep(10)
@@ -381,14 +141,19 @@ def read_only(bench: Bench) -> Outcome:
     """The study's folder is read-only for 30 s: a read-only bind mount over it."""
     sweep = bench.sweep(trials=24).start()
     sweep.middle()
-    begun = sweep.done
+    at = sweep.done
     with mounted_read_only(sweep.root):
         time.sleep(30)
-    again = sweep.drivers[-1].poll() is not None
-    if again or sweep.finish(0, 1, 2):
-        sweep.start().finish()
-        return outcome(sweep, f"at {begun} trials; the command ended, and was given again: {sweep.said()[:120]!r}")
-    return outcome(sweep, f"at {begun} trials; the same command went on")
+    if not sweep.finish(0, 1):
+        return outcome(sweep, f"at {at} trials; the same command went on")
+    said = told(sweep, "the disk fails")
+    sweep.start().finish()
+    return outcome(sweep, f"at {at} trials: {said!r}, then given again")
+
+
+def told(sweep: Sweep, what: str) -> str:
+    """The line with which the command ended."""
+    return next((line[:70] for line in sweep.said().splitlines() if what in line), f"NOT SAID: {what}")
 
 
 @contextmanager
@@ -412,18 +177,14 @@ def disk_full(bench: Bench) -> Outcome:
         sweep.middle()
         at = sweep.done
         subprocess.run(["dd", "if=/dev/zero", f"of={disk}/filler", "bs=64k"], capture_output=True)
-        with (disk / "filler").open("ab") as file:
-            try:
-                for _ in range(100_000):
-                    file.write(b"0" * 512)
-                    file.flush()
-            except OSError:
-                pass
+        with (disk / "filler").open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"0" * 512)
         code = sweep.finish(1)
-        said = next((line for line in sweep.said().splitlines() if "no space" in line), "NOT SAID WHY")
+        said = told(sweep, "the disk fails")
         (disk / "filler").unlink()
         sweep.start().finish()
-        return outcome(sweep, f"full at {at}, exit {code} {said[:60]!r}, then given again")
+        return outcome(sweep, f"full at {at} trials, exit {code} {said!r}, then given again")
     finally:
         bench.end()
         subprocess.run(["umount", "-l", disk], check=True)
@@ -432,45 +193,46 @@ def disk_full(bench: Bench) -> Outcome:
 # --- what trials do
 
 
-def bad_trial(bench: Bench, failures: int, **spec: object) -> Outcome:
-    sweep = bench.sweep(bad=spec.pop("bad"), **spec).start()
+def bad_trial(bench: Bench, bad: str, times: int = 0, timeout: float = 0.0) -> Outcome:
+    """The third trial is `bad` so many `times`, or each time, and fails then."""
+    sweep = bench.sweep(bad=bad, times=times, timeout=timeout).start()
     sweep.finish()
-    return outcome(sweep, "", failures)
+    return outcome(sweep, failures=int(not times))
 
 
 def raises(bench: Bench) -> Outcome:
     """A trial raises, always."""
-    return bad_trial(bench, 1, bad="raise")
+    return bad_trial(bench, "raise")
 
 
 def crashes_once(bench: Bench) -> Outcome:
     """A segmentation fault, once."""
-    return bad_trial(bench, 0, bad="crash", times=1)
+    return bad_trial(bench, "crash", times=1)
 
 
 def crashes(bench: Bench) -> Outcome:
     """A segmentation fault, each time."""
-    return bad_trial(bench, 1, bad="crash")
+    return bad_trial(bench, "crash")
 
 
 def hangs_once(bench: Bench) -> Outcome:
     """No report for trial.timeout=0.2 minutes, once."""
-    return bad_trial(bench, 0, bad="hang", times=1, timeout=0.2)
+    return bad_trial(bench, "hang", times=1, timeout=0.2)
 
 
 def hangs(bench: Bench) -> Outcome:
     """No report for trial.timeout=0.1 minutes, each time."""
-    return bad_trial(bench, 1, bad="hang", timeout=0.1)
+    return bad_trial(bench, "hang", timeout=0.1)
 
 
 def leaks(bench: Bench) -> Outcome:
     """Memory is leaked until the kernel kills the process: a memory cgroup of 256 MB, each time."""
-    return bad_trial(bench, 1, bad="leak")
+    return bad_trial(bench, "leak")
 
 
 def nan(bench: Bench) -> Outcome:
     """A trial comes to NaN."""
-    return bad_trial(bench, 1, bad="nan")
+    return bad_trial(bench, "nan")
 
 
 # --- several searches, and workers that do not fit
@@ -499,7 +261,7 @@ def two_sweeps(bench: Bench) -> Outcome:
     one, other = bench.sweep().start(), bench.sweep().start()
     one.middle(3, 1)
     other.until(lambda: other.done >= 3, "three trials")
-    bench.slurm.output("scancel", one.busy()[0])
+    bench.slurm.output("scancel", one.at_work()[0])
     one.finish()
     other.finish()
     mine, theirs = ({job for _, _, job, _, _ in sweep.begun()} for sweep in (one, other))
@@ -533,15 +295,9 @@ def given_trials(bench: Bench) -> Outcome:
     """Trials that are given (final evaluation): a worker is killed and a trial's process crashes once."""
     sweep = bench.sweep(final=True, bad="crash", times=1).start()
     sweep.middle()
-    os.kill(sweep.supervisor(sweep.busy()[0]), signal.SIGKILL)
+    os.kill(sweep.supervisor(sweep.at_work()[0]), signal.SIGKILL)
     sweep.finish()
     return outcome(sweep)
-
-
-def check(holds: bool, otherwise: str) -> None:
-    """`Failed` unless it holds."""
-    if not holds:
-        raise Failed(otherwise)
 
 
 FAULTS: dict[str, Callable[[Bench], Outcome]] = {

@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks._cluster_faults import FAULTS, Bench, Failed
+from tests.benchmarks._cluster_faults import FAULTS
+from tests.benchmarks._cluster_measures import MEASURES
+from tests.benchmarks._cluster_runs import Bench, Failed
 from tests.slurm.sandbox import Sandbox, install, missing
 
 HEAD = "| fault | run | trials asked | done | failed | lost | epochs begun again | best | seconds | what happened |"
@@ -27,9 +29,14 @@ HEAD = "| fault | run | trials asked | done | failed | lost | epochs begun again
 def main(rows: list[str], times: int, out: Path, port: int) -> int:
     """Run every row `times` times; 1 when a run lost something."""
     with sandbox(port) as bench:
+        for name in [name for name in rows if name in MEASURES]:
+            found = f"## {name}\n\n{MEASURES[name](bench)}\n"
+            print(found, flush=True)
+            out.with_name(f"{out.stem}-{name}.md").write_text(found)
+            bench.end()
         lines: list[str] = []
         for number in range(1, times + 1):
-            for name in rows or [*FAULTS]:
+            for name in [name for name in rows or FAULTS if name in FAULTS]:
                 lines.append(f"| {name} | {number} | {tried(bench, name)}")
                 print(lines[-1], flush=True)
                 out.write_text("\n".join([HEAD, "|---" * 10 + "|", *sorted(lines)]) + "\n")
@@ -86,7 +93,7 @@ def sandbox(port: int) -> Iterator[Bench]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", choices=[*FAULTS, []])
+    parser.add_argument("rows", nargs="*", choices=[*FAULTS, *MEASURES, []])
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("faults_slurm.md"))
     parser.add_argument("--port", type=int, default=25_000)

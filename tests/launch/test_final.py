@@ -1,6 +1,7 @@
 """The final evaluation: what it asks for, what it refuses, what it prints and keeps. Trials run in this process."""
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -117,7 +118,10 @@ def test_a_dry_run_starts_nothing(
     search: tuple[Search, FrameStore], runs: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("final", "name=x", f"runs_root={search[0].store.root.parent}", "seeds=2", "dry_run=true") == 0
-    assert "of 6 trials finished" in capsys.readouterr().out
+    said = re.search(r"(\d+) of (\d+) trials finished, (\d+) to do", capsys.readouterr().out)
+    assert said is not None
+    finished, wanted, todo = map(int, said.groups())
+    assert finished == search[0].store.count("final") == wanted - todo, "those of earlier choices are counted, too"
     assert not runs
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from launch import report
+from study.store import StudyStore
 from tests.launch.commands import run
 from tests.reports.made import made_comparison, made_study
 
@@ -59,7 +60,20 @@ def test_studies_of_one_name_are_told_apart(root: Path) -> None:
 
 def test_a_comparison_of_variants_is_no_study_to_compare(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("report", "studies=[a,variants]", f"runs_root={root}") == 2
-    assert "is a comparison of variants; give studies of launch/sweep.py" in capsys.readouterr().err
+    assert "is a comparison of variants" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [("levels", "stress.parquet"), ("studies", "regret.parquet"), ("generalize", "generalize.csv"), ("foreign", "it")],
+)
+def test_what_has_no_page_says_where_it_stands(
+    mark: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    StudyStore(tmp_path / "x").open_study({"name": "x", "variants": {}, mark: []}, free=())
+    for more in ("watch=true", "export=[csv]", "export=[]"):
+        assert run("report", "name=x", f"runs_root={tmp_path}", more) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_exports_are_written_and_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

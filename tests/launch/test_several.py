@@ -157,6 +157,19 @@ def test_the_best_trials_of_a_study_are_candidates(root: Path, stores: dict[str,
     assert {trial.seed for trial in plan.trials} == {0}
 
 
+def test_a_large_crop_is_held_against_the_size_that_is_there(tmp_path: Path) -> None:
+    check_keys(keys(tmp_path, ALL, "variants=claims", "only=[bce]", "size=512", "crop=448"))
+
+
+def test_weights_of_a_file_must_be_given_again(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
+    base = small_trial(stores["gft"], "bce")
+    store = StudyStore(tmp_path / "searched")
+    store.open_study({"searched": [], "trials": 1, "weights_file": "mine.pt"}, free=())
+    store.write(result(replace(base, backbone=replace(base.backbone, weights="sha256:1234"))))
+    with pytest.raises(InputError, match=r"began with the weights of mine.pt"):
+        planned(root, tmp_path, ALL, "study=searched", "seeds=1")
+
+
 def test_an_own_study_must_be_of_a_target(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
     for name, dataset, frames in (("a", "gft", stores["gft"]), ("b", "bp4d", stores["gft"]), ("c", "affwild2", None)):
         config = trial_from_dict({"data": {"fingerprint": frames.fingerprint if frames else "f00"}}).to_dict()

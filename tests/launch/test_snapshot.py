@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Head
 from launch.display import whole
 from launch.snapshot import SILENT_S, best_of, granted, take_snapshot, time_left
+from study.goals import Goals
 from study.store import StudyStore
 from tests.launch.cluster.make import heartbeat
 from tests.launch.commands import run
@@ -69,9 +71,24 @@ def test_a_trial_that_shows_nothing_for_long_is_interrupted(store: StudyStore) -
 def test_the_earliest_of_the_best(store: StudyStore) -> None:
     for seed, value, status in ((1, 0.4, "DONE"), (2, 0.6, "DONE"), (3, 0.6, "DONE"), (4, 0.9, "PRUNED")):
         store.write(result(trial(seed=seed), value, started=seed, status=status))
-    best = best_of(store.outcomes())
+    best = best_of(store.outcomes(), Goals())
     assert best is not None
     assert (best.key, best.value) == (trial(seed=2).key, 0.6)
+
+
+def test_the_best_keeps_the_constraints(store: StudyStore) -> None:
+    for seed, value in ((1, 0.4), (2, 0.6)):
+        store.write(replace(result(trial(seed=seed), value), seconds=3600.0 * seed))
+    best = best_of(store.outcomes(), Goals(constraints=(("hours", "at_most", 1.5),)))
+    assert best is not None
+    assert best.key == trial(seed=1).key
+
+
+def test_a_study_without_trials_says_what_it_is(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path / "other")
+    store.open_study({"name": "other", "foreign": {}}, free=())
+    with pytest.raises(InputError, match=r"has no trials: it holds predictions of another detector"):
+        take_snapshot(store)
 
 
 def test_the_end_is_estimated_from_the_latest_pace(store: StudyStore) -> None:

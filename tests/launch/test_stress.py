@@ -57,7 +57,10 @@ def test_trials_on_good_data_are_shared_by_all_kinds_and_keep_their_detectors(tr
     assert {(point.kind, point.level) for point in plan.trials} == levels
     kept = {config.key: placement.keep_detector for config, placement in plan.jobs}
     assert sorted(kept.values()) == [False, False, True, True], "two seeds, with all positives and with half of them"
+    asked_of = {config.key: placement.worse for config, placement in plan.jobs}
     for point, trials in plan.trials.items():
+        good = point != Point("bce", "positives", 50.0)
+        assert {asked_of[config.key] for config in trials} == {(("blur", 2.0), ("blur", 4.0)) if good else ()}
         assert [config.seed for config in trials] == [0, 1]
         assert {kept[config.key] for config in trials} == {(point.kind, point.level) != ("positives", 50.0)}
         assert {config.data.positives for config in trials} == {0.5 if point.level == 50.0 else 1.0}

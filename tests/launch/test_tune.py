@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import pytest
 
 import launch.tune
 from launch.ending import DISK
+from launch.preflight import Plan, Resources
 from launch.searcher import CONFIG
 from study.config import Placement
+from study.goals import Goals
+from study.proposals import Search
+from study.space import parse_space
 from study.store import StudyStore
-from tests.study.make import trial
+from tests.study.make import opened, trial
 
 HANGS = """
 import sys, time
@@ -67,6 +72,20 @@ def test_a_full_disk_is_reported(
     assert reported == [{DISK: "[Errno 28] No space left on device"}]
 
 
+@pytest.mark.parametrize("timeout", [0.0, 60.0])
+def test_a_disk_that_is_away_is_reported_and_is_no_failure_of_the_trial(
+    timeout: float, tmp_path: Path, reported: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*arguments: object, **named: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(launch.tune, "run_trial", away)
+    if timeout:
+        monkeypatch.setattr(Path, "mkdir", away)
+    launch.tune.train({CONFIG: trial().to_dict()}, Placement(tmp_path, tmp_path), timeout)
+    assert reported == [{DISK: "[Errno 30] Read-only file system"}]
+
+
 def test_another_error_is_raised(
     tmp_path: Path, reported: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,3 +99,23 @@ def test_a_trial_that_ends_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
     ends_with(None, monkeypatch)
     launch.tune.train({CONFIG: trial().to_dict()}, Placement(tmp_path, tmp_path), 60.0)
     assert not StudyStore(tmp_path).hung_path(trial().key).exists()
+
+
+def test_an_index_that_cannot_be_written_ends_the_search_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(store: StudyStore) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def search_fold(*arguments: object) -> None:
+        monkeypatch.setattr(StudyStore, "write_index", away)
+
+    store = opened(tmp_path)
+    monkeypatch.setattr(launch.tune, "ray_session", lambda *arguments: nullcontext())
+    monkeypatch.setattr(launch.tune, "_search_fold", search_fold)
+    space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}}, trial())
+    resources = Resources(1, 1, 0.0, "cpu")
+    plan = Plan(store, Search(trial(), space, Goals()), ("part1",), Placement(tmp_path, tmp_path), resources)
+    ending = launch.tune.search(plan, 4)
+    assert ending is not None
+    assert (ending.code, "Read-only file system" in ending.said) == (1, True)

@@ -66,6 +66,9 @@ class FakeStore:
     def final_scores(self) -> pl.DataFrame:
         return pl.DataFrame(self.score_rows, schema=SCORES)
 
+    def selections(self) -> dict[str, Any]:
+        return {}
+
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
         return self.outcome_rows
 

@@ -13,7 +13,7 @@ from reports.page import write_report
 from tests.reports.fake import full_store, some_importance
 from tests.reports.made import made_comparison, made_study
 from tests.reports.test_page_browser import browser as browser
-from tests.reports.test_page_browser import open_page
+from tests.reports.test_page_browser import open_page, wait_until
 from tests.reports.test_page_browser import pytestmark as pytestmark
 
 PAGES = ("study", "studies", "variants")
@@ -76,7 +76,9 @@ def test_it_prints_whole(browser: Browser, paths: dict[str, Path], name: str) ->
     page.set_viewport_size({"width": 703, "height": 1000})  # A4 less the margins of 12 mm
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
-    assert page.evaluate("document.querySelector('main').scrollWidth") <= 703
+    width = "document.querySelector('main').scrollWidth"
+    wait_until(page, f"{width} <= 703")  # figures follow the new width
+    assert page.evaluate(width) <= 703
     assert page.evaluate(CLIPPED) == []
     page.context.close()
 

@@ -6,10 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Error, Page
 
 from data.errors import InputError
 from launch import report
@@ -188,6 +189,15 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 @in_a_browser[0]
 @in_a_browser[1]
+def scrolled_to(page: Page, place: int) -> None:
+    """Scroll the page, again where it was just then being loaded anew."""
+    for _ in range(20):
+        with suppress(Error):
+            page.evaluate(f"scrollTo(0, {place})")
+            return
+    raise AssertionError("the page is always being loaded")
+
+
 def test_a_browser_follows_a_running_study(browser: Browser, running: subprocess.Popen[str], tmp_path: Path) -> None:
     """The page changes by itself, stays where it was read, and the command ends with the trials."""
     assert running.stdout is not None
@@ -200,7 +210,7 @@ def test_a_browser_follows_a_running_study(browser: Browser, running: subprocess
     page.on("request", lambda request: requests.add(request.url))
     page.goto(address)
     page.get_by_text("The best of 3 trials").wait_for()
-    page.evaluate("scrollTo(0, 700)")
+    scrolled_to(page, 700)
     result = made_result("ours", 0.9, 9, "sweep", {"part1": ()}, {"optim": {"lr": 0.01}})
     StudyStore(tmp_path / "ours").write(result)
     page.get_by_text("The best of 4 trials").wait_for()

@@ -1,6 +1,7 @@
 """The model card says what the store says, and what it does not say."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -97,3 +98,9 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert not re.search(r"^# Heading", card, re.MULTILINE)
     assert not re.search(r"(?<!\\)\]\(|https:", card)
     assert re.findall(r"^## (.*)$", card, re.MULTILINE) == SECTIONS
+
+
+def test_one_choice_for_all_folds_names_the_fold_it_was_made_in(store: StudyStore) -> None:
+    facts = facts_of(store)
+    several = replace(facts, study=facts.study | {"fold": "all", "folds": ["part2", "part3"]})
+    assert "so that only fold part2 is nested" in " ".join(model_card(several).split())

@@ -1,5 +1,6 @@
 """The page in a real browser without a network: it draws, stays silent and fits every screen."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row["param/" + HOSTILE] = row.pop("param/method.temperature")
     add_predictions(store)
     return write_report(store, folder / "page.html", some_importance)
+
+
+def wait_until(page: Page, condition: str, seconds: float = 20.0) -> None:
+    """Until the condition holds, or the time is over; the page's policy forbids Playwright's own way."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not page.evaluate(condition):
+        page.wait_for_timeout(100)
 
 
 def open_page(browser: Browser, path: Path, width: int, scheme: str) -> tuple[Page, list[str], list[str]]:
@@ -93,7 +101,7 @@ def test_the_theme_follows_the_reader(browser: Browser, path: Path) -> None:
     colour = "getComputedStyle(document.querySelector('.xtick text')).fill"
     light = page.evaluate(colour)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(300)
+    wait_until(page, f"{colour} !== '{light}'")
     assert page.evaluate(colour) != light
     assert complaints == []
     page.context.close()

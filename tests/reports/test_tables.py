@@ -1,14 +1,18 @@
 """Tables against numbers worked out by hand."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from data.seeds import numpy_generator
-from reports import tables, text
+from reports import tables, text, usage
 from study.store import COUNTS
 from tests.reports.fake import FakeStore, full_store
+from tests.study.make import opened, result, trial
 
 RNG = ("bootstrap", "test")
 
@@ -131,6 +135,38 @@ def test_final_runs_are_those_of_the_best_configuration() -> None:
     assert (newest.current, newest.left_out) == (False, 3)
     alone = tables.final_runs(frame, {})
     assert (alone.runs["key"].to_list(), alone.current) == (["other"], True)
+
+
+def test_the_final_evaluation_says_which_runs_are_its_own() -> None:
+    mine, other = {"optim.lr": 0.1}, {"optim.lr": 0.2}
+    frame = trials(
+        {"params": mine, "value": 0.9, "fold": "part1"},
+        {"params": other, "value": 0.9, "fold": "part2"},
+        {"stage": "final", "params": mine, "fold": "part1", "key": "one"},
+        {"stage": "final", "params": mine, "fold": "part2", "key": "two"},
+    )
+    bests = tables.best_trials(tables.numbered(frame, "sweep"))
+    shared = {"shared": {"trials": {"part1": ["one"], "part2": ["two"]}}}
+    finals = tables.final_runs(frame, bests, shared)
+    assert (finals.runs["key"].to_list(), finals.selection, finals.current) == (["one", "two"], "shared", True)
+    nested = tables.final_runs(frame, bests, {"nested": shared["shared"]})
+    assert nested.runs["key"].to_list() == ["one"], "that of part2 is of an earlier choice"
+
+
+def test_what_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
+    store = opened(tmp_path / "mine")
+    for seed, hours in ((1, 2.0), (2, 1.0)):
+        store.write(replace(result(trial(seed=seed), 0.9 / seed), seconds=3600 * hours))
+    study = store.study() | {"goals": {"objectives": ["f1"], "constraints": [["hours", "at_most", 1.5]], "gpus": 0.0}}
+    (store.root / "study.json").write_text(json.dumps(study))
+    sweep = tables.numbered(store.trials(), "sweep")
+    assert tables.best_trials(tables.allowed(sweep, store))["part1"]["seed"] == 2
+
+
+def test_only_asha_has_rungs() -> None:
+    sweep, rule = tables.numbered(full_store().trials(), "sweep"), {"grace": 2, "reduction": 2}
+    assert usage.rungs(sweep, rule | {"name": "asha"}, 12).height
+    assert usage.rungs(sweep, rule | {"name": "none"}, 12).is_empty()
 
 
 def test_fold_seed_spread_by_hand() -> None:

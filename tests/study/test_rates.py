@@ -7,7 +7,8 @@ import pytest
 
 from data.errors import InputError
 from data.seeds import numpy_generator
-from study.rates import matched_threshold, read_rates
+from study.rates import matched_threshold, matched_thresholds, read_rates
+from tests.study.predicted import predicted
 
 AUS = {"disfa": (1, 12), "gft": (1,)}
 
@@ -31,6 +32,22 @@ def test_of_two_as_near_the_higher_threshold_is_taken() -> None:
     assert matched_threshold(tied, 0.5) == pytest.approx(0.9)
     assert matched_threshold(tied, 0.6) == pytest.approx(0.4)
     assert matched_threshold(np.ones(3, np.float32), 0.1) > 1
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.37, 1.0])
+def test_a_matched_threshold_lets_the_share_through(rate: float) -> None:
+    made = predicted("m", [f"F{n}" for n in range(8)], levels=10**6)
+    thresholds = matched_thresholds(made, [rate] * 3)
+    shares = (made.probabilities >= thresholds).mean(axis=0)
+    np.testing.assert_allclose(shares, rate, atol=0.5 / len(made))
+
+
+def test_a_matched_threshold_with_ties() -> None:
+    made = predicted("m", ["F1"], frames=4, aus=(1,))
+    frame = made.frame.with_columns(p_1=np.array([0.2, 0.2, 0.2, 0.9], np.float32))
+    tied = type(made)(frame, (1,))
+    shares = [(tied.probabilities >= matched_thresholds(tied, [rate])).mean() for rate in (0.3, 0.6, 0.7, 0.1, 0.125)]
+    assert shares == [0.25, 0.25, 1.0, 0.0, 0.0]
 
 
 def written(folder: Path, *lines: str) -> Path:

@@ -78,6 +78,19 @@ def test_trials_until_the_best_that_both_reach(
     assert (saved.score, saved.cold, saved.warm) == expected
 
 
+def test_folds_are_compared_with_themselves(tmp_path: Path) -> None:
+    def both(name: str, hard: list[float], easy: list[float]) -> StudyStore:
+        store = search(tmp_path / name, [*hard])
+        for number, value in enumerate(easy):
+            config = trial(seed=number, fold="part2")
+            store.write(TrialResult(config, "DONE", value, [], {}, float(10 + number), 1.0))
+        return store
+
+    saved = trials_saved(both("cold", [0.1, 0.2, 0.3], [0.8, 0.9]), both("warm", [0.3], [0.9]))
+    assert (saved.cold, saved.warm) == (3 + 2, 1 + 1), "a score of the easy fold is none of the hard one"
+    assert saved.score == pytest.approx((0.3 + 0.9) / 2)
+
+
 def test_a_search_without_a_finished_trial_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="empty"):
         trials_saved(search(tmp_path / "some", [0.1]), search(tmp_path / "empty", [None]))

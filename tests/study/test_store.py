@@ -454,3 +454,19 @@ def test_settings_that_only_one_method_has_are_null_for_the_others(tmp_path: Pat
     row = store.trials().row(0, named=True)
     assert (row["param/method_name"], row["param/bce:method.balance"]) == ("aunce", None)
     assert row["param/aunce:method.temperature"] == trial().value("method.temperature")
+
+
+def test_every_fold_lacks_trials_of_its_own_share(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path)
+    store.open_study({"searched": [], "trials": 6, "folds": ["part1", "part2", "part3"]}, free=())
+    assert store.lacking() == 6
+    for seed in range(5):
+        store.write(result(trial(seed=seed)))
+    store.write(result(trial(fold="part2")))
+    assert store.lacking() == 3, "one of part2, two of part3; that part1 has more than asked is no help to them"
+
+
+def test_tables_of_a_transfer_are_no_study(tmp_path: Path) -> None:
+    (tmp_path / "transfer.json").write_text("{}")
+    with pytest.raises(InputError, match=r"holds tables of launch/transfer.py"):
+        StudyStore(tmp_path).study()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.seeds import numpy_generator
-from study.thresholds import best_threshold, fixed_thresholds, matched_thresholds, tuned_thresholds
+from study.thresholds import best_threshold, fixed_thresholds, tuned_thresholds
 from tests.study.predicted import AUS, predicted
 
 
@@ -49,19 +49,3 @@ def test_each_au_has_its_own() -> None:
     assert tuned.tolist() == [best_threshold(made.probabilities[:, at], made.labels[:, at]) for at in range(3)]
     assert len({*tuned}) > 1
     assert fixed_thresholds(AUS).tolist() == [0.5] * 3
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.37, 1.0])
-def test_a_matched_threshold_lets_the_share_through(rate: float) -> None:
-    made = predicted("m", [f"F{n}" for n in range(8)], levels=10**6)
-    thresholds = matched_thresholds(made, [rate] * 3)
-    shares = (made.probabilities >= thresholds).mean(axis=0)
-    np.testing.assert_allclose(shares, rate, atol=0.5 / len(made))
-
-
-def test_a_matched_threshold_with_ties() -> None:
-    made = predicted("m", ["F1"], frames=4, aus=(1,))
-    frame = made.frame.with_columns(p_1=np.array([0.2, 0.2, 0.2, 0.9], np.float32))
-    tied = type(made)(frame, (1,))
-    shares = [(tied.probabilities >= matched_thresholds(tied, [rate])).mean() for rate in (0.3, 0.6, 0.7, 0.1, 0.125)]
-    assert shares == [0.25, 0.25, 1.0, 0.0, 0.0]

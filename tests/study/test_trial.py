@@ -367,3 +367,11 @@ def test_a_lost_trial_that_had_finished_stays_finished(frames: FrameStore, tmp_p
     store, config = StudyStore(tmp_path), small_trial(frames)
     store.write(result(config, 0.5))
     assert lost_trial(config, store, "its process died").status == "DONE"
+
+
+def test_a_trial_meets_worse_pictures_where_it_runs(frames: FrameStore, tmp_path: Path) -> None:
+    config, study = replace(small_trial(frames, "bce"), score_test=True), StudyStore(tmp_path)
+    asked = replace(placement(frames, tmp_path), worse=(("dark", 80.0),), gpus=0.5)
+    done = run_trial(config, asked)
+    assert (done.status, done.environment["gpus"]) == ("DONE", "0.5")
+    assert study.degraded_path(config.key, "dark", 80.0).exists()

@@ -1,0 +1,71 @@
+"""What `launch/regret.py` asks for, and what it refuses before the first trial."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.store import FrameStore
+from launch.regret import plan_regret
+from study.store import StudyStore
+from tests.data.stores import tiny_store
+from tests.launch.commands import run
+from tests.study.make import result, small_trial
+
+
+def searched(folder: Path, name: str, frames: FrameStore, neighbours: int = 0) -> StudyStore:
+    """A search of one finished trial on one fold of `frames`."""
+    base = small_trial(frames, "bce")
+    config = replace(base, head=replace(base.head, neighbours=neighbours))
+    dataset = str(frames.table["dataset"][0])
+    asked: dict[str, Any] = {"name": name, "dataset": dataset, "method": "bce", "objective": "f1"}
+    asked |= {
+        "folds": [config.data.fold],
+        "epochs": 2,
+        "trials": 1,
+        "aus": [1],
+        "searched": [],
+        "store": str(frames.path),
+        "weights_file": "",
+    }
+    store = StudyStore(folder / name)
+    store.open_study(asked, free=())
+    store.write(result(config))
+    return store
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("regret")
+    searched(folder / "runs", "a", tiny_store(folder, subjects=6, aus=(1, 12)))
+    searched(folder / "runs", "b", tiny_store(folder, subjects=6, aus=(1, 2, 4), seed=1, dataset="bp4d"), neighbours=3)
+    return folder / "runs"
+
+
+def test_what_does_not_fit_another_dataset_is_said(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("regret", "studies=[a,b]", f"runs_root={runs}", "dry_run=true") == 2
+    said = capsys.readouterr().err
+    assert "on the dataset of a:" in said
+    assert "best of b: head.neighbours=3, but gft" in said
+
+
+def test_a_comparison_is_no_search(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    StudyStore(runs / "c").open_study({"variants": {}, "levels": {}, "searched": []}, free=())
+    assert run("regret", "studies=[a,c]", f"runs_root={runs}", "dry_run=true") == 2
+    assert "is a stress study" in capsys.readouterr().err
+
+
+def test_every_trial_is_placed_on_the_frames_of_its_own_target(runs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    stores = {"a": tiny_store(tmp_path, subjects=6, aus=(1, 12))}
+    stores["b"] = tiny_store(tmp_path, subjects=6, aus=(1, 2, 4), seed=1, dataset="bp4d")
+    for name, frames in stores.items():
+        searched(folder, name, frames)
+    one = {"gpus": 0.0, "cpus": 1, "timeout": 60.0}
+    keys = {"studies": ["a", "b"], "name": "regret", "runs_root": str(folder), "seeds": 1, "max_concurrent": 1}
+    plan = plan_regret(keys | {"trial": one, "cluster": {"name": "local", "cpus": 1}})
+    assert len(plan.jobs) == 2 * 3, "the two configurations are the same, so each target trains one on three folds"
+    for config, placement in plan.jobs:
+        frames = next(store for store in stores.values() if store.fingerprint == config.data.fingerprint)
+        assert (placement.store, placement.study, placement.keep_detector) == (frames.path, folder / "regret", False)
