@@ -135,12 +135,27 @@ def warm_points(keys: Keys, space: Space) -> list[Params]:
     return points
 
 
+def _check_warm_start(keys: Keys, folds: tuple[str, ...]) -> None:
+    """`InputError` for start points that were chosen with people whom one of `folds` tests on."""
+    if not keys["warm_start"]:
+        return
+    other = searched_study({**keys, "name": keys["warm_start"]}).study()
+    alone = len(folds) == 1 and tuple(other["folds"]) == folds
+    if other["dataset"] == keys["dataset"]["name"] and not alone:
+        searched = f"searched {', '.join(other['folds'])} of the same dataset"
+        raise InputError(
+            f"warm_start={keys['warm_start']} {searched}, and other folds test on its validation people. "
+            "Give a study of another dataset, or one fold= that both search alone"
+        )
+
+
 def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:
     """The search that `keys` ask for, on `frames`."""
     divided = store_folds(keys, frames)
     names = tuple(divided) if keys["fold"] in ("", "all") else (keys["fold"],)
     if names[0] not in divided:
         raise InputError(f"fold={names[0]!r}; allowed: all, {', '.join(divided)}")
+    _check_warm_start(keys, names)
     search = search_of(keys, base_trial(keys, frames.fingerprint, names[0]))
     check_weights(search.base.backbone, asked_weights(keys)[1])
     available = resources(keys)

@@ -4,6 +4,7 @@
 file with the state dict of the whole network; nothing is downloaded unless a weight name asks for it.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -118,9 +119,7 @@ def fetch_weights(settings: BackboneSettings) -> dict[str, Tensor]:
 
 def _torchvision_models() -> ModuleType:
     """`torchvision.models`, imported where it is needed: it brings the compiler with it, as slow as all of torch."""
-    from torchvision import models
-
-    return models
+    return importlib.import_module("torchvision.models")
 
 
 def _load_file(network: nn.Module, path: Path) -> None:

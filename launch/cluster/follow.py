@@ -3,6 +3,7 @@
 import copy
 import importlib
 import pickle
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,9 +34,11 @@ class HeadTask:
 
     command: str
     keys: dict[str, Any]
+    typed: tuple[str, ...]  # the arguments of the process that people started, for the study's provenance
 
     def __call__(self) -> int:
         """The exit code of the command."""
+        sys.argv = [*self.typed]
         main = importlib.import_module(f"launch.{self.command}").main
         try:
             return int(main(copy.deepcopy(self.keys) | {IN_JOB: True}))
@@ -101,7 +104,7 @@ def _submit_head(work: Work) -> str:
     """Submit the head; where jobs may not submit jobs, the other workers with it."""
     cluster, folder = work.resources.cluster, work.folder
     keys = work.keys | ({"retry_failed": False} if "retry_failed" in work.keys else {})  # `begin` has removed them
-    job = submit(HeadTask(work.command, keys), cluster, folder, "head")
+    job = submit(HeadTask(work.command, keys, tuple(sys.argv)), cluster, folder, "head")
     if cluster.head == "first_worker":
         worker = Worker(folder, cluster, work.placement.store.resolve())
         for _ in range(len(our_jobs(folder, "worker")) + 1, cluster.max_workers):

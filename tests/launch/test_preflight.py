@@ -18,8 +18,11 @@ from launch.cluster.settings import ClusterSettings
 from launch.datasets import prepare_store
 from launch.preflight import Resources, base_trial, check_sweep, plan_sweep, resources, store_folds, study_store
 from model.backbone import Tiny
+from study.config import trial_from_dict
+from study.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import sweep_arguments
+from tests.study.make import result
 
 
 @pytest.fixture
@@ -274,3 +277,30 @@ def test_what_a_trial_does_not_depend_on_is_not_in_its_name(frames: FrameStore, 
 
     assert key("max_concurrent=1", "trials=99", "name=other", "runs_root=elsewhere") == key()
     assert len({key(), key("seed=1"), key("method=bce"), key("fold=part2"), key("head.dim=5")}) == 5
+
+
+@pytest.mark.parametrize(
+    ("dataset", "folds", "fold", "refused"),
+    [
+        ("disfa", ["part1", "part2"], "all", False),
+        ("bp4d", ["part1"], "part1", False),
+        ("bp4d", ["part1"], "all", True),
+        ("bp4d", ["part1", "part2", "part3"], "all", True),
+        ("bp4d", ["part2"], "part1", True),
+    ],
+)
+def test_a_warm_start_lets_no_fold_learn_from_whom_it_tests(
+    trees: TreeMaker, tmp_path: Path, dataset: str, folds: list[str], fold: str, refused: bool
+) -> None:
+    asked = {"dataset": dataset, "folds": folds, "searched": [], "objective": "f1"}
+    other = StudyStore(tmp_path / "runs" / "other")
+    other.open_study(asked, free=())
+    other.write(result(trial_from_dict({"optim": {"lr": 0.004}})))
+    given = [*sweep_arguments(trees("bp4d"), tmp_path), f"fold={fold}", "warm_start=other"]
+    keys = compose_keys("sweep", [*given, "name=x"])
+    frames = prepare_store(keys, Console(quiet=True))
+    if refused:
+        with pytest.raises(InputError, match="of the same dataset, and other folds test"):
+            plan_sweep(keys, frames)
+    else:
+        assert plan_sweep(keys, frames).search.points
