@@ -86,7 +86,7 @@ def started(job: str) -> float:
     """When SLURM started a job, by its accounting."""
     words = ["sacct", "-n", "-X", "-P", "-j", job, "-o", "start", "-D"]
     said = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"SLURM_TIME_FORMAT": "%s"}).stdout
-    return min(map(float, said.split()))
+    return min(float(word) for word in said.split() if word.replace(".", "").isdigit())
 
 
 def scaling(bench: Bench) -> str:

@@ -235,7 +235,8 @@ class Sandbox:
         data = self.root / "database"
         data.mkdir(mode=0o700)
         tables = [Path("/usr/share/mysql", f"mysql_system_tables{part}.sql").read_text() for part in ("", "_data")]
-        common = ["--no-defaults", "--user=root", f"--datadir={data}", "--skip-networking", *SMALL_DATABASE]
+        common = ["--no-defaults", "--user=root", f"--datadir={data}", f"--tmpdir={data}"]
+        common += ["--skip-networking", *SMALL_DATABASE]
         made = subprocess.run(
             [_program("mariadbd"), *common, "--bootstrap"],
             input=BOOTSTRAP + "".join(tables),
