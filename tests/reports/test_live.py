@@ -187,8 +187,6 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-@in_a_browser[0]
-@in_a_browser[1]
 def scrolled_to(page: Page, place: int) -> None:
     """Scroll the page, again where it was just then being loaded anew."""
     for _ in range(20):
@@ -198,6 +196,8 @@ def scrolled_to(page: Page, place: int) -> None:
     raise AssertionError("the page is always being loaded")
 
 
+@in_a_browser[0]
+@in_a_browser[1]
 def test_a_browser_follows_a_running_study(browser: Browser, running: subprocess.Popen[str], tmp_path: Path) -> None:
     """The page changes by itself, stays where it was read, and the command ends with the trials."""
     assert running.stdout is not None
