@@ -1,6 +1,5 @@
 """Degraded pictures: nothing at level 0, the stated thing at others, the same again, and labels untouched."""
 
-
 import numpy as np
 import pytest
 
