@@ -26,7 +26,8 @@ def test_workers_join_run_trials_and_nothing_is_left(run: Run) -> None:
     assert {job for jobs in run.begun().values() for job in jobs} == {"1", "2"}
     assert all(len(jobs) == 1 for jobs in run.begun().values())
     kinds = run.kinds("1")  # a look at the right moment also finds it running, or starting, before it has joined
-    assert (kinds[0], "joined" in kinds) == ("submitted", True)
+    assert kinds[0] == "submitted"
+    assert {*kinds[1 : kinds.index("joined")]} <= {"running", "starting", "staging"}
     assert left(run) == []
 
 
