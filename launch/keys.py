@@ -84,7 +84,7 @@ class TrialKeysOfOne:
 
     gpus: float = setting(0.0, "GPUs of a trial, may be a fraction; 0 runs on the CPU")
     cpus: int = setting(0, "CPU cores of a trial; 0 shares them out evenly")
-    timeout: float = setting(60.0, "sweep: minutes without a report after which a trial counts as hung; 0 for never")
+    timeout: float = setting(60.0, "minutes without a report after which a trial counts as hung; 0 for never")
 
 
 @dataclass

@@ -44,10 +44,13 @@ class Resources:
     gpus: float  # a trial
     device: str
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    timeout: float = 60.0  # minutes without a report after which a trial hangs; 0 for never
 
     def placement(self, frames: FrameStore, study: StudyStore, weights_file: Path | None) -> Placement:
         """Where a trial of `study` on `frames` runs, with what it gets."""
-        return Placement(frames.path, study.root, self.device, self.cpus, weights_file, gpus=self.gpus)
+        return Placement(
+            frames.path, study.root, self.device, self.cpus, weights_file, gpus=self.gpus, timeout=self.timeout
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,6 @@ class Plan:
     placement: Placement
     resources: Resources
     budget: Budget = field(default_factory=Budget)
-    timeout: float = 60.0  # minutes without a report after which a trial hangs
 
     @property
     def base(self) -> TrialConfig:
@@ -164,7 +166,7 @@ def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:
     for base in search.space.bases(search.base):
         _check_pretraining(base, search.space, frames, unlabelled_stores(keys), divided)
     budget = parse_budget(keys["time_budget"], keys["gpu_hours"], available.gpus)
-    return Plan(store, search, names, placement, available, budget, keys["trial"]["timeout"])
+    return Plan(store, search, names, placement, available, budget)
 
 
 def _check_pretraining(
@@ -204,7 +206,8 @@ def base_trial(keys: Keys, fingerprint: str, fold: str) -> TrialConfig:
 
 def resources(keys: Keys) -> Resources:
     """Divide this machine, or a worker of the cluster, among the trials."""
-    return _of_workers(keys) if keys["cluster"]["name"] == "slurm" else _of_this_machine(keys)
+    divided = _of_workers(keys) if keys["cluster"]["name"] == "slurm" else _of_this_machine(keys)
+    return replace(divided, timeout=keys["trial"]["timeout"])
 
 
 def device_here(device: str) -> str:

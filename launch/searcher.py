@@ -7,6 +7,7 @@ from ray.tune.search import Searcher
 
 from data.files import disk_fails
 from launch.ending import Watch
+from launch.watchdog import death
 from study.config import TrialConfig
 from study.outcomes import Outcome
 from study.proposals import Proposals
@@ -59,7 +60,7 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
     def _closed(self, config: TrialConfig, error: bool) -> Outcome:
         if self.store.result(config.key) is None:
             if error or self.store.progress(config.key) is None:
-                lost_trial(config, self.store, death(self.store, config.key))
+                lost_trial(config, self.store, death(self.store, config.key, RETRIES + 1))
             else:
                 self.store.prune(config.key)
         outcome = self.store.outcome(config.key)
@@ -68,15 +69,6 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune keeps a copy that nobody reads
-
-
-def death(store: StudyStore, key: str) -> str:
-    """Why a trial whose process died has no result."""
-    path = store.hung_path(key)
-    stack = path.read_text().strip() if path.exists() else ""
-    if stack:
-        return f"{stack}\nit hung: no report for trial.timeout minutes, {RETRIES + 1} times; the stack is above"
-    return f"its process died {RETRIES + 1} times; out of memory, or a crash outside of Python"
 
 
 class StorePruning(FIFOScheduler):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from data.files import disk_fails
 from launch.cluster.session import ray_session
 from launch.cluster.staging import placed
 from launch.preflight import Resources
+from launch.watchdog import Watchdog, death
 from study.config import Placement, TrialConfig
 from study.store import StudyStore
 from study.trial import lost_trial, run_trial
@@ -33,8 +34,10 @@ def run_all(jobs: Iterable[Job], store: StudyStore, resources: Resources) -> Non
                 cause = getattr(error, "cause", None)
                 if disk_fails(cause):
                     raise InputError(f"the disk fails: {cause}. Mend it or make room; then go on as before") from error
-                lost_trial(config, store, str(error))
+                crashed = isinstance(error, ray.exceptions.WorkerCrashedError)
+                lost_trial(config, store, death(store, config.key, RETRIES + 1) if crashed else str(error))
 
 
 def _finish(config: TrialConfig, placement: Placement) -> None:
-    run_trial(config, placed(placement))
+    with Watchdog(config, placement) as watchdog:
+        run_trial(config, placed(placement), lambda epoch, value: watchdog.report())

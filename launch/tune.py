@@ -4,11 +4,8 @@ Nothing of Ray's own state is ever restored. A killed search is continued by tel
 that is in the store, and by enqueueing what was sampled and not finished; those trials go on from their checkpoints.
 """
 
-import faulthandler
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 from ray import tune
 
@@ -18,57 +15,31 @@ from launch.cluster.staging import placed
 from launch.ending import DISK, Ending, Watch
 from launch.preflight import Plan
 from launch.searcher import CONFIG, EPOCH, METRIC, RETRIES, StorePruning, StoreSearcher
+from launch.watchdog import Watchdog
 from study.config import Placement, TrialConfig, trial_from_dict
-from study.pretrain import finetuned
 from study.proposals import begin_rule, begin_search
-from study.store import StudyStore
 from study.trial import run_trial
 
 
-def train(params: dict[str, Any], placement: Placement, timeout: float) -> None:
-    """What Ray runs for one trial; `timeout` in minutes, 0 for never."""
-    config = trial_from_dict(params[CONFIG])
+def train(params: dict[str, Any], placement: Placement) -> None:
+    """What Ray runs for one trial."""
     try:
-        _train(config, placement, timeout)
+        _train(trial_from_dict(params[CONFIG]), placement)
     except OSError as error:
         if not disk_fails(error):
             raise
         tune.report({DISK: str(error)})
 
 
-def _train(config: TrialConfig, placement: Placement, timeout: float) -> None:
-    with _stack_file(StudyStore(placement.study), config.key, timeout) as stack:
+def _train(config: TrialConfig, placement: Placement) -> None:
+    with Watchdog(config, placement) as watchdog:
 
         def report(epoch: int, value: float) -> None:
-            faulthandler.cancel_dump_traceback_later()  # the driver may take its time
+            watchdog.rest()  # the driver may take its time
             tune.report({EPOCH: epoch, METRIC: value})
-            _arm(stack, timeout)
+            watchdog.report()
 
-        if not finetuned(config):  # pre-training has no reports
-            _arm(stack, timeout)
         run_trial(config, placed(placement), report)
-
-
-@contextmanager
-def _stack_file(store: StudyStore, key: str, timeout: float) -> Iterator[IO[str] | None]:
-    """Where the stack of this trial goes when it hangs."""
-    if not timeout:
-        yield None
-        return
-    path = store.hung_path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            yield file
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-            path.unlink(missing_ok=True)
-
-
-def _arm(stack: IO[str] | None, timeout: float) -> None:
-    """End this process, with its stack written down, unless it reports within `timeout` minutes."""
-    if stack is not None:
-        faulthandler.dump_traceback_later(60 * timeout, exit=True, file=stack)
 
 
 def search(plan: Plan, trials: int) -> Ending | None:
@@ -109,7 +80,7 @@ def _tune(plan: Plan, fold: str, missing: int, watch: Watch) -> None:
     proposals = begin_search(plan.search, plan.store, plan.folds)[fold]
     searcher = StoreSearcher(proposals, plan.store, watch)
     rule = begin_rule(plan.search, plan.store, fold)
-    trainable = tune.with_parameters(train, placement=plan.placement, timeout=plan.timeout)
+    trainable = tune.with_parameters(train, placement=plan.placement)
     needs = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
     local = plan.resources.cluster.name == "local"  # elsewhere one trial waits for the next place, wherever it appears
     tuner = tune.Tuner(

@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data.errors import InputError
-from launch.cluster.security import ray_folder, session_folder
+from launch.cluster import processes
+from launch.cluster.security import ray_folder, remove_leftovers, session_folder, write_leader
 
 OBJECT_STORE = 128 * 2**20  # bytes; Ray would take 30 % of the memory, and Tune needs next to nothing
 FILES = 65_536  # descriptors that a node may open, if the site lets it
@@ -57,6 +58,7 @@ class RayNode:
                 start_new_session=True,
                 preexec_fn=_prepare,
             )
+        write_leader(self.folder, self.process.pid)
 
     @property
     def address(self) -> str | None:
@@ -98,19 +100,20 @@ class RayNode:
 
     def tasks(self) -> int:
         """How many processes of this node work on something; Ray writes what they do into their titles."""
-        titles = [_title(pid) for pid in _session(self.process.pid)]
+        titles = [processes.title(pid) for pid in processes.of_session(self.process.pid)]
         return sum(title.startswith("ray::") and not re.match(NO_TASK, title) for title in titles)
 
     def end(self, seconds: float = 5.0) -> None:
         """Kill everything that belongs to this node, and remove its folder."""
         deadline = time.monotonic() + seconds
-        while (left := _session(self.process.pid)) and time.monotonic() < deadline:
+        while (left := processes.of_session(self.process.pid)) and time.monotonic() < deadline:
             for pid in left:
                 _kill(pid)
             self.process.poll()
             time.sleep(0.05)
         self.process.poll()
         shutil.rmtree(self.folder, ignore_errors=True)
+        remove_leftovers(self.folder.parent)  # of a node before this one whose trials had not ended when this one began
 
 
 def _prepare() -> None:
@@ -121,26 +124,6 @@ def _prepare() -> None:
     limit = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def _session(leader: int) -> list[int]:
-    """The living processes of the session that `leader` began."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(session) == leader and state not in "ZX":
-            found.append(int(entry.name))
-    return found
-
-
-def _title(pid: int) -> str:
-    try:
-        return Path("/proc", str(pid), "cmdline").read_text(errors="replace")
-    except OSError:
-        return ""
 
 
 def _kill(pid: int) -> None:

@@ -9,8 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from data.errors import InputError, raise_all
+from launch.cluster import processes
 
 FOLDER = "au-"
+LEADER = "leader"
 SOCKET_LIMIT = 107  # bytes of the path of a unix socket
 SOCKET_TAIL = len(
     "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1"
@@ -62,7 +64,7 @@ def session_folder(scratch: Path, kind: str) -> Path:
         raise InputError(f"cluster.scratch={scratch} is too long for unix sockets; give one like /tmp or /scratch/you")
     if not scratch.is_dir():
         raise InputError(f"cluster.scratch={scratch} is no folder here; give one on the node's own disk, e.g. /tmp")
-    _remove_leftovers(scratch)
+    remove_leftovers(scratch)
     folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{kind}-{os.getpid()}-", dir=scratch))
     folder.chmod(0o700)
     return folder
@@ -75,10 +77,22 @@ def ray_folder(session: Path) -> Path:
     return folder
 
 
-def _remove_leftovers(scratch: Path) -> None:
+def write_leader(session: Path, pid: int) -> None:
+    """Note whose processes use the folder: they may outlive, for a moment, the process that made it."""
+    (session / LEADER).write_text(str(pid))
+
+
+def remove_leftovers(scratch: Path) -> None:
     """Remove the folders of our processes that were killed."""
     for folder in scratch.glob(f"{FOLDER}[lhw]-*"):
-        pid = folder.name.split("-")[2]
         with suppress(FileNotFoundError):
-            if folder.lstat().st_uid == os.geteuid() and not Path("/proc", pid).exists():
+            if folder.lstat().st_uid == os.geteuid() and not _in_use(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_use(session: Path) -> bool:
+    """Whether who made the folder lives, or a trial of a node whose supervisor was killed still runs in it."""
+    if Path("/proc", session.name.split("-")[2]).exists():
+        return True
+    leader = session / LEADER
+    return leader.exists() and bool(processes.of_session(int(leader.read_text() or 0)))

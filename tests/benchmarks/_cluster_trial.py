@@ -90,10 +90,10 @@ def base(spec: Spec, lr: float = 1e-3) -> TrialConfig:
 # --- in the process of a trial
 
 
-def train(params: dict[str, Any], placement: Placement, timeout: float) -> None:
+def train(params: dict[str, Any], placement: Placement) -> None:
     """What Tune runs: the real function, on a fit that sleeps."""
     study.trial._train_and_evaluate = sleep_through
-    _train(params, placement, timeout)
+    _train(params, placement)
 
 
 def finish(config: TrialConfig, placement: Placement) -> None:
@@ -184,7 +184,7 @@ def main(keys: dict[str, Any]) -> int:
     cluster = ClusterSettings(**spec.cluster | {"setup": tuple(spec.cluster.get("setup", ()))})
     workers = cluster.max_workers * cluster.slots(spec.cpus, 0.0) if cluster.name == "slurm" else 2
     resources = Resources(workers, spec.cpus, 0.0, "cpu", cluster)
-    placement = Placement(root / "frames", root)
+    placement = Placement(root / "frames", root, timeout=spec.timeout)
     stage = "final" if spec.final else "sweep"
     work = Work(
         command=COMMAND,
@@ -227,7 +227,7 @@ def _plan(spec: Spec, work: Work) -> Plan:
     space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}}, base(spec))
     points = tuple({"optim.lr": lr} for lr in rates(spec))
     search = Search(base(spec), space, Goals(), "random", 0, points, "none")
-    return Plan(work.store, search, ("part1",), work.placement, work.resources, timeout=spec.timeout)
+    return Plan(work.store, search, ("part1",), work.placement, work.resources)
 
 
 def _final(spec: Spec, work: Work) -> Ending | None:

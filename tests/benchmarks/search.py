@@ -72,7 +72,7 @@ def simulated(config: TrialConfig, started: float) -> TrialResult:
     return TrialResult(config, status, epochs[-1].value, epochs, scores, started, 60.0, None, environment("cpu", 1))
 
 
-def do_nothing(params: dict[str, Any], placement: Placement, timeout: float) -> None:
+def do_nothing(params: dict[str, Any], placement: Placement) -> None:
     """A trial without training."""
     config = trial_from_dict(params[CONFIG])
     result = StudyStore(placement.study).write(simulated(config, time.time()))

@@ -9,7 +9,7 @@ import pytest
 from data.errors import InputError
 from launch.budget import Budget, in_words, parse_budget, seconds_of
 from launch.ending import DISK, Watch, signature, used_gpu_hours
-from launch.searcher import METRIC, StorePruning, StoreSearcher, death
+from launch.searcher import METRIC, StorePruning, StoreSearcher
 from study.config import TrialConfig
 from study.goals import Goals
 from study.outcomes import Outcome
@@ -232,7 +232,3 @@ def test_pruning_knows_trials_by_their_keys(store: StudyStore) -> None:
     assert [*rule.brackets[0][1]] == keys
     assert pruning.on_trial_result(None, Trial("a"), {"epoch": 8, METRIC: 0.0}) == "CONTINUE"
     assert pruning.on_trial_result(None, Trial("a"), {DISK: "full"}) == "CONTINUE"
-
-
-def test_a_process_that_never_reported_and_did_not_hang(store: StudyStore) -> None:
-    assert death(store, trial().key).startswith("its process died")

@@ -89,7 +89,7 @@ def test_a_stress_study_runs_goes_on_and_grows(trees: TreeMaker, tmp_path: Path)
     store = StudyStore(tmp_path / "runs/bp4d-stress")
     output = ended(start("stress", *kept, *asked, "kinds=[label_noise,blur]"))
     assert "4 points, 2 trials, 2 to do" in output
-    frame = pl.read_parquet(store.curves_path).filter(metric="f1", au=None)
+    frame = pl.read_parquet(store.curves_path).filter(pl.col("au").is_null(), metric="f1")
     points = {Point(*row) for row in frame.select("method", "kind", "level").iter_rows()}
     assert points == {
         Point("bce", kind, level) for kind in ("label_noise", "blur") for level in (undisturbed(kind), 20.0, 4.0)

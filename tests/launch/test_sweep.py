@@ -139,7 +139,7 @@ def test_transfer_between_two_studies(trees: TreeMaker, tmp_path: Path) -> None:
     output = finish(start("transfer", "studies=[bp4d-aunce,disfa-aunce]", runs))
     assert output.count("1 2 4 6 12") == 2
     assert len([*tmp_path.glob("runs/*/predictions/*-*.parquet")]) == 6
-    assert "1/1 trials (1 done" in finish(start("status", "name=disfa-aunce", runs))
+    assert "3/3 trials (3 done" in finish(start("status", "name=disfa-aunce", runs)), "one on each fold"
     assert "at least two" in finish(start("transfer", "studies=[bp4d-aunce]", runs), expected=2)
 
 
@@ -162,7 +162,7 @@ def test_trials_that_fine_tune_share_their_pre_training(trees: TreeMaker, tmp_pa
     assert store.count() == 3
     assert len({result.environment["pretrained"] for result in store.results()}) == 1
     assert len([*store.root.glob("pretrained/*.pt")]) == 1
-    finish(start("final", "name=bp4d-clp", "seeds=1", f"runs_root={tmp_path / 'runs'}"))
+    finish(start("final", "name=bp4d-clp", "seeds=1", "selection=shared", f"runs_root={tmp_path / 'runs'}"))
     assert store.count("final") == 3
     assert len([*store.root.glob("pretrained/*.pt")]) == 3, "that of the first fold is used again"
 

@@ -45,3 +45,15 @@ def test_a_disk_that_fails_is_no_failure_of_the_trial(
     with pytest.raises(InputError, match=r"the disk fails: .*the reason"):
         run(tmp_path, error, monkeypatch)
     assert StudyStore(tmp_path).result(trial().key) is None
+
+
+def test_a_trial_that_hung_each_time_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = StudyStore(tmp_path).hung_path(trial().key)
+    path.parent.mkdir()
+    path.write_text("Timeout (0:01:00)!\n  File fit.py, line 3\n")
+    found = run(tmp_path, ray.exceptions.WorkerCrashedError(), monkeypatch).result(trial().key)
+    assert found is not None
+    assert found.error is not None
+    assert "it hung" in found.error
+    assert "fit.py, line 3" in found.error
+    assert not path.exists()

@@ -1,15 +1,25 @@
 """Folders and files that nobody else can read, whatever the umask."""
 
 import os
+import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from data.errors import InputError
-from launch.cluster.security import SOCKET_LIMIT, private_folder, session_folder, write_private, write_token
+from launch.cluster.processes import of_session
+from launch.cluster.security import (
+    SOCKET_LIMIT,
+    private_folder,
+    session_folder,
+    write_leader,
+    write_private,
+    write_token,
+)
 
 
 def mode(path: Path) -> int:
@@ -85,6 +95,23 @@ def test_session_folders_of_the_dead_go(scratch: Path) -> None:
     session_folder(scratch, "h")
     assert mine.exists()
     assert other.exists()
+    assert not left.exists()
+
+
+def test_session_folders_stay_while_something_works_in_them(scratch: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = scratch / f"au-w-{dead.pid}-abc"
+    left.mkdir()
+    leader = subprocess.Popen("sleep 60 & exit", shell=True, start_new_session=True)
+    leader.wait()
+    write_leader(left, leader.pid)
+    session_folder(scratch, "w")
+    assert left.exists(), "the leader is gone, what it started is not"
+    os.killpg(leader.pid, signal.SIGKILL)
+    while of_session(leader.pid):
+        time.sleep(0.01)
+    session_folder(scratch, "w")
     assert not left.exists()
 
 

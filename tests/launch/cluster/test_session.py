@@ -20,7 +20,7 @@ def run(tmp_path: Path, scratch: Path) -> Iterator[Run]:
 
 
 def test_workers_join_run_trials_and_nothing_is_left(run: Run) -> None:
-    run.start(seconds=0.2)
+    run.start()
     assert f"{TASKS} of {TASKS}" in run.finish()
     assert sorted(run.begun()) == [*range(TASKS)]
     assert {job for jobs in run.begun().values() for job in jobs} == {"1", "2"}
@@ -128,5 +128,5 @@ def test_asked_to_stop_everything_ends_and_the_same_command_goes_on(run: Run) ->
 def test_a_cluster_without_a_worker_that_can_work_is_given_up_with_the_reason(run: Run) -> None:
     run.start(worker_gpus=1)
     assert "0 GPUs here, 1 were asked" in run.finish(code=1)
-    assert run.kinds().count("excluded") == 3
+    assert run.kinds().count("excluded") >= 3, "one look may find two at once"
     assert left(run) == []
