@@ -6,7 +6,6 @@
 import ctypes
 import fcntl
 import os
-import re
 import resource
 import shutil
 import signal
@@ -24,7 +23,6 @@ from launch.cluster.security import ray_folder, remove_leftovers, session_folder
 
 OBJECT_STORE = 128 * 2**20  # bytes; Ray would take 30 % of the memory, and Tune needs next to nothing
 FILES = 65_536  # descriptors that a node may open, if the site lets it
-NO_TASK = r"ray::(IDLE|\w*Agent\b)"  # titles of processes that wait for work, or serve the node itself
 PR_SET_PDEATHSIG = 1
 SIOCGIFADDR = 0x8915
 QUIET = {
@@ -100,8 +98,7 @@ class RayNode:
 
     def tasks(self) -> int:
         """How many processes of this node work on something; Ray writes what they do into their titles."""
-        titles = [processes.title(pid) for pid in processes.of_session(self.process.pid)]
-        return sum(title.startswith("ray::") and not re.match(NO_TASK, title) for title in titles)
+        return len(processes.working(self.process.pid))
 
     def end(self, seconds: float = 5.0) -> None:
         """Kill everything that belongs to this node, and remove its folder."""

@@ -1,6 +1,9 @@
 """What runs on this machine, as /proc tells it."""
 
+import re
 from pathlib import Path
+
+NO_TASK = r"ray::(IDLE|\w*Agent\b)"  # titles of processes that wait for work, or serve the node itself
 
 
 def of_session(leader: int) -> list[int]:
@@ -16,8 +19,13 @@ def of_session(leader: int) -> list[int]:
     return found
 
 
-def title(pid: int) -> str:
-    """The command line, or what the process wrote over it; empty once it has ended."""
+def working(leader: int) -> list[int]:
+    """Those of the session that run a task of Ray's, which writes what its processes do into their titles."""
+    titles = {pid: _title(pid) for pid in of_session(leader)}
+    return [pid for pid, title in titles.items() if title.startswith("ray::") and not re.match(NO_TASK, title)]
+
+
+def _title(pid: int) -> str:
     try:
         return Path("/proc", str(pid), "cmdline").read_text(errors="replace")
     except OSError:

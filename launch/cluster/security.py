@@ -95,4 +95,4 @@ def _in_use(session: Path) -> bool:
     if Path("/proc", session.name.split("-")[2]).exists():
         return True
     leader = session / LEADER
-    return leader.exists() and bool(processes.of_session(int(leader.read_text() or 0)))
+    return leader.exists() and bool(processes.working(int(leader.read_text() or 0)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError
-from launch.cluster.processes import of_session
+from launch.cluster.processes import working
 from launch.cluster.security import (
     SOCKET_LIMIT,
     private_folder,
@@ -103,16 +103,21 @@ def test_session_folders_stay_while_something_works_in_them(scratch: Path) -> No
     dead.wait()
     left = scratch / f"au-w-{dead.pid}-abc"
     left.mkdir()
-    leader = subprocess.Popen("sleep 60 & exit", shell=True, start_new_session=True)
+    works = "exec -a ray::train sleep 60 & exec -a ray::IDLE sleep 60 & exit"
+    leader = subprocess.Popen(["bash", "-c", works], start_new_session=True)
     leader.wait()
+    while not working(leader.pid):
+        time.sleep(0.01)
     write_leader(left, leader.pid)
     session_folder(scratch, "w")
-    assert left.exists(), "the leader is gone, what it started is not"
-    os.killpg(leader.pid, signal.SIGKILL)
-    while of_session(leader.pid):
+    assert left.exists(), "the leader is gone, a trial that it started is not"
+    [trial] = working(leader.pid)
+    os.kill(trial, signal.SIGKILL)
+    while working(leader.pid):
         time.sleep(0.01)
     session_folder(scratch, "w")
-    assert not left.exists()
+    os.killpg(leader.pid, signal.SIGKILL)
+    assert not left.exists(), "what waits for work keeps nothing"
 
 
 def test_a_scratch_that_sockets_do_not_fit_in_is_refused(tmp_path: Path) -> None:
