@@ -4,8 +4,8 @@
 
 Every strategy gets the epochs of `trials` whole trials with each seed of the sampler; one that prunes starts more of
 them. Writes <folder>/sampling.parquet (strategy, seed, epochs spent, best mean F1 of a finished trial on the validation
-subjects) and prints how much sooner TPE with ASHA reaches the final score of random. One core per search; killed, the
-same command goes on.
+subjects) and <folder>/sampling.html, its plot, and prints how much sooner TPE with ASHA reaches the final score of
+random. One core per search; killed, the same command goes on.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import polars as pl
 from rich.console import Console
 
@@ -30,6 +31,7 @@ from study.trial import run_trial
 
 FOLD = "part1"
 STRATEGIES = {"random": ("random", "none"), "TPE": ("tpe", "none"), "TPE + ASHA": ("tpe", "asha")}
+COLOURS = ("#777777", "#0072b2", "#d55e00")
 SCHEMA = {"strategy": pl.String, "seed": pl.Int64, "epochs": pl.Int64, "best": pl.Float64}
 
 
@@ -106,6 +108,28 @@ def times_sooner(table: pl.DataFrame, strategy: str, budget: int) -> float | Non
     return float(reached / there[0]) if len(there) else None
 
 
+def figure(table: pl.DataFrame, budget: int) -> go.Figure:
+    """Best score against epochs spent: the mean over seeds, and each seed."""
+    drawn, at = go.Figure(), np.arange(1, budget + 1)
+    for strategy, colour in zip(STRATEGIES, COLOURS, strict=True):
+        for seed in table["seed"].unique().sort():
+            one = 100 * mean_progress(table.filter(seed=seed), strategy, at)
+            thin = {"color": colour, "width": 1}
+            drawn.add_scatter(x=at, y=_known(one), mode="lines", line=thin, opacity=0.4, showlegend=False)
+        mean = 100 * mean_progress(table, strategy, at)
+        drawn.add_scatter(x=at, y=_known(mean), mode="lines", line={"color": colour, "width": 3}, name=strategy)
+    return drawn.update_layout(
+        template="plotly_white",
+        xaxis_title="epochs spent",
+        yaxis_title="best mean F1 on the validation subjects, %",
+    )
+
+
+def _known(scores: np.ndarray) -> np.ndarray:
+    """Nothing is drawn before the first finished trial."""
+    return np.where(scores > 0, scores, np.nan)
+
+
 def main(out: Path, trials: int, epochs: int, seeds: int, workers: int) -> None:
     """Search, write, print."""
     keys = compose_keys("sweep", [f"store_root={out / 'stores'}"])
@@ -124,6 +148,7 @@ def main(out: Path, trials: int, epochs: int, seeds: int, workers: int) -> None:
     rows = [row for one, root in roots.items() for row in progress(*one, StudyStore(root).outcomes("sweep"), budget)]
     table = pl.DataFrame(rows, schema=SCHEMA)
     table.write_parquet(out / "sampling.parquet")
+    figure(table, budget).write_html(out / "sampling.html")
     print(
         f"| {seeds} seeds, {budget} epochs each | mean best F1 | trials | times sooner than random |\n|---|---|---|---|"
     )

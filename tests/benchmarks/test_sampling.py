@@ -1,11 +1,13 @@
 """What is computed of finished searches."""
 
+import math
+
 import polars as pl
 import pytest
 
 from study.goals import numbers_of
 from study.outcomes import outcome_of
-from tests.benchmarks.sampling import SCHEMA, mean_progress, progress, times_sooner
+from tests.benchmarks.sampling import SCHEMA, STRATEGIES, figure, mean_progress, progress, times_sooner
 from tests.study.make import result, trial
 
 
@@ -41,3 +43,11 @@ def test_how_much_sooner() -> None:
     assert times_sooner(found, "good", 8) == 2.0
     assert times_sooner(found, "random", 8) == 1.0
     assert times_sooner(found, "bad", 8) is None
+
+
+def test_the_plot_shows_each_seed_and_their_mean() -> None:
+    curves = {name: [[(2, 0.5), (4, 0.75)], [(3, 0.25)]] for name in STRATEGIES}
+    drawn = figure(table(**curves), 4).data
+    assert [trace.name for trace in drawn] == [None, None, "random", None, None, "TPE", None, None, "TPE + ASHA"]
+    assert [None if math.isnan(y) else float(y) for y in drawn[0].y] == [None, 50.0, 50.0, 75.0]
+    assert [None if math.isnan(y) else float(y) for y in drawn[2].y] == [None, 25.0, 37.5, 50.0]
