@@ -66,9 +66,9 @@ def lost(slurm: Sandbox, node: str) -> Iterator[None]:
 
 
 def preempted(bench: Bench) -> Outcome:
-    """Every node is wanted by a partition of higher priority."""
-    sweep = bench.sweep(cluster={"partition": "low"}, trials=16).start()
-    sweep.middle()
+    """Every node is wanted by a partition of higher priority; trials are longer than what a drained node may finish."""
+    sweep = bench.sweep(cluster={"partition": "low", "signal_s": 20}, trials=8, seconds=6.0).start()
+    sweep.middle(trials=1)
     bench.slurm.output("sbatch", "-phigh", "-N4", "--exclusive", "-o/dev/null", "--wrap", "sleep 5")
     sweep.finish()
     kinds = sweep.kinds()

@@ -28,9 +28,8 @@ except BaseException as error:
 def elastic(bench: Bench) -> str:
     """100 trials while SLURM grants no, one, four and again one node to the workers."""
     blocked = [block(bench) for _ in range(NODES)]
-    sweep = bench.sweep(
-        cluster={"max_workers": 4, "partition": "low", "extra": {"exclusive": ""}}, trials=100, epochs=2, seconds=1.0
-    ).start()
+    asked = {"max_workers": 4, "partition": "low", "signal_s": 10, "extra": {"exclusive": ""}}
+    sweep = bench.sweep(cluster=asked, trials=100, epochs=2, seconds=1.0).start()
     sweep.until(lambda: "waiting" in sweep.kinds(), "a queue")
     time.sleep(5)
     check(sweep.done == 0, "trials without a worker")
@@ -38,8 +37,7 @@ def elastic(bench: Bench) -> str:
         bench.slurm.output("scancel", job)
     sweep.until(lambda: sweep.done >= 8, "eight trials")
     bench.slurm.output("scancel", *blocked[1:])
-    sweep.until(lambda: len(sweep.at_work()) == NODES or sweep.done > 80, "four workers")
-    sweep.until(lambda: sweep.done >= 30, "thirty trials")
+    sweep.until(lambda: len(sweep.at_work()) == NODES or sweep.done > 60, "four workers")
     for _ in range(NODES - 1):  # jobs of a higher partition take three of the nodes
         block(bench, "high", wait=False)
     sweep.finish()
