@@ -381,7 +381,7 @@ class TransferKeys:
     base_rates: str = setting("", "CSV of dataset, au, rate for the rule base_rate; empty for those trained on")
     aus: str = setting("pair", "AUs of the printed tables: those of each pair, or the common ones")
     rule: str = setting("validation", "threshold of the printed tests: 0.5, validation, base_rate or oracle")
-    device: str = setting("cpu", "cpu or cuda")
+    device: str = setting("auto", "auto (a GPU where there is one), cpu or cuda")
 
 
 @dataclass

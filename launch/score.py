@@ -1,6 +1,7 @@
 """Score the predictions of any other detector on a dataset, and keep them as a study: see --help."""
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def main(keys: Settings) -> int:
     check_labelled(keys)
     if keys["scale"] not in SCALES:
         raise InputError(f"scale={keys['scale']!r}; allowed: {', '.join(SCALES)}")
-    if keys["trained_on"] == keys["dataset"]["name"]:
+    if keys["dataset"]["name"] in re.split(r"\W+", keys["trained_on"].casefold()):
         raise InputError(
             f"trained_on={keys['trained_on']} is what is scored: nobody can see whether the people of the test were "
             "trained on. Leave it out if the predictions are those of held-out people."

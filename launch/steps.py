@@ -47,7 +47,7 @@ def plan_steps(plan: Mapping[str, Any], folders: Values, extra: Sequence[str], c
     steps: list[Step] = []
     for pattern, entry in plan.get("steps", {}).items():
         try:
-            shared = {"extra": list(extra), **plan.get("shared", {})}
+            shared = {"extra": [_literal(word) for word in extra], **plan.get("shared", {})}
             steps += _expanded(pattern, entry, lists, folders, shared)
         except (KeyError, TypeError, AttributeError) as error:
             problems.append(f"step {pattern}: {error}")
@@ -78,6 +78,11 @@ def _expanded(
             tuple(_joined(str(key), lists).format(**known) for key in keys),
             tuple(name for need in entry.get("needs", ()) for name in _named(need, values, lists)),
         )
+
+
+def _literal(key: str) -> str:
+    """The key as `str.format` gives it back: its braces name no list."""
+    return key.replace("{", "{{").replace("}", "}}")
 
 
 def _combinations(pattern: str, lists: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:

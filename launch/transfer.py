@@ -19,7 +19,7 @@ from data.frames import aus_of
 from launch.cli import Settings, run_command
 from launch.datasets import progress_bar
 from launch.matrices import WIDTH, matrices
-from launch.preflight import complaints, searched_study, study_store
+from launch.preflight import complaints, device_here, searched_study, study_store
 from study.cells import Cell, Target, cells_of, targets_of
 from study.pairs import (
     FOREIGN,
@@ -38,6 +38,8 @@ from study.selection import final_trials_of
 from study.stats import REPLICATES
 from study.transfer import KINDS, Transfer, difference_table, score_table, write_transfer
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 def main(keys: Settings) -> int:
     """Check everything, predict what is missing, score, print."""
@@ -48,8 +50,9 @@ def main(keys: Settings) -> int:
     pairs, notes = _pairs(studies)
     targets = {study.target: aus_of(study.frames.table) for study in studies}
     rates = read_rates(Path(keys["base_rates"]), targets) if keys["base_rates"] else {}
+    device = device_here("cuda") if keys["device"] == "auto" else keys["device"]
     for source, target in pairs:
-        _predict(source, target, keys["device"], console)
+        _predict(source, target, device, console)
     reached = targets_of(studies)
     cells = list(_cells(reached, rates, console))
     notes += [note for target in reached for note in target.notes]
@@ -72,7 +75,7 @@ def _folder(keys: Settings) -> Path:
     problems += [f"studies: {name} stands there twice" for name in sorted({n for n in studies if studies.count(n) > 1})]
     for key, allowed in (("selection", SELECTIONS), ("aus", KINDS), ("rule", RULES)):
         problems += [f"{key}={keys[key]!r}; allowed: {', '.join(allowed)}"] * (keys[key] not in allowed)
-    problems += [f"device={keys['device']!r}; allowed: cpu, cuda"] * (keys["device"] not in ("cpu", "cuda"))
+    problems += [f"device={keys['device']!r}; allowed: {', '.join(DEVICES)}"] * (keys["device"] not in DEVICES)
     if keys["device"] == "cuda" and not torch.cuda.is_available():
         problems.append("device=cuda; this machine has no GPU")
     raise_all("the studies cannot be compared:", problems)

@@ -13,7 +13,7 @@ RANGES = {
     "cpus": (0, 10**6),
     "time": (1, 10**6),
     "signal_s": (1, 86_400),
-    "head_time": (1, 10**6),
+    "head_time": (3, 10**6),  # it takes one to two to come up and to leave
     "max_workers": (1, 10_000),
     "worker_cpus": (1, 10_000),
     "worker_gpus": (0, 1000),

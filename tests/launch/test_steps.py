@@ -44,6 +44,11 @@ def test_one_step_for_every_value_each_after_what_it_needs() -> None:
     assert len(steps["report"].needs) == 4
 
 
+def test_braces_of_the_user_are_no_names() -> None:
+    given = ("search={optim:{lr:{log_uniform:[0.001,0.01]}}}", "cluster.extra={mail_user:me}")
+    assert planned(PLAN, *given)["final-gft-bce"].keys == ("runs_root=R", *given)
+
+
 def changed(name: str, **entry: Any) -> dict[str, Any]:
     return PLAN | {"steps": PLAN["steps"] | {name: entry}}
 

@@ -137,7 +137,7 @@ def test_a_pair_without_shared_aus_is_named_and_left_out(lab: Lab, capsys: pytes
         ("[gft-bce,gft-bce]", [], "gft-bce stands there twice"),
         ("[gft-bce,bp4d-bce]", ["selection=best"], "selection='best'; allowed: nested, shared, oracle"),
         ("[gft-bce,bp4d-bce]", ["rule=0.4", "aus=all"], "rule='0.4'; allowed: 0.5, validation, base_rate, oracle"),
-        ("[gft-bce,bp4d-bce]", ["device=gpu"], "device='gpu'; allowed: cpu, cuda"),
+        ("[gft-bce,bp4d-bce]", ["device=gpu"], "device='gpu'; allowed: auto, cpu, cuda"),
         ("[gft-bce,bp4d-bce]", ["aus=all"], "aus='all'; allowed: pair, common"),
         ("[gft-bce,bp4d-bce]", ["name=gft-bce"], "gft-bce is a study; give another name"),
         ("[gft-bce,bp4d-bce]", ["name=../x"], "name='../x'"),
@@ -216,6 +216,7 @@ def test_foreign_predictions_that_cannot_be_scored(lab: Lab, capsys: pytest.Capt
     file = exported(lab, "mine")
     for arguments, said in (
         (["trained_on=gft"], "trained_on=gft is what is scored"),
+        (["trained_on=BP4D+GFT"], "trained_on=BP4D+GFT is what is scored"),
         (["scale=percent"], "scale='percent'; allowed: probability, intensity5"),
         (["dataset=videos"], "dataset=videos has no labels"),
     ):

@@ -69,7 +69,7 @@ def test_the_head_is_small_and_alone(folder: ClusterFolder) -> None:
 
 
 def test_a_head_of_one_minute_still_gets_its_signal_while_it_runs(folder: ClusterFolder) -> None:
-    assert flags(sbatch_text(ClusterSettings(name="slurm", head_time=1), folder, "head"))["signal"] == "B:USR2@30"
+    assert flags(sbatch_text(ClusterSettings(name="slurm", head_time=3), folder, "head"))["signal"] == "B:USR2@90"
 
 
 def test_a_head_that_is_a_worker_too_is_as_large(folder: ClusterFolder) -> None:
