@@ -12,13 +12,11 @@ from data.files import check_writable, write_atomic
 from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
-from launch.cluster.follow import elsewhere
-from launch.cluster.plan import Work
 from launch.datasets import prepare_store
-from launch.display import Display, percent
+from launch.display import percent
 from launch.final import finished
+from launch.given import given_work, run_given
 from launch.provenance import provenance
-from launch.trials import run_all
 from launch.variants import GROUPS, Plan, check_comparison, plan_comparison
 from study.compare import Comparison, Row, compare, comparison_frame
 from study.stats import Estimate
@@ -36,41 +34,18 @@ def main(keys: Settings) -> int:
     plan = plan_comparison(keys, frames)
     store, trials = plan.store, plan.trials
     check_writable(store.root)
-    work = _work(keys, plan, frames, console)
-    code = elsewhere(work, console)
-    if code is not None:
-        return code
-    with store.lock():
-        work.begin()
-        cells, at_once = len(plan.cells), plan.resources.concurrent
-        console.print(f"{store.root}: {cells} rows, {len(trials)} trials, {work.todo} to do, {at_once} at a time")
-        with Display(store, "final", work.wanted, trials[0].optim.epochs, console):
-            run_all([(trial, plan.placement) for trial in trials], store, plan.resources)
-    return work.finish()
 
-
-def _work(keys: Settings, plan: Plan, frames: FrameStore, console: Console) -> Work:
-    """All that the command is about to do."""
-    store, trials = plan.store, plan.trials
-    wanted = len({one.key for one in store.outcomes()} | {config.key for config in trials})
-
-    def begin() -> None:
+    def begin(wanted: int) -> None:
         store.open_study(describe(keys, plan, frames, wanted), free=FREE)
         store.write_provenance(provenance(frames.fingerprint))
 
-    return Work(
-        command="compare",
-        keys=keys,
-        store=store,
-        placement=plan.placement,
-        resources=plan.resources,
-        example=trials[0],
-        stage="final",
-        wanted=wanted,
-        todo=sum(store.result(config.key) is None for config in trials),
-        begin=begin,
-        finish=lambda: finish(plan, console),
-    )
+    def say() -> None:
+        cells, at_once = len(plan.cells), plan.resources.concurrent
+        console.print(f"{store.root}: {cells} rows, {len(trials)} trials, {work.todo} to do, {at_once} at a time")
+
+    jobs = [(trial, plan.placement) for trial in trials]
+    work = given_work("compare", keys, store, plan.resources, jobs, begin, lambda: finish(plan, console))
+    return run_given(work, jobs, say, console)
 
 
 def describe(keys: Settings, plan: Plan, frames: FrameStore, wanted: int) -> dict[str, Any]:

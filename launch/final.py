@@ -11,14 +11,12 @@ from data.files import check_writable
 from data.folds import fold_names
 from data.store import FrameStore, open_store
 from launch.cli import Settings, run_command
-from launch.cluster.follow import elsewhere
-from launch.cluster.plan import Work
-from launch.display import Display
-from launch.preflight import file_weights, resources, searched_study
+from launch.given import given_work, run_given
+from launch.preflight import Resources, file_weights, resources, searched_study
 from launch.provenance import provenance
 from launch.report import write_page
 from launch.scoreboard import print_scores
-from launch.trials import run_all
+from launch.trials import Job
 from study.config import TrialConfig
 from study.kinds import SEARCH, kind_of
 from study.result import TrialResult
@@ -38,16 +36,13 @@ def main(keys: Settings) -> int:
     frames = searched_frames(store)
     names = fold_names(frames.table, store.study()["config"]["data"]["fold_scheme"])
     plans = [plan(store, selection, names, keys["seeds"], keys["candidates"]) for selection in selections]
-    work = _work(keys, store, frames, plans, console)
-    code = elsewhere(work, console)
-    if code is not None:
-        return code
-    _say_plans(plans, keys["seeds"], console)
-    with store.lock():
-        work.begin()
-        with Display(store, "final", work.wanted, work.example.optim.epochs, console):
-            run_all([(trial, work.placement) for trial in unique_trials(plans)], store, work.resources)
-    return work.finish()
+    jobs, available = _jobs(keys, store, frames, plans)
+
+    def begin(wanted: int) -> None:
+        store.write_provenance(provenance(frames.fingerprint))
+
+    work = given_work("final", keys, store, available, jobs, begin, lambda: finish(store, plans, console))
+    return run_given(work, jobs, lambda: _say_plans(plans, keys["seeds"], console), console)
 
 
 def named_study(keys: Settings) -> Settings:
@@ -77,27 +72,15 @@ def _only_study_of(dataset: str, root: Path) -> str:
     )
 
 
-def _work(keys: Settings, store: StudyStore, frames: FrameStore, plans: list[Plan], console: Console) -> Work:
-    """All that the command is about to do, checked."""
-    trials, study = unique_trials(plans), store.study()
-    wanted = {one.key for one in store.outcomes("final")} | {config.key for config in trials}
+def _jobs(keys: Settings, store: StudyStore, frames: FrameStore, plans: Sequence[Plan]) -> tuple[list[Job], Resources]:
+    """Every trial once, where it runs, and with what; checked."""
+    trials = unique_trials(plans)
     if frames.fingerprint != trials[0].data.fingerprint:
         raise InputError(f"{frames.path} is another store than the one that was searched on; build that one again")
     check_writable(store.root)
-    available, weights = resources(keys), weights_of(study["weights_file"], trials[0])
-    return Work(
-        command="final",
-        keys=keys,
-        store=store,
-        placement=available.placement(frames, store, weights),
-        resources=available,
-        example=trials[0],
-        stage="final",
-        wanted=len(wanted),
-        todo=sum(store.result(config.key) is None for config in trials),
-        begin=lambda: store.write_provenance(provenance(frames.fingerprint)),
-        finish=lambda: finish(store, plans, console),
-    )
+    available, weights = resources(keys), weights_of(store.study()["weights_file"], trials[0])
+    placement = available.placement(frames, store, weights)
+    return [(trial, placement) for trial in trials], available
 
 
 def searched_frames(store: StudyStore) -> FrameStore:

@@ -13,15 +13,14 @@ from data.files import atomic_path, check_writable
 from data.store import FrameStore
 from data.union import dataset_of
 from launch.cli import Settings, run_command
-from launch.cluster.follow import elsewhere
 from launch.cluster.plan import Work
 from launch.datasets import progress_bar
-from launch.display import Display, percent
+from launch.display import percent
 from launch.final import finished
+from launch.given import given_work, run_given
 from launch.preflight import device_here
 from launch.provenance import provenance
 from launch.several import Plan, check_keys, description, plan_study
-from launch.trials import run_all
 from launch.variants import GROUPS
 from study.generalize import ONLY, OWN, table
 from study.result import TrialResult
@@ -52,41 +51,15 @@ def main(keys: Settings) -> int:
     check_keys(keys)
     plan = plan_study(keys)
     check_writable(plan.store.root)
-    work = _work(keys, plan, console)
-    code = elsewhere(work, console)
-    if code is not None:
-        return code
-    with plan.store.lock():
-        work.begin()
-        _say(plan, work, console)
-        with Display(plan.store, work.stage, work.wanted, work.example.optim.epochs, console):
-            run_all(plan.jobs, plan.store, work.resources)
-    return work.finish()
 
+    def begin(wanted: int) -> None:
+        plan.store.open_study(description(keys, plan, wanted, GROUPS), free=FREE)
+        fingerprints = sorted({name for config in plan.trials for name in config.sources.stores})
+        plan.store.write_provenance(provenance(" ".join(name[:12] for name in fingerprints)))
 
-def _work(keys: Settings, plan: Plan, console: Console) -> Work:
-    """All that the command is about to do."""
-    store, trials = plan.store, plan.trials
-    wanted = len({one.key for one in store.outcomes()} | {config.key for config in trials})
-
-    def begin() -> None:
-        store.open_study(description(keys, plan, wanted, GROUPS), free=FREE)
-        fingerprints = sorted({name for config in trials for name in config.sources.stores})
-        store.write_provenance(provenance(" ".join(name[:12] for name in fingerprints)))
-
-    return Work(
-        command="generalize",
-        keys=keys,
-        store=store,
-        placement=plan.placement,
-        resources=plan.resources,
-        example=trials[0],
-        stage="final",
-        wanted=wanted,
-        todo=sum(store.result(config.key) is None for config in trials),
-        begin=begin,
-        finish=lambda: finish(plan, console),
-    )
+    jobs = plan.jobs
+    work = given_work("generalize", keys, plan.store, plan.resources, jobs, begin, lambda: finish(plan, console))
+    return run_given(work, jobs, lambda: _say(plan, work, console), console)
 
 
 def _say(plan: Plan, work: Work, console: Console) -> None:

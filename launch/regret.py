@@ -18,13 +18,12 @@ from data.errors import InputError, raise_all
 from data.files import atomic_path, check_writable
 from data.folds import folds
 from launch.cli import Settings, run_command
-from launch.cluster.follow import elsewhere
-from launch.cluster.plan import Work
-from launch.display import Display, percent
+from launch.display import percent
 from launch.final import finished, searched_frames, weights_of
+from launch.given import given_work, run_given
 from launch.preflight import Resources, check_weights, complaints, resources, searched_study, study_store
 from launch.provenance import provenance
-from launch.trials import Job, run_all
+from launch.trials import Job
 from launch.variants import check_frames
 from study.choose import choose, final_trials
 from study.config import Placement, TrialConfig
@@ -70,16 +69,18 @@ def main(keys: Settings) -> int:
     plan = plan_regret(keys)
     store = plan.store
     check_writable(store.root)
-    work = _work(keys, plan, console)
-    code = elsewhere(work, console)
-    if code is not None:
-        return code
-    with store.lock():
-        work.begin()
+
+    def begin(wanted: int) -> None:
+        store.open_study(describe(keys, plan, wanted), free=FREE)
+        store.write_provenance(provenance(" ".join(sorted({trial.data.fingerprint for trial, _ in jobs}))))
+        _adopt(plan)
+
+    def say() -> None:
         console.print(f"{store.root}: {len(plan.targets)} datasets, {work.wanted} trials, {work.todo} to do")
-        with Display(store, "final", work.wanted, work.example.optim.epochs, console):
-            run_all(plan.jobs, store, plan.resources)
-    return work.finish()
+
+    jobs = plan.jobs
+    work = given_work("regret", keys, store, plan.resources, jobs, begin, lambda: finish(plan, console))
+    return run_given(work, jobs, say, console)
 
 
 def plan_regret(keys: Settings) -> Plan:
@@ -128,31 +129,6 @@ def _target(
     trials = {source: final_trials(config, [*divided], seeds) for source, config in configs.items()}
     placement = replace(available.placement(frames, store, weights), keep_detector=False)
     return Target(name, study, placement, trials)
-
-
-def _work(keys: Settings, plan: Plan, console: Console) -> Work:
-    """All that the command is about to do."""
-    store, trials = plan.store, [trial for trial, _ in plan.jobs]
-    wanted = len({one.key for one in store.outcomes()} | {trial.key for trial in trials})
-
-    def begin() -> None:
-        store.open_study(describe(keys, plan, wanted), free=FREE)
-        store.write_provenance(provenance(" ".join(sorted({trial.data.fingerprint for trial in trials}))))
-        _adopt(plan)
-
-    return Work(
-        command="regret",
-        keys=keys,
-        store=store,
-        placement=plan.targets[0].placement,
-        resources=plan.resources,
-        example=trials[0],
-        stage="final",
-        wanted=wanted,
-        todo=sum(store.result(trial.key) is None for trial in trials),
-        begin=begin,
-        finish=lambda: finish(plan, console),
-    )
 
 
 def describe(keys: Settings, plan: Plan, wanted: int) -> dict[str, Any]:

@@ -18,14 +18,12 @@ from data.files import atomic_path, check_writable
 from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
-from launch.cluster.follow import elsewhere
-from launch.cluster.plan import Work
 from launch.datasets import prepare_store, progress_bar
-from launch.display import Display, percent
+from launch.display import percent
 from launch.final import finished
+from launch.given import given_work, run_given
 from launch.preflight import complaints, device_here
 from launch.provenance import provenance
-from launch.trials import run_all
 from launch.variants import GROUPS, Variants, plan_variants, variant_problems
 from study.choose import final_trials
 from study.config import Placement, TrialConfig
@@ -79,40 +77,19 @@ def main(keys: Settings) -> int:
     plan = plan_stress(keys, frames)
     store = plan.variants.store
     check_writable(store.root)
-    work = _work(keys, plan, frames, console)
-    code = elsewhere(work, console)
-    if code is not None:
-        return code
-    with store.lock():
-        work.begin()
-        console.print(f"{store.root}: {len(plan.trials)} points, {len(plan.jobs)} trials, {work.todo} to do")
-        with Display(store, "final", work.wanted, keys["epochs"], console):
-            run_all(plan.jobs, store, work.resources)
-    return work.finish()
 
-
-def _work(keys: Settings, plan: Plan, frames: FrameStore, console: Console) -> Work:
-    """All that the command is about to do."""
-    store, ours = plan.variants.store, [config for config, _ in plan.jobs]
-    wanted = len({one.key for one in store.outcomes()} | {config.key for config in ours})
-
-    def begin() -> None:
+    def begin(wanted: int) -> None:
         store.open_study(describe(keys, plan, frames, wanted), free=FREE)
         store.write_provenance(provenance(frames.fingerprint))
 
-    return Work(
-        command="stress",
-        keys=keys,
-        store=store,
-        placement=plan.variants.placement,
-        resources=plan.variants.resources,
-        example=ours[0],
-        stage="final",
-        wanted=wanted,
-        todo=sum(store.result(config.key) is None for config in ours),
-        begin=begin,
-        finish=lambda: finish(plan, frames, console),
+    def say() -> None:
+        console.print(f"{store.root}: {len(plan.trials)} points, {len(jobs)} trials, {work.todo} to do")
+
+    jobs = plan.jobs
+    work = given_work(
+        "stress", keys, store, plan.variants.resources, jobs, begin, lambda: finish(plan, frames, console)
     )
+    return run_given(work, jobs, say, console)
 
 
 def check_stress(keys: Settings) -> None:

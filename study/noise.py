@@ -101,7 +101,7 @@ def with_fewer_positives(frames: FrameStore, fold: Fold, share: float, seed: int
     ours, columns = _rows_of(frames, fold.train), []
     for au in aus_of(frames.table):
         lost, label = (_draws("fewer positives", frames, seed, au) >= share) & ours, pl.col(au_column(au))
-        columns.append(pl.when(pl.Series(lost) & (label == 1)).then(None).otherwise(label).alias(au_column(au)))
+        columns.append(pl.when((label == 1) & pl.lit(pl.Series(lost))).then(None).otherwise(label).alias(au_column(au)))
     return dataclasses.replace(frames, table=frames.table.with_columns(columns))
 
 

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 import launch.final
+import launch.given
 from data.errors import InputError
 from data.store import FrameStore
 from launch.cli import Settings, compose_keys
@@ -67,7 +68,7 @@ def runs(search: tuple[Search, FrameStore], monkeypatch: pytest.MonkeyPatch) -> 
         for config, placement in jobs:
             run_trial(config, placement)
 
-    monkeypatch.setattr(launch.final, "run_all", run_all)
+    monkeypatch.setattr(launch.given, "run_all", run_all)
     monkeypatch.setattr(launch.final, "write_page", lambda store: store.report_path)
     return asked
 

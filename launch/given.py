@@ -1,0 +1,55 @@
+"""Commands whose trials are given, not searched for: what they are about to do, and doing it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from launch.cluster.follow import elsewhere
+from launch.cluster.plan import Work
+from launch.display import Display
+from launch.preflight import Resources
+from launch.trials import Job, run_all
+from study.store import StudyStore
+
+STAGE = "final"
+
+
+def given_work(
+    command: str,
+    keys: dict[str, Any],
+    store: StudyStore,
+    resources: Resources,
+    jobs: Sequence[Job],
+    begin: Callable[[int], None],
+    finish: Callable[[], int],
+) -> Work:
+    """All that a command is about to do; `begin` is told how many trials the study will then hold."""
+    trials = [config for config, _ in jobs]
+    wanted = len({one.key for one in store.outcomes(STAGE)} | {config.key for config in trials})
+    return Work(
+        command=command,
+        keys=keys,
+        store=store,
+        placement=jobs[0][1],
+        resources=resources,
+        example=trials[0],
+        stage=STAGE,
+        wanted=wanted,
+        todo=sum(store.result(config.key) is None for config in trials),
+        begin=lambda: begin(wanted),
+        finish=finish,
+    )
+
+
+def run_given(work: Work, jobs: Sequence[Job], say: Callable[[], None], console: Console) -> int:
+    """Run the trials that have no result, here or on the cluster; the exit code of the command."""
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
+    with work.store.lock():
+        work.begin()
+        say()
+        with Display(work.store, STAGE, work.wanted, work.example.optim.epochs, console):
+            run_all(jobs, work.store, work.resources)
+    return work.finish()
