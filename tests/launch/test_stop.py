@@ -72,8 +72,13 @@ def test_the_kernel_knows_who_holds_a_lock(store: StudyStore, hold: list[subproc
 
 
 def test_one_study_is_stopped_and_no_other(
-    store: StudyStore, hold: list[subprocess.Popen[str]], capsys: pytest.CaptureFixture[str]
+    store: StudyStore,
+    hold: list[subprocess.Popen[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    answers(monkeypatch, tmp_path / "bin", squeue="")
     process = holder(hold, store.lock_path)
     other = holder(hold, opened(store.root.with_name("two")).lock_path)
     assert stop(store) == 0
