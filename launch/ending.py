@@ -8,7 +8,7 @@ from typing import Any
 from ray import tune
 
 from launch.budget import Budget, in_words
-from study.outcomes import Outcome
+from study.outcomes import Outcome, gpus_of
 from study.store import StudyStore
 
 ALIKE = 3  # failures in a row with the same last line and place that stop a search
@@ -27,10 +27,8 @@ class Ending:
 class Watch(tune.Stopper):  # type: ignore[misc]
     """Ends the search: trials that run are stopped where they are, without a result, and go on another time."""
 
-    def __init__(
-        self, store: StudyStore, budget: Budget, gpus: float, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.store, self.budget, self.gpus, self.now = store, budget, gpus, now
+    def __init__(self, store: StudyStore, budget: Budget, now: Callable[[], float] = time.monotonic) -> None:
+        self.store, self.budget, self.now = store, budget, now
         self.begun, self.looked = now(), -POLL_S
         self.ending: Ending | None = None
         self.alike: list[str] = []
@@ -51,7 +49,7 @@ class Watch(tune.Stopper):  # type: ignore[misc]
             self.end(0, f"the time budget of {in_words(self.budget.seconds)} is used up")
         if self.ending is None and self.budget.gpu_hours and self.now() - self.looked >= POLL_S:
             self.looked = self.now()
-            if used_gpu_hours(self.store, self.gpus) >= self.budget.gpu_hours:
+            if used_gpu_hours(self.store) >= self.budget.gpu_hours:
                 self.end(0, f"the budget of {self.budget.gpu_hours:g} GPU-hours is used up")
         return self.ending is not None
 
@@ -72,10 +70,10 @@ class Watch(tune.Stopper):  # type: ignore[misc]
         return self
 
 
-def used_gpu_hours(store: StudyStore, gpus: float) -> float:
+def used_gpu_hours(store: StudyStore) -> float:
     """GPU-hours of the study: those of its results, and of what runs or was stopped."""
-    seconds = sum(one.seconds for one in store.outcomes("sweep"))
-    return gpus * (seconds + sum(one.seconds for one in store.running() if one.stage == "sweep")) / 3600
+    seconds = sum(one.gpus * one.seconds for one in store.outcomes("sweep"))
+    return (seconds + sum(gpus_of(one) * one.seconds for one in store.running() if one.stage == "sweep")) / 3600
 
 
 def signature(error: str) -> str:

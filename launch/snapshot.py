@@ -9,7 +9,7 @@ from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.goals import Goals, goals_in
 from study.kinds import READ, asked_stage, kind_of
-from study.outcomes import Outcome
+from study.outcomes import Outcome, gpus_of
 from study.result import STATUSES, TrialResult
 from study.store import StudyStore
 
@@ -149,12 +149,12 @@ def granted(events: Iterable[Event], heartbeats: dict[str, Heartbeat], now: floa
 def _hours(
     outcomes: Iterable[Outcome], running: Iterable[TrialResult], work: dict[str, Any], granted: dict[str, float]
 ) -> Hours:
-    gpus = float(work.get("gpus") or 0.0)
-    each = (gpus or float(work.get("cpus") or 1)) / 3600
-    failed = sum(one.seconds for one in outcomes if one.status == "FAILED")
-    used = sum(one.seconds for one in outcomes if one.status != "FAILED") + sum(one.seconds for one in running)
+    on_gpus, cpus = bool(work.get("gpus")), float(work.get("cpus") or 1)
+    spent = [(one.status == "FAILED", one.seconds * (one.gpus if on_gpus else cpus) / 3600) for one in outcomes]
+    used = sum(hours for failed, hours in spent if not failed)
+    used += sum(one.seconds * (gpus_of(one) if on_gpus else cpus) / 3600 for one in running)
     share = sum(granted.values()) / 3600 if granted else None
-    return Hours("GPU-hours" if gpus else "core-hours", used * each, failed * each, share)
+    return Hours("GPU-hours" if on_gpus else "core-hours", used, sum(hours for failed, hours in spent if failed), share)
 
 
 def _running(progress: TrialResult, store: StudyStore, searched: list[str], now: float) -> Running:

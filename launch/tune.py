@@ -45,7 +45,7 @@ def _train(config: TrialConfig, placement: Placement) -> None:
 def search(plan: Plan, trials: int) -> Ending | None:
     """Search fold after fold until each has its share of `trials`; returns why it ended early, if it did."""
     store = plan.store
-    watch = Watch(store, plan.budget, plan.resources.gpus)
+    watch = Watch(store, plan.budget)
     store.tidy()
     store.write_index()
     if watch.stop_all() or all(store.count("sweep", fold) >= share(plan, trials) for fold in plan.folds):

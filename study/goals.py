@@ -24,7 +24,6 @@ class Goals:
 
     objectives: tuple[str, ...] = ("f1",)
     constraints: tuple[tuple[str, str, float], ...] = ()
-    gpus: float = 0.0  # of a trial
 
     @property
     def directions(self) -> list[Literal["maximize", "minimize"]]:
@@ -49,7 +48,7 @@ class Goals:
 
     def _number(self, trial: Outcome, name: str) -> float:
         hours = trial.seconds / 3600
-        return {"hours": hours, "gpu_hours": hours * self.gpus, **trial.numbers}[name]
+        return {"hours": hours, "gpu_hours": hours * trial.gpus, **trial.numbers}[name]
 
 
 def numbers_of(result: TrialResult) -> dict[str, float]:
@@ -85,7 +84,7 @@ def parse_goals(objective: str, others: Sequence[str], bounds: Mapping[str, Mapp
     if not gpus and "gpu_hours" in {*objectives, *bounded}:
         problems.append("gpu_hours counts GPUs, and a trial has none: give trial.gpus=, or use hours")
     raise_all("the goals of the search are not valid:", problems)
-    return Goals(objectives, tuple(sorted(constraints)), gpus)
+    return Goals(objectives, tuple(sorted(constraints)))
 
 
 def _wrong_bound(name: str, limits: Mapping[str, Any]) -> str:
@@ -100,14 +99,12 @@ def goals_in(study: Mapping[str, Any]) -> Goals:
     """The goals that were written by `goals_to_plain`; those of a study that has none are its objective alone."""
     plain = study.get("goals", {})
     objectives = tuple(plain.get("objectives", [study.get("objective", "f1")]))
-    return Goals(objectives, tuple((n, b, x) for n, b, x in plain.get("constraints", [])), plain.get("gpus", 0.0))
+    return Goals(objectives, tuple((n, b, x) for n, b, x in plain.get("constraints", [])))
 
 
 def goals_to_plain(goals: Goals) -> dict[str, Any]:
-    """Goals as `study.json` keeps them; the GPUs of a trial only where they count."""
-    counted = "gpu_hours" in {*goals.objectives, *(name for name, _, _ in goals.constraints)}
+    """Goals as `study.json` keeps them."""
     return {
         "objectives": list(goals.objectives),
         "constraints": [list(constraint) for constraint in goals.constraints],
-        "gpus": goals.gpus if counted else 0.0,
     }

@@ -29,6 +29,7 @@ class Outcome:
     seconds: float
     error: str | None
     numbers: dict[str, float]
+    gpus: float  # that the trial had
     settings: dict[str, Any]  # the searched ones by dotted name; None where this trial has not got them
     stamp: tuple[int, int] = (0, 0)  # size and time of the file that it was read from
 
@@ -55,8 +56,14 @@ def outcome_of(result: TrialResult, searched: Iterable[str], numbers: dict[str, 
         seconds=result.seconds,
         error=result.error,
         numbers=numbers,
+        gpus=gpus_of(result),
         settings={name: config.value(name) for name in searched},
     )
+
+
+def gpus_of(result: TrialResult) -> float:
+    """GPUs, or the share of one, that the trial had."""
+    return float(result.environment.get("gpus", 0))
 
 
 def stamp_of(path: Path) -> tuple[int, int]:

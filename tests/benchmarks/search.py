@@ -84,7 +84,7 @@ def with_tune(folder: Path, trials: int) -> list[float]:
     store = opened(folder)
     plan = Plan(store, search(), (FOLD,), Placement(folder, folder), Resources(1, 1, 0.0, "cpu"))
     launch.tune.train = do_nothing
-    launch.tune._search_fold(plan, FOLD, trials, Watch(store, plan.budget, 0.0))
+    launch.tune._search_fold(plan, FOLD, trials, Watch(store, plan.budget))
     return [one.started for one in store.outcomes()]
 
 

@@ -67,7 +67,7 @@ def test_seconds_in_words() -> None:
 
 def test_time_runs_out(store: StudyStore) -> None:
     clock = Clock()
-    watch = Watch(store, Budget(seconds=90.0), 0.0, clock)
+    watch = Watch(store, Budget(seconds=90.0), clock)
     clock.now += 89
     assert not watch.stop_all()
     clock.now += 1
@@ -78,12 +78,12 @@ def test_time_runs_out(store: StudyStore) -> None:
 
 def test_gpu_hours_run_out_with_what_runs(store: StudyStore) -> None:
     clock = Clock()
-    watch = Watch(store, Budget(gpu_hours=2.0), 0.5, clock)
-    store.write(replace(result(trial(1)), seconds=2 * 3600.0))
-    store.write(replace(result(trial(2, score_test=True)), seconds=100 * 3600.0))  # not of the search
+    watch = Watch(store, Budget(gpu_hours=2.0), clock)
+    store.write(replace(result(trial(1), gpus=0.5), seconds=2 * 3600.0))
+    store.write(replace(result(trial(2, score_test=True), gpus=0.5), seconds=100 * 3600.0))  # not of the search
     assert not watch.stop_all()
-    store.write_progress(replace(result(trial(3)), seconds=2 * 3600.0))
-    assert used_gpu_hours(store, 0.5) == 2.0
+    store.write_progress(replace(result(trial(3), gpus=0.25), seconds=4 * 3600.0))
+    assert used_gpu_hours(store) == 2.0
     clock.now += 60
     assert watch.stop_all()
     assert watch.ending is not None
@@ -118,7 +118,7 @@ RUNAWAY = "Traceback\nFloatingPointError: the loss became nan in epoch 1; lower 
     ],
 )
 def test_the_same_failure_three_times_in_a_row(errors: list[str], ends: bool, store: StudyStore) -> None:
-    watch = Watch(store, Budget(), 0.0)
+    watch = Watch(store, Budget())
     for outcome in outcomes(store, *errors):
         watch.finished(outcome)
     assert (watch.ending is not None) == ends
@@ -138,7 +138,7 @@ def test_what_failures_have_in_common_is_their_place_in_our_code() -> None:
 
 def searcher_of(store: StudyStore, budget: Budget | None = None) -> tuple[StoreSearcher, Watch]:
     space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1.0]}}}, TrialConfig())
-    watch = Watch(store, budget or Budget(), 0.0)
+    watch = Watch(store, budget or Budget())
     proposals = begin_search(Search(trial(), space, Goals()), store, ("part1",))["part1"]
     return StoreSearcher(proposals, store, watch), watch
 
@@ -199,7 +199,7 @@ def test_a_full_disk_ends_the_search_and_no_trial(store: StudyStore, monkeypatch
 
 
 def test_a_trial_reports_a_full_disk(store: StudyStore) -> None:
-    watch = Watch(store, Budget(), 0.0)
+    watch = Watch(store, Budget())
     assert not watch("a", {METRIC: 0.5})
     assert not watch("a", {DISK: "[Errno 28] No space left on device"}), "a trial is never stopped by itself"
     assert watch.stop_all()
@@ -207,7 +207,7 @@ def test_a_trial_reports_a_full_disk(store: StudyStore) -> None:
 
 def test_nothing_left_to_try_ends_the_search(store: StudyStore) -> None:
     space = parse_space({"method": {"draw": {"choice": ["anchor", "au"]}}}, TrialConfig())
-    watch = Watch(store, Budget(), 0.0)
+    watch = Watch(store, Budget())
     proposals = begin_search(Search(trial(), space, Goals()), store, ("part1",))["part1"]
     searcher = StoreSearcher(proposals, store, watch)
     for name in "ab":

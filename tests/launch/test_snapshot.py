@@ -149,9 +149,8 @@ def test_what_trials_have_cost(store: StudyStore) -> None:
     events = [{"time": at, "kind": kind, "job": "7", "text": ""} for kind, at in (("starting", 0.0), ("gone", 72.0))]
     folder.events_path.write_text("".join(f"{json.dumps(event)}\n" for event in events))
     for seed, seconds, status in ((1, 72.0, "DONE"), (2, 36.0, "FAILED")):
-        store.write(
-            replace(result(trial(seed=seed), 0.5 if status == "DONE" else None, status=status), seconds=seconds)
-        )
+        value = 0.5 if status == "DONE" else None
+        store.write(replace(result(trial(seed=seed), value, status=status, gpus=0.5), seconds=seconds))
     hours = take_snapshot(store).hours
     assert (hours.unit, hours.granted) == ("GPU-hours", 0.02)
     assert hours.finished == pytest.approx(0.01)  # half a GPU

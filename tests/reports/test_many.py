@@ -102,11 +102,13 @@ def test_the_front_by_hand() -> None:
 
 
 def test_two_objectives_have_a_figure(tmp_path: Path) -> None:
-    store = FakeStore(asked={"goals": {"objectives": ["f1", "hours"], "constraints": [], "gpus": 0.0}})
+    store = FakeStore(asked={"goals": {"objectives": ["f1", "hours"], "constraints": []}})
     for number in range(6):
         row = store.add_trial(number, seconds=3600.0 * (number + 1))
         names = ("key", "stage", "status", "value", "fold", "seed", "method", "started", "seconds", "error")
-        store.outcome_rows.append(Outcome(**{name: row[name] for name in names}, curve=[], numbers={}, settings={}))
+        store.outcome_rows.append(
+            Outcome(**{name: row[name] for name in names}, curve=[], numbers={}, gpus=0.0, settings={})
+        )
     page = outline(store, tmp_path)
     assert "Two objectives of every finished trial, f1 and hours." in page.text
     assert 'id="figure-pareto"' in (tmp_path / "page.html").read_text("utf-8")

@@ -157,7 +157,7 @@ def test_what_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
     store = opened(tmp_path / "mine")
     for seed, hours in ((1, 2.0), (2, 1.0)):
         store.write(replace(result(trial(seed=seed), 0.9 / seed), seconds=3600 * hours))
-    study = store.study() | {"goals": {"objectives": ["f1"], "constraints": [["hours", "at_most", 1.5]], "gpus": 0.0}}
+    study = store.study() | {"goals": {"objectives": ["f1"], "constraints": [["hours", "at_most", 1.5]]}}
     (store.root / "study.json").write_text(json.dumps(study))
     sweep = tables.numbered(store.trials(), "sweep")
     assert tables.best_trials(tables.allowed(sweep, store))["part1"]["seed"] == 2

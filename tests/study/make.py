@@ -67,11 +67,22 @@ def result(
     started: float = 0.0,
     status: str = "DONE",
     curve: Sequence[float] = (0.25, 0.375),
+    gpus: float = 0.0,
 ) -> TrialResult:
     """A result with seeded counts; a trial that scores the test part has them, too."""
     scores = {"val": score()} | ({"test": score(1, ("M001",))} if config.score_test else {})
     error = "Traceback: it broke" if status == "FAILED" else None
-    return TrialResult(config, status, value, epochs(*curve), scores, started, 1.5, error, {"torch": "2"})
+    return TrialResult(
+        config,
+        status,
+        value,
+        epochs(*curve),
+        scores,
+        started,
+        1.5,
+        error,
+        {"torch": "2"} | ({"gpus": f"{gpus:g}"} if gpus else {}),
+    )
 
 
 def same(one: TrialResult, other: TrialResult) -> bool:

@@ -52,7 +52,7 @@ def test_final_trials_are_the_chosen_one_on_every_fold_and_seed() -> None:
 
 
 def with_goals(store: StudyStore, objectives: list[str], *constraints: list[object]) -> StudyStore:
-    goals = {"objectives": objectives, "constraints": constraints, "gpus": 0.0}
+    goals = {"objectives": objectives, "constraints": constraints}
     store.open_study({"name": "mine", "searched": [], "goals": goals}, free=())
     return store
 
