@@ -13,7 +13,7 @@ from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
 from launch.datasets import prepare_store
-from launch.display import percent
+from launch.display import percent, span
 from launch.final import finished
 from launch.given import given_work, run_given
 from launch.provenance import provenance
@@ -104,17 +104,14 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    scores = _span(row.f1), _span(row.rare)
-    gains = _span(row.f1_gain, "+"), _span(row.rare_gain, "+")
+    scores = _shown(row.f1), _shown(row.rare)
+    gains = _shown(row.f1_gain, "+"), _shown(row.rare_gain, "+")
     return row.variant, f"{100 * row.label_noise:g}", *scores, row.against, *gains, f"{row.seconds:.1f}"
 
 
-def _span(estimate: Estimate | None, sign: str = "") -> str:
-    """Percent with the interval; without one for a single subject a fold, empty for nothing."""
-    if estimate is None:
-        return ""
-    value, low, high = (f"{100 * number:{sign}.1f}" for number in (estimate.value, estimate.low, estimate.high))
-    return value if estimate.low != estimate.low else f"{value} ({low} to {high})"
+def _shown(estimate: Estimate | None, sign: str = "") -> str:
+    """Percent with the interval; empty for nothing."""
+    return span(estimate.value, estimate.low, estimate.high, sign) if estimate else ""
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The live table of a command that runs trials, and of `launch/status.py`, drawn from files alone."""
 
+import math
 import re
 import threading
 import time
@@ -174,6 +175,16 @@ def plain(value: Any) -> str:
 def percent(value: float) -> str:
     """A score as the field prints it."""
     return f"{100 * value:.1f}"
+
+
+def span(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+    """`66.1 (60.2 to 71.3)`, in percent; a dash for what is undefined, the score alone where no interval is known."""
+    if value is None or math.isnan(value):
+        return "-"
+    around = (
+        "" if low is None or high is None or math.isnan(low) else f" ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
+    )
+    return f"{100 * value:{sign}.1f}{around}"
 
 
 def clock(seconds: float) -> str:

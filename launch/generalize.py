@@ -15,7 +15,7 @@ from data.union import dataset_of
 from launch.cli import Settings, run_command
 from launch.cluster.plan import Work
 from launch.datasets import progress_bar
-from launch.display import percent
+from launch.display import span
 from launch.final import finished
 from launch.given import given_work, run_given
 from launch.preflight import device_here
@@ -124,8 +124,7 @@ def _cell(part: pl.DataFrame, metric: str, rule: str) -> str:
     found = part.filter((pl.col("metric") == metric) & (pl.col("rule") == rule))
     if found.is_empty() or found["value"][0] is None:
         return ""
-    value, low, high = (found[name][0] for name in ("value", "low", "high"))
-    return percent(value) if low is None else f"{percent(value)} ({percent(low)} to {percent(high)})"
+    return span(*(found[name][0] for name in ("value", "low", "high")))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
+from launch.display import span
 from study.scores import RULES
 from study.transfer import ANY_RULE, Transfer
 
@@ -69,14 +70,6 @@ def _table(title: str, *heads: str) -> Table:
 
 def _cell(row: dict[str, Any], source: str) -> Text:
     return Text(span(row["value"], row["low"], row["high"]), "bold" if row["target"] == source else "")
-
-
-def span(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
-    """Percent with the interval, where there is one."""
-    if value is None:
-        return "undefined"
-    around = "" if low is None or high is None else f" ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
-    return f"{100 * value:{sign}.1f}{around}"
 
 
 def _tests(tests: pl.DataFrame, rule: str) -> Table:

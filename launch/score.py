@@ -15,7 +15,8 @@ from data.files import check_writable
 from data.store import FrameStore
 from launch.cli import Settings, run_command
 from launch.datasets import check_labelled, prepare_store
-from launch.matrices import WIDTH, span
+from launch.display import span
+from launch.matrices import WIDTH
 from launch.preflight import study_store
 from study.evaluation import FIXED, evaluate
 from study.foreign import SCALES, Coverage, check_file, read_foreign

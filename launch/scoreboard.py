@@ -4,6 +4,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from launch.display import span
 from study.scores import AGGREGATES, BIAS
 
 ROWS = (
@@ -80,7 +81,4 @@ def cell(found: pl.DataFrame, sign: str = "") -> str:
     """`66.1 (60.2 to 71.3) ±0.4`, without what is not known; a dash for an undefined score."""
     row = found.row(0, named=True)
     value, low, high, spread = (row[name] for name in ("value", "low", "high", "seed_sd"))
-    if value is None:
-        return "-"
-    interval = "" if low is None else f" ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
-    return f"{100 * value:{sign}.1f}{interval}" + ("" if spread is None else f" ±{100 * spread:.1f}")
+    return span(value, low, high, sign) + ("" if spread is None else f" ±{100 * spread:.1f}")

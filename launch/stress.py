@@ -19,7 +19,7 @@ from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
 from launch.datasets import prepare_store, progress_bar
-from launch.display import percent
+from launch.display import span
 from launch.final import finished
 from launch.given import given_work, run_given
 from launch.preflight import complaints, device_here
@@ -197,7 +197,7 @@ def curve_table(frame: pl.DataFrame, kind: str) -> Table:
     rows = frame.filter(pl.col("kind") == kind, pl.col("metric") == "f1", pl.col("au").is_null())
     table = Table(kind.replace("_", " "), *rows["method"].unique(maintain_order=True), box=None, title_justify="left")
     for (level,), part in rows.group_by("level", maintain_order=True):
-        table.add_row(_level(kind, level), *(_span(row) for row in part.iter_rows(named=True)))
+        table.add_row(_level(kind, level), *(span(*row) for row in part.select("value", "low", "high").iter_rows()))
     return table
 
 
@@ -205,11 +205,6 @@ def _level(kind: str, level: Any) -> str:
     if kind == "subjects":
         return f"{level:g} people" if level else "all"
     return f"{level:g} %"
-
-
-def _span(row: Mapping[str, Any]) -> str:
-    value = percent(row["value"])
-    return value if row["low"] is None else f"{value} ({percent(row['low'])} to {percent(row['high'])})"
 
 
 if __name__ == "__main__":

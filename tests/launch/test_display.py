@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import launch.display
-from launch.display import Display, clock, describe, percent, plain
+from launch.display import Display, clock, describe, percent, plain, span
 from study.store import StudyStore
 from tests.study.make import opened, result, trial
 
@@ -198,3 +198,19 @@ def test_in_a_terminal_the_table_is_drawn_in_place(store: StudyStore) -> None:
     assert not display.announcer.is_alive()
     assert "settings" in shown(console)
     assert "1/4 trials" in shown(console)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sign", "said"),
+    [
+        ((0.661, 0.602, 0.713), "", "66.1 (60.2 to 71.3)"),
+        ((-0.01, -0.02, 0.005), "+", "-1.0 (-2.0 to +0.5)"),
+        ((0.5, None, None), "", "50.0"),
+        ((0.5, float("nan"), float("nan")), "", "50.0"),
+        ((None, None, None), "", "-"),
+        ((float("nan"), float("nan"), float("nan")), "", "-"),
+    ],
+)
+def test_a_score_with_its_interval(numbers: tuple[float | None, ...], sign: str, said: str) -> None:
+    value, low, high = numbers
+    assert span(value, low, high, sign) == said
