@@ -22,9 +22,10 @@ from launch.preflight import device_here
 from launch.provenance import provenance
 from launch.several import Plan, check_keys, description, plan_study
 from launch.variants import GROUPS
+from study.detectors import kept_detector, weights_key
 from study.generalize import ONLY, OWN, table
 from study.result import TrialResult
-from study.sources import keep_target, kept_weights, weights_key
+from study.sources import keep_target
 
 FREE = ("trials", "store", "weights_file", "dataset", "method", "generalize", "candidates", "selection", "seeds")
 SHOWN = {
@@ -101,7 +102,7 @@ def score_missing(plan: Plan, done: dict[str, TrialResult], console: Console) ->
     device = torch.device(device_here(plan.placement.device))
     with progress_bar(console, "scoring targets") as report:
         for number, ((key, weights, _), target) in enumerate(lacking.items(), start=1):
-            detector = kept_weights(plan.store, done[key], weights).to(device)
+            detector = kept_detector(plan.store, done[key], weights).to(device)
             keep_target(done[key].config, detector, weights, target, plan.store, device)
             report(number, len(lacking))
 

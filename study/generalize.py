@@ -23,12 +23,13 @@ from data.store import FrameStore
 from data.union import UnionStore, dataset_of
 from model.metrics import objective_value, ratio, score_predictions
 from study.config import DataSettings, TrialConfig
+from study.detectors import weights_key
 from study.evaluation import Evaluation, rows_of, tally
 from study.predictions import Predictions, read_predictions
 from study.rates import matched_thresholds
 from study.result import TrialResult
 from study.selection import final_trials_of
-from study.sources import check_target, weights_key
+from study.sources import check_target
 from study.stats import Floats
 from study.store import StudyStore
 from study.thresholds import fixed_thresholds, tuned_thresholds

@@ -2,8 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,14 +15,12 @@ from data.loader import Loader
 from data.seeds import numpy_generator
 from data.store import FrameStore, named_store, open_store
 from data.union import UnionStore, dataset_of, shared_subjects, size_problems, source_fold
-from model.checkpoint import load_checkpoint
 from model.detector import Detector
 from model.evaluate import predict
 from model.norm import adapt_norms
 from study.config import Placement, TrialConfig
+from study.detectors import weights_key
 from study.predictions import Predictions, predictions_of, write_predictions
-from study.pretrain import trained_by
-from study.result import TrialResult
 from study.store import StudyStore
 
 ADAPTED = 20_000  # frames of the target from which norm=adapt estimates its statistics
@@ -46,21 +42,6 @@ def divided(config: TrialConfig, frames: FrameStore | UnionStore) -> Fold:
     if isinstance(frames, UnionStore):
         return source_fold(frames, data.val_share, data.fold_seed)
     return folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed)[data.fold]
-
-
-def new_detector(config: TrialConfig, aus: tuple[int, ...], weights_file: Path | None = None) -> Detector:
-    """The detector of a trial, not trained yet."""
-    domains = len(config.sources.stores) if config.sources.norm == "per_dataset" else 1
-    return Detector(
-        aus,
-        config.views.crop,
-        config.backbone,
-        config.head,
-        config.seed,
-        weights_file,
-        trained_by(config)[0].classifier,
-        domains,
-    )
 
 
 def new_loader(config: TrialConfig, frames: FrameStore | UnionStore, device: torch.device) -> Loader:
@@ -99,26 +80,6 @@ def _some_pictures(loader: Loader, seed: int) -> Iterator[Tensor]:
     rows = numpy_generator("adapt", seed).permutation(len(loader.store))[:ADAPTED]
     whole = max(len(rows) // loader.batch_size, 1) * loader.batch_size  # a small last batch would count like the others
     return (batch.views[:, 0] for batch in loader.score(rows[:whole]))
-
-
-def weights_key(config: TrialConfig, weights: str) -> str:
-    """What files about the "best" or "last" weights of a trial are called after."""
-    assert weights in ("best", "last")
-    return config.key if weights == "best" else f"{config.key}-last"
-
-
-def kept_weights(store: StudyStore, result: TrialResult, weights: str) -> Detector:
-    """The detector of a finished trial on several datasets; `InputError` when its file is gone."""
-    config, path = result.config, store.detector_path(weights_key(result.config, weights))
-    state = load_checkpoint(path)
-    if state is None:
-        raise InputError(
-            f"the detector {path} is gone; delete trials/{config.key}.json there and give the command again"
-        )
-    backbone = replace(config.backbone, weights="")  # what it began with is not needed, and may not be at hand
-    detector = new_detector(replace(config, backbone=backbone), result.scores["val"].aus)
-    detector.load_state_dict(state)
-    return detector
 
 
 def keep_predictions(

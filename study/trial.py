@@ -22,11 +22,12 @@ from model.evaluate import linear_evaluation, predict, score_rows
 from model.fit import Fitting, fit
 from model.metrics import Score, objective_value, score_predictions
 from study.config import Placement, TrialConfig
+from study.detectors import new_detector, weights_key
 from study.noise import worsened
 from study.predictions import Predictions, predictions_of, write_predictions
 from study.pretrain import finetuned, pretrain, stage_of, trained_by, unlabelled_stores
 from study.result import Epoch, TrialResult, environment, epoch_of
-from study.sources import divided, keep_predictions, keep_target, new_detector, new_loader, opened, weights_key
+from study.sources import divided, keep_predictions, keep_target, new_loader, opened
 from study.store import StudyStore
 from study.stress import degraded
 

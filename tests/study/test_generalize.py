@@ -12,6 +12,7 @@ from data.errors import InputError
 from data.seeds import numpy_generator
 from data.store import FrameStore
 from model.metrics import always_positive_f1, f1, score_predictions
+from study.detectors import weights_key
 from study.generalize import (
     GENERALIZE,
     SELECTIONS,
@@ -25,7 +26,6 @@ from study.generalize import (
 )
 from study.predictions import Predictions, predictions_of, write_predictions
 from study.result import TrialResult
-from study.sources import weights_key
 from study.store import StudyStore
 from tests.data.several import store_of, three_stores
 from tests.study.make import result

@@ -19,9 +19,10 @@ from model.fit import EpochScore, Fitting, fit
 from model.norm import DomainNorm
 from study import trial as trial_module
 from study.config import trial_from_dict
+from study.detectors import kept_detector, new_detector
 from study.predictions import read_predictions
 from study.result import TrialResult
-from study.sources import check_target, kept_weights, new_detector, predict_target
+from study.sources import check_target, predict_target
 from study.store import StudyStore
 from study.trial import run_trial
 from tests.data.several import CODED, store_of, three_stores
@@ -174,7 +175,7 @@ def test_what_is_kept_of_a_target_is_what_the_kept_weights_say(
         assert kept.aus == (1,), "AU 12 and 15 are not of disfa, 25 of no source"
         assert (kept.frame["split"] == "test").all()
         np.testing.assert_array_equal(kept.labels, target.labels((1,)))
-        detector = kept_weights(study, finished, weights)
+        detector = kept_detector(study, finished, weights)
         again = predict_target(finished.config, detector, target, torch.device("cpu"))
         assert again.frame.equals(kept.frame)
         said[weights] = kept.probabilities
@@ -197,7 +198,7 @@ def test_the_best_and_the_last_epoch_are_kept(
     monkeypatch.setattr("model.fit.objective_value", lambda *_: next(coming))
     monkeypatch.setattr(trial_module, "fit", spy)
     done = run_trial(several_trial(sources), placed(stores["disfa"], tmp_path))
-    best, last = (state_of(kept_weights(StudyStore(tmp_path), done, weights)) for weights in ("best", "last"))
+    best, last = (state_of(kept_detector(StudyStore(tmp_path), done, weights)) for weights in ("best", "last"))
     assert equal(best, states[0])
     assert equal(last, states[1])
     assert not equal(best, last)
@@ -205,7 +206,7 @@ def test_the_best_and_the_last_epoch_are_kept(
 
 def test_weights_that_are_gone_are_named(sources: list[FrameStore], finished: TrialResult, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{finished.config.key}-last.pt is gone; delete trials/"):
-        kept_weights(StudyStore(tmp_path), finished, "last")
+        kept_detector(StudyStore(tmp_path), finished, "last")
 
 
 def test_adapting_changes_what_is_said_of_the_target_and_nothing_else(
