@@ -12,9 +12,10 @@ from data.folds import fold_names
 from data.store import FrameStore, open_store
 from launch.cli import Settings, run_command
 from launch.given import given_work, run_given
-from launch.preflight import Resources, file_weights, resources, searched_study
+from launch.preflight import file_weights, searched_study
 from launch.provenance import provenance
 from launch.report import write_page
+from launch.resources import Resources, resources
 from launch.scoreboard import print_scores
 from launch.trials import Job
 from study.config import TrialConfig

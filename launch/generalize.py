@@ -18,8 +18,8 @@ from launch.datasets import progress_bar
 from launch.display import span
 from launch.final import finished
 from launch.given import given_work, run_given
-from launch.preflight import device_here
 from launch.provenance import provenance
+from launch.resources import device_here
 from launch.several import Plan, check_keys, description, plan_study
 from launch.variants import GROUPS
 from study.detectors import kept_detector, weights_key

@@ -8,7 +8,7 @@ from rich.console import Console
 from launch.cluster.follow import elsewhere
 from launch.cluster.plan import Work
 from launch.display import Display
-from launch.preflight import Resources
+from launch.resources import Resources
 from launch.trials import Job, run_all
 from study.store import StudyStore
 

@@ -21,8 +21,9 @@ from launch.cli import Settings, run_command
 from launch.display import percent
 from launch.final import finished, searched_frames, weights_of
 from launch.given import given_work, run_given
-from launch.preflight import Resources, check_weights, complaints, resources, searched_study, study_store
+from launch.preflight import check_weights, complaints, searched_study, study_store
 from launch.provenance import provenance
+from launch.resources import Resources, resources
 from launch.trials import Job
 from launch.variants import check_frames
 from study.choose import choose, final_trials

@@ -12,17 +12,8 @@ from data.errors import InputError, raise_all
 from data.files import check_writable
 from data.store import FrameStore, find_store, open_store, sizes_of
 from data.union import dataset_of, source_fold
-from launch.preflight import (
-    Keys,
-    Resources,
-    asked_weights,
-    base_trial,
-    check_weights,
-    complaints,
-    resources,
-    searched_study,
-    study_store,
-)
+from launch.preflight import Keys, asked_weights, base_trial, check_weights, complaints, searched_study, study_store
+from launch.resources import Resources, resources
 from launch.variants import selected, variant, variant_problems
 from model.methods import method_named
 from model.norm import NORMS

@@ -22,8 +22,9 @@ from launch.datasets import prepare_store, progress_bar
 from launch.display import span
 from launch.final import finished
 from launch.given import given_work, run_given
-from launch.preflight import complaints, device_here
+from launch.preflight import complaints
 from launch.provenance import provenance
+from launch.resources import device_here
 from launch.variants import GROUPS, Variants, plan_variants, variant_problems
 from study.choose import final_trials
 from study.config import Placement, TrialConfig

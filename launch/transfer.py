@@ -19,7 +19,8 @@ from data.frames import aus_of
 from launch.cli import Settings, run_command
 from launch.datasets import progress_bar
 from launch.matrices import WIDTH, matrices
-from launch.preflight import complaints, device_here, searched_study, study_store
+from launch.preflight import complaints, searched_study, study_store
+from launch.resources import device_here
 from study.cells import Cell, Target, cells_of, targets_of
 from study.pairs import (
     FOREIGN,

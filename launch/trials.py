@@ -8,7 +8,7 @@ from data.errors import InputError
 from data.files import disk_fails
 from launch.cluster.session import ray_session
 from launch.cluster.staging import placed
-from launch.preflight import Resources
+from launch.resources import Resources
 from launch.watchdog import Watchdog, death
 from study.config import Placement, TrialConfig
 from study.store import StudyStore

@@ -12,17 +12,8 @@ from data.files import check_writable
 from data.folds import Fold
 from data.frames import aus_of
 from data.store import FrameStore
-from launch.preflight import (
-    Keys,
-    Resources,
-    asked_weights,
-    base_trial,
-    check_weights,
-    complaints,
-    resources,
-    store_folds,
-    study_store,
-)
+from launch.preflight import Keys, asked_weights, base_trial, check_weights, complaints, store_folds, study_store
+from launch.resources import Resources, resources
 from model.methods import method_named
 from study.compare import Cell, noisy_trials
 from study.config import DataSettings, Placement, TrialConfig

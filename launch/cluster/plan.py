@@ -9,7 +9,7 @@ from typing import Any
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import Kind, sbatch_text
 from launch.display import clock
-from launch.preflight import Resources
+from launch.resources import Resources
 from model.backbone import build_backbone
 from study.config import Placement, TrialConfig
 from study.store import StudyStore

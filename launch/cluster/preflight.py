@@ -25,7 +25,7 @@ from launch.cluster.jobs import HEAD_CPUS, HEAD_MEM_GB, OURS, submit
 from launch.cluster.plan import Work, disk_bytes, size
 from launch.cluster.settings import ClusterSettings
 from launch.cluster.versions import differences, versions
-from launch.preflight import resources
+from launch.resources import resources
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 FILES, PROCESSES = 4096, 2048  # that Ray needs on a node, at least

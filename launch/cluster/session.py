@@ -26,7 +26,7 @@ from launch.cluster.local import authenticate, local_ray, quieten
 from launch.cluster.scaler import Memory, accepted, decide, hopeless, of_generation, rejected, watch
 from launch.cluster.settings import ClusterSettings
 from launch.cluster.worker import Worker, worker_command
-from launch.preflight import Resources
+from launch.resources import Resources
 from study.store import StudyStore
 
 Left = Callable[[], int]  # how many trials have no result yet; called in the scaler's thread

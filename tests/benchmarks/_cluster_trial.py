@@ -28,7 +28,8 @@ from launch.cluster.follow import HeadTask, elsewhere
 from launch.cluster.plan import Work
 from launch.cluster.settings import ClusterSettings
 from launch.ending import Ending
-from launch.preflight import Plan, Resources
+from launch.preflight import Plan
+from launch.resources import Resources
 from model.checkpoint import load_checkpoint, save_checkpoint
 from study.config import Placement, TrialConfig, trial_from_dict
 from study.goals import Goals

@@ -24,7 +24,8 @@ from data.aus import DATASET_AUS
 from data.seeds import numpy_generator
 from launch.cluster.session import ray_session
 from launch.ending import Watch
-from launch.preflight import Plan, Resources
+from launch.preflight import Plan
+from launch.resources import Resources
 from launch.searcher import CONFIG, EPOCH, METRIC
 from model.metrics import BINS, Score
 from study.config import Placement, TrialConfig, trial_from_dict

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from launch.compare import finish, markdown
-from launch.preflight import Resources
+from launch.resources import Resources
 from launch.variants import Plan
 from study.compare import Cell, Comparison, Row, noisy_trials
 from study.config import Placement, TrialConfig

@@ -19,7 +19,8 @@ from launch.cli import Settings, compose_keys
 from launch.datasets import prepare_store
 from launch.final import finish, finished, named_study, unique_trials
 from launch.preflight import Plan as Search
-from launch.preflight import Resources, plan_sweep
+from launch.preflight import plan_sweep
+from launch.resources import Resources
 from launch.scoreboard import HEADS, cell
 from launch.sweep import describe_study
 from launch.trials import Job

@@ -8,7 +8,7 @@ import pytest
 import launch.generalize
 import launch.given
 from data.store import FrameStore
-from launch.preflight import Resources
+from launch.resources import Resources
 from study.choose import final_trials
 from study.config import Placement, TrialConfig
 from study.generalize import GENERALIZE

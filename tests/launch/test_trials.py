@@ -10,7 +10,7 @@ import ray
 
 import launch.trials
 from data.errors import InputError
-from launch.preflight import Resources
+from launch.resources import Resources
 from study.config import Placement
 from study.store import StudyStore
 from tests.study.make import trial

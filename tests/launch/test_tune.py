@@ -9,7 +9,8 @@ import pytest
 
 import launch.tune
 from launch.ending import DISK
-from launch.preflight import Plan, Resources
+from launch.preflight import Plan
+from launch.resources import Resources
 from launch.searcher import CONFIG
 from study.config import Placement
 from study.goals import Goals

@@ -18,7 +18,7 @@ from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs, submit
 from launch.cluster.plan import Work
 from launch.cluster.settings import ClusterSettings
-from launch.preflight import Resources
+from launch.resources import Resources
 from study.config import Placement
 from study.store import StudyStore
 from tests.conftest import TreeMaker

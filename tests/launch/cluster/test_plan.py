@@ -10,7 +10,7 @@ from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import sbatch_text
 from launch.cluster.plan import OPTIMISER_STATES, RESULT_BYTES, Work, cost, disk_bytes, size, weight_bytes
 from launch.cluster.settings import ClusterSettings
-from launch.preflight import Resources
+from launch.resources import Resources
 from study.config import Placement
 from study.store import StudyStore
 from tests.conftest import TreeMaker
