@@ -55,7 +55,7 @@ def kill_raylet(run: Run, job: str) -> None:
 
 @pytest.mark.parametrize("fault", [kill_supervisor, cancel, warn, kill_raylet])
 def test_a_lost_worker_is_replaced_and_no_trial_is_lost(fault: Callable[[Run, str], None], run: Run) -> None:
-    run.start()
+    run.start(seconds=2.5)  # enough is left to do when the worker has gone, on a slow machine as well
     run.wait(lambda: run.done >= 2 and len(run.busy()) == 2)
     fault(run, "1")
     run.finish()
