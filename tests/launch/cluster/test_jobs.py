@@ -68,7 +68,7 @@ def test_the_head_is_small_and_alone(folder: ClusterFolder) -> None:
     assert flags(sbatch_text(ClusterSettings(name="slurm", partition="gpu"), folder, "head"))["partition"] == "gpu"
 
 
-def test_a_head_of_one_minute_still_gets_its_signal_while_it_runs(folder: ClusterFolder) -> None:
+def test_the_shortest_head_still_gets_its_signal_while_it_runs(folder: ClusterFolder) -> None:
     assert flags(sbatch_text(ClusterSettings(name="slurm", head_time=3), folder, "head"))["signal"] == "B:USR2@90"
 
 
