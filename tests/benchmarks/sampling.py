@@ -39,8 +39,7 @@ def search_with(strategy: str, seed: int, frames: Path, fingerprint: str, epochs
     """The default job's search with the strategy; only the sampler has another seed."""
     sampler, pruning = STRATEGIES[strategy]
     given = [f"store_root={frames.parent}", f"epochs={epochs}", f"sampler={sampler}", f"pruning.name={pruning}"]
-    grace = max(epochs // 9, 1)
-    keys = compose_keys("sweep", [*given, f"pruning.grace={grace}"])
+    keys = compose_keys("sweep", given)
     return search_of(keys | {"seed": seed}, base_trial(keys, fingerprint, FOLD))
 
 

@@ -70,6 +70,10 @@ class Run:
         """What happened, or what happened to a job."""
         return [event.kind for event in self.cluster.events() if job in ("", event.job)]
 
+    def joined(self) -> set[str]:
+        """Workers that the driver has seen at work, which is later than their heartbeats say so."""
+        return {event.job for event in self.cluster.events() if event.kind == "joined"}
+
     def busy(self) -> list[str]:
         """Workers that have trials."""
         return [job for job, beat in self.cluster.heartbeats().items() if beat.state == "busy"]
