@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
@@ -14,9 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from data.errors import InputError, raise_all
-from launch.cluster.preflight import check_cluster
-from launch.keys import COMMANDS, register
-from model.methods import METHODS
+from launch.keys import keys_of, method_keys, register
 
 Settings = dict[str, Any]
 
@@ -30,6 +28,8 @@ def run_command(command: str, run: Callable[[Settings], int], arguments: Sequenc
     try:
         keys = compose_keys(command, given)
         if keys.get("cluster", {}).get("name") == "slurm" and not keys.get("dry_run"):
+            from launch.cluster.preflight import check_cluster  # torch, which the commands that look can do without
+
             check_cluster(keys)
         return run(keys)
     except InputError as error:
@@ -51,7 +51,7 @@ def compose_keys(command: str, overrides: Sequence[str]) -> Settings:
 
 
 def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
-    register()
+    register(command)
     with initialize_config_module("launch.conf", version_base="1.3"):
         return compose(command, overrides=list(overrides), return_hydra_config=True)
 
@@ -62,7 +62,7 @@ def _compose(command: str, overrides: Sequence[str]) -> Settings:
     choices = dict(config.hydra.runtime.choices)
     with_choice = {"method_name": choices["method"]} if "method" in choices else {}
     settings = _plain(config)
-    unread = ", ".join(_unread(settings, COMMANDS[command]))
+    unread = ", ".join(_unread(settings, keys_of(command)))
     if unread:
         raise InputError(f"no such key: {unread}\nAll keys: python launch/{command}.py --help")
     return {**settings, **with_choice}
@@ -134,7 +134,7 @@ def help_text(command: str) -> str:
     """What the command does and each of its keys: name, default, one line."""
     lines = [(f"{key}={default}", text) for key, default, text in _key_lines(command)]
     width = min(max(len(name) for name, _ in lines), 40)
-    doc = (COMMANDS[command].__doc__ or "").strip()
+    doc = (keys_of(command).__doc__ or "").strip()
     usage = f"python launch/{command}.py [key=value ...]"
     return "\n".join([doc, "", usage, "", *(f"  {name:<{width}}  {text}" for name, text in lines)])
 
@@ -156,17 +156,16 @@ def _defaults(command: str) -> dict[str, Any]:
 
 def _key_lines(command: str) -> Iterator[tuple[str, str, str]]:
     defaults = _defaults(command)
-    for key, default, text in _field_lines(COMMANDS[command], ""):
+    for key, default, text in _field_lines(keys_of(command), ""):
         yield key, str(defaults.get(key, default)), text
-    if "method" in {f.name for f in dataclasses.fields(COMMANDS[command])}:
-        yield from _method_lines()
+    yield from _method_lines(method_keys(command))
 
 
-def _method_lines() -> Iterator[tuple[str, str, str]]:
+def _method_lines(methods: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """The settings of all methods; what some have in common stands there once."""
     owners: dict[tuple[str, str, str], list[str]] = {}
-    for name, method in METHODS.items():
-        for line in _field_lines(method.settings, "method."):
+    for name, settings in methods.items():
+        for line in _field_lines(settings, "method."):
             owners.setdefault(line, []).append(name)
     for (key, default, text), names in owners.items():
         yield key, default, f"{text} (method={'|'.join(names)})"

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.snapshot import Snapshot, take_snapshot
-from study.store import StudyStore
+from study.folder import StudyFolder
 
 SHOWN = 8  # running trials in the table
 POLL = 1.0  # seconds
@@ -27,7 +27,7 @@ class Display:
     In a terminal the table is redrawn in place; elsewhere every change of the number of finished trials is one line.
     """
 
-    def __init__(self, store: StudyStore, stage: str, wanted: int, epochs: int, console: Console) -> None:
+    def __init__(self, store: StudyFolder, stage: str, wanted: int, epochs: int, console: Console) -> None:
         self.store, self.stage, self.wanted, self.epochs, self.console = store, stage, wanted, epochs, console
         self.begun, self.before = time.time(), store.count(stage)
         self.seen: Snapshot | None = None  # the last look, if looking takes long

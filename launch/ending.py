@@ -8,7 +8,7 @@ from typing import Any
 from ray import tune
 
 from launch.budget import Budget, in_words
-from study.outcomes import Outcome, gpus_of
+from study.outcomes import Outcome
 from study.store import StudyStore
 
 ALIKE = 3  # failures in a row with the same last line and place that stop a search
@@ -72,8 +72,8 @@ class Watch(tune.Stopper):  # type: ignore[misc]
 
 def used_gpu_hours(store: StudyStore) -> float:
     """GPU-hours of the study: those of its results, and of what runs or was stopped."""
-    seconds = sum(one.gpus * one.seconds for one in store.outcomes("sweep"))
-    return (seconds + sum(gpus_of(one) * one.seconds for one in store.running() if one.stage == "sweep")) / 3600
+    running = [one for one in store.running() if one.stage == "sweep"]
+    return sum(one.gpus * one.seconds for one in [*store.outcomes("sweep"), *running]) / 3600
 
 
 def signature(error: str) -> str:

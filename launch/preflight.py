@@ -19,6 +19,7 @@ from model.backbone import BackboneSettings, build_backbone, fetch_weights
 from model.methods import method_named
 from study.choose import best_configurations
 from study.config import Placement, TrialConfig, trial_from_dict
+from study.folder import study_root
 from study.goals import parse_goals
 from study.kinds import check_search
 from study.points import points_like, start_points
@@ -55,10 +56,7 @@ class Plan:
 
 def study_store(keys: Keys) -> StudyStore:
     """The study that `keys` name."""
-    name = keys["name"]
-    if not name or Path(name).name != name or name.startswith("."):
-        raise InputError(f"name={name!r}; a study's name is one folder below runs_root, e.g. name=bp4d-aunce")
-    return StudyStore(Path(keys["runs_root"]) / name)
+    return StudyStore(study_root(keys["runs_root"], keys["name"]))
 
 
 def searched_study(keys: Keys) -> StudyStore:

@@ -7,11 +7,11 @@ from typing import Any
 
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
+from study.folder import StudyFolder
 from study.goals import Goals, goals_in
 from study.kinds import READ, asked_stage, kind_of
-from study.outcomes import Outcome, gpus_of
-from study.result import STATUSES, TrialResult
-from study.store import StudyStore
+from study.outcomes import Outcome
+from study.plain import STATUSES
 
 SILENT_S = 60.0  # a worker or head that showed nothing for this long is taken for dead
 RECENT = 20  # finished trials that the end is estimated from
@@ -86,7 +86,7 @@ class Snapshot:
         return sum(self.counts.values())
 
 
-def take_snapshot(store: StudyStore, stage: str = "", wanted: int = 0, epochs: int = 0) -> Snapshot:
+def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: int = 0) -> Snapshot:
     """Look at the files of a study; what is not given is what its latest command was about."""
     study, work, now = store.study(), store.work(), time.time()
     if "trials" not in study:
@@ -95,7 +95,7 @@ def take_snapshot(store: StudyStore, stage: str = "", wanted: int = 0, epochs: i
     wanted = wanted or int(study["trials"] if stage == "sweep" else work.get("trials", study["trials"]))
     outcomes, folder = store.outcomes(stage), ClusterFolder(store.cluster_path)
     progress = [one for one in store.running() if one.stage == stage]
-    begun = [_running(one, store, study["searched"], now) for one in progress]
+    begun = [_running(one, store, now) for one in progress]
     events, heartbeats = [*folder.events()], folder.heartbeats() if folder.root.exists() else {}
     workers = [_worker(last, now) for last in heartbeats.values() if last.state != "gone"]
     left = wanted - len(outcomes)
@@ -147,28 +147,24 @@ def granted(events: Iterable[Event], heartbeats: dict[str, Heartbeat], now: floa
 
 
 def _hours(
-    outcomes: Iterable[Outcome], running: Iterable[TrialResult], work: dict[str, Any], granted: dict[str, float]
+    outcomes: Iterable[Outcome], running: Iterable[Outcome], work: dict[str, Any], granted: dict[str, float]
 ) -> Hours:
     on_gpus, cpus = bool(work.get("gpus")), float(work.get("cpus") or 1)
     spent = [(one.status == "FAILED", one.seconds * (one.gpus if on_gpus else cpus) / 3600) for one in outcomes]
     used = sum(hours for failed, hours in spent if not failed)
-    used += sum(one.seconds * (gpus_of(one) if on_gpus else cpus) / 3600 for one in running)
+    used += sum(one.seconds * (one.gpus if on_gpus else cpus) / 3600 for one in running)
     share = sum(granted.values()) / 3600 if granted else None
     return Hours("GPU-hours" if on_gpus else "core-hours", used, sum(hours for failed, hours in spent if failed), share)
 
 
-def _running(progress: TrialResult, store: StudyStore, searched: list[str], now: float) -> Running:
-    config, last = progress.config, progress.epochs[-1]
+def _running(trial: Outcome, store: StudyFolder, now: float) -> Running:
     try:
-        age = now - store.progress_path(config.key).stat().st_mtime
+        age = now - store.progress_path(trial.key).stat().st_mtime
     except FileNotFoundError:  # finished in this moment
         age = 0.0
-    patience = SILENT_S + 3 * max(epoch.seconds for epoch in progress.epochs)
-    settings = {name: config.value(name) for name in searched}
-    if progress.stage == "final":
-        settings = {"fold": config.data.fold, "seed": config.seed}
-    host = progress.environment.get("host", "")
-    return Running(config.key, last.epoch, last.value, host, age, age > patience, settings)
+    patience = SILENT_S + 3 * trial.slowest
+    settings = {"fold": trial.fold, "seed": trial.seed} if trial.stage == "final" else trial.settings
+    return Running(trial.key, len(trial.curve), trial.curve[-1], trial.host, age, age > patience, settings)
 
 
 def _worker(last: Heartbeat, now: float) -> WorkerView:

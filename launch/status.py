@@ -11,15 +11,15 @@ from rich.live import Live
 
 from launch.cli import Settings, run_command
 from launch.display import whole
-from launch.preflight import study_store
 from launch.snapshot import Snapshot, take_snapshot
+from study.folder import StudyFolder, study_root
 
 EVERY = 5.0  # seconds from look to look
 
 
 def main(keys: Settings) -> int:
     """Look once, or until Ctrl-C."""
-    store, console = study_store(keys), Console()
+    store, console = StudyFolder(study_root(keys["runs_root"], keys["name"])), Console()
     found = take_snapshot(store)
     if keys["json"]:
         print(json.dumps(plain(found), indent=1))

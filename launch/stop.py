@@ -21,8 +21,7 @@ from launch.cli import Settings, run_command
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs
-from launch.preflight import study_store
-from study.store import StudyStore
+from study.folder import StudyFolder, study_root
 
 POLL = 0.5
 OBEY_S = 30.0  # within which everybody leaves who is asked to
@@ -31,7 +30,7 @@ GONE_S = 90.0  # within which everybody is gone who was not asked
 
 def main(keys: Settings) -> int:
     """Ask, then insist, then say how to go on."""
-    store, console = study_store(keys), Console()
+    store, console = StudyFolder(study_root(keys["runs_root"], keys["name"])), Console()
     store.study()
     folder = ClusterFolder(store.cluster_path.resolve())
     try:
@@ -40,7 +39,7 @@ def main(keys: Settings) -> int:
         raise InputError(f"{error}\nThe jobs of {store.root} are still there; give this command again.") from error
 
 
-def _stop(store: StudyStore, folder: ClusterFolder, console: Console) -> int:
+def _stop(store: StudyFolder, folder: ClusterFolder, console: Console) -> int:
     driver, jobs = lock_holder(store.lock_path), _jobs(folder)
     if driver is None and not jobs:
         console.print(_nothing(folder), soft_wrap=True)
@@ -77,7 +76,7 @@ def _jobs(folder: ClusterFolder) -> list[slurm.Job]:
     return our_jobs(folder) if folder.root.exists() and shutil.which("squeue") else []
 
 
-def _gone(store: StudyStore, folder: ClusterFolder) -> bool:
+def _gone(store: StudyFolder, folder: ClusterFolder) -> bool:
     return lock_holder(store.lock_path) is None and not _jobs(folder)
 
 

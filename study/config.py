@@ -5,8 +5,6 @@ Everything that can change the result is in `TrialConfig`; where and how it runs
 """
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -25,6 +23,7 @@ from model.losses.aunce import AunceSettings
 from model.losses.clp import ClpSettings
 from model.methods import METHODS, MethodSettings, method_named
 from model.norm import NORMS
+from study.plain import key_of, value_at
 
 NOISE_KINDS = ("symmetric", "per_au", "boundary")
 
@@ -108,23 +107,13 @@ class TrialConfig:
         return dataclasses.asdict(self)
 
     def value(self, name: str) -> Any:
-        """Value of the setting with the dotted name `name`, e.g. `method.ratios.max`.
-
-        `bce:method.balance` is None for a trial of any other method than bce.
-        """
-        method, _, path = name.rpartition(":")
-        if method not in ("", self.method_name):
-            return None
-        place: Any = self
-        for step in path.split("."):
-            place = getattr(place, step)
-        return place
+        """Value of the setting with the dotted name `name`, see `study.plain.value_at`."""
+        return value_at(self, self.method_name, name, getattr)
 
     @cached_property
     def key(self) -> str:
-        """Name of the trial: sha1 of the whole configuration."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha1(text.encode()).hexdigest()[:16]
+        """Name of the trial, see `study.plain.key_of`."""
+        return key_of(self.to_dict())
 
 
 @dataclass(frozen=True)

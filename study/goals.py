@@ -8,10 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from data.errors import raise_all
-from model.metrics import FN, OBJECTIVES, TP, Score, f1, mean_defined, objective_value
+from model.metrics import FN, OBJECTIVES, TP, Score, f1, mean_defined, objective_value, ratio
 from study.outcomes import Outcome
-from study.result import TrialResult
-from study.stats import ratio
 
 MAXIMISED, MINIMISED = (*OBJECTIVES, "rare_f1"), ("hours", "gpu_hours")
 NUMBERS = (*MAXIMISED, *MINIMISED)
@@ -51,9 +49,8 @@ class Goals:
         return {"hours": hours, "gpu_hours": hours * trial.gpus, **trial.numbers}[name]
 
 
-def numbers_of(result: TrialResult) -> dict[str, float]:
-    """What a result says of the validation subjects; empty where it has no score of them."""
-    score = result.scores.get("val")
+def numbers_of(score: Score | None) -> dict[str, float]:
+    """What the score of the validation subjects says of a trial; empty where there is none."""
     if score is None:
         return {}
     return {name: objective_value(score, name) for name in OBJECTIVES} | {"rare_f1": rare_f1(score)}

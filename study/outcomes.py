@@ -5,17 +5,18 @@ one file. An entry counts only while its result has the same size and time, so t
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from study.result import TrialResult
+from study.plain import stage_name, value_at
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished trial; `curve` holds the objective after each epoch, `numbers` what goals may be about."""
+    """A finished or running trial; `curve` holds the objective after each epoch, `numbers` what goals may be about."""
 
     key: str
     stage: str
@@ -30,6 +31,8 @@ class Outcome:
     error: str | None
     numbers: dict[str, float]
     gpus: float  # that the trial had
+    host: str  # where it ran; empty where nobody could say
+    slowest: float  # seconds of its longest epoch
     settings: dict[str, Any]  # the searched ones by dotted name; None where this trial has not got them
     stamp: tuple[int, int] = (0, 0)  # size and time of the file that it was read from
 
@@ -40,30 +43,28 @@ class Outcome:
         return dict(enumerate(self.curve, start=1)) | last
 
 
-def outcome_of(result: TrialResult, searched: Iterable[str], numbers: dict[str, float]) -> Outcome:
-    """What is kept of a result."""
-    config = result.config
+def outcome_of(plain: Mapping[str, Any], searched: Iterable[str], numbers: dict[str, float]) -> Outcome:
+    """What is kept of the content of a result's file; `numbers` are those of its scores."""
+    config, epochs, environment = plain["config"], plain["epochs"], plain["environment"]
+    method = config["method_name"]
     return Outcome(
-        key=config.key,
-        stage=result.stage,
-        status=result.status,
-        value=result.value,
-        fold=config.data.fold,
-        seed=config.seed,
-        method=config.method_name,
-        curve=[epoch.value for epoch in result.epochs],
-        started=result.started,
-        seconds=result.seconds,
-        error=result.error,
+        key=plain["key"],
+        stage=stage_name(config["score_test"]),
+        status=plain["status"],
+        value=plain["value"],
+        fold=config["data"]["fold"],
+        seed=config["seed"],
+        method=method,
+        curve=[epoch["value"] for epoch in epochs],
+        started=plain["started"],
+        seconds=plain["seconds"],
+        error=plain["error"],
         numbers=numbers,
-        gpus=gpus_of(result),
-        settings={name: config.value(name) for name in searched},
+        gpus=float(environment.get("gpus", 0)),
+        host=environment.get("host", ""),
+        slowest=max((epoch["seconds"] for epoch in epochs), default=0.0),
+        settings={name: value_at(config, method, name, getitem) for name in searched},
     )
-
-
-def gpus_of(result: TrialResult) -> float:
-    """GPUs, or the share of one, that the trial had."""
-    return float(result.environment.get("gpus", 0))
 
 
 def stamp_of(path: Path) -> tuple[int, int]:

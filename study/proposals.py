@@ -150,6 +150,6 @@ def begin_rule(search: Search, store: StudyStore, fold: str) -> Rule:
     """
     rule = make_rule(search.pruning, search.base.optim.epochs, search.grace, search.reduction)
     replay(rule, ((one.key, one.reports) for one in store.outcomes("sweep", fold)))
-    running = [one for one in store.running() if one.config.data.fold == fold and one.stage == "sweep"]
-    replay(rule, ((one.config.key, {epoch.epoch: epoch.value for epoch in one.epochs[:-1]}) for one in running))
+    running = [one for one in store.running() if one.fold == fold and one.stage == "sweep"]
+    replay(rule, ((one.key, dict(enumerate(one.curve[:-1], start=1))) for one in running))
     return rule

@@ -5,20 +5,16 @@ import json
 import platform
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import optuna
 import polars
 import torch
 
-from data.errors import InputError
 from model.fit import EpochScore
 from model.metrics import Score
 from study.config import TrialConfig, trial_from_dict
-
-FORMAT = 1
-STATUSES = ("DONE", "PRUNED", "FAILED")
+from study.plain import FORMAT, naming, read_result, score_from_plain, score_to_plain, stage_name
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class TrialResult:
     @property
     def stage(self) -> str:
         """`final` for a trial that scored the test part, else `sweep`."""
-        return "final" if self.config.score_test else "sweep"
+        return stage_name(self.config.score_test)
 
     def to_json(self) -> bytes:
         """The file's content."""
@@ -66,20 +62,15 @@ class TrialResult:
 
 def result_from_json(content: bytes, origin: str) -> TrialResult:
     """The result in `content`; `InputError` names `origin` when it was written by another version or is damaged."""
-    try:
-        plain = json.loads(content)
-        if plain.pop("format") != FORMAT:
-            raise ValueError(f"not of format {FORMAT}")
+    plain = read_result(content, origin)
+    with naming(origin):
         key, config = plain.pop("key"), trial_from_dict(plain.pop("config"))
         if key != config.key:
-            raise ValueError(f"it says it is trial {key}, but its configuration is trial {config.key}")
-        if plain["status"] not in STATUSES:
-            raise ValueError(f"status {plain['status']!r}; allowed: {', '.join(STATUSES)}")
+            raise ValueError("its configuration lacks settings of this version")
+        del plain["format"]
         plain["epochs"] = [Epoch(**epoch) for epoch in plain["epochs"]]
         plain["scores"] = {split: score_from_plain(score) for split, score in plain["scores"].items()}
         return TrialResult(config=config, **plain)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{origin} is not a trial result: {error}. Move it away to go on without it.") from error
 
 
 def epoch_of(score: EpochScore) -> Epoch:
@@ -101,19 +92,3 @@ def environment(device: str, threads: int, gpus: float = 0.0) -> dict[str, str]:
         **({"gpus": f"{gpus:g}"} if gpus else {}),
         "host": platform.node(),
     }
-
-
-def score_to_plain(score: Score) -> dict[str, Any]:
-    """A score as JSON holds it."""
-    return {
-        "subjects": list(score.subjects),
-        "aus": list(score.aus),
-        "counts": score.counts.tolist(),
-        "histogram": score.histogram.tolist(),
-    }
-
-
-def score_from_plain(plain: dict[str, Any]) -> Score:
-    """The score that `score_to_plain` wrote."""
-    counts, histogram = (np.array(plain[name], dtype=np.int64) for name in ("counts", "histogram"))
-    return Score(tuple(plain["subjects"]), tuple(plain["aus"]), counts, histogram)

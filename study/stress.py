@@ -27,7 +27,8 @@ from model.metrics import Score, auc, f1, mean_defined
 from study.compare import score_cubes
 from study.config import DataSettings, TrialConfig
 from study.detectors import kept_detector
-from study.result import TrialResult, score_from_plain, score_to_plain
+from study.plain import score_from_plain, score_to_plain
+from study.result import TrialResult
 from study.stats import resample, subject_interval
 from study.store import StudyStore
 

@@ -5,10 +5,8 @@ import math
 import polars as pl
 import pytest
 
-from study.goals import numbers_of
-from study.outcomes import outcome_of
 from tests.benchmarks.sampling import SCHEMA, STRATEGIES, figure, mean_progress, progress, times_sooner
-from tests.study.make import result, trial
+from tests.study.make import outcome, result, trial
 
 
 def test_the_best_so_far_after_each_trial() -> None:
@@ -19,7 +17,7 @@ def test_the_best_so_far_after_each_trial() -> None:
         result(trial(4), None, status="FAILED", curve=()),
         result(trial(5), 0.375),
     ]
-    rows = progress("TPE", 0, [outcome_of(one, [], numbers_of(one)) for one in made], 6)
+    rows = progress("TPE", 0, [outcome(one) for one in made], 6)
     assert [(row["epochs"], row["best"]) for row in rows] == [(1, None), (3, 0.25), (5, 0.5), (5, 0.5), (6, 0.5)]
 
 

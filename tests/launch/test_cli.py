@@ -9,7 +9,7 @@ import pytest
 
 from data.errors import InputError
 from launch.cli import Settings, compose_keys, help_text, run_command
-from launch.keys import COMMANDS
+from launch.keys import COMMANDS, keys_of
 from launch.preflight import base_trial
 from model.methods import METHODS
 from study.space import parse_space
@@ -35,7 +35,7 @@ def test_help_lists_every_key_once_with_a_line(command: str, flag: str, capsys: 
     text = capsys.readouterr().out
     lines = listed(text)
     assert len(lines) == len(text.splitlines()) - 4
-    expected = [*field_names(COMMANDS[command])]
+    expected = [*field_names(keys_of(command))]
     if "method" in expected:
         expected += [name for method in METHODS.values() for name in field_names(method.settings, "method.")]
     assert {key for key, _ in lines} == {*expected}
@@ -43,7 +43,7 @@ def test_help_lists_every_key_once_with_a_line(command: str, flag: str, capsys: 
     shared = [key for key, _ in lines if key.startswith("method.")]
     assert len({*lines}) - len(shared) == len([key for key in expected if not key.startswith("method.")])
     assert all(len(help) > 5 for _, help in lines)
-    assert text.startswith(str(COMMANDS[command].__doc__))
+    assert text.startswith(str(keys_of(command).__doc__))
     assert f"python launch/{command}.py" in text
 
 
@@ -138,7 +138,7 @@ def test_settings_are_plain_values(command: str) -> None:
         "export": ["name=x", "out=x.csv"],
     }.get(command, [])
     keys = compose_keys(command, needed)
-    names = {f.name for f in dataclasses.fields(COMMANDS[command])}
+    names = {f.name for f in dataclasses.fields(keys_of(command))}
     assert {*keys} == (names | {"method_name"} if "method" in names else names)
     assert_plain(keys)
 

@@ -13,7 +13,8 @@ from data.catalog import CATALOG
 from data.settings import setting
 from data.views import ViewSettings
 from launch.cli import compose_keys
-from launch.keys import COMMANDS, mutable
+from launch.keys import COMMANDS
+from launch.keys.fields import mutable
 from launch.preflight import base_trial, check_sweep
 from model.backbone import BACKBONES
 from model.fit import OptimSettings

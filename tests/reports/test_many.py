@@ -107,7 +107,9 @@ def test_two_objectives_have_a_figure(tmp_path: Path) -> None:
         row = store.add_trial(number, seconds=3600.0 * (number + 1))
         names = ("key", "stage", "status", "value", "fold", "seed", "method", "started", "seconds", "error")
         store.outcome_rows.append(
-            Outcome(**{name: row[name] for name in names}, curve=[], numbers={}, gpus=0.0, settings={})
+            Outcome(
+                **{name: row[name] for name in names}, curve=[], numbers={}, gpus=0.0, host="", slowest=0.0, settings={}
+            )
         )
     page = outline(store, tmp_path)
     assert "Two objectives of every finished trial, f1 and hours." in page.text

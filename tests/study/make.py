@@ -10,6 +10,9 @@ from data.seeds import numpy_generator
 from data.store import FrameStore
 from model.metrics import BINS, Score
 from study.config import Placement, TrialConfig, trial_from_dict
+from study.goals import numbers_of
+from study.outcomes import Outcome, outcome_of
+from study.plain import read_result
 from study.result import Epoch, TrialResult
 from study.store import StudyStore
 
@@ -110,3 +113,21 @@ def opened(folder: Path, searched: Sequence[str] = ("optim.lr",)) -> StudyStore:
     store = StudyStore(folder)
     store.open_study({"name": folder.name, "searched": list(searched), "trials": 4}, free=("trials",))
     return store
+
+
+def fill(store: StudyStore) -> list[TrialResult]:
+    """One result of every kind, in the order of their start."""
+    made = [
+        result(trial(1, lr=0.25), 0.5, started=1.0),
+        result(trial(2, lr=0.5), 0.375, started=2.0, status="PRUNED"),
+        result(trial(3, lr=1.0), None, started=3.0, status="FAILED", curve=(0.125,)),
+        result(trial(1, lr=0.25, fold="part2", score_test=True), 0.625, started=4.0),
+    ]
+    for one in reversed(made):
+        store.write(one)
+    return made
+
+
+def outcome(made: TrialResult) -> Outcome:
+    """What a search keeps of a result."""
+    return outcome_of(read_result(made.to_json(), "made"), [], numbers_of(made.scores.get("val")))

@@ -10,13 +10,13 @@ import pytest
 from data.errors import InputError
 from model.metrics import BINS, Score, f1
 from study.goals import Goals, goals_in, goals_to_plain, numbers_of, parse_goals, rare_f1
-from study.outcomes import Outcome, outcome_of
-from tests.study.make import result, trial
+from study.outcomes import Outcome
+from tests.study import make
+from tests.study.make import result, score, trial
 
 
 def outcome(value: float = 0.5, seconds: float = 3600.0) -> Outcome:
-    made = replace(result(trial(), value, gpus=0.5), seconds=seconds)
-    return outcome_of(made, [], numbers_of(made))
+    return make.outcome(replace(result(trial(), value, gpus=0.5), seconds=seconds))
 
 
 def test_rare_f1_is_that_of_the_rarest_third() -> None:
@@ -68,5 +68,5 @@ def test_wrong_goals_are_named(objectives: list[str], bounds: dict[str, Any], sa
 
 
 def test_a_result_without_a_score_has_no_numbers() -> None:
-    assert numbers_of(replace(result(trial()), scores={})) == {}
-    assert {*numbers_of(result(trial()))} == {"f1", "auc", "rare_f1"}
+    assert numbers_of(None) == {}
+    assert {*numbers_of(score())} == {"f1", "auc", "rare_f1"}

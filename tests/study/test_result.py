@@ -11,7 +11,8 @@ import pytest
 
 from data.errors import InputError
 from model.fit import EpochScore
-from study.result import STATUSES, environment, epoch_of, result_from_json
+from study.plain import STATUSES, key_of
+from study.result import environment, epoch_of, result_from_json
 from tests.study.make import result, same, score, trial
 
 
@@ -55,6 +56,16 @@ def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
     return json.dumps(plain).encode()
 
 
+def of_another_version(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """A result whose configuration is another than that of this version, and whose name fits it."""
+
+    def changed(plain: dict[str, Any]) -> None:
+        change(plain["config"])
+        plain["key"] = key_of(plain["config"])
+
+    return edited(changed)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -67,7 +78,8 @@ def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
         (edited(lambda p: p.pop("format")), "format"),
         (edited(lambda p: p.update(key="0" * 16)), "it says it is trial 0000000000000000, but"),
         (edited(lambda p: p["config"].update(seed=5)), "but its configuration is trial"),
-        (edited(lambda p: p["config"]["optim"].update(speed=5)), "unknown key 'optim.speed'"),
+        (of_another_version(lambda config: config["optim"].update(speed=5)), "unknown key 'optim.speed'"),
+        (of_another_version(lambda config: config.pop("probe")), "lacks settings of this version"),
         (edited(lambda p: p.pop("config")), "config"),
         (edited(lambda p: p.pop("seconds")), "seconds"),
         (edited(lambda p: p.update(extra=1)), "extra"),

@@ -9,11 +9,12 @@ import pytest
 from optuna.trial import TrialState
 
 from study.config import TrialConfig
-from study.goals import Goals, numbers_of
+from study.goals import Goals
 from study.journal import new_journal
-from study.outcomes import Outcome, outcome_of
+from study.outcomes import Outcome
 from study.sampler import KEY_ATTRIBUTE, SAMPLERS, Memory, make_sampler, new_memory, sampler_problems, system_attributes
 from study.space import Space, parse_space
+from tests.study import make
 from tests.study.make import result, trial
 
 LR = {"optim": {"lr": {"log_uniform": [1e-4, 1.0]}}}
@@ -33,8 +34,7 @@ def memory_of(space: Space, folder: Path, sampler: str = "tpe", goals: Goals | N
 
 
 def outcome(config: TrialConfig, value: float | None = 0.5, **given: Any) -> Outcome:
-    made = result(config, value, **given)
-    return outcome_of(made, [], numbers_of(made))
+    return make.outcome(result(config, value, **given))
 
 
 def test_a_finished_trial(space: Space, tmp_path: Path) -> None:

@@ -15,27 +15,13 @@ import polars as pl
 import pytest
 
 from data.errors import InputError
-from study.result import TrialResult, result_from_json
 from study.store import COUNTS, EPOCHS, TRIALS, StudyStore
-from tests.study.make import AUS, opened, result, same, trial
+from tests.study.make import AUS, fill, opened, result, same, trial
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
     return opened(tmp_path / "mine")
-
-
-def fill(store: StudyStore) -> list[TrialResult]:
-    """One result of every kind, in the order of their start."""
-    made = [
-        result(trial(1, lr=0.25), 0.5, started=1.0),
-        result(trial(2, lr=0.5), 0.375, started=2.0, status="PRUNED"),
-        result(trial(3, lr=1.0), None, started=3.0, status="FAILED", curve=(0.125,)),
-        result(trial(1, lr=0.25, fold="part2", score_test=True), 0.625, started=4.0),
-    ]
-    for one in reversed(made):
-        store.write(one)
-    return made
 
 
 # --- results
@@ -76,12 +62,6 @@ def test_results_of_others_are_seen(store: StudyStore) -> None:
     assert len(list(reader.results())) == 2
 
 
-def test_count_by_stage(store: StudyStore) -> None:
-    assert (store.count(), store.count("final")) == (0, 0)
-    fill(store)
-    assert (store.count(), store.count("final")) == (3, 1)
-
-
 def test_a_result_ends_progress_and_checkpoint(store: StudyStore) -> None:
     store.write_progress(result(trial()))
     checkpoint = store.checkpoint_path(trial().key)
@@ -105,14 +85,6 @@ def test_pruning_makes_the_last_progress_the_result(store: StudyStore) -> None:
     assert (found.status, found.value, [epoch.value for epoch in found.epochs]) == ("PRUNED", 0.5, [0.25, 0.5])
     assert found.error is None
     assert store.progress(trial().key) is None
-
-
-def test_running_trials_are_those_without_a_result(store: StudyStore) -> None:
-    for seed, started in ((1, 3.0), (2, 2.0), (3, 1.0)):
-        store.write_progress(result(trial(seed), started=started))
-    store.write(result(trial(3)))
-    store.write_progress(result(trial(3)))  # a process that was thought dead
-    assert [found.config.seed for found in store.running()] == [2, 1]
 
 
 def test_a_damaged_result_is_named(store: StudyStore) -> None:
@@ -160,45 +132,7 @@ def test_half_written_files_are_ignored(store: StudyStore) -> None:
     assert again.count() == 3
     assert list(again.sampled()) == [trial(9).key]
     assert [config for config, _ in again.unfinished()] == [trial(9)]
-    assert [found.config for found in again.running()] == [trial(9)]
-
-
-# --- what was asked
-
-
-def test_a_study_is_begun_once(tmp_path: Path) -> None:
-    asked = {"name": "mine", "aus": (1, 12), "optim": {"lr": 0.5}, "trials": 4}
-    store = StudyStore(tmp_path / "mine")
-    store.open_study(asked, free=("trials",))
-    assert store.exists()
-    assert store.study() == asked | {"aus": [1, 12]}
-    store.open_study(asked | {"trials": 9}, free=("trials",))
-    assert store.study()["trials"] == 9
-
-
-def test_changed_settings_are_refused_with_before_and_now(tmp_path: Path) -> None:
-    before = {"name": "mine", "seed": 0, "config": {"optim": {"lr": 0.5, "epochs": 3}}, "space": {}, "trials": 4}
-    now = {"name": "mine", "seed": 1, "config": {"optim": {"lr": 0.25, "epochs": 3}}, "new": True, "trials": 5}
-    store = StudyStore(tmp_path / "mine")
-    store.open_study(before, free=("trials",))
-    with pytest.raises(InputError) as raised:
-        store.open_study(now, free=("trials",))
-    heading, *lines = str(raised.value).splitlines()
-    assert "mine was begun with other settings" in heading
-    assert "another name=" in heading
-    assert [line.removeprefix("  - ") for line in lines] == [
-        "config.optim.lr was 0.5, now 0.25",
-        "new was None, now True",
-        "seed was 0, now 1",
-        "space was {}, now None",
-    ]
-    assert store.study() == before, "a refused study is as it was"
-
-
-def test_provenance_is_that_of_the_latest_command(store: StudyStore) -> None:
-    store.write_provenance({"git": "one"})
-    store.write_provenance({"git": "two"})
-    assert store.provenance() == {"git": "two"}
+    assert [found.key for found in again.running()] == [trial(9).key]
 
 
 # --- frames
@@ -358,67 +292,6 @@ def test_two_writers_of_the_same_trials_leave_whole_results(store: StudyStore) -
     assert all(json.loads(path.read_bytes()) for path in (store.root / "trials").iterdir())
 
 
-def test_a_damaged_study_file_is_named(tmp_path: Path) -> None:
-    store = opened(tmp_path)
-    (tmp_path / "study.json").write_text("{half a fi")
-    with pytest.raises(InputError, match=r"study\.json is damaged"):
-        store.study()
-
-
-# --- outcomes and their index
-
-
-def test_outcomes_are_those_of_the_results(store: StudyStore) -> None:
-    made = fill(store)
-    found = store.outcomes()
-    assert [one.key for one in found] == [one.config.key for one in made]
-    assert [one.status for one in found] == ["DONE", "PRUNED", "FAILED", "DONE"]
-    assert found[0].curve == [0.25, 0.375]
-    assert found[0].reports == {1: 0.25, 2: 0.5}, "the last report of a finished trial is its value"
-    assert found[1].reports == {1: 0.25, 2: 0.375}
-    assert found[0].settings == {"optim.lr": 0.25}
-    assert [one.fold for one in store.outcomes("final")] == ["part2"]
-    assert store.count("sweep", "part1") == 3
-    assert store.count("sweep", "part2") == 0
-    assert store.outcome(trial(9).key) is None
-
-
-def test_the_index_saves_reading_the_results(store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(store)
-    store.write_index()
-    store.write(result(trial(7, lr=0.125), 0.25, started=7.0))
-    read: list[str] = []
-
-    def counted(content: bytes, origin: str) -> TrialResult:
-        read.append(Path(origin).stem)
-        return result_from_json(content, origin)
-
-    monkeypatch.setattr("study.store.result_from_json", counted)
-    again = StudyStore(store.root)
-    assert again.outcomes() == store.outcomes()
-    assert {*read} == {trial(7, lr=0.125).key}, "only what the index does not know"
-    assert again.trials().equals(store.trials())
-
-
-def test_a_result_that_was_removed_and_made_again_is_read_again(store: StudyStore) -> None:
-    fill(store)
-    store.write_index()
-    failed = trial(3, lr=1.0)
-    store.result_path(failed.key).unlink()
-    again = StudyStore(store.root)
-    assert again.count() == 2
-    again.write(result(failed, 0.875))
-    reader = StudyStore(store.root)
-    assert [one.value for one in reader.outcomes() if one.key == failed.key] == [0.875]
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b'{"key": 1}\n', b"\xff\n"])
-def test_a_damaged_index_is_as_none(store: StudyStore, content: bytes) -> None:
-    fill(store)
-    (store.root / "trials.index").write_bytes(content)
-    assert StudyStore(store.root).count() == 3
-
-
 def test_failed_trials_are_forgotten_to_be_run_again(store: StudyStore) -> None:
     fill(store)
     store.begin(trial(3, lr=1.0), {"optim.lr": 1.0})
@@ -428,45 +301,9 @@ def test_failed_trials_are_forgotten_to_be_run_again(store: StudyStore) -> None:
     assert (store.count(), len([*store.results()])) == (2, 3)
 
 
-def test_what_finished_trials_left_is_removed(store: StudyStore) -> None:
-    fill(store)
-    done, other = trial(1, lr=0.25).key, trial(8).key
-    for key in (done, other):
-        for path in (store.checkpoint_path(key), store.hung_path(key)):
-            path.parent.mkdir(exist_ok=True)
-            path.touch()
-    killed, writing = (store.checkpoint_path(f".{name}").with_suffix(".partial") for name in "ab")
-    for path in (killed, writing):
-        path.touch()
-    os.utime(killed, (0, 0))
-    store.tidy()
-    assert not store.checkpoint_path(done).exists()
-    assert not store.hung_path(done).exists()
-    assert not killed.exists()
-    assert store.checkpoint_path(other).exists()
-    assert store.hung_path(other).exists()
-    assert writing.exists()
-
-
 def test_settings_that_only_one_method_has_are_null_for_the_others(tmp_path: Path) -> None:
     store = opened(tmp_path / "mine", searched=["method_name", "aunce:method.temperature", "bce:method.balance"])
     store.write(result(trial()))
     row = store.trials().row(0, named=True)
     assert (row["param/method_name"], row["param/bce:method.balance"]) == ("aunce", None)
     assert row["param/aunce:method.temperature"] == trial().value("method.temperature")
-
-
-def test_every_fold_lacks_trials_of_its_own_share(tmp_path: Path) -> None:
-    store = StudyStore(tmp_path)
-    store.open_study({"searched": [], "trials": 6, "folds": ["part1", "part2", "part3"]}, free=())
-    assert store.lacking() == 6
-    for seed in range(5):
-        store.write(result(trial(seed=seed)))
-    store.write(result(trial(fold="part2")))
-    assert store.lacking() == 3, "one of part2, two of part3; that part1 has more than asked is no help to them"
-
-
-def test_tables_of_a_transfer_are_no_study(tmp_path: Path) -> None:
-    (tmp_path / "transfer.json").write_text("{}")
-    with pytest.raises(InputError, match=r"holds tables of launch/transfer.py"):
-        StudyStore(tmp_path).study()
