@@ -28,6 +28,7 @@ Every file is whole or absent; a store can be read at any time, by anyone, witho
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
@@ -38,7 +39,7 @@ from typing import Any
 from data.errors import InputError, raise_all
 from data.files import exclusive_lock, is_locked, write_atomic
 from study.goals import numbers_of
-from study.outcomes import Outcome, index_from_bytes, index_to_bytes, outcome_of, stamp_of
+from study.outcomes import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.plain import naming, read_result, score_from_plain
 
 
@@ -211,7 +212,7 @@ class StudyFolder:
             path = self._index_path
             self._outcomes = index_from_bytes(path.read_bytes()) if path.exists() else {}
         searched = self._searched()
-        found = {path.stem: self._outcome(path, searched) for path in self._files("trials")}
+        found = {key: self._outcome(key, stamp, searched) for key, stamp in self._files("trials").items()}
         self._outcomes = found
         chosen = [one for one in found.values() if stage in ("", one.stage) and fold in ("", one.fold)]
         return sorted(chosen, key=lambda one: (one.started, one.key))
@@ -219,13 +220,13 @@ class StudyFolder:
     def outcome(self, key: str) -> Outcome | None:
         """What became of the trial `key`, or None."""
         path = self.result_path(key)
-        return self._outcome(path, self._searched()) if path.exists() else None
+        return self._outcome(key, stamp_of(path.stat()), self._searched()) if path.exists() else None
 
-    def _outcome(self, path: Path, searched: list[str]) -> Outcome:
-        known, stamp = (self._outcomes or {}).get(path.stem), stamp_of(path)
+    def _outcome(self, key: str, stamp: Stamp, searched: list[str]) -> Outcome:
+        known = (self._outcomes or {}).get(key)
         if known is not None and known.stamp == stamp and [*known.settings] == searched:
             return known
-        return replace(self._read_outcome(path, searched), stamp=stamp)
+        return replace(self._read_outcome(self.result_path(key), searched), stamp=stamp)
 
     @staticmethod
     def _read_outcome(path: Path, searched: list[str]) -> Outcome:
@@ -240,9 +241,10 @@ class StudyFolder:
         The status and the error of these mean nothing.
         """
         searched, found = self._searched(), []
-        for path in self._files("running"):
+        for key in self._files("running"):
             with suppress(FileNotFoundError):  # finished in this moment
-                found += [] if self.result_path(path.stem).exists() else [self._read_outcome(path, searched)]
+                if not self.result_path(key).exists():
+                    found.append(self._read_outcome(self.progress_path(key), searched))
         return sorted(found, key=lambda one: one.started)
 
     def _searched(self) -> list[str]:
@@ -280,12 +282,20 @@ class StudyFolder:
 
     def begun(self) -> dict[str, dict[str, Any]]:
         """Config, params and facts of every trial that was ever started, by key, in the order of their start."""
-        found = {path.stem: json.loads(path.read_bytes()) for path in self._files("sampled")}
+        found = {
+            key: json.loads((self.root / "sampled" / f"{key}.json").read_bytes()) for key in self._files("sampled")
+        }
         return dict(sorted(found.items(), key=lambda pair: (pair[1].get("facts", {}).get("begun", 0.0), pair[0])))
 
-    def _files(self, folder: str) -> list[Path]:
-        """Whole files of a folder by name; `glob` would also find the temporary ones of a write in progress."""
-        return sorted(path for path in (self.root / folder).glob("*.json") if not path.name.startswith("."))
+    def _files(self, folder: str) -> dict[str, Stamp]:
+        """Keys that a folder has a whole file of; a name that begins with a dot is that of a write in progress."""
+        found = {}
+        with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    with suppress(FileNotFoundError):  # removed in this moment
+                        found[entry.name.removesuffix(".json")] = stamp_of(entry.stat())
+        return found
 
 
 def _differences(key: str, before: Any, asked: Any) -> Iterator[str]:

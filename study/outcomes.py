@@ -5,13 +5,15 @@ one file. An entry counts only while its result has the same size and time, so t
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from operator import getitem
-from pathlib import Path
 from typing import Any
 
 from study.plain import stage_name, value_at
+
+Stamp = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Outcome:
     host: str  # where it ran; empty where nobody could say
     slowest: float  # seconds of its longest epoch
     settings: dict[str, Any]  # the searched ones by dotted name; None where this trial has not got them
-    stamp: tuple[int, int] = (0, 0)  # size and time of the file that it was read from
+    stamp: Stamp = (0, 0)  # of the file that it was read from
 
     @property
     def reports(self) -> dict[int, float]:
@@ -67,21 +69,19 @@ def outcome_of(plain: Mapping[str, Any], searched: Iterable[str], numbers: dict[
     )
 
 
-def stamp_of(path: Path) -> tuple[int, int]:
+def stamp_of(file: os.stat_result) -> Stamp:
     """Size and time of a file."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+    return file.st_size, file.st_mtime_ns
 
 
 def index_to_bytes(outcomes: Iterable[Outcome]) -> bytes:
-    """The index, one line an outcome."""
-    return b"".join(json.dumps(asdict(outcome)).encode() + b"\n" for outcome in outcomes)
+    """The index."""
+    return json.dumps([vars(outcome) for outcome in outcomes]).encode()
 
 
 def index_from_bytes(content: bytes) -> dict[str, Outcome]:
     """Outcomes by key; nothing of an index that this version did not write."""
     try:
-        read = [Outcome(**json.loads(line)) for line in content.splitlines()]
-    except (ValueError, TypeError):
+        return {one["key"]: Outcome(**{**one, "stamp": tuple(one["stamp"])}) for one in json.loads(content)}
+    except (ValueError, TypeError, KeyError):
         return {}
-    return {outcome.key: replace(outcome, stamp=(outcome.stamp[0], outcome.stamp[1])) for outcome in read}

@@ -116,9 +116,10 @@ class StudyStore(StudyFolder):
 
     def results(self) -> Iterator[TrialResult]:
         """Every finished trial, in the order of their start."""
-        for path in self._files("trials"):
-            if path.stem not in self._seen:
-                self._seen[path.stem] = result_from_json(path.read_bytes(), str(path))
+        for key in self._files("trials"):
+            if key not in self._seen:
+                path = self.result_path(key)
+                self._seen[key] = result_from_json(path.read_bytes(), str(path))
         yield from sorted(self._seen.values(), key=lambda result: (result.started, result.config.key))
 
     def forget_failed(self) -> int:

@@ -4,10 +4,11 @@
 
 First: from trial to trial of a search whose trials do nothing, one at a time: Ray Tune with our store, beside Optuna
 alone and with our store. Then: how long a command takes to go on from `past` results, with and without the index,
-what one more suggestion costs then, and the memory that it takes; the results are simulated.
+how long launch/status.py takes, what one more suggestion costs, and the memory of the driver. Results are simulated.
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -54,7 +55,13 @@ def search() -> Search:
 def opened(folder: Path) -> StudyStore:
     """An empty study."""
     store = StudyStore(folder)
-    asked = {"name": folder.name, "searched": search().space.settings_names, "objective": "f1", "trials": 0}
+    asked = {
+        "name": folder.name,
+        "searched": search().space.settings_names,
+        "objective": "f1",
+        "trials": 0,
+        "epochs": EPOCHS,
+    }
     store.open_study(asked, free=())
     return store
 
@@ -158,6 +165,8 @@ def main(trials: int, past: int) -> None:
         timed("writing the index", store.write_index)
         again = StudyStore(store.root)
         timed("reading the index", again.count)
+        command = [sys.executable, "launch/status.py", f"runs_root={store.root.parent}", f"name={store.root.name}"]
+        timed("launch/status.py, the whole command", lambda: subprocess.run(command, check=True, capture_output=True))
         proposals = timed("telling the sampler, writing the journal", lambda: begin_search(search(), again, (FOLD,)))
         timed("telling the pruning rule", lambda: begin_rule(search(), again, FOLD))
         timed("10 suggestions", lambda: [proposals[FOLD].ask(str(number)) for number in range(10)])
