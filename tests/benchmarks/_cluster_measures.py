@@ -15,7 +15,8 @@ from tests.slurm.sandbox import NODES
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 CONNECT = """
 import os, sys
-os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", sys.argv[2]
+os.environ["RAY_AUTH_MODE"] = "token" if len(sys.argv) > 2 else "disabled"
+os.environ["RAY_AUTH_TOKEN"] = "".join(sys.argv[2:])
 import ray
 from ray._raylet import GcsClient
 try:
@@ -143,7 +144,8 @@ def openness(bench: Bench) -> str:
         "nobody reads the token": [*NOBODY, "cat", head.token],
         "nobody lists the cluster's folder": [*NOBODY, "ls", str(sweep.cluster.root)],
         "nobody lists the head's folder": [*NOBODY, "ls", *map(str, sweep.scratch.glob("au-h-*"))],
-        "nobody connects without the token": [*stranger, "0" * 64],
+        "nobody connects without a token": stranger,
+        "nobody connects with another token": [*stranger, "0" * 64],
         "we connect with it": own,
     }
     for what, words in tries.items():
