@@ -12,6 +12,7 @@ from data.errors import InputError
 from data.files import write_atomic
 
 HOST = "127.0.0.1"
+DRAWING_S = 30.0  # that a browser may need for the page before it counts the seconds to the next one
 WAITING = "<!doctype html><meta charset=utf-8><title>au-study</title><p>No finished trial yet; this page waits for one."
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -30,6 +31,7 @@ class Live:
 
     content: bytes = WAITING.encode()
     every: float | None = None
+    seen: bool = False  # by any browser
     last_seen: threading.Event = field(default_factory=threading.Event)  # the page that will not change any more
 
 
@@ -69,8 +71,10 @@ def _handler(live: Live) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             last = live.every is None
-            if self._answer(body=True) == 200 and last:
-                live.last_seen.set()
+            if self._answer(body=True) == 200:
+                live.seen = True
+                if last:
+                    live.last_seen.set()
 
         def do_HEAD(self) -> None:
             self._answer(body=False)
@@ -104,7 +108,7 @@ def _handler(live: Live) -> type[BaseHTTPRequestHandler]:
 def watch(job: Job, every: float, port: int, say: Callable[[str], None]) -> None:
     """Write the page and serve it, every `every` seconds until all trials have ended.
 
-    The last page is served until a browser has it, so that nobody is left with an earlier one.
+    The last page is served until a browser that had an earlier one has it.
     """
     live = Live(every=every)
     with serving(live, port) as address:
@@ -119,7 +123,8 @@ def watch(job: Job, every: float, port: int, say: Callable[[str], None]) -> None
             time.sleep(every)
         live.every = None
         say(f"all trials have ended; the last page: {job.path}")
-        live.last_seen.wait(2 * every)
+        if live.seen:
+            live.last_seen.wait(2 * every + DRAWING_S)
 
 
 def _rebuilt(job: Job, live: Live, said: str, say: Callable[[str], None]) -> str:

@@ -62,7 +62,7 @@ def test_every_command_works(tmp_path: Path) -> None:
     environment = {**os.environ, "AU_DATA": str(raw)}
     for command in here():
         arguments = [sys.executable, str(ROOT / smaller(command)[0]), *smaller(command)[1:]]
-        done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
         few_subjects = int("doctor=true" in command)  # six are not BP4D, says the doctor
         assert done.returncode == few_subjects, f"{command}\n{done.stdout}{done.stderr}"
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {

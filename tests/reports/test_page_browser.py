@@ -12,6 +12,7 @@ from tests.reports.fake import add_predictions, full_store, some_importance
 from tests.reports.test_page import FIGURES, HOSTILE, SECTIONS
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE_MS = 120_000.0  # with a slow machine
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -46,7 +47,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(store, folder / "page.html", some_importance)
 
 
-def wait_until(page: Page, condition: str, seconds: float = 20.0) -> None:
+def wait_until(page: Page, condition: str, seconds: float = PATIENCE_MS / 1000) -> None:
     """Until the condition holds, or the time is over; the page's policy forbids Playwright's own way."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and not page.evaluate(condition):
@@ -60,6 +61,7 @@ def open_page(browser: Browser, path: Path, width: int, scheme: str) -> tuple[Pa
         color_scheme="dark" if scheme == "dark" else "light",
         offline=True,
     )
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     complaints: list[str] = []
     requests: list[str] = []
@@ -184,12 +186,14 @@ def test_the_keyboard_reaches_the_content_first(browser: Browser, path: Path) ->
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
+    wait_until(page, "document.activeElement.id === 'content'")
     assert page.evaluate("document.activeElement.id") == "content"
     page.context.close()
 
 
 def test_figures_far_away_wait_until_they_come_near(browser: Browser, path: Path) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900}, offline=True)
+    page.set_default_timeout(PATIENCE_MS)
     page.add_init_script("window.requestIdleCallback = () => 0")
     page.goto(path.as_uri())
     page.locator("#figure-history").scroll_into_view_if_needed()
@@ -220,7 +224,8 @@ def test_it_prints_light_and_within_the_sheet(browser: Browser, path: Path, tmp_
     page.set_viewport_size({"width": 703, "height": 1000})
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.wait_for_timeout(500)
+    wide = "document.documentElement.scrollWidth, ...[...document.querySelectorAll('.drawing .main-svg')]"
+    wait_until(page, f"Math.max({wide}.map((svg) => svg.clientWidth)) <= 703")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("document.documentElement.scrollWidth") <= 703
     widths = page.evaluate("[...document.querySelectorAll('.drawing .main-svg')].map((svg) => svg.clientWidth)")

@@ -195,7 +195,7 @@ class Sandbox:
         done = subprocess.run(command, env=os.environ | self.environment, capture_output=True, text=True)
         return done.stdout
 
-    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 90) -> None:
+    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 180) -> None:
         """Poll until `condition()` is true."""
         self._until(condition, what, seconds)
 
@@ -286,7 +286,7 @@ class Sandbox:
         self.output("scancel", "--quiet", *jobs) if jobs else None
         return not jobs
 
-    def _until(self, condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    def _until(self, condition: Callable[[], object], what: str, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited {seconds} s for {what}; see {self.root}/*.log, *.out"

@@ -68,7 +68,7 @@ def start(slurm: Sandbox, trees: TreeMaker, tmp_path: Path) -> Iterator[Callable
         process.communicate()
 
 
-def finished(process: Started, seconds: float = 400) -> tuple[int, str]:
+def finished(process: Started, seconds: float = 900) -> tuple[int, str]:
     """Exit code and output of a command."""
     output, _ = process.communicate(timeout=seconds)
     return process.returncode, output
@@ -109,15 +109,15 @@ def test_a_sweep_is_let_go_followed_stopped_and_goes_on(
 def test_a_head_that_is_killed_is_started_anew(
     slurm: Sandbox, start: Callable[..., Started], study: StudyStore
 ) -> None:
-    command = start("sweep", "trials=12", "cluster.probe=false")
-    slurm.wait_for(lambda: study.count() > 1, "two trials", 240)
+    command = start("sweep", "trials=30", "cluster.probe=false")
+    slurm.wait_for(lambda: study.count() > 0, "a trial", 600)
     head = ClusterFolder(study.cluster_path).head()
     assert head is not None
     os.kill(head.pid, signal.SIGKILL)
     code, said = finished(command)
     assert code == 0, said
     assert "the head died without a word; head job" in said
-    assert StudyStore(study.root).count() == 12
+    assert StudyStore(study.root).count() == 30
 
 
 def test_a_head_in_the_first_worker(slurm: Sandbox, start: Callable[..., Started], study: StudyStore) -> None:

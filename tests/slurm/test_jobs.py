@@ -1,6 +1,5 @@
 """What is asked of a real SLURM, and what it answers."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,8 +80,8 @@ def test_two_heads_never_run_at_once(slurm: Sandbox, folder: ClusterFolder, tmp_
     asked = settings(head_time=5)
     submit(Sleep(tmp_path / "log"), asked, folder, "head")
     second = submit(Sleep(tmp_path / "log"), asked, folder, "head")
-    time.sleep(3)
-    assert [(one.state, one.reason) for one in commands.queue([second])] == [("PENDING", "Dependency")]
+    waits = [("PENDING", "Dependency")]
+    slurm.wait_for(lambda: [(one.state, one.reason) for one in commands.queue([second])] == waits, "its reason")
 
 
 @pytest.mark.parametrize("wrong", [{"partition": "absent"}, {"constraint": "absent"}])

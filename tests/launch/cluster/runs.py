@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from data.files import write_atomic
 from launch.cluster.files import ClusterFolder
 from tests.launch.cluster.make import settings
 
@@ -34,15 +36,20 @@ class Run:
         self.drivers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True))
         return self.drivers[-1]
 
+    def allow(self, trials: int) -> None:
+        """So many trials may end in all, and the others wait: what a test does comes in time on a slow machine, too."""
+        write_atomic(self.folder / "allowed", str(trials).encode())
+
     def wait(self, condition: Callable[[], object]) -> None:
         """Until something is so, while the driver lives."""
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while not condition():
-            assert self.drivers[-1].poll() is None, self.drivers[-1].communicate()[0]
+            over = self.drivers[-1].poll() is not None and not condition()
+            assert not over, self.drivers[-1].communicate()[0]
             assert time.monotonic() < deadline, [*self.cluster.events()]
             time.sleep(0.05)
 
-    def finish(self, code: int = 0, timeout: float = 240) -> str:
+    def finish(self, code: int = 0, timeout: float = 600) -> str:
         """What the driver said."""
         output = self.drivers[-1].communicate(timeout=timeout)[0]
         assert self.drivers[-1].returncode == code, output
@@ -94,18 +101,28 @@ class Run:
         """The raylet of a worker."""
         beat = self.cluster.heartbeat(job)
         assert beat is not None
-        owners = [
-            pid for pid in self.processes() if f"au-w-{beat.pid}-" in Path("/proc", str(pid), "cmdline").read_text()
-        ]
-        return next(pid for pid in owners if Path("/proc", str(pid), "comm").read_text().strip() == "raylet")
+        return self.process("raylet", f"au-w-{beat.pid}-")
+
+    def process(self, name: str, part: str) -> int:
+        """The process of this cluster with this name whose command line has this part."""
+        for pid in self.processes():
+            with suppress(OSError):  # it may end in this moment
+                place = Path("/proc", str(pid))
+                if part in (place / "cmdline").read_text() and (place / "comm").read_text().strip() == name:
+                    return pid
+        raise AssertionError(f"no {name} of ours")
 
     def end(self) -> None:
         """Kill what is left."""
         for driver in self.drivers:
             driver.kill()
             driver.communicate()
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while (pids := self.processes()) and time.monotonic() < deadline:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
 
 
 def left(run: Run) -> list[str]:

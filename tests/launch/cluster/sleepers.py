@@ -1,7 +1,8 @@
 """A driver whose trials sleep: `python -m tests.launch.cluster.sleepers FOLDER TASKS SECONDS SETTINGS [slurm]`.
 
-A trial writes FOLDER/runs.txt when it begins and FOLDER/done/<number> when it ends. Without `slurm`, workers are
-processes of this machine that ask nobody, and that a later driver finds again by their heartbeats.
+A trial writes FOLDER/runs.txt when it begins and FOLDER/done/<number> when it ends; no more of them end than the
+number in FOLDER/allowed, where there is one. Without `slurm`, workers are processes of this machine that ask nobody,
+and that a later driver finds again by their heartbeats.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import ray
 
+from data.files import exclusive_lock
 from launch.cluster.files import ClusterFolder
 from launch.cluster.session import Site, cluster_session, slurm_site
 from launch.cluster.settings import ClusterSettings
@@ -67,7 +69,18 @@ def sleeper(number: int, seconds: float, folder: Path) -> None:
     with (folder / "runs.txt").open("a") as file:
         file.write(f"{number} {os.environ.get('SLURM_JOB_ID')}\n")
     time.sleep(seconds)
-    (folder / "done" / str(number)).touch()
+    while not ended(number, folder):
+        time.sleep(0.1)
+
+
+def ended(number: int, folder: Path) -> bool:
+    """Note the end of a trial, unless as many have ended as may by now."""
+    with exclusive_lock(folder / "ends.lock"):
+        allowed = folder / "allowed"
+        if allowed.exists() and len([*(folder / "done").iterdir()]) >= int(allowed.read_text()):
+            return False
+        (folder / "done" / str(number)).touch()
+        return True
 
 
 def main(folder: Path, tasks: int, seconds: float, settings: ClusterSettings, slurm: bool) -> None:

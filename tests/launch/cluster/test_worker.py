@@ -40,8 +40,8 @@ def head() -> Iterator[Rendezvous]:
         yield Rendezvous(address, "id", 1, "", "", versions(), "/token", "here", os.getpid(), 0.0)
 
 
-def serve(folder: ClusterFolder, **changed: Any) -> str:
-    return Worker(folder, settings(**changed), keep_s=0.2)()
+def serve(folder: ClusterFolder, keep_s: float = 0.2, **changed: Any) -> str:
+    return Worker(folder, settings(**changed), keep_s=keep_s)()
 
 
 def test_without_a_head_it_leaves_after_a_while(folder: ClusterFolder) -> None:
@@ -59,7 +59,7 @@ def test_a_head_that_does_not_answer_is_no_head(folder: ClusterFolder, head: Ren
 @pytest.mark.parametrize("changed", ["torch", "python", CODE])
 def test_another_version_is_refused_and_named(changed: str, folder: ClusterFolder, head: Rendezvous) -> None:
     folder.write_rendezvous(replace(head, packages=versions() | {changed: "another"}))
-    assert f"{changed} is" in serve(folder)
+    assert f"{changed} is" in serve(folder, keep_s=30)
     last = folder.heartbeat("77")
     assert last is not None
     assert (last.state, last.fault) == ("gone", "version")
