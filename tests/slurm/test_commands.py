@@ -22,6 +22,7 @@ from launch.resources import Resources
 from study.config import Placement
 from study.store import StudyStore
 from tests.conftest import TreeMaker
+from tests.launch.cluster.conftest import scratch as scratch
 from tests.launch.commands import sweep_arguments
 from tests.readme import commands
 from tests.slurm.sandbox import Sandbox
@@ -120,10 +121,15 @@ def test_a_head_that_is_killed_is_started_anew(
     assert StudyStore(study.root).count() == 30
 
 
-def test_a_head_in_the_first_worker(slurm: Sandbox, start: Callable[..., Started], study: StudyStore) -> None:
-    code, said = finished(start("sweep", "trials=4", "cluster.head=first_worker", "cluster.probe=false"))
+def test_a_head_in_the_first_worker_and_frames_on_the_nodes_disk(
+    slurm: Sandbox, start: Callable[..., Started], study: StudyStore, scratch: Path
+) -> None:
+    staged = ["cluster.stage=true", f"cluster.scratch={scratch}"]
+    code, said = finished(start("sweep", "trials=4", "cluster.head=first_worker", "cluster.probe=false", *staged))
     assert code == 0, said
     assert StudyStore(study.root).count() == 4
+    left = [path.suffix for path in scratch.glob(f"au-stage-{os.getuid()}/*")]
+    assert sorted(left) == [".lock", ".use"], "there was a copy, and it is gone"
     assert len([*study.cluster_path.glob("jobs/*_submission.sh")]) == 2  # as many as workers: the driver submitted none
 
 
