@@ -104,6 +104,24 @@ def scaling(bench: Bench) -> str:
     return "\n".join(lines)
 
 
+def gpu_shares(bench: Bench) -> str:
+    """Trials of half a GPU on two workers with two GPUs each: which GPU each trial saw, and how many saw it at once."""
+    asked = {"worker_gpus": 2, "worker_cpus": 4}
+    sweep = bench.sweep(cluster=asked, trials=24, epochs=2, seconds=2.0, gpus=0.5).start()
+    sweep.finish()
+    begun = {key: at for key, _, _, _, at in reversed(sweep.begun())}
+    ends = {path.stem: path.stat().st_mtime for path in (sweep.root / "trials").glob("[!.]*.json")}
+    seen = {path.stem: path.read_text() for path in sweep.log.glob("*.gpu")}
+    check({*begun} == {*ends} == {*seen}, "a trial has no begin, no end or no GPU")
+    lines = ["| job:GPU | trials | at once, at most |", "|---|---|---|"]
+    for gpu in sorted({*seen.values()}):
+        keys = [key for key in seen if seen[key] == gpu]
+        at_once = max(sum(begun[other] <= begun[key] < ends[other] for other in keys) for key in keys)
+        check(at_once <= 2, f"{at_once} trials of half a GPU on {gpu}")
+        lines.append(f"| {gpu} | {len(keys)} | {at_once} |")
+    return "\n".join(lines)
+
+
 def spent(sweep: Sweep) -> float:
     """Seconds from the first trial's beginning to the last one's end."""
     ends = [path.stat().st_mtime for path in (sweep.root / "trials").glob("[!.]*.json")]
@@ -180,4 +198,10 @@ def modes(sweep: Sweep) -> list[str]:
     return [f"{mode} {name}" for name, mode in seen.items()]
 
 
-MEASURES = {"elastic": elastic, "scaling": scaling, "first_trial": first_trial, "openness": openness}
+MEASURES = {
+    "elastic": elastic,
+    "scaling": scaling,
+    "gpu_shares": gpu_shares,
+    "first_trial": first_trial,
+    "openness": openness,
+}

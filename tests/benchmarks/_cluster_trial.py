@@ -60,6 +60,7 @@ class Spec:
     timeout: float = 0.0  # minutes
     final: bool = False  # trials that are given instead of searched for
     cpus: int = 1
+    gpus: float = 0.0
 
     def write(self, study: Path) -> None:
         """Where the driver and the trials find it."""
@@ -129,8 +130,10 @@ def sleep_through(begun: TrialResult, placement: Placement, store: StudyStore, r
 
 def _note(log: Path, epoch: int) -> int:
     """Write that an epoch begins; how often it began."""
+    job = os.environ.get("SLURM_JOB_ID", "")
     with log.open("a") as file:
-        file.write(f"{epoch} {os.environ.get('SLURM_JOB_ID', '')} {os.getpid()} {time.time():.3f}\n")
+        file.write(f"{epoch} {job} {os.getpid()} {time.time():.3f}\n")
+    log.with_suffix(".gpu").write_text(f"{job}:{os.environ.get('CUDA_VISIBLE_DEVICES', '')}")
     return [line.split()[0] for line in log.read_text().splitlines()].count(str(epoch))
 
 
@@ -183,9 +186,9 @@ def main(keys: dict[str, Any]) -> int:
     root = Path(keys["root"])
     spec, store, console = read_spec(root), StudyStore(root), Console(width=200)
     cluster = ClusterSettings(**spec.cluster | {"setup": tuple(spec.cluster.get("setup", ()))})
-    workers = cluster.max_workers * cluster.slots(spec.cpus, 0.0) if cluster.name == "slurm" else 2
-    resources = Resources(workers, spec.cpus, 0.0, "cpu", cluster)
-    placement = Placement(root / "frames", root, timeout=spec.timeout)
+    workers = cluster.max_workers * cluster.slots(spec.cpus, spec.gpus) if cluster.name == "slurm" else 2
+    resources = Resources(workers, spec.cpus, spec.gpus, "cpu", cluster)
+    placement = Placement(root / "frames", root, gpus=spec.gpus, timeout=spec.timeout)
     stage = "final" if spec.final else "sweep"
     work = Work(
         command=COMMAND,
