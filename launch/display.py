@@ -105,6 +105,8 @@ def cluster_lines(found: Snapshot) -> Iterator[Text]:
         yield Text("workers: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
     if found.queue:
         yield Text(f"queue: {found.queue}")
+    if found.dashboard:
+        yield Text(f"dashboard: {found.dashboard}")
 
 
 def trials(found: Snapshot) -> Iterator[Table]:

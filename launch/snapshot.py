@@ -76,6 +76,7 @@ class Snapshot:
     head: str
     workers: list[WorkerView]
     queue: str
+    dashboard: str  # how to come to that of Ray
     hours: Hours
     left_s: float | None  # None when nobody can say
     stages: list[float]  # pre-training: seconds since each stage was last written
@@ -111,6 +112,7 @@ def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: 
         head=_head(folder, now) if left > 0 else "",
         workers=workers,
         queue=_queue(events),
+        dashboard=_dashboard(events) if left > 0 else "",
         hours=_hours(outcomes, progress, work, granted(events, heartbeats, now)),
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
@@ -179,6 +181,12 @@ def _head(folder: ClusterFolder, now: float) -> str:
     where = f"{head.host}, job {head.job}" if head.job else f"{head.host}, pid {head.pid}"
     age = now - head.time
     return f"{where}; it says nothing since {age:.0f} s" if age > SILENT_S else where
+
+
+def _dashboard(events: Sequence[Event]) -> str:
+    """What the latest head said of its dashboard."""
+    last = next((event for event in reversed(events) if event.kind in ("head", "dashboard")), None)
+    return last.text if last and last.kind == "dashboard" else ""
 
 
 def _queue(events: Sequence[Event]) -> str:

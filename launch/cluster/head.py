@@ -55,8 +55,11 @@ class RayHead:
     @property
     def dashboard(self) -> str:
         """How to look at Ray's dashboard from another machine; empty without one."""
-        port = re.search(r"http://127\.0\.0\.1:(\d+)", self.node.log())
-        return f"ssh -L {port[1]}:127.0.0.1:{port[1]} {socket.gethostname()}" if port else ""
+        found = re.search(r"http://(127\.0\.0\.1:\d+)", self.node.log())
+        if found is None:
+            return ""
+        place, port = found[1], found[1].rpartition(":")[2]
+        return f"ssh -L {port}:{place} {socket.gethostname()}, then http://{place} with what {self.folder.token} holds"
 
     def beat(self) -> None:
         """Show that this process drives."""

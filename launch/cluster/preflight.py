@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,17 @@ def check_cluster(keys: dict[str, Any]) -> None:
         except slurm.SlurmError as error:
             problems = [f"SLURM does not answer: {error}"]
     problems += limits() if settings.head == "here" else []
+    problems += _dashboard() if settings.dashboard else []
     raise_all("the cluster cannot be used like this:", problems)
+
+
+def _dashboard() -> list[str]:
+    """What Ray's dashboard lacks here; a worker has the same packages."""
+    try:
+        import_module("ray.dashboard.optional_deps")
+    except ImportError as error:
+        return [f"cluster.dashboard=true: {error}; pip install 'ray[default]', or leave it out"]
+    return []
 
 
 def _extra(settings: ClusterSettings) -> Iterator[str]:

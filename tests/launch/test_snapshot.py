@@ -120,6 +120,11 @@ def test_workers_queue_and_head(store: StudyStore) -> None:
     assert "silent, was idle" in text
     folder.event("busy", "10")
     assert take_snapshot(store).queue == ""
+    folder.event("head", "5", "generation 1")
+    folder.event("dashboard", "", "ssh -L 8265:127.0.0.1:8265 node3")
+    assert "dashboard: ssh -L 8265" in shown(store)
+    folder.event("head", "6", "generation 2")
+    assert "dashboard" not in shown(store)
     folder.event("queue", "", "QOSMaxSubmitJobPerUserLimit")
     assert take_snapshot(store).queue == "QOSMaxSubmitJobPerUserLimit"
     folder.write_head(Head("5", "node3", 1, now, now - 300, 1))

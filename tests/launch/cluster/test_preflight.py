@@ -1,7 +1,9 @@
 """What is found wrong with a cluster before anything is submitted, from commands that say what a site would."""
 
 import resource
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -93,6 +95,16 @@ def test_a_machine_without_slurm(
 )
 def test_gpus_of_a_node(gres: str, gpus: int) -> None:
     assert gpus_of(gres) == gpus
+
+
+def test_the_dashboard_needs_more_of_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    site(monkeypatch, tmp_path / "bin")
+    monkeypatch.setitem(sys.modules, "ray.dashboard.optional_deps", None)
+    [said] = complaints("cluster.dashboard=true")
+    assert said.startswith("cluster.dashboard=true: ")
+    assert said.endswith("; pip install 'ray[default]', or leave it out")
+    monkeypatch.setitem(sys.modules, "ray.dashboard.optional_deps", ModuleType("as if it were there"))
+    check_cluster(asked("cluster.dashboard=true"))
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
