@@ -4,20 +4,17 @@ Killed at any moment, the same command goes on; more variants, noise, folds or s
 """
 
 import sys
-from typing import Any
 
 from rich.console import Console
 
 from data.files import check_writable, write_atomic
-from data.frames import aus_of
-from data.store import FrameStore
 from launch.cli import Settings, run_command
 from launch.datasets import prepare_store
 from launch.display import percent, span
 from launch.final import finished
 from launch.given import given_work, run_given
 from launch.provenance import provenance
-from launch.variants import GROUPS, Plan, check_comparison, plan_comparison
+from launch.variants import Plan, check_comparison, description, plan_comparison
 from study.compare import Comparison, Row, compare, comparison_frame
 from study.stats import Estimate
 
@@ -36,7 +33,8 @@ def main(keys: Settings) -> int:
     check_writable(store.root)
 
     def begin(wanted: int) -> None:
-        store.open_study(describe(keys, plan, frames, wanted), free=FREE)
+        asked = {"label_noise": keys["label_noise"]}
+        store.open_study(description(keys, plan.against, frames, plan.placement, wanted) | asked, free=FREE)
         store.write_provenance(provenance(frames.fingerprint))
 
     def say() -> None:
@@ -46,27 +44,6 @@ def main(keys: Settings) -> int:
     jobs = [(trial, plan.placement) for trial in trials]
     work = given_work("compare", keys, store, plan.resources, jobs, begin, lambda: finish(plan, console))
     return run_given(work, jobs, say, console)
-
-
-def describe(keys: Settings, plan: Plan, frames: FrameStore, wanted: int) -> dict[str, Any]:
-    """What is asked of the comparison, as it is kept in its folder; `searched` is for who reads it as a study."""
-    return {
-        "name": keys["name"],
-        "dataset": keys["dataset"]["name"],
-        "objective": keys["optim"]["objective"],
-        "epochs": keys["optim"]["epochs"],
-        "trials": wanted,
-        "aus": list(aus_of(frames.table)),
-        "searched": [],
-        "config": {name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
-        "variants": {name: keys["variants"][name] for name in plan.against},
-        "label_noise": keys["label_noise"],
-        "folds": keys["folds"],
-        "seeds": keys["seeds"],
-        "size": frames.size,
-        "store": str(frames.path.resolve()),
-        "weights_file": str(plan.placement.weights_file or ""),
-    }
 
 
 def finish(plan: Plan, console: Console) -> int:

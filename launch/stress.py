@@ -15,7 +15,6 @@ from rich.table import Table
 
 from data.errors import raise_all
 from data.files import atomic_path, check_writable
-from data.frames import aus_of
 from data.store import FrameStore
 from launch.cli import Settings, run_command
 from launch.datasets import prepare_store, progress_bar
@@ -25,7 +24,7 @@ from launch.given import given_work, run_given
 from launch.preflight import complaints
 from launch.provenance import provenance
 from launch.resources import device_here
-from launch.variants import GROUPS, Variants, plan_variants, variant_problems
+from launch.variants import Variants, description, plan_variants, variant_problems
 from study.choose import final_trials
 from study.config import Placement, TrialConfig
 from study.result import TrialResult
@@ -76,20 +75,19 @@ def main(keys: Settings) -> int:
     check_stress(keys)
     frames = prepare_store(keys, console)
     plan = plan_stress(keys, frames)
-    store = plan.variants.store
+    variants, store = plan.variants, plan.variants.store
     check_writable(store.root)
 
     def begin(wanted: int) -> None:
-        store.open_study(describe(keys, plan, frames, wanted), free=FREE)
+        asked = {"levels": {kind: keys["levels"][kind] for kind in chosen_kinds(keys)}}
+        store.open_study(description(keys, variants.configs, frames, variants.placement, wanted) | asked, free=FREE)
         store.write_provenance(provenance(frames.fingerprint))
 
     def say() -> None:
         console.print(f"{store.root}: {len(plan.trials)} points, {len(jobs)} trials, {work.todo} to do")
 
     jobs = plan.jobs
-    work = given_work(
-        "stress", keys, store, plan.variants.resources, jobs, begin, lambda: finish(plan, frames, console)
-    )
+    work = given_work("stress", keys, store, variants.resources, jobs, begin, lambda: finish(plan, frames, console))
     return run_given(work, jobs, say, console)
 
 
@@ -129,27 +127,6 @@ def plan_stress(keys: Settings, frames: FrameStore) -> Plan:
                 point = Point(name, kind, level)
                 trials[point] = final_trials(stressed(config, kind, level), variants.folds, keys["seeds"])
     return Plan(variants, trials)
-
-
-def describe(keys: Settings, plan: Plan, frames: FrameStore, wanted: int) -> dict[str, Any]:
-    """What is asked of the study, as it is kept in its folder; `searched` is for who reads it as a search."""
-    return {
-        "name": keys["name"],
-        "dataset": keys["dataset"]["name"],
-        "objective": keys["optim"]["objective"],
-        "epochs": keys["optim"]["epochs"],
-        "trials": wanted,
-        "aus": list(aus_of(frames.table)),
-        "searched": [],
-        "config": {name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
-        "variants": {name: keys["variants"][name] for name in plan.variants.configs},
-        "levels": {kind: keys["levels"][kind] for kind in chosen_kinds(keys)},
-        "folds": keys["folds"],
-        "seeds": keys["seeds"],
-        "size": frames.size,
-        "store": str(frames.path.resolve()),
-        "weights_file": str(plan.variants.placement.weights_file or ""),
-    }
 
 
 def finish(plan: Plan, frames: FrameStore, console: Console) -> int:

@@ -1,6 +1,6 @@
 """From the variants of a comparison to its trials, and everything that can be wrong with them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -110,6 +110,28 @@ def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
     available, store = resources(keys), study_store(keys)
     placement = available.placement(frames, store, weights)
     return Variants(store, configs, chosen, placement, available)
+
+
+def description(
+    keys: Keys, names: Iterable[str], frames: FrameStore, placement: Placement, wanted: int
+) -> dict[str, Any]:
+    """What is asked of a study of variants, as it is kept in its folder; `searched` is for who reads it as a search."""
+    return {
+        "name": keys["name"],
+        "dataset": keys["dataset"]["name"],
+        "objective": keys["optim"]["objective"],
+        "epochs": keys["optim"]["epochs"],
+        "trials": wanted,
+        "aus": list(aus_of(frames.table)),
+        "searched": [],
+        "config": {name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
+        "variants": {name: keys["variants"][name] for name in names},
+        "folds": keys["folds"],
+        "seeds": keys["seeds"],
+        "size": frames.size,
+        "store": str(frames.path.resolve()),
+        "weights_file": str(placement.weights_file or ""),
+    }
 
 
 def selected(keys: Keys) -> list[str]:
