@@ -5,11 +5,13 @@
 Every strategy gets the epochs of `trials` whole trials with each seed of the sampler; one that prunes starts more of
 them. Writes <folder>/sampling.parquet (strategy, seed, epochs spent, best mean F1 of a finished trial on the validation
 subjects) and <folder>/sampling.html, its plot, and prints how much sooner TPE with ASHA reaches the final score of
-random. One core per search; killed, the same command goes on.
+random, and what an early look at a trial is worth: the rank correlation over random's trials of the score after an
+epoch with the last one. One core per search; killed, the same command goes on.
 """
 
 import argparse
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,6 +20,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 from rich.console import Console
+from scipy.stats import spearmanr
 
 from launch.cli import compose_keys
 from launch.datasets import prepare_store
@@ -107,6 +110,12 @@ def times_sooner(table: pl.DataFrame, strategy: str, budget: int) -> float | Non
     return float(reached / there[0]) if len(there) else None
 
 
+def early_looks(outcomes: Sequence[Outcome]) -> dict[int, float]:
+    """By epoch, Spearman's correlation of the score after it with the last one, over trials that were not pruned."""
+    curves = np.array([[*one.curve[:-1], one.value] for one in outcomes if one.status == "DONE"])
+    return {epoch: float(spearmanr(curves[:, epoch - 1], curves[:, -1])[0]) for epoch in range(1, curves.shape[1])}
+
+
 def figure(table: pl.DataFrame, budget: int) -> go.Figure:
     """Best score against epochs spent: the mean over seeds, and each seed."""
     drawn, at = go.Figure(), np.arange(1, budget + 1)
@@ -129,6 +138,10 @@ def _known(scores: np.ndarray) -> np.ndarray:
     return np.where(scores > 0, scores, np.nan)
 
 
+def _outcomes(root: Path) -> list[Outcome]:
+    return StudyStore(root).outcomes("sweep")
+
+
 def main(out: Path, trials: int, epochs: int, seeds: int, workers: int) -> None:
     """Search, write, print."""
     keys = compose_keys("sweep", [f"store_root={out / 'stores'}"])
@@ -144,7 +157,7 @@ def main(out: Path, trials: int, epochs: int, seeds: int, workers: int) -> None:
         jobs = [pool.submit(run_search, roots[one], search, frames.path, budget) for one, search in todo.items()]
         for job in jobs:
             job.result()
-    rows = [row for one, root in roots.items() for row in progress(*one, StudyStore(root).outcomes("sweep"), budget)]
+    rows = [row for one, root in roots.items() for row in progress(*one, _outcomes(root), budget)]
     table = pl.DataFrame(rows, schema=SCHEMA)
     table.write_parquet(out / "sampling.parquet")
     figure(table, budget).write_html(out / "sampling.html")
@@ -156,6 +169,8 @@ def main(out: Path, trials: int, epochs: int, seeds: int, workers: int) -> None:
         sooner = times_sooner(table, strategy, budget)
         count = table.filter(strategy=strategy).height / seeds
         print(f"| {strategy} | {100 * final:.1f} | {count:.0f} | {f'{sooner:.2f}' if sooner else 'never'} |")
+    looks = early_looks([one for (s, _), root in roots.items() if s == "random" for one in _outcomes(root)])
+    print("after epoch: " + ", ".join(f"{epoch}: {value:.2f}" for epoch, value in looks.items()))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import math
 import polars as pl
 import pytest
 
-from tests.benchmarks.sampling import SCHEMA, STRATEGIES, figure, mean_progress, progress, times_sooner
+from tests.benchmarks.sampling import SCHEMA, STRATEGIES, early_looks, figure, mean_progress, progress, times_sooner
 from tests.study.make import outcome, result, trial
 
 
@@ -41,6 +41,16 @@ def test_how_much_sooner() -> None:
     assert times_sooner(found, "good", 8) == 2.0
     assert times_sooner(found, "random", 8) == 1.0
     assert times_sooner(found, "bad", 8) is None
+
+
+def test_what_an_early_look_is_worth() -> None:
+    curves = [(0.1, 0.1), (0.3, 0.2), (0.2, 0.3)]
+    made = [
+        result(trial(seed), value, curve=curve)
+        for seed, (curve, value) in enumerate(zip(curves, (0.4, 0.5, 0.6), strict=True))
+    ]
+    made.append(result(trial(9), 0.9, status="PRUNED", curve=(0.9,)))
+    assert early_looks([outcome(one) for one in made]) == pytest.approx({1: 0.5})
 
 
 def test_the_plot_shows_each_seed_and_their_mean() -> None:
