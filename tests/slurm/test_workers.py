@@ -45,7 +45,7 @@ def test_a_preempted_worker_comes_back_and_its_trials_are_free(run: Run, slurm: 
     run.wait(lambda: run.done >= 3 and len(run.busy()) == 2 and len(run.joined()) == 2)
     slurm.output("sbatch", "-phigh", "-N4", "--exclusive", "-o/dev/null", "--wrap", "sleep 5")
     run.wait(lambda: run.kinds().count("draining") == 2)
-    run.allow(11)  # the eight that run
+    run.allow(22)  # the eight that run, and as many that began before Ray knew; others are left for who comes back
     run.wait(lambda: all(run.kinds(job).count("joined") == 2 for job in run.joined()))
     run.allow(30)
     run.finish()
