@@ -40,8 +40,8 @@ def read_result(content: bytes, origin: str) -> dict[str, Any]:
         plain: dict[str, Any] = json.loads(content)
         if plain["format"] != FORMAT:
             raise ValueError(f"not of format {FORMAT}")
-        if plain["key"] != key_of(plain["config"]):
-            found = key_of(plain["config"])
+        found = key_of(plain["config"])
+        if plain["key"] != found:
             raise ValueError(f"it says it is trial {plain['key']}, but its configuration is trial {found}")
         if plain["status"] not in STATUSES:
             raise ValueError(f"status {plain['status']!r}; allowed: {', '.join(STATUSES)}")

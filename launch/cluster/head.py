@@ -59,7 +59,7 @@ class RayHead:
         if found is None:
             return ""
         place, port = found[1], found[1].rpartition(":")[2]
-        return f"ssh -L {port}:{place} {socket.gethostname()}, then http://{place} with what {self.folder.token} holds"
+        return f"ssh -L {port}:{place} {socket.gethostname()}, then http://{place}; its token: {self.folder.token}"
 
     def beat(self) -> None:
         """Show that this process drives."""

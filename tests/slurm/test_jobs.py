@@ -82,6 +82,7 @@ def test_two_heads_never_run_at_once(slurm: Sandbox, folder: ClusterFolder, tmp_
     second = submit(Sleep(tmp_path / "log"), asked, folder, "head")
     waits = [("PENDING", "Dependency")]
     slurm.wait_for(lambda: [(one.state, one.reason) for one in commands.queue([second])] == waits, "its reason")
+    assert [(one.state, one.reason) for one in commands.queue([second])] == waits
 
 
 @pytest.mark.parametrize("wrong", [{"partition": "absent"}, {"constraint": "absent"}])

@@ -83,15 +83,18 @@ def test_a_killed_driver_is_followed_by_the_same_command_and_the_workers_stay(ru
     run.start()
     run.wait(lambda: run.done >= 2 and run.joined() == {"1", "2"})
     run.kill()
+    before = run.done
     run.start()
     run.wait(lambda: all(run.kinds(job).count("joined") == 2 for job in "12"))
     run.allow(TASKS)
     run.finish()
     assert run.done == TASKS
+    assert before < TASKS
     first = run.cluster.rendezvous()
     assert first is not None
     assert first.generation == 2
     assert run.kinds().count("submitted") == 2, "the same allocations serve the new head"
+    assert run.kinds("1").count("joined") == 2
     assert left(run) == []
 
 
