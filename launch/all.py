@@ -13,10 +13,10 @@ from rich.table import Table
 
 from data.errors import raise_all
 from data.files import check_writable
-from launch.cli import Settings, run_command
-from launch.display import clock
 from launch.keys import COMMANDS
-from launch.steps import Journal, Step, plan_steps, run_steps
+from launch.plan.budget import clock
+from launch.plan.steps import Journal, Step, plan_steps, run_steps
+from launch.run.command import Settings, run_command
 
 HERE = Path(__file__).parent
 

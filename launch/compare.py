@@ -8,15 +8,14 @@ import sys
 from rich.console import Console
 
 from data.files import check_writable, write_atomic
-from launch.cli import Settings, run_command
-from launch.datasets import prepare_store
-from launch.display import percent, span
-from launch.final import finished
-from launch.given import given_work, run_given
-from launch.provenance import provenance
-from launch.variants import Plan, check_comparison, description, plan_comparison
-from study.compare import Comparison, Row, compare, comparison_frame
-from study.stats import Estimate
+from launch.plan.datasets import prepare_store
+from launch.plan.provenance import provenance
+from launch.plan.variants import Plan, check_comparison, description, plan_comparison
+from launch.run.command import Settings, run_command
+from launch.run.given import finished, given_work, run_given
+from launch.show.display import percent, span
+from study.experiments.ablation import Comparison, Row, compare, comparison_frame
+from study.scoring.bootstrap import Estimate
 
 FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
 HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in the rarest third", "s a trial")

@@ -7,14 +7,14 @@ import polars as pl
 
 from data.errors import InputError
 from data.files import check_writable
-from launch.cli import Settings, run_command
-from launch.preflight import study_store
-from study.foreign import check_suffix, long_form, write_long
-from study.pairs import FOREIGN
-from study.predictions import Predictions, read_predictions
-from study.result import TrialResult
-from study.selection import final_trials_of
-from study.store import StudyStore
+from launch.plan.preflight import study_store
+from launch.run.command import Settings, run_command
+from study.experiments.cross_dataset.external_predictions import check_suffix, long_form, write_long
+from study.experiments.cross_dataset.pairs import FOREIGN
+from study.experiments.selection import final_trials_of
+from study.records.predictions import Predictions, read_predictions
+from study.records.result import TrialResult
+from study.records.store import StudyStore
 
 TEST = "test"
 

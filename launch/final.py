@@ -9,20 +9,19 @@ from rich.console import Console
 from data.errors import InputError, raise_all
 from data.files import check_writable
 from data.folds import fold_names
-from data.store import FrameStore, open_store
-from launch.cli import Settings, run_command
-from launch.given import given_work, run_given
-from launch.preflight import file_weights, searched_study
-from launch.provenance import provenance
-from launch.report import write_page
-from launch.resources import Resources, resources
-from launch.scoreboard import print_scores
-from launch.trials import Job
-from study.config import TrialConfig
-from study.kinds import SEARCH, kind_of
-from study.result import TrialResult
-from study.selection import Plan, asked_selections, decide, plan, record, score_selections
-from study.store import StudyStore
+from data.store import FrameStore
+from launch.plan.preflight import searched_frames, searched_study, weights_of
+from launch.plan.provenance import provenance
+from launch.plan.resources import Resources, resources
+from launch.run.command import Settings, run_command
+from launch.run.given import finished, given_work, run_given
+from launch.run.trials import Job
+from launch.show.page import write_page
+from launch.show.scoreboard import print_scores
+from study.experiments.selection import Plan, asked_selections, decide, plan, record, score_selections
+from study.records.config import TrialConfig
+from study.records.kinds import SEARCH, kind_of
+from study.records.store import StudyStore
 
 
 def main(keys: Settings) -> int:
@@ -84,21 +83,6 @@ def _jobs(keys: Settings, store: StudyStore, frames: FrameStore, plans: Sequence
     return [(trial, placement) for trial in trials], available
 
 
-def searched_frames(store: StudyStore) -> FrameStore:
-    """The store that the search ran on."""
-    path = Path(store.study()["store"])
-    if not path.is_dir():
-        raise InputError(f"the frame store {path} is gone; build it again with launch/prepare.py")
-    return open_store(path)
-
-
-def weights_of(path: str, trial: TrialConfig) -> Path | None:
-    """The pretrained weights of the search, if they were a file."""
-    if path and file_weights(Path(path)) != trial.backbone.weights:
-        raise InputError(f"{path} holds other weights than the search was run with; put those back")
-    return Path(path) if path else None
-
-
 def unique_trials(plans: Sequence[Plan]) -> list[TrialConfig]:
     """The trials of all selections, which may share some."""
     return [*{trial.key: trial for one in plans for trial in one.trials}.values()]
@@ -124,21 +108,6 @@ def finish(store: StudyStore, plans: Sequence[Plan], console: Console) -> int:
     print_scores(scores, console)
     console.print(f"report: {write_page(store)}", soft_wrap=True)
     return 0
-
-
-def finished(store: StudyStore, trials: list[TrialConfig], console: Console) -> list[TrialResult]:
-    """Those of the trials that are done; says which have failed, and how to go on when some are missing."""
-    results = [store.result(config.key) for config in trials]
-    done = [result for result in results if result is not None and result.status == "DONE"]
-    for result in results:
-        if result is not None and result.status == "FAILED":
-            last_line = (result.error or "").strip().splitlines()[-1:]
-            console.print(f"failed: trial {result.config.key}: {''.join(last_line)}", markup=False)
-    if len(done) < len(trials):
-        mend = "Mend the cause and remove trials/<key>.json of what failed; then the same command goes on."
-        again = mend if any(result and result.status == "FAILED" for result in results) else "The same command goes on."
-        console.print(f"{len(done)} of {len(trials)} final trials are done. {again}", soft_wrap=True)
-    return done
 
 
 if __name__ == "__main__":

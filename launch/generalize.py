@@ -12,20 +12,19 @@ from rich.console import Console
 from data.files import atomic_path, check_writable
 from data.store import FrameStore
 from data.union import dataset_of
-from launch.cli import Settings, run_command
-from launch.cluster.plan import Work
-from launch.datasets import progress_bar
-from launch.display import span
-from launch.final import finished
-from launch.given import given_work, run_given
-from launch.provenance import provenance
-from launch.resources import device_here
-from launch.several import Plan, check_keys, description, plan_study
-from launch.variants import GROUPS
-from study.detectors import kept_detector, weights_key
-from study.generalize import ONLY, OWN, table
-from study.result import TrialResult
-from study.sources import keep_target
+from launch.cluster.work import Work
+from launch.plan.datasets import progress_bar
+from launch.plan.provenance import provenance
+from launch.plan.resources import device_here
+from launch.plan.several import Plan, check_keys, description, plan_study
+from launch.plan.variants import GROUPS
+from launch.run.command import Settings, run_command
+from launch.run.given import finished, given_work, run_given
+from launch.show.display import span
+from study.experiments.domain_generalization import ONLY, OWN, table
+from study.records.result import TrialResult
+from study.trial.detectors import kept_detector, weights_key
+from study.trial.multi_source import keep_target
 
 FREE = ("trials", "store", "weights_file", "dataset", "method", "generalize", "candidates", "selection", "seeds")
 SHOWN = {

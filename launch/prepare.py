@@ -17,8 +17,7 @@ from data.errors import InputError
 from data.folds import fold_number_table
 from data.frames import aus_of
 from data.store import FrameStore
-from launch.cli import Settings, run_command
-from launch.datasets import (
+from launch.plan.datasets import (
     check_dataset,
     check_labelled,
     find_faces,
@@ -28,6 +27,7 @@ from launch.datasets import (
     read_tree,
     store_settings,
 )
+from launch.run.command import Settings, run_command
 
 STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
 WIDTH = 160  # of the table where no terminal says how wide it is

@@ -17,19 +17,18 @@ from rich.table import Table
 from data.errors import InputError, raise_all
 from data.files import atomic_path, check_writable
 from data.folds import folds
-from launch.cli import Settings, run_command
-from launch.display import percent
-from launch.final import finished, searched_frames, weights_of
-from launch.given import given_work, run_given
-from launch.preflight import check_weights, complaints, searched_study, study_store
-from launch.provenance import provenance
-from launch.resources import Resources, resources
-from launch.trials import Job
-from launch.variants import check_frames
-from study.choose import choose, final_trials
-from study.config import Placement, TrialConfig
-from study.regret import configuration_on, regrets, trials_saved
-from study.store import StudyStore
+from launch.plan.preflight import check_weights, complaints, searched_frames, searched_study, study_store, weights_of
+from launch.plan.provenance import provenance
+from launch.plan.resources import Resources, resources
+from launch.plan.variants import check_frames
+from launch.run.command import Settings, run_command
+from launch.run.given import finished, given_work, run_given
+from launch.run.trials import Job
+from launch.show.display import percent
+from study.experiments.hyperparameter_transfer import configuration_on, regrets, trials_saved
+from study.records.config import Placement, TrialConfig
+from study.records.store import StudyStore
+from study.search.best_trial import choose, final_trials
 
 FREE = ("trials", "seeds")
 

@@ -10,27 +10,15 @@ from pathlib import Path
 
 from data.errors import InputError, raise_all
 from data.files import check_writable, write_atomic
-from launch.cli import Settings, run_command
-from launch.live import Job, watch
-from launch.preflight import complaints
-from launch.shown import frames_of, labels_of, sheets_of
-from reports import compared_sections, variant_sections
-from reports.comparison import compare_studies
-from reports.export import check_kinds, export, export_variants, transfers_beside
-from reports.facts import facts_of
-from reports.page import render
-from reports.report import Materials, gather
-from study.importance import importance
-from study.kinds import COMPARISON, asked_stage, check_search, kind_of
-from study.store import StudyStore
+from launch.plan.preflight import complaints
+from launch.run.command import Settings, run_command
+from launch.show.live import Job, watch
+from launch.show.page import labels, page_of
+from reports.export.export import check_kinds, export, export_variants, transfers_beside
+from study.records.kinds import COMPARISON, asked_stage, check_search, kind_of
+from study.records.store import StudyStore
 
 PAGE = "report.html"
-
-
-def write_page(store: StudyStore) -> Path:
-    """Write the page of `store` and return where it lies."""
-    write_atomic(store.report_path, page_of([store.root]).encode("utf-8", "replace"))
-    return store.report_path
 
 
 def main(keys: Settings) -> int:
@@ -83,41 +71,12 @@ def page_path(keys: Settings, roots: Sequence[Path]) -> Path:
     return StudyStore(roots[0]).report_path if len(roots) == 1 else Path(keys["runs_root"]) / PAGE
 
 
-def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
-    """The page of a study, of a comparison of variants, or of several studies, read anew."""
-    stores = [StudyStore(root) for root in roots]
-    if len(stores) > 1:
-        facts = [facts_of(store, name) for name, store in zip(labels(roots), stores, strict=True)]
-        return compared_sections.render(compare_studies(facts))
-    if kind_of(stores[0].study()) == COMPARISON:
-        return variant_sections.render(stores[0])
-    return render(gather(stores[0], importance, materials(stores[0], pictures)))
-
-
-def materials(store: StudyStore, pictures: bool | None) -> Materials:
-    """What the frame store of the study adds to its page; nothing where it is gone."""
-    frames = frames_of(store)
-    if frames is None:
-        return Materials()
-    return Materials(labels_of(frames, store), sheets_of(frames, pictures))
-
-
 def named(words: Sequence[str]) -> list[str]:
     """The arguments of the command with folders, the words without a `=`, as `studies=[...]`."""
     folders = [word for word in words if "=" not in word and not word.startswith("-")]
     others = [word for word in words if word not in folders]
     quoted = ",".join('"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"' for folder in folders)
     return [*others, f"studies=[{quoted}]"] if folders else others
-
-
-def labels(roots: Sequence[Path]) -> list[str]:
-    """The names of the folders, with as many folders above as it takes to tell them apart."""
-    parts = [root.resolve().parts for root in roots]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
-        if len({*names}) == len(names):
-            break
-    return names
 
 
 def write_exports(keys: Settings, roots: Sequence[Path]) -> int:

@@ -13,16 +13,16 @@ from rich.table import Table
 from data.errors import InputError
 from data.files import check_writable
 from data.store import FrameStore
-from launch.cli import Settings, run_command
-from launch.datasets import check_labelled, prepare_store
-from launch.display import span
-from launch.matrices import WIDTH
-from launch.preflight import study_store
-from study.evaluation import FIXED, evaluate
-from study.foreign import SCALES, Coverage, check_file, read_foreign
-from study.pairs import FOREIGN, label_convention
-from study.predictions import Predictions, write_predictions
-from study.thresholds import fixed_thresholds, tuned_thresholds
+from launch.plan.datasets import check_labelled, prepare_store
+from launch.plan.preflight import study_store
+from launch.run.command import Settings, run_command
+from launch.show.display import span
+from launch.show.matrices import WIDTH
+from study.experiments.cross_dataset.external_predictions import SCALES, Coverage, check_file, read_foreign
+from study.experiments.cross_dataset.pairs import FOREIGN, label_convention
+from study.records.predictions import Predictions, write_predictions
+from study.scoring.evaluation import FIXED, evaluate
+from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
 
 
 def main(keys: Settings) -> int:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from rich.console import Console
 from rich.live import Live
 
-from launch.cli import Settings, run_command
-from launch.display import whole
-from launch.snapshot import Snapshot, take_snapshot
-from study.folder import StudyFolder, study_root
+from launch.run.command import Settings, run_command
+from launch.show.display import whole
+from launch.show.snapshot import Snapshot, take_snapshot
+from study.records.folder import StudyFolder, study_root
 
 EVERY = 5.0  # seconds from look to look
 

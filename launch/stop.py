@@ -17,11 +17,11 @@ from pathlib import Path
 from rich.console import Console
 
 from data.errors import InputError
-from launch.cli import Settings, run_command
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs
-from study.folder import StudyFolder, study_root
+from launch.run.command import Settings, run_command
+from study.records.folder import StudyFolder, study_root
 
 POLL = 0.5
 OBEY_S = 30.0  # within which everybody leaves who is asked to

@@ -16,19 +16,19 @@ from rich.table import Table
 from data.errors import raise_all
 from data.files import atomic_path, check_writable
 from data.store import FrameStore
-from launch.cli import Settings, run_command
-from launch.datasets import prepare_store, progress_bar
-from launch.display import span
-from launch.final import finished
-from launch.given import given_work, run_given
-from launch.preflight import complaints
-from launch.provenance import provenance
-from launch.resources import device_here
-from launch.variants import Variants, description, plan_variants, variant_problems
-from study.choose import final_trials
-from study.config import Placement, TrialConfig
-from study.result import TrialResult
-from study.stress import KINDS, TRAINING, Point, Scored, curves, degraded, scored, stressed, undisturbed
+from launch.plan.datasets import prepare_store, progress_bar
+from launch.plan.preflight import complaints
+from launch.plan.provenance import provenance
+from launch.plan.resources import device_here
+from launch.plan.variants import Variants, description, plan_variants, variant_problems
+from launch.run.command import Settings, run_command
+from launch.run.given import finished, given_work, run_given
+from launch.show.display import span
+from study.experiments.robustness import KINDS, TRAINING, Point, curves, stressed, undisturbed
+from study.records.config import Placement, TrialConfig
+from study.records.result import TrialResult
+from study.search.best_trial import final_trials
+from study.trial.degraded import Scored, degraded, scored
 
 FREE = ("trials", "store", "weights_file", "variants", "levels", "folds", "seeds")
 

@@ -12,20 +12,20 @@ from data.errors import InputError
 from data.files import check_writable
 from data.frames import aus_of
 from data.store import FrameStore
-from launch.cli import Settings, run_command
-from launch.cluster.follow import elsewhere
-from launch.cluster.plan import Work
-from launch.datasets import prepare_store
-from launch.display import Display, percent, plain
-from launch.ending import Ending
-from launch.preflight import Plan, check_sweep, plan_sweep
-from launch.provenance import provenance
-from launch.report import write_page
-from launch.tune import search, share
-from study.choose import choose, pareto
-from study.goals import goals_in, goals_to_plain
-from study.space import METHODS_KEY
-from study.store import StudyStore
+from launch.cluster.work import Work
+from launch.plan.datasets import prepare_store
+from launch.plan.preflight import Plan, check_sweep, plan_sweep
+from launch.plan.provenance import provenance
+from launch.run.command import Settings, run_command
+from launch.run.ending import Ending
+from launch.run.follow import elsewhere
+from launch.run.tune import search, share
+from launch.show.display import Display, percent, plain
+from launch.show.page import write_page
+from study.records.store import StudyStore
+from study.search.best_trial import choose, pareto
+from study.search.objectives import goals_in, goals_to_plain
+from study.search.space import METHODS_KEY
 
 FAILED_SHARE = 0.2  # more failed trials than this, and the sweep has failed
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from launch.cli import Settings, run_command
-from launch.datasets import draw_tree
+from launch.plan.datasets import draw_tree
+from launch.run.command import Settings, run_command
 
 
 def main(keys: Settings) -> int:

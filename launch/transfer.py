@@ -16,13 +16,13 @@ from rich.text import Text
 from data.errors import InputError, raise_all
 from data.files import check_writable
 from data.frames import aus_of
-from launch.cli import Settings, run_command
-from launch.datasets import progress_bar
-from launch.matrices import WIDTH, matrices
-from launch.preflight import complaints, searched_study, study_store
-from launch.resources import device_here
-from study.cells import Cell, Target, cells_of, targets_of
-from study.pairs import (
+from launch.plan.datasets import progress_bar
+from launch.plan.preflight import complaints, searched_study, study_store
+from launch.plan.resources import device_here
+from launch.run.command import Settings, run_command
+from launch.show.matrices import WIDTH, matrices
+from study.experiments.cross_dataset.cells import Cell, Target, cells_of, targets_of
+from study.experiments.cross_dataset.pairs import (
     FOREIGN,
     Study,
     check_studies,
@@ -33,11 +33,11 @@ from study.pairs import (
     predict_all,
     trained_on,
 )
-from study.rates import Rates, read_rates
-from study.scores import RULES, SELECTIONS
-from study.selection import final_trials_of
-from study.stats import REPLICATES
-from study.transfer import KINDS, Transfer, difference_table, score_table, write_transfer
+from study.experiments.cross_dataset.transfer import KINDS, Transfer, difference_table, score_table, write_transfer
+from study.experiments.selection import final_trials_of
+from study.records.score_table import RULES, SELECTIONS
+from study.scoring.base_rates import Rates, read_rates
+from study.scoring.bootstrap import REPLICATES
 
 DEVICES = ("auto", "cpu", "cuda")
 

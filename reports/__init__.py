@@ -1,11 +1,13 @@
 """Frames in, tables, figures and pages out; everything is computed from the result store alone.
 
 In a notebook every figure is a function from a polars frame to a plotly figure; the frame holds the numbers that are
-drawn, and another function makes it from what `study.store.StudyStore` gives:
+drawn, and another function makes it from what `study.records.store.StudyStore` gives:
 
     from pathlib import Path
-    from reports import figures, series, tables
-    from study.store import StudyStore
+    from reports.figures import figures
+    from reports.frames import series
+    from reports.frames import tables
+    from study.records.store import StudyStore
 
     store = StudyStore(Path("runs/synthetic-aunce"))
     sweep = tables.numbered(store.trials(), "sweep")

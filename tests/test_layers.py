@@ -1,4 +1,4 @@
-"""Who may import what: the table of the architecture, checked on every import statement."""
+"""Who may import what: packages, and the rooms inside them, checked on every import statement."""
 
 import ast
 import importlib.metadata
@@ -17,7 +17,33 @@ LAYERS = {
     "launch": {"data", "model", "study", "launch"},
     "reports": {"data", "model", "study", "reports"},  # of the model its metrics alone
 }
-DOORS = {"launch/report.py": {"reports"}}  # the one file that may reach further
+DOORS = {"launch/show/page.py": {"reports"}, "launch/report.py": {"reports"}}  # the files that may reach further
+ROOMS = {  # a room -> the rooms of its package that it may import; "" is what lies directly in the package
+    "study": {
+        "records": set(),
+        "search": {"records"},
+        "trial": {"records"},
+        "scoring": {"records"},
+        "experiments": {"records", "search", "trial", "scoring"},
+    },
+    "launch": {
+        "conf": set(),
+        "keys": set(),
+        "plan": {"keys"},
+        "cluster": {"keys", "plan"},
+        "show": {"plan", "cluster"},
+        "run": {"keys", "plan", "cluster", "show"},
+        "": {"keys", "plan", "cluster", "show", "run"},
+    },
+    "reports": {
+        "frames": set(),
+        "figures": {"frames"},
+        "html": {"frames", "figures"},
+        "sections": {"frames", "figures", "html"},
+        "export": {"frames", "sections"},
+        "": {"frames", "figures", "html", "sections"},
+    },
+}
 OWNERS = {
     "PIL": "data",
     "av": "data",
@@ -34,18 +60,34 @@ OWNERS = {
 }
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Top-level name of everything that the file imports, wherever in the file."""
+def imported_modules(path: Path) -> Iterator[str]:
+    """Every module that the file imports, wherever in the file: `a.b` and `a.b.c` of `from a.b import c`."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield (node.module or "").split(".")[0]
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Top-level name of everything that the file imports."""
+    yield from dict.fromkeys(module.split(".")[0] for module in imported_modules(path))
+
+
+def room_of(module: str) -> tuple[str, str]:
+    """Package and room of a module; the room is "" for what lies directly in the package."""
+    package, *inside = module.split(".")
+    return package, inside[0] if inside and inside[0] in ROOMS.get(package, {}) else ""
 
 
 def files() -> list[Path]:
     return [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -56,6 +98,31 @@ def test_imports_follow_the_layers(path: Path) -> None:
     for imported in imports(path):
         assert imported not in LAYERS or imported in allowed, f"{layer} must not import {imported}"
         assert OWNERS.get(imported, layer) == layer, f"only {OWNERS.get(imported)} imports {imported}"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_downwards(package: str) -> None:
+    for path in sorted((ROOT / package).rglob("*.py")):
+        room = room_of(module_of(path))[1]
+        for imported in imported_modules(path):
+            other_package, other = room_of(imported)
+            if other_package == package and other != room and other:
+                assert other in ROOMS[package][room], f"{module_of(path)} must not import {imported}"
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_file_has_a_room(package: str) -> None:
+    rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert rooms | {""} == {*ROOMS[package], ""}
+
+
+def test_commands_are_what_lies_directly_in_launch() -> None:
+    from launch.keys import COMMANDS
+
+    assert {path.stem for path in (ROOT / "launch").glob("[!_]*.py")} == {*COMMANDS}
+    for path in (ROOT / "launch").glob("[!_]*.py"):
+        others = {f"launch.{name}" for name in COMMANDS}
+        assert not others & {*imported_modules(path)}, f"{path.name} imports another command"
 
 
 def test_reports_read_only_the_metrics_of_the_model() -> None:
@@ -70,13 +137,16 @@ def test_reports_read_only_the_metrics_of_the_model() -> None:
 
 def test_the_check_sees_a_forbidden_import(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.py"
-    wrong.write_text("def f():\n    from launch.tune import search\n    import optuna.trial\n")
+    wrong.write_text("def f():\n    from launch.run import tune\n    import optuna.trial\n")
     assert [*imports(wrong)] == ["launch", "optuna"]
+    assert [*imported_modules(wrong)] == ["launch.run", "launch.run.tune", "optuna.trial"]
+    assert room_of("launch.run.tune") == ("launch", "run")
+    assert room_of("launch.sweep") == ("launch", "")
 
 
 def test_data_and_model_need_no_launcher() -> None:
     modules = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        module_of(path)
         for path in files()
         if path.relative_to(ROOT).parts[0] in ("data", "model") and path.name != "__init__.py"
     ]

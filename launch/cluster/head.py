@@ -9,8 +9,8 @@ import time
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Head, Rendezvous
 from launch.cluster.node import RayNode, authentication, node_address
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.versions import versions
+from launch.keys.cluster import ClusterSettings
 
 START_S = 120.0  # a loaded login node is slow
 

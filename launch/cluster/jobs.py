@@ -15,8 +15,8 @@ from submitit.slurm.slurm import _make_sbatch_string
 
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.slurm import Job, SlurmError, queue
+from launch.keys.cluster import ClusterSettings
 
 Kind = Literal["worker", "head", "probe"]
 HEAD_CPUS, HEAD_MEM_GB = 2, 4

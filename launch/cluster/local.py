@@ -14,7 +14,7 @@ from ray._private.ray_logging import stdout_deduplicator
 
 from launch.cluster.node import OBJECT_STORE, QUIET, authentication
 from launch.cluster.security import ray_folder, session_folder, write_token
-from launch.resources import Resources
+from launch.plan.resources import Resources
 
 TUNE = {
     "RAY_AIR_NEW_OUTPUT": "0",

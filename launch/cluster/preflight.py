@@ -23,10 +23,10 @@ from data.errors import raise_all
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import HEAD_CPUS, HEAD_MEM_GB, OURS, submit
-from launch.cluster.plan import Work, disk_bytes, size
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.versions import differences, versions
-from launch.resources import resources
+from launch.cluster.work import Work, disk_bytes, size
+from launch.keys.cluster import ClusterSettings
+from launch.plan.resources import resources
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 FILES, PROCESSES = 4096, 2048  # that Ray needs on a node, at least

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from launch.cluster.files import Heartbeat
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.slurm import Job
+from launch.keys.cluster import ClusterSettings
 
 BURST = 4  # submissions a round
 BACKOFF_S, LONGEST_BACKOFF_S = 30.0, 1800.0

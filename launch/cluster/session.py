@@ -24,10 +24,10 @@ from launch.cluster.files import ClusterFolder
 from launch.cluster.head import RayHead
 from launch.cluster.local import authenticate, local_ray, quieten
 from launch.cluster.scaler import Memory, accepted, decide, hopeless, of_generation, rejected, watch
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.worker import Worker, worker_command
-from launch.resources import Resources
-from study.store import StudyStore
+from launch.keys.cluster import ClusterSettings
+from launch.plan.resources import Resources
+from study.records.store import StudyStore
 
 Left = Callable[[], int]  # how many trials have no result yet; called in the scaler's thread
 BEAT_S = 10.0

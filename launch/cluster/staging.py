@@ -23,7 +23,7 @@ from data.store import open_store
 from launch.cluster.security import private_folder
 
 if TYPE_CHECKING:  # a worker that had to import torch would take trials seconds later
-    from study.config import Placement
+    from study.records.config import Placement
 
 ORIGINAL, COPY = "AU_STORE_ORIGINAL", "AU_STORE_COPY"  # environment of the trials on a node with a copy
 SPARE = 2**30  # bytes that stay free

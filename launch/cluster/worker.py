@@ -21,9 +21,9 @@ from data.errors import InputError
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder, Fault, Heartbeat, Rendezvous, State
 from launch.cluster.node import RayNode, authentication, node_address, reachable
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.staging import Staging
 from launch.cluster.versions import differences, versions
+from launch.keys.cluster import ClusterSettings
 
 Reason = Literal["cancelled", "warned", "stopped", "not needed", "no head"]
 TICK_S = 1.0

@@ -7,7 +7,7 @@ from omegaconf import MISSING
 
 from data.settings import setting
 from data.views import ViewSettings
-from launch.cluster.settings import ClusterSettings
+from launch.keys.cluster import ClusterSettings
 from launch.keys.fields import DRY_RUN, empty, mutable, nested
 from launch.keys.frames import StoreKeys
 from model.backbone import BackboneSettings
@@ -15,7 +15,7 @@ from model.evaluate import ProbeSettings
 from model.fit import OptimSettings
 from model.heads import HeadSettings
 from model.methods import METHODS
-from study.config import PretrainSettings, SourceSettings
+from study.records.config import PretrainSettings, SourceSettings
 
 Views, Backbone, Head = mutable(ViewSettings), mutable(BackboneSettings), mutable(HeadSettings)
 Optim, Probe, Pretrain = mutable(OptimSettings), mutable(ProbeSettings), mutable(PretrainSettings)

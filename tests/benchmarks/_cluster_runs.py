@@ -13,7 +13,7 @@ from pathlib import Path
 
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs
-from study.store import StudyStore
+from study.records.store import StudyStore
 from tests.benchmarks._cluster_trial import Spec, rates, worth
 from tests.slurm.sandbox import Sandbox
 

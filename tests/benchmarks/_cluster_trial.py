@@ -19,31 +19,31 @@ from typing import Any
 
 from rich.console import Console
 
-import launch.cluster.follow
-import launch.trials
-import launch.tune
-import study.trial
+import launch.run.follow
+import launch.run.trials
+import launch.run.tune
+import study.trial.run
 from data.errors import InputError
-from launch.cluster.follow import HeadTask, elsewhere
-from launch.cluster.plan import Work
-from launch.cluster.settings import ClusterSettings
-from launch.ending import Ending
-from launch.preflight import Plan
-from launch.resources import Resources
+from launch.cluster.work import Work
+from launch.keys.cluster import ClusterSettings
+from launch.plan.preflight import Plan
+from launch.plan.resources import Resources
+from launch.run.ending import Ending
+from launch.run.follow import HeadTask, elsewhere
 from model.checkpoint import load_checkpoint, save_checkpoint
-from study.config import Placement, TrialConfig, trial_from_dict
-from study.goals import Goals
-from study.proposals import Search
-from study.result import Epoch, TrialResult
-from study.space import parse_space
-from study.store import StudyStore
-from study.trial import Report
+from study.records.config import Placement, TrialConfig, trial_from_dict
+from study.records.result import Epoch, TrialResult
+from study.records.store import StudyStore
+from study.search.fold_search import Search
+from study.search.objectives import Goals
+from study.search.space import parse_space
+from study.trial.run import Report
 from tests.study.make import score
 
 COMMAND = "sleep"
 LEAK = 256 * 2**20  # bytes that a leaking trial may have
 STEP = 16 * 2**20
-_train, _finish = launch.tune.train, launch.trials._finish  # before the driver replaces them by those below
+_train, _finish = launch.run.tune.train, launch.run.trials._finish  # before the driver replaces them by those below
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ def base(spec: Spec, lr: float = 1e-3) -> TrialConfig:
 
 def train(params: dict[str, Any], placement: Placement) -> None:
     """What Tune runs: the real function, on a fit that sleeps."""
-    study.trial._train_and_evaluate = sleep_through
+    study.trial.run._train_and_evaluate = sleep_through
     _train(params, placement)
 
 
 def finish(config: TrialConfig, placement: Placement) -> None:
     """What `run_all` runs: the real function, on a fit that sleeps."""
-    study.trial._train_and_evaluate = sleep_through
+    study.trial.run._train_and_evaluate = sleep_through
     _finish(config, placement)
 
 
@@ -181,8 +181,8 @@ class SleepHead(HeadTask):
 
 def main(keys: dict[str, Any]) -> int:
     """As launch/sweep.py does it, from the study's folder that `keys` name."""
-    launch.cluster.follow.HeadTask = SleepHead  # type: ignore[misc]
-    launch.tune.train, launch.trials._finish = train, finish
+    launch.run.follow.HeadTask = SleepHead  # type: ignore[misc]
+    launch.run.tune.train, launch.run.trials._finish = train, finish
     root = Path(keys["root"])
     spec, store, console = read_spec(root), StudyStore(root), Console(width=200)
     cluster = ClusterSettings(**spec.cluster | {"setup": tuple(spec.cluster.get("setup", ()))})
@@ -208,7 +208,7 @@ def main(keys: dict[str, Any]) -> int:
         return code
     with store.lock():
         work.begin()
-        ending = _final(spec, work) if spec.final else launch.tune.search(_plan(spec, work), spec.trials)
+        ending = _final(spec, work) if spec.final else launch.run.tune.search(_plan(spec, work), spec.trials)
     if ending:
         print(ending.said, flush=True)
     print(f"{store.count(stage)} of {spec.trials}", flush=True)
@@ -235,7 +235,7 @@ def _plan(spec: Spec, work: Work) -> Plan:
 
 
 def _final(spec: Spec, work: Work) -> Ending | None:
-    launch.trials.run_all([(base(spec, lr), work.placement) for lr in rates(spec)], work.store, work.resources)
+    launch.run.trials.run_all([(base(spec, lr), work.placement) for lr in rates(spec)], work.store, work.resources)
     return None
 
 

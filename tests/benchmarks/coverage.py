@@ -20,12 +20,12 @@ import polars as pl
 from data.seeds import numpy_generator
 from model import metrics
 from model.metrics import ratio
-from study.evaluation import FIXED, Evaluation, tally
-from study.marks import AUC, People, Scored, marks, scored
-from study.predictions import Predictions, predictions_of
-from study.stats import mean, subject_interval
-from study.thresholds import fixed_thresholds
-from study.wins import won_pairs
+from study.experiments.cross_dataset.marks import AUC, People, Scored, marks, scored
+from study.records.predictions import Predictions, predictions_of
+from study.scoring.bootstrap import mean, subject_interval
+from study.scoring.evaluation import FIXED, Evaluation, tally
+from study.scoring.exact_auc import won_pairs
+from study.scoring.thresholds import fixed_thresholds
 
 RATES = (0.211, 0.171, 0.203, 0.461, 0.549, 0.594, 0.562, 0.466, 0.169, 0.343, 0.165, 0.151)  # BP4D
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)

@@ -17,9 +17,9 @@ import numpy as np
 import polars as pl
 
 from data.seeds import numpy_generator
-from study.evaluation import FIXED, Evaluation, tally
-from study.predictions import Predictions, label_column, probability_column
-from study.thresholds import fixed_thresholds, tuned_thresholds
+from study.records.predictions import Predictions, label_column, probability_column
+from study.scoring.evaluation import FIXED, Evaluation, tally
+from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 FOLDS = {"part1": 14, "part2": 14, "part3": 13}

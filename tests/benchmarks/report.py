@@ -17,8 +17,8 @@ from playwright.sync_api import sync_playwright
 from data.aus import DATASET_AUS, shared_aus
 from data.seeds import numpy_generator
 from reports.page import write_report
-from study.scores import RULES
-from study.transfer import TESTS, TRANSFER, Transfer, write_transfer
+from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
+from study.records.score_table import RULES
 from tests.reports.fake import FakeStore, add_predictions, add_scores, full_store
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -22,15 +22,15 @@ import polars as pl
 from rich.console import Console
 from scipy.stats import spearmanr
 
-from launch.cli import compose_keys
-from launch.datasets import prepare_store
-from launch.preflight import base_trial, search_of
-from study.config import Placement, TrialConfig
-from study.outcomes import Outcome
-from study.proposals import Proposals, Search, begin_rule, begin_search
-from study.pruning import Rule
-from study.store import StudyStore
-from study.trial import run_trial
+from launch.plan.datasets import prepare_store
+from launch.plan.preflight import base_trial, search_of
+from launch.run.command import compose_keys
+from study.records.config import Placement, TrialConfig
+from study.records.outcome import Outcome
+from study.records.store import StudyStore
+from study.search.fold_search import Proposals, Search, begin_rule, begin_search
+from study.search.pruning import Rule
+from study.trial.run import run_trial
 
 FOLD = "part1"
 STRATEGIES = {"random": ("random", "none"), "TPE": ("tpe", "none"), "TPE + ASHA": ("tpe", "asha")}

@@ -20,23 +20,23 @@ from typing import Any
 import numpy as np
 from ray import tune
 
-import launch.tune
+import launch.run.tune
 from data.aus import DATASET_AUS
 from data.seeds import numpy_generator
 from launch.cluster.session import ray_session
-from launch.ending import Watch
-from launch.preflight import Plan
-from launch.resources import Resources
-from launch.searcher import CONFIG, EPOCH, METRIC
+from launch.plan.preflight import Plan
+from launch.plan.resources import Resources
+from launch.run.ending import Watch
+from launch.run.searcher import CONFIG, EPOCH, METRIC
 from model.metrics import BINS, Score
-from study.config import Placement, TrialConfig, trial_from_dict
-from study.goals import Goals
-from study.journal import new_journal
-from study.proposals import Search, begin_rule, begin_search
-from study.result import Epoch, TrialResult, environment
-from study.sampler import make_sampler, new_memory
-from study.space import parse_space
-from study.store import StudyStore
+from study.records.config import Placement, TrialConfig, trial_from_dict
+from study.records.result import Epoch, TrialResult, environment
+from study.records.store import StudyStore
+from study.search.fold_search import Search, begin_rule, begin_search
+from study.search.objectives import Goals
+from study.search.optuna_journal import new_journal
+from study.search.sampler import make_sampler, new_memory
+from study.search.space import parse_space
 
 FOLD, EPOCHS, SUBJECTS = "part1", 16, 7
 AUS = DATASET_AUS["bp4d"]
@@ -91,8 +91,8 @@ def with_tune(folder: Path, trials: int) -> list[float]:
     """When each trial of a search by Ray Tune ended; one at a time."""
     store = opened(folder)
     plan = Plan(store, search(), (FOLD,), Placement(folder, folder), Resources(1, 1, 0.0, "cpu"))
-    launch.tune.train = do_nothing
-    launch.tune._search_fold(plan, FOLD, trials, Watch(store, plan.budget))
+    launch.run.tune.train = do_nothing
+    launch.run.tune._search_fold(plan, FOLD, trials, Watch(store, plan.budget))
     return [one.started for one in store.outcomes()]
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-import study.trial
-from study.config import Placement
-from study.store import StudyStore
-from study.trial import run_trial
+import study.trial.run
+from study.records.config import Placement
+from study.records.store import StudyStore
+from study.trial.run import run_trial
 from tests.benchmarks import _cluster_runs
 from tests.benchmarks._cluster_runs import Sweep, outcome
 from tests.benchmarks._cluster_trial import Spec, base, rates, sleep_through
@@ -15,7 +15,7 @@ from tests.benchmarks._cluster_trial import Spec, base, rates, sleep_through
 
 @pytest.fixture
 def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    monkeypatch.setattr(study.trial, "_train_and_evaluate", sleep_through)
+    monkeypatch.setattr(study.trial.run, "_train_and_evaluate", sleep_through)
     monkeypatch.setattr(_cluster_runs, "our_jobs", lambda folder: [])
     root, log, scratch = (tmp_path / name for name in ("study", "log", "scratch"))
     for folder in (root, log, scratch):

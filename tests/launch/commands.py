@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from launch.cli import run_command
+from launch.run.command import run_command
 
 # the frames of the trees in tests/conftest.py are face crops
 SMALL = ("dataset.size=32", "dataset.crop=24", "dataset.alignment=precropped")

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from data.store import FrameStore
-from launch.cli import compose_keys
-from launch.datasets import prepare_store
+from launch.plan.datasets import prepare_store
+from launch.run.command import compose_keys
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL
 from tests.study.finals import final_study

@@ -7,13 +7,13 @@ import pytest
 from rich.console import Console
 
 import launch.sweep
-from launch.cli import compose_keys
-from launch.datasets import prepare_store
-from launch.preflight import plan_sweep
+from launch.plan.datasets import prepare_store
+from launch.plan.preflight import plan_sweep
+from launch.run.command import compose_keys
 from launch.sweep import describe_study
-from study.config import TrialConfig
-from study.result import TrialResult
-from study.store import StudyStore
+from study.records.config import TrialConfig
+from study.records.result import TrialResult
+from study.records.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL, run, sweep_arguments
 from tests.study.make import opened, result, trial

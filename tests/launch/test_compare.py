@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from launch.compare import finish, markdown
-from launch.resources import Resources
-from launch.variants import Plan
-from study.compare import Cell, Comparison, Row, noisy_trials
-from study.config import Placement, TrialConfig
-from study.stats import Estimate
-from study.store import StudyStore
+from launch.plan.resources import Resources
+from launch.plan.variants import Plan
+from study.experiments.ablation import Cell, Comparison, Row, noisy_trials
+from study.records.config import Placement, TrialConfig
+from study.records.store import StudyStore
+from study.scoring.bootstrap import Estimate
 from tests.conftest import TreeMaker
 from tests.launch.commands import run, sweep_arguments
 from tests.launch.test_sweep import finish as ended

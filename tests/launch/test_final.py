@@ -12,22 +12,23 @@ import pytest
 from rich.console import Console
 
 import launch.final
-import launch.given
+import launch.run.given
 from data.errors import InputError
 from data.store import FrameStore
-from launch.cli import Settings, compose_keys
-from launch.datasets import prepare_store
-from launch.final import finish, finished, named_study, unique_trials
-from launch.preflight import Plan as Search
-from launch.preflight import plan_sweep
-from launch.resources import Resources
-from launch.scoreboard import HEADS, cell
+from launch.final import finish, named_study, unique_trials
+from launch.plan.datasets import prepare_store
+from launch.plan.preflight import Plan as Search
+from launch.plan.preflight import plan_sweep
+from launch.plan.resources import Resources
+from launch.run.command import Settings, compose_keys
+from launch.run.given import finished
+from launch.run.trials import Job
+from launch.show.scoreboard import HEADS, cell
 from launch.sweep import describe_study
-from launch.trials import Job
-from study.scores import METRICS, scores_frame
-from study.selection import final_trials_of, plan
-from study.store import StudyStore
-from study.trial import run_trial
+from study.experiments.selection import final_trials_of, plan
+from study.records.score_table import METRICS, scores_frame
+from study.records.store import StudyStore
+from study.trial.run import run_trial
 from tests.conftest import TreeMaker
 from tests.launch.commands import run, sweep_arguments
 from tests.study.make import opened, result, trial
@@ -69,7 +70,7 @@ def runs(search: tuple[Search, FrameStore], monkeypatch: pytest.MonkeyPatch) -> 
         for config, placement in jobs:
             run_trial(config, placement)
 
-    monkeypatch.setattr(launch.given, "run_all", run_all)
+    monkeypatch.setattr(launch.run.given, "run_all", run_all)
     monkeypatch.setattr(launch.final, "write_page", lambda store: store.report_path)
     return asked
 

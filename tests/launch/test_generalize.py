@@ -6,17 +6,17 @@ import polars as pl
 import pytest
 
 import launch.generalize
-import launch.given
+import launch.run.given
 from data.store import FrameStore
-from launch.resources import Resources
-from study.choose import final_trials
-from study.config import Placement, TrialConfig
-from study.generalize import GENERALIZE
-from study.predictions import read_predictions
-from study.selection import Plan as Selected
-from study.selection import decide, record, score_selections
-from study.store import StudyStore
-from study.trial import run_trial
+from launch.plan.resources import Resources
+from study.experiments.domain_generalization import GENERALIZE
+from study.experiments.selection import Plan as Selected
+from study.experiments.selection import decide, record, score_selections
+from study.records.config import Placement, TrialConfig
+from study.records.predictions import read_predictions
+from study.records.store import StudyStore
+from study.search.best_trial import final_trials
+from study.trial.run import run_trial
 from tests.data.several import three_stores
 from tests.launch.commands import run
 from tests.launch.test_sweep import finish as ended
@@ -45,7 +45,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 keys.append(config.key)
                 run_trial(config, placement)
 
-    monkeypatch.setattr(launch.given, "run_all", here)
+    monkeypatch.setattr(launch.run.given, "run_all", here)
     return keys
 
 
@@ -137,7 +137,7 @@ def test_a_trial_that_failed_is_named_and_the_others_are_shown(
         for config, placement in jobs[1:]:
             run_trial(config, placement)
 
-    monkeypatch.setattr(launch.given, "run_all", here)
+    monkeypatch.setattr(launch.run.given, "run_all", here)
     assert run("generalize", *arguments(stores, tmp_path, ALL, "method=bce")) == 1
     assert "2 of 3 final trials are done. The same command goes on." in capsys.readouterr().out
     assert {*table(tmp_path)["target"]} == {"disfa", "gft"}

@@ -12,16 +12,16 @@ import launch.conf
 from data.catalog import CATALOG
 from data.settings import setting
 from data.views import ViewSettings
-from launch.cli import compose_keys
 from launch.keys import COMMANDS
 from launch.keys.fields import mutable
-from launch.preflight import base_trial, check_sweep
+from launch.plan.preflight import base_trial, check_sweep
+from launch.run.command import compose_keys
 from model.backbone import BACKBONES
 from model.fit import OptimSettings
 from model.heads import HeadSettings
 from model.losses.aunce import AunceSettings
 from model.methods import METHODS
-from study.space import parse_space
+from study.search.space import parse_space
 
 CONF = Path(launch.conf.__file__).parent
 

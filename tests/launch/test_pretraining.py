@@ -8,10 +8,10 @@ from rich.console import Console
 
 from data.errors import InputError
 from data.store import FrameStore, open_store
-from launch.cli import compose_keys
-from launch.datasets import prepare_store, unlabelled_stores
-from launch.preflight import check_sweep, plan_sweep
-from study.config import TrialConfig
+from launch.plan.datasets import prepare_store, unlabelled_stores
+from launch.plan.preflight import check_sweep, plan_sweep
+from launch.run.command import compose_keys
+from study.records.config import TrialConfig
 from tests.conftest import TreeMaker
 from tests.data.trees import video
 from tests.launch.commands import SMALL, run, sweep_arguments

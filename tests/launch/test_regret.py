@@ -8,7 +8,7 @@ import pytest
 
 from data.store import FrameStore
 from launch.regret import plan_regret
-from study.store import StudyStore
+from study.records.store import StudyStore
 from tests.data.stores import tiny_store
 from tests.launch.commands import run
 from tests.study.make import result, small_trial

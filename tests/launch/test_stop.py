@@ -14,7 +14,7 @@ import launch.stop
 from launch.cluster.files import ClusterFolder, Head
 from launch.cluster.jobs import job_name
 from launch.stop import lock_holder
-from study.store import StudyStore
+from study.records.store import StudyStore
 from tests.launch.cluster.fake_slurm import answers
 from tests.launch.commands import run
 from tests.study.make import opened

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from data.errors import InputError
-from launch.cli import compose_keys
-from launch.datasets import prepare_store
+from launch.plan.datasets import prepare_store
+from launch.run.command import compose_keys
 from launch.stress import check_stress, curve_table, plan_stress
-from study.store import StudyStore
-from study.stress import CURVES, KINDS, Point, undisturbed
+from study.experiments.robustness import CURVES, KINDS, Point, undisturbed
+from study.records.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL, sweep_arguments
 from tests.launch.test_sweep import finish as ended

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from study.store import StudyStore
+from study.records.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import sweep_arguments
 

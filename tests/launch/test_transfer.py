@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from study.evaluation import Evaluation
-from study.predictions import Predictions, write_predictions
-from study.selection import evaluation_of, final_trials_of
-from study.store import StudyStore
-from study.transfer import read_transfer
+from study.experiments.cross_dataset.transfer import read_transfer
+from study.experiments.selection import evaluation_of, final_trials_of
+from study.records.predictions import Predictions, write_predictions
+from study.records.store import StudyStore
+from study.scoring.evaluation import Evaluation
 from tests.data.stores import tiny_store
 from tests.launch.commands import run
 from tests.study.finals import final_study
@@ -88,7 +88,7 @@ def test_every_detector_goes_on_every_other_dataset_once(
     assert [study["name"] for study in first.asked["studies"]] == ["gft-bce", "bp4d-bce"]
     assert first.asked["conventions"] == {"gft": "occurrence", "bp4d": "occurrence"}
     assert first.asked["common_aus"] == [1, 12]
-    monkeypatch.setattr("study.pairs.predict", lambda *_: 1 / 0)
+    monkeypatch.setattr("study.experiments.cross_dataset.pairs.predict", lambda *_: 1 / 0)
     assert lab.transfer("[gft-bce,bp4d-bce]", "aus=common", "rule=oracle", "name=again") == 0
     assert "AUs that all share: 1 12." in capsys.readouterr().out
     assert read_transfer(lab.folder / "runs" / "again").table.equals(first.table)
@@ -107,7 +107,7 @@ def test_a_command_that_was_stopped_goes_on(
         written.append(path)
         write_predictions(path, predictions)
 
-    monkeypatch.setattr("study.pairs.write_predictions", stopped)
+    monkeypatch.setattr("study.experiments.cross_dataset.pairs.write_predictions", stopped)
     assert lab.transfer("[gft-bce,bp4d-bce]") == 1
     assert "the same command goes on" in capsys.readouterr().err
     assert {*kept.iterdir()} - before == {*written}

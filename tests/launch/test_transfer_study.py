@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from study.transfer import Transfer, read_transfer
+from study.experiments.cross_dataset.transfer import Transfer, read_transfer
 from tests.conftest import TreeMaker
 from tests.launch.commands import run
 from tests.launch.gallery import frames_of, study_of

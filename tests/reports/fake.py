@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from data.seeds import numpy_generator
-from study.outcomes import Outcome
-from study.predictions import Predictions, label_column, probability_column, write_predictions
-from study.result import TrialResult
-from study.scores import SCORES
-from study.store import COUNTS, EPOCHS, TRIALS
+from study.records.outcome import Outcome
+from study.records.predictions import Predictions, label_column, probability_column, write_predictions
+from study.records.result import TrialResult
+from study.records.score_table import SCORES
+from study.records.store import COUNTS, EPOCHS, TRIALS
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 RATES = dict(zip(AUS, (0.21, 0.17, 0.2, 0.46, 0.55, 0.59, 0.56, 0.47, 0.17, 0.34, 0.16, 0.15), strict=True))
@@ -35,7 +35,7 @@ TRACEBACK = (
 
 @dataclass
 class FakeStore:
-    """`reports.tables.Results` from rows in memory."""
+    """`reports.frames.tables.Results` from rows in memory."""
 
     root: Path = Path("runs/fake")
     trial_rows: list[dict[str, Any]] = field(default_factory=list)
@@ -249,7 +249,7 @@ def add_scores(store: FakeStore, aus: tuple[int, ...] = AUS) -> None:
 
 
 def no_importance(trials: pl.DataFrame) -> pl.DataFrame:
-    """What `study.importance.importance` gives for too few trials."""
+    """What `study.search.importance.importance` gives for too few trials."""
     return pl.DataFrame(schema={"parameter": pl.String, "importance": pl.Float64})
 
 

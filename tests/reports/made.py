@@ -9,10 +9,10 @@ import numpy as np
 from data.aus import DATASET_AUS
 from data.seeds import numpy_generator
 from model.metrics import BINS, Score
-from study.compare import compare, comparison_frame
-from study.config import trial_from_dict
-from study.result import TrialResult
-from study.store import StudyStore
+from study.experiments.ablation import compare, comparison_frame
+from study.records.config import trial_from_dict
+from study.records.result import TrialResult
+from study.records.store import StudyStore
 from tests.study.make import epochs
 
 AUS = DATASET_AUS["disfa"]

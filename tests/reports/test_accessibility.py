@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page
 
-from launch.report import page_of
+from launch.show.page import page_of
 from reports.page import write_report
 from tests.reports.fake import full_store, some_importance
 from tests.reports.made import made_comparison, made_study

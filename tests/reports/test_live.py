@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Error, Page
 
 from data.errors import InputError
 from launch import report
-from launch.live import HOST, WAITING, Job, Live, serving, watch
-from study.store import StudyStore
+from launch.show.live import HOST, WAITING, Job, Live, serving, watch
+from study.records.store import StudyStore
 from tests.reports.made import made_result, made_study
 from tests.reports.test_page_browser import PATIENCE_MS
 from tests.reports.test_page_browser import browser as browser

@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from data.errors import InputError
-from reports import search_section, series, tables
-from reports.pack import unpacked
+from reports.frames import series, tables
+from reports.html.pack import unpacked
 from reports.page import write_report
-from study.outcomes import Outcome
+from reports.sections import search_section
+from study.records.outcome import Outcome
 from tests.reports.fake import FOLDS, FakeStore, add_predictions, add_scores, folds_store, full_store, some_importance
 from tests.reports.test_page import Outline, outline
 

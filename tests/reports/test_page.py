@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError
-from reports import tables
-from reports.blocks import script_json
-from reports.pack import unpacked
+from reports.frames import tables
+from reports.html.blocks import script_json
+from reports.html.pack import unpacked
 from reports.page import write_report
 from tests.reports.fake import AUS, FakeStore, full_store, no_importance, some_importance
 

@@ -16,11 +16,11 @@ from data.errors import InputError
 from launch.cluster import preflight
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs, submit
-from launch.cluster.plan import Work
-from launch.cluster.settings import ClusterSettings
-from launch.resources import Resources
-from study.config import Placement
-from study.store import StudyStore
+from launch.cluster.work import Work
+from launch.keys.cluster import ClusterSettings
+from launch.plan.resources import Resources
+from study.records.config import Placement
+from study.records.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.cluster.conftest import scratch as scratch
 from tests.launch.commands import sweep_arguments

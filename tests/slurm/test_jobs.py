@@ -9,7 +9,7 @@ from data.errors import InputError
 from launch.cluster import slurm as commands
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs, sbatch_text, submit
-from launch.cluster.settings import ClusterSettings
+from launch.keys.cluster import ClusterSettings
 from tests.slurm.sandbox import Sandbox
 from tests.slurm.tasks import Sleep
 

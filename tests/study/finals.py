@@ -6,12 +6,12 @@ from pathlib import Path
 
 from data.frames import aus_of
 from data.store import FrameStore
-from study.config import PretrainSettings, trial_from_dict
-from study.pairs import Study, member
-from study.scores import scores_frame
-from study.selection import final_trials_of
-from study.store import StudyStore
-from study.trial import run_trial
+from study.experiments.cross_dataset.pairs import Study, member
+from study.experiments.selection import final_trials_of
+from study.records.config import PretrainSettings, trial_from_dict
+from study.records.score_table import scores_frame
+from study.records.store import StudyStore
+from study.trial.run import run_trial
 from tests.study.make import placement
 
 

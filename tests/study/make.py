@@ -9,12 +9,11 @@ import numpy as np
 from data.seeds import numpy_generator
 from data.store import FrameStore
 from model.metrics import BINS, Score
-from study.config import Placement, TrialConfig, trial_from_dict
-from study.goals import numbers_of
-from study.outcomes import Outcome, outcome_of
-from study.plain import read_result
-from study.result import Epoch, TrialResult
-from study.store import StudyStore
+from study.records.config import Placement, TrialConfig, trial_from_dict
+from study.records.json_records import read_result
+from study.records.outcome import Outcome, numbers_of, outcome_of
+from study.records.result import Epoch, TrialResult
+from study.records.store import StudyStore
 
 AUS = (1, 12)
 

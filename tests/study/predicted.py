@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from data.seeds import numpy_generator
-from study.predictions import Predictions, predictions_of
+from study.records.predictions import Predictions, predictions_of
 
 AUS = (1, 4, 12)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from data.store import FrameStore
-from study.config import Placement, Target, TrialConfig, trial_from_dict
-from study.generalize import source_trial
+from study.experiments.domain_generalization import source_trial
+from study.records.config import Placement, Target, TrialConfig, trial_from_dict
 
 
 def candidate(method_name: str = "bce", lr: float = 0.01, **sources: Any) -> TrialConfig:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from launch.cluster.files import Heartbeat
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.slurm import Job
+from launch.keys.cluster import ClusterSettings
 
 
 def job(id: str, state: str = "RUNNING", reason: str = "None", restarts: int = 0) -> Job:

@@ -19,9 +19,9 @@ import ray
 from data.files import exclusive_lock
 from launch.cluster.files import ClusterFolder
 from launch.cluster.session import Site, cluster_session, slurm_site
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.slurm import Job
 from launch.cluster.worker import worker_command
+from launch.keys.cluster import ClusterSettings
 
 SLOTS = 2
 

@@ -10,8 +10,8 @@ import pytest
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import QueueFull, _clean_environment, _refusal, job_name, our_jobs, sbatch_text
-from launch.cluster.settings import ClusterSettings
 from launch.cluster.slurm import SlurmError
+from launch.keys.cluster import ClusterSettings
 from tests.launch.cluster.fake_slurm import answers
 
 

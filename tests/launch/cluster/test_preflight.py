@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from launch.cli import compose_keys
 from launch.cluster import preflight
 from launch.cluster.preflight import Look, Seen, _verdict, check_cluster, gpus_of, limits
 from launch.cluster.versions import versions
+from launch.run.command import compose_keys
 from tests.launch.cluster.fake_slurm import site
 from tests.launch.commands import run
 

@@ -12,7 +12,7 @@ from data.errors import InputError
 from data.store import FrameStore, named_store, open_store
 from launch.cluster import staging
 from launch.cluster.staging import StagedStore, Staging, placed
-from study.config import Placement
+from study.records.config import Placement
 from tests.data.stores import tiny_store
 
 

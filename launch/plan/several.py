@@ -1,0 +1,253 @@
+"""From the keys of a study on several datasets to its trials, and everything that can be wrong with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from data.catalog import CATALOG
+from data.clips import clips_of
+from data.errors import InputError, raise_all
+from data.files import check_writable
+from data.store import FrameStore, find_store, open_store, sizes_of
+from data.union import dataset_of, source_fold
+from launch.plan.preflight import (
+    Keys,
+    asked_weights,
+    base_trial,
+    check_weights,
+    complaints,
+    searched_study,
+    study_store,
+)
+from launch.plan.resources import Resources, resources
+from launch.plan.variants import selected, variant, variant_problems
+from model.methods import method_named
+from model.norm import NORMS
+from study.experiments.domain_generalization import SELECTIONS, Generalization, Split, check_splits
+from study.records.config import Placement, Target, TrialConfig
+from study.records.store import StudyStore
+from study.search.best_trial import best_configurations
+
+UNKNOWN, ANY = "unknown yet", 256  # fingerprints and size, before a store is opened
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked study on several datasets."""
+
+    store: StudyStore
+    asked: Generalization
+    own: dict[str, StudyStore]  # by target
+    placement: Placement  # but for the targets of a trial
+    resources: Resources
+
+    @property
+    def jobs(self) -> list[tuple[TrialConfig, Placement]]:
+        """Every trial, placed together with what it is asked for."""
+        targets: dict[str, dict[Target, None]] = {}
+        for trial, weights, target in self.asked.asked():
+            targets.setdefault(trial.key, {})[weights, target.fingerprint] = None
+        return [(trial, replace(self.placement, targets=tuple(targets[trial.key]))) for trial in self.trials]
+
+    @property
+    def trials(self) -> list[TrialConfig]:
+        """All of them; splits with the same sources share theirs."""
+        return list({trial.key: trial for trial, *_ in self.asked.asked()}.values())
+
+
+def check_keys(keys: Keys) -> None:
+    """What can be checked before any store is opened."""
+    both = keys["train_on"] and keys["test_on"]
+    problems = ["give train_on=[...] and test_on=[...], or leave_one_out=[...]"] * (
+        bool(both) == bool(keys["leave_one_out"])
+    )
+    problems += ["leave_one_out needs at least two datasets"] * (len(keys["leave_one_out"]) == 1)
+    for key in ("train_on", "test_on", "leave_one_out", "own", "selection"):
+        twice = sorted({word for word in keys[key] if keys[key].count(word) > 1})
+        problems += [f"{key}: {word} stands there more than once" for word in twice]
+    problems += [
+        f"{word} is in train_on and in test_on; nothing that is tested on may be trained on"
+        for word in keys["train_on"]
+        if word in keys["test_on"]
+    ]
+    wrong = [rule for rule in keys["selection"] if rule not in SELECTIONS]
+    problems += [f"selection: no rule {rule!r}; allowed: {', '.join(SELECTIONS)}" for rule in wrong]
+    problems += ["selection=[]; give at least one rule"] * (not keys["selection"])
+    problems += [f"norm={keys['norm']!r}; allowed: {', '.join(NORMS)}"] * (keys["norm"] not in NORMS)
+    problems += [f"{key}={keys[key]}; at least 1" for key in ("seeds", "candidates") if keys[key] < 1]
+    problems += ["give one of variants= and study="] * bool(keys["variants"] and keys["study"])
+    problems += ["pretrain.stores is for launch/sweep.py alone"] * bool(keys["pretrain"]["stores"])
+    problems += complaints(
+        partial(study_store, keys), partial(check_writable, Path(keys["runs_root"])), partial(resources, keys)
+    )
+    if keys["norm"] in NORMS:
+        size = max(keys["size"], keys["views"]["crop"], ANY)  # it is not known yet that the crop exceeds it
+        problems += variant_problems(_common(keys, size)) if keys["variants"] else complaints(partial(_one, keys, size))
+    raise_all("training on several datasets cannot start:", problems)
+
+
+def plan_study(keys: Keys) -> Plan:
+    """The trials that `keys` ask for."""
+    folder = Path(keys["store_root"])
+    words = [*keys["train_on"], *keys["test_on"], *keys["leave_one_out"]]
+    size = _size(folder, words, keys["size"])
+    stores = _stores(folder, words, size)
+    candidates = _candidates(keys, size)
+    asked = Generalization(_splits(keys, stores), candidates, tuple(keys["selection"]), keys["seeds"])
+    check_splits(asked)
+    raise_all(
+        "training on several datasets cannot start:",
+        complaints(*(partial(_check_frames, name, config, asked) for name, config in candidates.items())),
+    )
+    weights = asked_weights(keys)[1]
+    for backbone in {config.backbone for config in candidates.values()}:
+        check_weights(backbone, weights)
+    store, available = study_store(keys), resources(keys)
+    largest = max(stores.values(), key=len)  # what a node keeps a copy of
+    placement = available.placement(largest, store, weights)
+    return Plan(store, asked, _own(keys, asked), placement, available)
+
+
+def _size(folder: Path, words: list[str], given: int) -> int:
+    """The size that is asked for, or the only one that the stores of all datasets have."""
+    if given:
+        return given
+    sizes = {word: sizes_of(folder, word) if word in CATALOG else {_named(folder, word).size} for word in words}
+    raise_all(
+        f"datasets must have been prepared in {folder}:",
+        [f"no store of {word}: launch/prepare.py dataset={word}" for word, found in sizes.items() if not found],
+    )
+    common = set.intersection(*sizes.values())
+    if len(common) == 1:
+        return common.pop()
+    found = "; ".join(f"{word} {', '.join(map(str, sorted(sizes[word])))} px" for word in sizes)
+    what = "several sizes in common; give size=" if common else "no size in common; prepare them with one dataset.size"
+    raise InputError(f"the datasets have {what}. There is {found}")
+
+
+def _stores(folder: Path, words: list[str], size: int) -> dict[str, FrameStore]:
+    """The store of each dataset or folder that is named."""
+    found, problems = {}, []
+    for word in words:
+        try:
+            store = find_store(folder, word, size) if word in CATALOG else _named(folder, word)
+            if store is None:
+                raise InputError(
+                    f"no store of {word} at {size} px: launch/prepare.py dataset={word} dataset.size={size}"
+                )
+            found[word] = store
+        except InputError as error:
+            problems.append(str(error))
+    raise_all(f"datasets must have been prepared in {folder}:", problems)
+    return found
+
+
+def _named(folder: Path, word: str) -> FrameStore:
+    if Path(word).name != word:
+        raise InputError(f"{word!r} is neither a dataset ({', '.join(CATALOG)}) nor the name of a folder in {folder}")
+    return open_store(folder / word)
+
+
+def _splits(keys: Keys, stores: Mapping[str, FrameStore]) -> tuple[Split, ...]:
+    words = keys["leave_one_out"]
+    if words:
+        return tuple(Split(stores[out], tuple(stores[word] for word in words if word != out)) for out in words)
+    return tuple(Split(stores[word], tuple(stores[source] for source in keys["train_on"])) for word in keys["test_on"])
+
+
+def _common(keys: Keys, size: int) -> Keys:
+    """The keys as those of a command on one dataset, for the settings that trials have in common."""
+    sources = {"stores": [UNKNOWN], "balanced": keys["balanced"], "norm": keys["norm"]}
+    several = {"name": "several", "fold_scheme": "sources", "size": size}
+    crop = keys["views"]["crop"] or 8 * round(7 * size / 64)
+    return {**keys, "dataset": several, "sources": sources, "views": keys["views"] | {"crop": crop}}
+
+
+def _one(keys: Keys, size: int) -> TrialConfig:
+    return base_trial(_common(keys, size), "", "all")
+
+
+def _candidates(keys: Keys, size: int) -> dict[str, TrialConfig]:
+    """What the rules choose among, by name; no sources yet."""
+    common = _common(keys, size)
+    if keys["variants"]:
+        return {name: variant(common, name, "") for name in selected(common)}
+    if keys["study"]:
+        return _best_of(keys, common)
+    return {keys["method_name"]: _one(keys, size)}
+
+
+def _best_of(keys: Keys, common: Keys) -> dict[str, TrialConfig]:
+    """The best finished trials of a search, whatever fold they were searched on, on our data."""
+    store = searched_study({**keys, "name": keys["study"]})
+    ours, found = _one(keys, common["dataset"]["size"]), dict[str, TrialConfig]()
+    for best in best_configurations(store):
+        config = replace(best, data=ours.data, sources=ours.sources, seed=0)
+        if config not in found.values():
+            found[best.key[:8]] = config
+        if len(found) == keys["candidates"]:
+            break
+    asked, path = asked_weights(keys)
+    if any(one.backbone.weights != asked for one in found.values() if path or one.backbone.weights[:7] == "sha256:"):
+        used = store.study()["weights_file"] or "no file"
+        raise InputError(f"study={keys['study']} began with the weights of {used}: give the same as weights=")
+    return found
+
+
+def _check_frames(name: str, config: TrialConfig, asked: Generalization) -> None:
+    """`InputError` if some sources have too few AUs or too short sequences for the candidate."""
+    if config.views.crop > asked.splits[0].target.size:
+        raise InputError(f"{name}: crop={config.views.crop} exceeds the frames' {asked.splits[0].target.size} px")
+    clip, neighbours = method_named(config.method_name).clip(config.method), config.head.neighbours
+    for split in asked.splits:
+        union = split.union
+        if neighbours > len(union.aus):
+            raise InputError(f"{name}: head.neighbours={neighbours}, but {union.name} codes {len(union.aus)} AUs")
+        if clip is not None:
+            train = source_fold(union, config.data.val_share, config.data.fold_seed).train
+            clips_of(union.table, train, clip)
+
+
+def _own(keys: Keys, asked: Generalization) -> dict[str, StudyStore]:
+    """The studies of the targets themselves."""
+    targets = {dataset_of(split.target): split.target for split in asked.splits}
+    found, problems = dict[str, StudyStore](), []
+    for name in keys["own"]:
+        store = searched_study({**keys, "name": name})
+        of = store.study()["dataset"]
+        if of not in targets:
+            problems.append(f"own: {name} is of {of}, which is not tested on; tested on are {', '.join(targets)}")
+        elif of in found:
+            problems.append(f"own: {name} and {found[of].root.name} are both of {of}; give one")
+        elif store.study()["config"]["data"]["fingerprint"] != targets[of].fingerprint:
+            problems.append(f"own: {name} is of another store of {of} than {targets[of].path.name}")
+        else:
+            found[of] = store
+    raise_all("training on several datasets cannot start:", problems)
+    return found
+
+
+def description(keys: Keys, plan: Plan, wanted: int, groups: tuple[str, ...]) -> dict[str, Any]:
+    """What is asked, as it is kept in the study's folder; `searched` is for who reads it as a search."""
+    splits = plan.asked.splits
+    return {
+        "name": keys["name"],
+        "dataset": "+".join(
+            sorted({dataset_of(store) for split in splits for store in (split.target, *split.sources)})
+        ),
+        "method": "+".join(plan.asked.methods),
+        "objective": keys["optim"]["objective"],
+        "epochs": max(config.optim.epochs for config in plan.asked.candidates.values()),
+        "trials": wanted,
+        "searched": [],
+        "config": {name: keys[name] for name in groups if name in keys} | {"seed": keys["seed"]},
+        "generalize": [{"target": dataset_of(split.target), "sources": split.name} for split in splits],
+        "candidates": {name: config.to_dict() for name, config in plan.asked.candidates.items()},
+        "selection": keys["selection"],
+        "seeds": keys["seeds"],
+        "size": splits[0].target.size,
+        "store": str(plan.placement.store.resolve()),
+        "weights_file": str(plan.placement.weights_file or ""),
+    }

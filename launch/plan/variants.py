@@ -1,0 +1,187 @@
+"""From the variants of a comparison to its trials, and everything that can be wrong with them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from data.clips import clips_of
+from data.errors import InputError, raise_all
+from data.files import check_writable
+from data.folds import Fold
+from data.frames import aus_of
+from data.store import FrameStore
+from launch.plan.preflight import Keys, asked_weights, base_trial, check_weights, complaints, store_folds, study_store
+from launch.plan.resources import Resources, resources
+from model.methods import method_named
+from study.experiments.ablation import Cell, noisy_trials
+from study.records.config import DataSettings, Placement, TrialConfig
+from study.records.store import StudyStore
+
+AGAINST = "against"
+GROUPS = tuple(f.name for f in fields(TrialConfig) if f.name not in ("data", "seed", "score_test"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked comparison: its trials by variant and label noise, and what each variant is held against."""
+
+    store: StudyStore
+    cells: dict[Cell, list[TrialConfig]]
+    against: dict[str, str]
+    placement: Placement
+    resources: Resources
+
+    @property
+    def trials(self) -> list[TrialConfig]:
+        """All of them, the first noise first; variants that are the same share theirs."""
+        return list({config.key: config for trials in self.cells.values() for config in trials}.values())
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Checked variants of methods, without a fold yet, and where their trials run."""
+
+    store: StudyStore
+    configs: dict[str, TrialConfig]
+    folds: list[str]
+    placement: Placement
+    resources: Resources
+
+
+def check_comparison(keys: Keys) -> None:
+    """What can be checked before any data are read, every variant among it."""
+    noises, chosen, problems = keys["label_noise"], selected(keys), []
+    if keys["reference"] and keys["reference"] not in chosen:
+        problems.append(f"reference={keys['reference']!r}; allowed: {', '.join(chosen)}")
+    if not noises or len({*noises}) < len(noises):
+        problems.append(f"label_noise={noises}; each share once, e.g. label_noise=[0,0.2]")
+    problems += variant_problems(keys)
+    problems += complaints(*(partial(DataSettings, label_noise=noise) for noise in noises))
+    raise_all("the comparison cannot start:", problems)
+
+
+def variant_problems(keys: Keys) -> list[str]:
+    """What is wrong with the variants and with what they have in common."""
+    names = list(keys["variants"])
+    problems = ["no variants; give variants=claims"] * (not names)
+    problems += [
+        f"only: no variant {name!r}; allowed: {', '.join(names)}" for name in keys["only"] if name not in names
+    ]
+    problems += [f"seeds={keys['seeds']}; at least 1"] * (keys["seeds"] < 1)
+    crop, size = keys["views"]["crop"], keys["dataset"]["size"]
+    problems += [f"dataset.crop={crop} exceeds dataset.size={size}"] * (crop > size)
+    problems += complaints(
+        lambda: study_store(keys), lambda: check_writable(Path(keys["runs_root"])), lambda: resources(keys)
+    )
+    common = complaints(partial(base_trial, {"pretrain": {}, **keys, "method_name": "bce", "method": {}}, "", ""))
+    said = complaints(*(partial(variant, keys, name, "") for name in selected(keys)))
+    return problems + common + [line for line in said if not any(known in line for known in common)]
+
+
+def plan_comparison(keys: Keys, frames: FrameStore) -> Plan:
+    """The trials that `keys` ask for, on `frames`."""
+    plan = plan_variants(keys, frames, "the comparison cannot start:")
+    cells = {
+        (name, noise): noisy_trials(config, noise, plan.folds, keys["seeds"])
+        for noise in keys["label_noise"]
+        for name, config in plan.configs.items()
+    }
+    placement = replace(plan.placement, keep_detector=False)
+    return Plan(plan.store, cells, {name: _against(keys, name) for name in plan.configs}, placement, plan.resources)
+
+
+def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
+    """The variants that `keys` ask for, on `frames`; `InputError` begins with `problem`."""
+    divided = store_folds(keys, frames)
+    chosen = [fold for fold in divided if fold in keys["folds"] or not keys["folds"]]
+    configs = {name: variant(keys, name, frames.fingerprint) for name in selected(keys)}
+    problems = [
+        f"folds: no fold {fold!r}; allowed: {', '.join(divided)}" for fold in keys["folds"] if fold not in divided
+    ]
+    problems += complaints(
+        *(partial(check_frames, f"variant {name}", config, frames, divided) for name, config in configs.items())
+    )
+    raise_all(problem, problems)
+    weights = asked_weights(keys)[1]
+    for backbone in {config.backbone for config in configs.values()}:
+        check_weights(backbone, weights)
+    available, store = resources(keys), study_store(keys)
+    placement = available.placement(frames, store, weights)
+    return Variants(store, configs, chosen, placement, available)
+
+
+def description(
+    keys: Keys, names: Iterable[str], frames: FrameStore, placement: Placement, wanted: int
+) -> dict[str, Any]:
+    """What is asked of a study of variants, as it is kept in its folder; `searched` is for who reads it as a search."""
+    return {
+        "name": keys["name"],
+        "dataset": keys["dataset"]["name"],
+        "objective": keys["optim"]["objective"],
+        "epochs": keys["optim"]["epochs"],
+        "trials": wanted,
+        "aus": list(aus_of(frames.table)),
+        "searched": [],
+        "config": {name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
+        "variants": {name: keys["variants"][name] for name in names},
+        "folds": keys["folds"],
+        "seeds": keys["seeds"],
+        "size": frames.size,
+        "store": str(frames.path.resolve()),
+        "weights_file": str(placement.weights_file or ""),
+    }
+
+
+def selected(keys: Keys) -> list[str]:
+    """Names of the variants that are compared, in the order of their file."""
+    return [name for name in keys["variants"] if not keys["only"] or name in keys["only"]]
+
+
+def variant(keys: Keys, name: str, fingerprint: str) -> TrialConfig:
+    """The trial that is the variant `name`: the given settings, but for those that it names; no fold yet."""
+    entry = keys["variants"][name] or {}
+    unknown = [group for group in entry if group not in (AGAINST, *GROUPS)] if isinstance(entry, dict) else [entry]
+    if unknown:
+        raise InputError(f"variant {name}: {unknown} not known; allowed: {', '.join((AGAINST, *GROUPS))}")
+    if entry.get(AGAINST, name) not in keys["variants"]:
+        raise InputError(f"variant {name}: against={entry[AGAINST]!r}; allowed: {', '.join(keys['variants'])}")
+    if "stores" in (entry.get("pretrain") or {}):
+        raise InputError(f"variant {name}: pretrain.stores is for launch/sweep.py alone")
+    try:
+        return base_trial(_merged({"pretrain": {}, **keys, "method_name": name, "method": {}}, entry), fingerprint, "")
+    except InputError as error:
+        raise InputError(f"variant {name}: {error}") from error
+
+
+def check_frames(what: str, config: TrialConfig, frames: FrameStore, divided: Mapping[str, Fold]) -> None:
+    """`InputError` if the frames have too few AUs or too short sequences for `config`, which is called `what`."""
+    aus, neighbours = len(aus_of(frames.table)), config.head.neighbours
+    if neighbours > aus:
+        raise InputError(
+            f"{what}: head.neighbours={neighbours}, but {frames.path.name} has {aus} AUs; give at most {aus}"
+        )
+    clip = method_named(config.method_name).clip(config.method)
+    if clip is not None:
+        for fold in divided.values():
+            try:
+                clips_of(frames.table, fold.train, clip)
+            except InputError as error:
+                raise InputError(f"{what}: fold {fold.name}: {error}") from error
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above`, however deep they lie."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merged(below[key], value) if both else value
+    return merged
+
+
+def _against(keys: Keys, name: str) -> str:
+    """What a variant is held against: the asked reference, what its YAML says, or the first of them."""
+    chosen = selected(keys)
+    said = keys["reference"] or (keys["variants"][name] or {}).get(AGAINST)
+    return said if said in chosen else chosen[0]

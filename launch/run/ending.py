@@ -1,0 +1,88 @@
+"""Why a search ends before all of its trials are there, and who watches for it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+
+from launch.plan.budget import Budget, in_words
+from study.records.outcome import Outcome
+from study.records.store import StudyStore
+
+ALIKE = 3  # failures in a row with the same last line and place that stop a search
+DISK = "disk_fails"  # what a trial reports instead of a value
+POLL_S = 2.0  # between two looks at the GPU-hours
+
+
+@dataclass(frozen=True)
+class Ending:
+    """An early end: `code` is the exit code of the command, `said` what it says."""
+
+    code: int
+    said: str
+
+
+class Watch(tune.Stopper):  # type: ignore[misc]
+    """Ends the search: trials that run are stopped where they are, without a result, and go on another time."""
+
+    def __init__(self, store: StudyStore, budget: Budget, now: Callable[[], float] = time.monotonic) -> None:
+        self.store, self.budget, self.now = store, budget, now
+        self.begun, self.looked = now(), -POLL_S
+        self.ending: Ending | None = None
+        self.alike: list[str] = []
+
+    def end(self, code: int, said: str) -> None:
+        """The first ending stays."""
+        self.ending = self.ending or Ending(code, said)
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """See a report; a single trial is never stopped here."""
+        if DISK in result:
+            self.end(1, f"the disk fails: {result[DISK]}. Mend it or make room; then the same command goes on.")
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the search is over; called many times a second."""
+        if self.ending is None and self.budget.seconds and self.now() - self.begun >= self.budget.seconds:
+            self.end(0, f"the time budget of {in_words(self.budget.seconds)} is used up")
+        if self.ending is None and self.budget.gpu_hours and self.now() - self.looked >= POLL_S:
+            self.looked = self.now()
+            if used_gpu_hours(self.store) >= self.budget.gpu_hours:
+                self.end(0, f"the budget of {self.budget.gpu_hours:g} GPU-hours is used up")
+        return self.ending is not None
+
+    def finished(self, outcome: Outcome) -> None:
+        """See what became of a trial: the same failure several times in a row ends the search."""
+        cause = signature(outcome.error or "") if outcome.status == "FAILED" else ""
+        self.alike = [*self.alike, cause] if cause and cause in (self.alike or [cause])[-1:] else [cause] * bool(cause)
+        if len(self.alike) >= ALIKE:
+            said = (
+                f"{ALIKE} trials in a row failed alike, the last is {outcome.key}:\n{(outcome.error or '').strip()}\n"
+            )
+            self.end(1, f"{said}Mend the cause; then the same command with retry_failed=true goes on.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune keeps a copy that nobody reads
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Watch":
+        return self
+
+
+def used_gpu_hours(store: StudyStore) -> float:
+    """GPU-hours of the study: those of its results, and of what runs or was stopped."""
+    running = [one for one in store.running() if one.stage == "sweep"]
+    return sum(one.gpus * one.seconds for one in [*store.outcomes("sweep"), *running]) / 3600
+
+
+def signature(error: str) -> str:
+    """What failures with one cause have in common: the last line, and the last place in the project's own code.
+
+    Empty for numbers that ran away: that is the settings' doing, not the code's.
+    """
+    lines = error.strip().splitlines()
+    if not lines or "FloatingPointError" in lines[-1] or "NaN probability" in lines[-1]:
+        return ""
+    places = [line.strip() for line in lines if line.startswith('  File "') and "site-packages" not in line]
+    return "\n".join([*places[-1:], lines[-1]])

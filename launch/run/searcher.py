@@ -1,0 +1,103 @@
+"""What Tune asks for trials and tells of them: the proposals of a fold, and the rule that stops trials early."""
+
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from data.files import disk_fails
+from launch.run.ending import Watch
+from launch.run.watchdog import death
+from study.records.config import TrialConfig
+from study.records.outcome import Outcome
+from study.records.store import StudyStore
+from study.search.fold_search import Proposals
+from study.search.pruning import Rule
+from study.trial.run import lost_trial
+
+METRIC, EPOCH, CONFIG = "value", "epoch", "config"
+RETRIES = 3  # a trial whose process died is started again this often
+
+
+class StoreSearcher(Searcher):  # type: ignore[misc]
+    """Makes sure that every trial that ends has a result in the store, and is told to Optuna as what it is."""
+
+    def __init__(self, proposals: Proposals, store: StudyStore, watch: Watch) -> None:
+        super().__init__(metric=METRIC, mode="max")
+        self.proposals, self.store, self.watch = proposals, store, watch
+        self.configs: dict[str, TrialConfig] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """A new trial, unless the search is over."""
+        if self.watch.stop_all():
+            return None
+        config = self.proposals.ask(trial_id)
+        if config is None:
+            self.watch.end(0, "the search space holds nothing that was not tried")
+            return str(Searcher.FINISHED)
+        self.configs[trial_id] = config
+        return {CONFIG: config.to_dict()}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Note a point of the learning curve."""
+        if METRIC in result and not result.get("done"):
+            self.proposals.report(trial_id, result[EPOCH], result[METRIC])
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Make sure that the trial has a result, and tell Optuna and the watch."""
+        if self.watch.ending is not None and self.store.result(self.configs[trial_id].key) is None:
+            return  # stopped, or without space to write: it goes on another time
+        try:
+            outcome = self._closed(self.configs[trial_id], error)
+            self.proposals.tell(trial_id)
+        except OSError as problem:
+            if not disk_fails(problem):
+                raise
+            self.watch.end(1, f"the disk fails: {problem}. Mend it or make room; then the same command goes on.")
+        else:
+            self.watch.finished(outcome)
+
+    def _closed(self, config: TrialConfig, error: bool) -> Outcome:
+        if self.store.result(config.key) is None:
+            if error or self.store.progress(config.key) is None:
+                lost_trial(config, self.store, death(self.store, config.key, RETRIES + 1))
+            else:
+                self.store.prune(config.key)
+        outcome = self.store.outcome(config.key)
+        assert outcome is not None
+        return outcome
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune keeps a copy that nobody reads
+
+
+class StorePruning(FIFOScheduler):  # type: ignore[misc]
+    """Stops trials as the rule says, which knows them by their keys."""
+
+    def __init__(self, rule: Rule, searcher: StoreSearcher, epochs: int) -> None:
+        super().__init__()
+        self.rule, self.searcher, self.epochs = rule, searcher, epochs
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Stop the trial, or let it go on; nothing is decided after the last epoch."""
+        if METRIC not in result or result[EPOCH] >= self.epochs:
+            return str(TrialScheduler.CONTINUE)
+        key = self.searcher.configs[trial.trial_id].key
+        stops = self.rule.stops(key, result[EPOCH], result[METRIC])
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The oldest trial that has no place yet; one more is always proposed.
+
+        Tune would give the process of a finished trial to one that is about to begin somewhere else, and end that
+        beginning: a new worker that is slower to begin than trials are to finish would never get any.
+        """
+        controller = tune_controller._tune_controller
+        placeless = {None, *controller._actor_manager.pending_actors}
+        pending = controller._pending_trials
+        waiting = [trial for trial in pending if controller._trial_to_actor.get(trial) in placeless]
+        controller.update_max_pending_trials(len(pending) - len(waiting) + 1)
+        return min(waiting, key=lambda trial: str(trial.trial_id), default=None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,43 @@
+"""Trials that are given, not searched for: all of them, each until it has a result."""
+
+from collections.abc import Iterable
+
+import ray
+
+from data.errors import InputError
+from data.files import disk_fails
+from launch.cluster.session import ray_session
+from launch.cluster.staging import placed
+from launch.plan.resources import Resources
+from launch.run.watchdog import Watchdog, death
+from study.records.config import Placement, TrialConfig
+from study.records.store import StudyStore
+from study.trial.run import lost_trial, run_trial
+
+Job = tuple[TrialConfig, Placement]
+
+RETRIES = 3  # of a trial whose node is lost; one whose node was drained is free
+
+
+def run_all(jobs: Iterable[Job], store: StudyStore, resources: Resources) -> None:
+    """Run the trials that have no result yet; one whose process dies is started again, `RETRIES` times."""
+    todo = {config.key: (config, placement) for config, placement in jobs if store.result(config.key) is None}
+    if not todo:
+        return
+    with ray_session(resources, store, lambda: sum(not store.result_path(key).exists() for key in todo)):
+        task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES)(_finish)
+        running = [(config, task.remote(config, placement)) for config, placement in todo.values()]
+        for config, reference in running:
+            try:
+                ray.get(reference)
+            except ray.exceptions.RayError as error:
+                cause = getattr(error, "cause", None)
+                if disk_fails(cause):
+                    raise InputError(f"the disk fails: {cause}. Mend it or make room; then go on as before") from error
+                crashed = isinstance(error, ray.exceptions.WorkerCrashedError)
+                lost_trial(config, store, death(store, config.key, RETRIES + 1) if crashed else str(error))
+
+
+def _finish(config: TrialConfig, placement: Placement) -> None:
+    with Watchdog(config, placement) as watchdog:
+        run_trial(config, placed(placement), lambda epoch, value: watchdog.report())

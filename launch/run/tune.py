@@ -1,0 +1,109 @@
+"""The Ray Tune driver: our searcher proposes, our rule prunes, the StudyStore is the only record.
+
+Nothing of Ray's own state is ever restored. A killed search is continued by telling a new sampler and a new rule all
+that is in the store, and by enqueueing what was sampled and not finished; those trials go on from their checkpoints.
+"""
+
+import shutil
+from typing import Any
+
+from ray import tune
+
+from data.files import disk_fails
+from launch.cluster.session import ray_session
+from launch.cluster.staging import placed
+from launch.plan.preflight import Plan
+from launch.run.ending import DISK, Ending, Watch
+from launch.run.searcher import CONFIG, EPOCH, METRIC, RETRIES, StorePruning, StoreSearcher
+from launch.run.watchdog import Watchdog
+from study.records.config import Placement, TrialConfig, trial_from_dict
+from study.search.fold_search import begin_rule, begin_search
+from study.trial.run import run_trial
+
+
+def train(params: dict[str, Any], placement: Placement) -> None:
+    """What Ray runs for one trial."""
+    try:
+        _train(trial_from_dict(params[CONFIG]), placement)
+    except OSError as error:
+        if not disk_fails(error):
+            raise
+        tune.report({DISK: str(error)})
+
+
+def _train(config: TrialConfig, placement: Placement) -> None:
+    with Watchdog(config, placement) as watchdog:
+
+        def report(epoch: int, value: float) -> None:
+            watchdog.rest()  # the driver may take its time
+            tune.report({EPOCH: epoch, METRIC: value})
+            watchdog.report()
+
+        run_trial(config, placed(placement), report)
+
+
+def search(plan: Plan, trials: int) -> Ending | None:
+    """Search fold after fold until each has its share of `trials`; returns why it ended early, if it did."""
+    store = plan.store
+    watch = Watch(store, plan.budget)
+    store.tidy()
+    store.write_index()
+    if watch.stop_all() or all(store.count("sweep", fold) >= share(plan, trials) for fold in plan.folds):
+        return watch.ending
+    try:
+        with ray_session(plan.resources, store):
+            for fold in plan.folds:
+                _search_fold(plan, fold, share(plan, trials), watch)
+        store.write_index()
+        store.tidy()
+    except OSError as error:
+        if not disk_fails(error):
+            raise
+        watch.end(1, f"the disk fails: {error}. Mend it or make room; then the same command goes on.")
+    return watch.ending
+
+
+def share(plan: Plan, trials: int) -> int:
+    """Trials of each fold: an equal part of all, rounded up."""
+    return -(-trials // len(plan.folds))
+
+
+def _search_fold(plan: Plan, fold: str, wanted: int, watch: Watch) -> None:
+    """Run trials until the fold has `wanted` of them; a round that adds none is the last."""
+    before = -1
+    while before < (finished := plan.store.count("sweep", fold)) < wanted and watch.ending is None:
+        before = finished
+        _tune(plan, fold, wanted - finished, watch)
+
+
+def _tune(plan: Plan, fold: str, missing: int, watch: Watch) -> None:
+    proposals = begin_search(plan.search, plan.store, plan.folds)[fold]
+    searcher = StoreSearcher(proposals, plan.store, watch)
+    rule = begin_rule(plan.search, plan.store, fold)
+    trainable = tune.with_parameters(train, placement=plan.placement)
+    needs = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
+    local = plan.resources.cluster.name == "local"  # elsewhere one trial waits for the next place, wherever it appears
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, needs),
+        tune_config=tune.TuneConfig(
+            metric=METRIC,
+            mode="max",
+            search_alg=searcher,
+            scheduler=StorePruning(rule, searcher, plan.search.base.optim.epochs),
+            num_samples=missing,
+            max_concurrent_trials=plan.resources.concurrent if local else None,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(plan.store.ray_folder.resolve()),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            stop=watch,
+            verbose=0,
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(plan.store.ray_folder, ignore_errors=True)

@@ -1,0 +1,195 @@
+"""The live table of a command that runs trials, and of `launch/status.py`, drawn from files alone."""
+
+import math
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from launch.plan.budget import clock
+from launch.show.snapshot import Snapshot, take_snapshot
+from study.records.folder import StudyFolder
+
+SHOWN = 8  # running trials in the table
+POLL = 1.0  # seconds
+SLOW, SHARE = 0.25, 20  # a look that takes longer than this many seconds is taken this much less often than it takes
+
+
+class Display:
+    """Trials by state, the best so far with its parameters, what runs now, and when it will be over.
+
+    In a terminal the table is redrawn in place; elsewhere every change of the number of finished trials is one line.
+    """
+
+    def __init__(self, store: StudyFolder, stage: str, wanted: int, epochs: int, console: Console) -> None:
+        self.store, self.stage, self.wanted, self.epochs, self.console = store, stage, wanted, epochs, console
+        self.begun, self.before = time.time(), store.count(stage)
+        self.seen: Snapshot | None = None  # the last look, if looking takes long
+        self.again = 0.0  # when to look again
+        self.over = threading.Event()
+        self.announcer = threading.Thread(target=self._announce, daemon=True)
+        self.live = Live(console=console, get_renderable=self.render, refresh_per_second=1 / POLL)
+
+    def __enter__(self) -> "Display":
+        self.live.start() if self.console.is_terminal else self.announcer.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.over.set()
+        self.live.stop() if self.console.is_terminal else self.announcer.join()
+
+    def look(self) -> Snapshot:
+        """The study as it is now, or was a moment ago where looking is slow."""
+        begun = time.monotonic()
+        if self.seen is None or begun >= self.again:
+            self.seen = take_snapshot(self.store, self.stage, self.wanted, self.epochs)
+            cost = time.monotonic() - begun
+            self.again = begun + (SHARE * cost if cost > SLOW else 0.0)
+        return self.seen
+
+    def render(self) -> RenderableType:
+        """The table as it is now."""
+        return Group(self.headline(), *filter(None, [self.best()]), *cluster_lines(self.look()), *trials(self.look()))
+
+    def headline(self) -> Text:
+        """Trials by state, and the time."""
+        found = self.look()
+        return Text(f"{states(found)}  {self._clock(found.finished)}".rstrip())
+
+    def best(self) -> Text | None:
+        """The best finished trial of a search."""
+        return best_line(self.look())
+
+    def _announce(self) -> None:
+        seen = self.before
+        while not self.over.wait(POLL) or seen != self.store.count(self.stage):
+            if seen != self.store.count(self.stage):
+                seen, self.again = self.store.count(self.stage), 0.0
+                self.console.print(*filter(None, [self.headline(), self.best()]), sep="  ", soft_wrap=True)
+
+    def _clock(self, finished: int) -> str:
+        elapsed, here = time.time() - self.begun, finished - self.before
+        if elapsed < POLL:
+            return ""
+        if here < 1 or finished >= self.wanted:
+            return f"{clock(elapsed)} elapsed"
+        return f"{clock(elapsed)} elapsed, about {clock(elapsed / here * (self.wanted - finished))} left"
+
+
+def states(found: Snapshot) -> str:
+    """How many trials there are of each kind."""
+    ended = ", ".join(f"{count} {status.lower()}" for status, count in found.counts.items())
+    stopped = sum(trial.interrupted for trial in found.running)
+    running = f"{len(found.running) - stopped} running" + (f", {stopped} interrupted" if stopped else "")
+    return f"{found.finished}/{found.wanted} trials ({ended}), {running}"
+
+
+def best_line(found: Snapshot) -> Text | None:
+    """The best finished trial and its settings."""
+    if found.best is None or found.best.value is None:
+        return None
+    settings = {name: value for name, value in found.best.settings.items() if value is not None}
+    return Text(f"best {percent(found.best.value)}: {describe(settings)}")
+
+
+def cluster_lines(found: Snapshot) -> Iterator[Text]:
+    """Workers by state, and what the queue says; nothing without a cluster."""
+    if found.workers:
+        kinds = Counter("silent" if worker.silent else worker.state for worker in found.workers)
+        yield Text("workers: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
+    if found.queue:
+        yield Text(f"queue: {found.queue}")
+    if found.dashboard:
+        yield Text(f"dashboard: {found.dashboard}")
+
+
+def trials(found: Snapshot) -> Iterator[Table]:
+    """The trials that run now, those that have run longest first."""
+    table = Table("running", "epoch", "now", "settings", box=None, header_style="dim", pad_edge=False)
+    for trial in found.running[:SHOWN]:
+        note = "interrupted" if trial.interrupted else describe(trial.settings)
+        table.add_row(trial.key[:8], f"{trial.epoch}/{found.epochs}", percent(trial.value), note)
+    if table.row_count:
+        yield table
+
+
+def whole(found: Snapshot) -> RenderableType:
+    """Everything that status shows."""
+    return Group(
+        Text(f"{found.name}: {states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
+        *filter(None, [best_line(found)]),
+        Text(hours_line(found)),
+        *(Text(f"pre-training stage, written {clock(seconds)} ago") for seconds in found.stages),
+        *[Text(f"driver: {found.head}")] * bool(found.head),
+        *cluster_lines(found),
+        *workers(found),
+        *_running_with_hosts(found),
+    )
+
+
+def hours_line(found: Snapshot) -> str:
+    """What the trials have cost."""
+    hours = found.hours
+    text = f"{hours.unit}: {hours.finished:.2f} in trials, {hours.failed:.2f} in failed ones"
+    if hours.granted is None:
+        return text
+    return f"{text}, {hours.lost:.2f} starting, idle or lost, of {hours.granted:.2f} granted"
+
+
+def workers(found: Snapshot) -> Iterator[Table]:
+    """The workers that have not left."""
+    table = Table("worker", "node", "state", "seen", "size", "", box=None, header_style="dim", pad_edge=False)
+    for worker in found.workers:
+        state = f"silent, was {worker.state}" if worker.silent else worker.state
+        size = f"{worker.cpus} cores" + (f" {worker.gpus} GPUs" if worker.gpus else "")
+        table.add_row(worker.job, worker.node, state, f"{clock(worker.seconds)} ago", size, worker.text)
+    if table.row_count:
+        yield table
+
+
+def _running_with_hosts(found: Snapshot) -> Iterator[Table]:
+    table = Table("running", "epoch", "now", "host", "seen", "settings", box=None, header_style="dim", pad_edge=False)
+    for trial in found.running:
+        seen = f"{clock(trial.seconds)} ago" + (", interrupted" if trial.interrupted else "")
+        epoch, value = f"{trial.epoch}/{found.epochs}", percent(trial.value)
+        table.add_row(trial.key[:8], epoch, value, trial.host, seen, describe(trial.settings))
+    if table.row_count:
+        yield table
+
+
+def describe(settings: Mapping[str, Any]) -> str:
+    """Settings in one line: the last part of each name, numbers to three digits."""
+    given = {name.split(".")[-1]: value for name, value in settings.items() if value is not None}
+    return " ".join(f"{name}={plain(value)}" for name, value in given.items())
+
+
+def plain(value: Any) -> str:
+    """A setting as people write it: numbers to three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def percent(value: float) -> str:
+    """A score as the field prints it."""
+    return f"{100 * value:.1f}"
+
+
+def span(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+    """`66.1 (60.2 to 71.3)`, in percent; a dash for what is undefined, the score alone where no interval is known."""
+    if value is None or math.isnan(value):
+        return "-"
+    around = (
+        "" if low is None or high is None or math.isnan(low) else f" ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
+    )
+    return f"{100 * value:{sign}.1f}{around}"
+
+
+def is_headline(line: str) -> bool:
+    """Whether a line of a log is what `Display.headline` writes."""
+    return re.match(r"\d+/\d+ trials \(", line) is not None

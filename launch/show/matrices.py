@@ -1,0 +1,93 @@
+"""The tables of a transfer study as people read them: sources and methods in rows, targets in columns, in percent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+from rich.table import Table
+from rich.text import Text
+
+from launch.show.display import span
+from study.experiments.cross_dataset.transfer import ANY_RULE, Transfer
+from study.records.score_table import RULES
+
+WIDTH = 160  # of what is no terminal
+RULE_NAMES = {"0.5": "0.5", "validation": "source validation", "base_rate": "base rate", "oracle": "oracle"}
+NOTE = (
+    "In brackets 95 % over the people of the target. On another dataset: all of its frames, mean over detectors. On "
+    "the own one (bold): mean of folds, each detector on the people that it is tested on. Retention: the score on "
+    "those same parts over that of the target's own detectors of the method."
+)
+
+
+def matrices(found: Transfer, kind: str, rule: str) -> Iterator[Table | Text]:
+    """What is printed of a study: AUs of the `kind`, tests and retention at the threshold `rule`."""
+    table = found.table.filter(pl.col("au").is_null() & (pl.col("aus_kind") == kind))
+    yield Text("\n".join(caption(found, table, kind)))
+    if table.is_empty():
+        return
+    rules = [name for name in RULES if name in table["rule"].unique()]
+    f1 = {(name, "f1"): RULE_NAMES[name] for name in rules} | {(ANY_RULE, "always_positive"): "always-positive"}
+    yield _matrix("F1 by threshold", table, f1)
+    yield _matrix("AUC", table, {(ANY_RULE, "auc"): ""})
+    kept = {(rule, "retention_f1"): f"F1 at {RULE_NAMES[rule]}", (ANY_RULE, "retention_auc"): "AUC"}
+    if not table.filter(pl.col("metric").str.starts_with("retention")).is_empty():
+        yield _matrix("Retention", table, kept)
+    if not found.tests.is_empty():
+        yield _tests(found.tests, rule)
+
+
+def caption(found: Transfer, table: pl.DataFrame, kind: str) -> Iterator[str]:
+    """What the numbers are of."""
+    asked = found.asked
+    yield "Labels: " + "; ".join(f"{name} {convention}" for name, convention in asked["conventions"].items()) + "."
+    if kind == "common":
+        yield f"AUs that all share: {' '.join(map(str, asked['common_aus'])) or 'none; give aus=pair'}."
+    else:
+        pairs = table.select("source", "target", "aus").unique(maintain_order=True).iter_rows()
+        yield "AUs: " + "; ".join(f"{source} on {target} {aus}" for source, target, aus in pairs) + "."
+    yield f"Configurations were chosen by selection={asked['selection']}. {NOTE}"
+    yield from (f"note: {note}" for note in asked["notes"])
+
+
+def _matrix(title: str, table: pl.DataFrame, lines: dict[tuple[str, str], str]) -> Table:
+    """A line for each source, method, and rule and metric; always-positive is the same for all methods."""
+    targets = table["target"].unique(maintain_order=True).to_list()
+    drawn = _table(f"{title}, %", "trained on", "method", "", *targets)
+    for source, method in table.select("source", "method").unique(maintain_order=True).iter_rows():
+        mine = table.filter((pl.col("source") == source) & (pl.col("method") == method))
+        for (rule, metric), name in lines.items():
+            rows = mine.filter((pl.col("rule") == rule) & (pl.col("metric") == metric))
+            cells = {row["target"]: _cell(row, source) for row in rows.iter_rows(named=True)}
+            if cells:
+                drawn.add_row(source, method, name, *(cells.get(target, Text("")) for target in targets))
+    return drawn
+
+
+def _table(title: str, *heads: str) -> Table:
+    return Table(*heads, title=title, title_justify="left", header_style="dim", box=None, pad_edge=False)
+
+
+def _cell(row: dict[str, Any], source: str) -> Text:
+    return Text(span(row["value"], row["low"], row["high"]), "bold" if row["target"] == source else "")
+
+
+def _tests(tests: pl.DataFrame, rule: str) -> Table:
+    heads = ("trained on", "target", "methods", "AUs", "F1", "p (Holm)", "AUC", "p (Holm)")
+    title = f"Differences between methods, F1 at {RULE_NAMES[rule]}; p corrected over each column"
+    drawn = _table(title, *heads)
+    names = ("source", "target", "method_a", "method_b", "aus")
+    for place in tests.select(names).unique(maintain_order=True).iter_rows():
+        mine = tests.filter(pl.all_horizontal(pl.col(name) == value for name, value in zip(names, place, strict=True)))
+        source, target, one, other, aus = place
+        f1, auc = (_difference(mine, *asked) for asked in ((rule, "f1"), (ANY_RULE, "auc")))
+        drawn.add_row(source, target, f"{one} - {other}", aus, *f1, *auc)
+    return drawn
+
+
+def _difference(tests: pl.DataFrame, rule: str, metric: str) -> tuple[str, str]:
+    rows = tests.filter((pl.col("rule") == rule) & (pl.col("metric") == metric)).to_dicts()
+    if not rows:
+        return "", ""
+    p = rows[0]["p_holm"]
+    return span(rows[0]["difference"], rows[0]["low"], rows[0]["high"], "+"), "" if p is None else f"{p:.3g}"

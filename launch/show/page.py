@@ -1,0 +1,50 @@
+"""The page of studies: the one door from the commands to `reports`, beside launch/report.py."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.files import write_atomic
+from launch.show.shown import frames_of, labels_of, sheets_of
+from reports.frames.comparison import compare_studies
+from reports.frames.facts import facts_of
+from reports.frames.report import Materials, gather
+from reports.page import render
+from reports.sections import compared_sections, variant_sections
+from study.records.kinds import COMPARISON, kind_of
+from study.records.store import StudyStore
+from study.search.importance import importance
+
+
+def write_page(store: StudyStore) -> Path:
+    """Write the page of `store` and return where it lies."""
+    write_atomic(store.report_path, page_of([store.root]).encode("utf-8", "replace"))
+    return store.report_path
+
+
+def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
+    """The page of a study, of a comparison of variants, or of several studies, read anew."""
+    stores = [StudyStore(root) for root in roots]
+    if len(stores) > 1:
+        facts = [facts_of(store, name) for name, store in zip(labels(roots), stores, strict=True)]
+        return compared_sections.render(compare_studies(facts))
+    if kind_of(stores[0].study()) == COMPARISON:
+        return variant_sections.render(stores[0])
+    return render(gather(stores[0], importance, materials(stores[0], pictures)))
+
+
+def materials(store: StudyStore, pictures: bool | None) -> Materials:
+    """What the frame store of the study adds to its page; nothing where it is gone."""
+    frames = frames_of(store)
+    if frames is None:
+        return Materials()
+    return Materials(labels_of(frames, store), sheets_of(frames, pictures))
+
+
+def labels(roots: Sequence[Path]) -> list[str]:
+    """The names of the folders, with as many folders above as it takes to tell them apart."""
+    parts = [root.resolve().parts for root in roots]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len({*names}) == len(names):
+            break
+    return names

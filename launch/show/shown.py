@@ -1,0 +1,70 @@
+"""What a page shows of the frame store itself, where that is at hand: its labels, and pictures where they may be shown.
+
+Frames of people are shown only when asked for: the licences of the datasets do not allow to pass them on.
+"""
+
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+
+from data.aus import au_column
+from data.doctor.sheet import heading, picture, sample_rows, tiles
+from data.errors import InputError
+from data.folds import Fold, folds
+from data.frames import aus_of
+from data.store import FrameStore, open_store
+from study.records.store import StudyStore
+
+FREE_TO_SHOW = ("synthetic",)  # drawn faces
+SHEET = 24  # frames
+CAPTION = "Random frames as they are stored, with their labels."
+
+Picture = tuple[str, str, bytes]  # title, caption, PNG
+
+
+def frames_of(store: StudyStore) -> FrameStore | None:
+    """The frame store that the study was run on; None when it is gone, or is another one by now."""
+    path = Path(str(store.study().get("store", "")))
+    try:
+        frames = open_store(path) if path.is_dir() else None
+    except InputError:
+        return None
+    used = store.provenance().get("frame store")
+    return frames if frames is not None and used in (None, frames.fingerprint) else None
+
+
+def labels_of(frames: FrameStore, store: StudyStore) -> pl.DataFrame | None:
+    """One row a subject and AU: subject, fold (the one that tests on the subject), au, frames, coded, active."""
+    data = store.study().get("config", {}).get("data", {})
+    try:
+        found = folds(frames.table, data["fold_scheme"], data["val_share"], data["fold_seed"])
+    except (InputError, KeyError):
+        return None
+    return pl.concat([_labels(frames.table[fold.test], fold) for fold in found.values()])
+
+
+def _labels(table: pl.DataFrame, fold: Fold) -> pl.DataFrame:
+    columns = {au: pl.col(au_column(au)) for au in aus_of(table)}
+    counted = [
+        pl.struct(
+            frames=pl.len().cast(pl.Int64), coded=column.count().cast(pl.Int64), active=column.sum().cast(pl.Int64)
+        ).alias(str(au))
+        for au, column in columns.items()
+    ]
+    wide = table.group_by("subject").agg(counted).sort("subject")
+    long = wide.unpivot(index="subject", variable_name="au", value_name="counts").unnest("counts")
+    return long.select(
+        "subject", pl.lit(fold.name).alias("fold"), pl.col("au").cast(pl.Int64), "frames", "coded", "active"
+    )
+
+
+def sheets_of(frames: FrameStore, asked: bool | None) -> tuple[Picture, ...]:
+    """A contact sheet: always with `asked` true, never with false, else of frames that anybody may see."""
+    dataset = str(frames.table["dataset"][0])
+    if not (dataset in FREE_TO_SHOW if asked is None else asked):
+        return ()
+    rows = sample_rows(frames.table["subject"].to_list(), SHEET, seed=0)
+    content = BytesIO()
+    picture(heading(frames, len(rows)), tiles(frames, rows)).save(content, format="PNG")
+    return ((f"Frames of {dataset}", CAPTION, content.getvalue()),)

@@ -1,0 +1,200 @@
+"""How far a study is, as plain data, from its files alone: no Ray, no SLURM, on any machine that sees the folder."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data.errors import InputError
+from launch.cluster.files import ClusterFolder, Event, Heartbeat
+from study.records.folder import StudyFolder
+from study.records.json_records import STATUSES
+from study.records.kinds import READ, asked_stage, kind_of
+from study.records.outcome import Outcome
+from study.search.objectives import Goals, goals_in
+
+SILENT_S = 60.0  # a worker or head that showed nothing for this long is taken for dead
+RECENT = 20  # finished trials that the end is estimated from
+ALIVE = ("starting", "staging", "joined", "idle", "busy", "draining", "running")
+ENDED = ("gone", "lost", "pending", "completing")
+QUEUE = ("waiting", "queue", "error", "excluded")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial without a result."""
+
+    key: str
+    epoch: int
+    value: float
+    host: str
+    seconds: float  # since its last epoch
+    interrupted: bool  # it shows nothing for much longer than an epoch takes
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WorkerView:
+    """A worker that has not said that it is gone."""
+
+    job: str
+    node: str
+    state: str
+    text: str
+    cpus: int
+    gpus: int
+    seconds: float  # since its last heartbeat
+    silent: bool
+
+
+@dataclass(frozen=True)
+class Hours:
+    """GPU-hours, or core-hours where trials use no GPU."""
+
+    unit: str
+    finished: float
+    failed: float
+    granted: float | None  # to the workers; None without a cluster
+
+    @property
+    def lost(self) -> float | None:
+        """Granted and in no trial: starting, idle, and epochs that were begun anew after a loss."""
+        return None if self.granted is None else max(self.granted - self.finished - self.failed, 0.0)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that status shows."""
+
+    name: str
+    stage: str
+    wanted: int
+    epochs: int
+    counts: dict[str, int]  # finished trials by status
+    best: Outcome | None
+    running: list[Running]
+    head: str
+    workers: list[WorkerView]
+    queue: str
+    dashboard: str  # how to come to that of Ray
+    hours: Hours
+    left_s: float | None  # None when nobody can say
+    stages: list[float]  # pre-training: seconds since each stage was last written
+
+    @property
+    def finished(self) -> int:
+        """Number of finished trials."""
+        return sum(self.counts.values())
+
+
+def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: int = 0) -> Snapshot:
+    """Look at the files of a study; what is not given is what its latest command was about."""
+    study, work, now = store.study(), store.work(), time.time()
+    if "trials" not in study:
+        raise InputError(f"{store.root} has no trials: it {READ.get(kind_of(study), 'is damaged')}")
+    stage = stage or work.get("stage") or asked_stage(study)
+    wanted = wanted or int(study["trials"] if stage == "sweep" else work.get("trials", study["trials"]))
+    outcomes, folder = store.outcomes(stage), ClusterFolder(store.cluster_path)
+    progress = [one for one in store.running() if one.stage == stage]
+    begun = [_running(one, store, now) for one in progress]
+    events, heartbeats = [*folder.events()], folder.heartbeats() if folder.root.exists() else {}
+    workers = [_worker(last, now) for last in heartbeats.values() if last.state != "gone"]
+    left = wanted - len(outcomes)
+    moving = any(not trial.interrupted for trial in begun)
+    return Snapshot(
+        name=str(study["name"]),
+        stage=stage,
+        wanted=wanted,
+        epochs=epochs or int(work.get("epochs") or study["epochs"]),
+        counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
+        best=best_of(outcomes, goals_in(study)) if stage == "sweep" else None,
+        running=begun,
+        head=_head(folder, now) if left > 0 else "",
+        workers=workers,
+        queue=_queue(events),
+        dashboard=_dashboard(events) if left > 0 else "",
+        hours=_hours(outcomes, progress, work, granted(events, heartbeats, now)),
+        left_s=time_left(outcomes, left) if moving and left > 0 else None,
+        stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
+    )
+
+
+def best_of(outcomes: Iterable[Outcome], goals: Goals) -> Outcome | None:
+    """The best finished trial that keeps the constraints; the earliest among equals, as it will be chosen."""
+    done = [one for one in outcomes if one.status == "DONE" and one.value is not None and goals.feasible(one)]
+    return max(done, key=lambda one: (one.value, -one.started), default=None)
+
+
+def time_left(outcomes: Sequence[Outcome], left: int) -> float | None:
+    """Seconds until `left` more trials are finished at the pace of the latest ones."""
+    ends = sorted(one.started + one.seconds for one in outcomes)[-RECENT:]
+    return left * (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else None
+
+
+def granted(events: Iterable[Event], heartbeats: dict[str, Heartbeat], now: float) -> dict[str, float]:
+    """Seconds that each worker had its node: from when it starts until it ends or waits in the queue again."""
+    since: dict[str, float] = {}
+    total: dict[str, float] = {}
+    for event in events:
+        if event.kind in ALIVE:
+            since.setdefault(event.job, event.time)
+        elif event.kind in ENDED and event.job in since:
+            total[event.job] = total.get(event.job, 0.0) + event.time - since.pop(event.job)
+    for job, begun in since.items():  # no driver was there to see it end
+        last = heartbeats.get(job)
+        end = now if last and last.state != "gone" and now - last.time < SILENT_S else last.time if last else begun
+        total[job] = total.get(job, 0.0) + max(end - begun, 0.0)
+    sizes = {job: last.gpus or last.cpus for job, last in heartbeats.items()}
+    return {job: seconds * sizes.get(job, 0) for job, seconds in total.items()}
+
+
+def _hours(
+    outcomes: Iterable[Outcome], running: Iterable[Outcome], work: dict[str, Any], granted: dict[str, float]
+) -> Hours:
+    on_gpus, cpus = bool(work.get("gpus")), float(work.get("cpus") or 1)
+    spent = [(one.status == "FAILED", one.seconds * (one.gpus if on_gpus else cpus) / 3600) for one in outcomes]
+    used = sum(hours for failed, hours in spent if not failed)
+    used += sum(one.seconds * (one.gpus if on_gpus else cpus) / 3600 for one in running)
+    share = sum(granted.values()) / 3600 if granted else None
+    return Hours("GPU-hours" if on_gpus else "core-hours", used, sum(hours for failed, hours in spent if failed), share)
+
+
+def _running(trial: Outcome, store: StudyFolder, now: float) -> Running:
+    try:
+        age = now - store.progress_path(trial.key).stat().st_mtime
+    except FileNotFoundError:  # finished in this moment
+        age = 0.0
+    patience = SILENT_S + 3 * trial.slowest
+    settings = {"fold": trial.fold, "seed": trial.seed} if trial.stage == "final" else trial.settings
+    return Running(trial.key, len(trial.curve), trial.curve[-1], trial.host, age, age > patience, settings)
+
+
+def _worker(last: Heartbeat, now: float) -> WorkerView:
+    age = now - last.time
+    return WorkerView(last.job, last.node, last.state, last.text, last.cpus, last.gpus, age, age > SILENT_S)
+
+
+def _head(folder: ClusterFolder, now: float) -> str:
+    head = folder.head() if folder.root.exists() else None
+    if head is None:
+        return ""
+    where = f"{head.host}, job {head.job}" if head.job else f"{head.host}, pid {head.pid}"
+    age = now - head.time
+    return f"{where}; it says nothing since {age:.0f} s" if age > SILENT_S else where
+
+
+def _dashboard(events: Sequence[Event]) -> str:
+    """What the latest head said of its dashboard."""
+    last = next((event for event in reversed(events) if event.kind in ("head", "dashboard")), None)
+    return last.text if last and last.kind == "dashboard" else ""
+
+
+def _queue(events: Sequence[Event]) -> str:
+    """How many workers wait, and what the driver last heard about it."""
+    last = {event.job: event.kind for event in events if event.job}
+    waiting = sum(kind in ("submitted", "pending") for kind in last.values())
+    said = next((event.text for event in reversed(events) if event.kind in QUEUE), "")
+    refused = next((event for event in reversed(events) if event.kind in ("submitted", "queue", "error")), None)
+    if refused is not None and refused.kind != "submitted":
+        return refused.text
+    return f"{waiting} waiting: {said}".rstrip(": ") if waiting else ""

@@ -1,0 +1,201 @@
+"""What a paper needs of a study or of several: LaTeX, Markdown, CSV, parquet and a model card, as files of a folder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from data.errors import InputError, raise_all
+from data.files import atomic_path, write_atomic
+from reports.export.latex import latex, slug
+from reports.export.markdown import markdown
+from reports.export.model_card import model_card
+from reports.frames.comparison import Comparison, compare_studies
+from reports.frames.facts import Facts, Results, facts_of
+from reports.frames.grid import Cell, Grid, Row, ranked, score, word
+from reports.frames.grids import INTERVALS, METRICS, p_value, per_au, scored, transfer_matrices, transfer_tests
+from reports.sections.variant_sections import Results as Compared
+from reports.sections.variant_sections import comparison_table
+from study.experiments.cross_dataset.transfer import Transfer, read_transfer
+
+KINDS = ("latex", "markdown", "csv", "parquet", "model_card")
+WRITERS: dict[str, tuple[str, Callable[[Grid], str]]] = {"latex": (".tex", latex), "markdown": (".md", markdown)}
+FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet would run
+
+
+def transfers_beside(folder: Path, names: Sequence[str]) -> dict[str, Transfer]:
+    """The transfer studies in `folder` that hold detectors of the studies `names`, by their own names."""
+    found = {path.parent.name: read_transfer(path.parent) for path in sorted(folder.glob("*/transfer.json"))}
+    return {name: transfer for name, transfer in found.items() if {*transfer.table["study"]} & {*names}}
+
+
+def check_kinds(kinds: Sequence[str], studies: int) -> None:
+    """Raise `InputError` for a kind of export that is not known, or that several studies have not."""
+    problems = [f"{kind!r}; allowed: {', '.join(KINDS)}" for kind in kinds if kind not in KINDS]
+    problems += ["model_card is of one study; give the studies one by one"] * ("model_card" in kinds and studies > 1)
+    raise_all("export:", problems)
+
+
+def export(
+    stores: Sequence[tuple[str, Results]], kinds: Sequence[str], folder: Path, transfers: Mapping[str, Transfer]
+) -> list[Path]:
+    """Write the exports of the named studies into `folder`; returns the files, each of them whole."""
+    check_kinds(kinds, len(stores))
+    members = [facts_of(store, name) for name, store in stores]
+    compared = compare_studies(members) if len(members) > 1 else None
+    grids = [] if not {*WRITERS} & {*kinds} else _grids(members, compared, transfers)
+    if {*kinds} <= {*WRITERS} and not grids:
+        raise InputError(f"{members[0].root} has no final scores to print: run launch/final.py name={members[0].name}")
+    written = _grids_written(grids, kinds, folder)
+    if {"csv", "parquet"} & {*kinds}:
+        written += _frames_written(frames(stores, members, compared, transfers), kinds, folder)
+    if "model_card" in kinds:
+        written.append(_text(folder / "model_card.md", model_card(members[0])))
+    return written
+
+
+def export_variants(store: Compared, kinds: Sequence[str], folder: Path) -> list[Path]:
+    """Write the table of a comparison of variants; returns the files. `InputError` before it has one."""
+    check_kinds(kinds, 1)
+    table = comparison_table(store)
+    if table.is_empty():
+        raise InputError(f"{store.root} has no table yet: launch/compare.py writes it when it ends")
+    if "model_card" in kinds:
+        raise InputError("model_card is of a study of launch/sweep.py and launch/final.py, not of a comparison")
+    written = _grids_written([variants(table), variants_by_au(table)], kinds, folder)
+    return written + _frames_written({"variants": table.drop("label", "noise")}, kinds, folder)
+
+
+def variants(table: pl.DataFrame) -> Grid:
+    """Variants as rows, ranked among those that were trained on the same labels."""
+    rows = []
+    for row in table.iter_rows(named=True):
+        spans = [_estimate(row, name) for name in ("f1", "rare")]
+        gains = [_estimate(row, name, signed=True) for name in ("f1_gain", "rare_gain")]
+        rows.append(Row([word(row["label"]), *spans, word(row["against"] or ""), *gains], f"{row['noise']}"))
+    heads = ["variant", "F1", "rarest third", "against", "gain", "gain, rarest third"]
+    note = "Gains are paired: each replicate of the bootstrap draws the same subjects for both."
+    return ranked(Grid("variants", "Variants side by side, test part.", heads, [rows], [INTERVALS, note]))
+
+
+def variants_by_au(table: pl.DataFrame) -> Grid:
+    """Variants as rows, AUs as columns."""
+    aus = [name for name in table.columns if name.startswith("f1_au_")]
+    rows = [
+        Row([word(row["label"]), *(score(row[au]) for au in aus), score(row["f1"])], f"{row['noise']}")
+        for row in table.iter_rows(named=True)
+    ]
+    heads = ["variant", *(f"AU{au.removeprefix('f1_au_')}" for au in aus), "mean"]
+    return ranked(Grid("variants-by-au", "F1 of every variant and AU, in percent.", heads, [rows]))
+
+
+def _estimate(row: Mapping[str, Any], name: str, signed: bool = False) -> Cell:
+    """A score with its interval; a gain is not ranked."""
+    cell = score(row[name], row[f"{name}_low"], row[f"{name}_high"], signed)
+    return _idle(cell) if signed else cell
+
+
+def _idle(cell: Cell) -> Cell:
+    """A cell that is not ranked."""
+    return replace(cell, competes=False)
+
+
+def _grids_written(grids: Sequence[Grid], kinds: Sequence[str], folder: Path) -> list[Path]:
+    """A file for each table and kind; two names that come to one are numbered."""
+    written: list[Path] = []
+    for kind, (suffix, write) in WRITERS.items():
+        names = [slug(grid.name) for grid in grids]
+        for at, (name, grid) in enumerate(zip(names, grids, strict=True)):
+            again = f"-{names[:at].count(name) + 1}" if name in names[:at] else ""
+            written += [_text(folder / f"{name}{again}{suffix}", write(grid))] if kind in kinds else []
+    return written
+
+
+def _text(path: Path, content: str) -> Path:
+    write_atomic(path, content.encode("utf-8", "replace"))
+    return path
+
+
+def _grids(members: Sequence[Facts], compared: Comparison | None, transfers: Mapping[str, Transfer]) -> list[Grid]:
+    rows = [scored(member) for member in members]
+    present = {metric for row in rows for metric in row.scores["metric"].unique()}
+    grids = [per_au(rows, metric) for metric in METRICS if metric in present and metric != "always_positive"]
+    if compared is not None:
+        grids += [grid for grid in (standings(compared), differences(compared)) if grid.groups[0]]
+    for name, transfer in transfers.items():
+        grids += transfer_matrices(name, transfer.table)
+        grids += [transfer_tests(name, transfer.tests)] * (transfer.tests.height > 0)
+    return grids
+
+
+def standings(compared: Comparison) -> Grid:
+    """The studies as rows; ranked where their protocol is the same."""
+    rows = []
+    for row in compared.standings.filter(pl.col("f1").is_not_null()).iter_rows(named=True):
+        words = [word(row[name]) for name in ("study", "method", "dataset", "protocol", "subjects")]
+        base = _idle(score(row["always_positive"]))
+        scores = [score(row["f1"], row["low"], row["high"]), score(row["auc"]), base]
+        rows.append(Row([*words, *scores], f"{row['protocol']}/{row['selection']}" if row["protocol"] else ""))
+    heads = ["study", "method", "dataset", "protocol", "subjects", "F1", "AUC", "always-positive"]
+    note = "Rows are ranked against rows of the same protocol and choice alone."
+    return ranked(Grid("studies", "Studies side by side, test part.", heads, [rows], [INTERVALS, note]))
+
+
+def differences(compared: Comparison) -> Grid:
+    """Differences between studies of one dataset."""
+    rows = []
+    for row in compared.differences.iter_rows(named=True):
+        gain = score(row["difference"], row["low"], row["high"], signed=True)
+        words = [word(row["a"]), word(row["b"]), word(row["dataset"]), word(row["pairing"])]
+        rows.append(Row([*words, gain, Cell(p_value(row["p"])), Cell(p_value(row["p_holm"]))]))
+    heads = ["a", "b", "dataset", "pairing", "a minus b", "p", "p (Holm)"]
+    return Grid("differences", "Differences of test F1 between studies.", heads, [rows], [INTERVALS])
+
+
+def frames(
+    stores: Sequence[tuple[str, Results]],
+    members: Sequence[Facts],
+    compared: Comparison | None,
+    transfers: Mapping[str, Transfer],
+) -> dict[str, pl.DataFrame]:
+    """Every frame by the name of its file, as the store gives it; of several studies with a column `study`."""
+    found: dict[str, pl.DataFrame] = {}
+    for name in ("trials", "epochs", "counts"):
+        parts = [(label, getattr(store, name)()) for label, store in stores]
+        found[name] = _stacked(parts)
+    found["scores"] = _stacked([(member.name, member.scores) for member in members])
+    if compared is not None:
+        found |= {"studies": compared.standings, "differences": compared.differences, "settings": compared.settings}
+    for name, transfer in transfers.items():
+        found |= {f"{slug(name)}-scores": transfer.table, f"{slug(name)}-tests": transfer.tests}
+    return found
+
+
+def _stacked(parts: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
+    if len(parts) == 1:
+        return parts[0][1]
+    named = [frame.select(pl.lit(label).alias("study"), pl.all()) for label, frame in parts]
+    return pl.concat(named, how="diagonal_relaxed")
+
+
+def _frames_written(found: Mapping[str, pl.DataFrame], kinds: Sequence[str], folder: Path) -> list[Path]:
+    written = []
+    for name, frame in found.items():
+        if "csv" in kinds:
+            written.append(_text(folder / f"{name}.csv", safe(frame).write_csv()))
+        if "parquet" in kinds:
+            with atomic_path(folder / f"{name}.parquet") as temporary:
+                frame.write_parquet(temporary)
+            written.append(folder / f"{name}.parquet")
+    return written
+
+
+def safe(frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` for a CSV that may be opened as a spreadsheet: text that would be a formula begins with an apostrophe."""
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    return frame.with_columns(
+        pl.when(pl.col(name).str.contains(FORMULA)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
+        for name in texts
+    )

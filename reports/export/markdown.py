@@ -1,0 +1,42 @@
+"""A grid as a Markdown table; text from files and users stays text."""
+
+import re
+
+from reports.frames import text
+from reports.frames.grid import Cell, Grid, Row
+
+
+def markdown(grid: Grid) -> str:
+    """The table under its caption."""
+    marks = [":--" if at == 0 else "--:" for at in range(len(grid.heads))]
+    rows = [_row(row) for group in grid.groups for row in group]
+    notes = [f"\n{escape(note)}\n" for note in grid.notes]
+    lines = [f"**{escape(grid.caption)}**", "", _line([escape(head) for head in grid.heads]), _line(marks), *rows]
+    return "\n".join(lines) + "\n" + "".join(notes)
+
+
+def escape(words: object) -> str:
+    """Text for one line of Markdown: no markup, no HTML, no link, no new cell."""
+    line = text.clean(" ".join(str(words).split()))
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = re.sub(r"([\\`*_\[\]|~#!$])", r"\\\1", line)
+    return re.sub(r"(?i)(?<=http)(s?):|(?<=www)\.", lambda found: f"{found[1] or ''}&#{ord(found[0][-1])};", line)
+
+
+def _row(row: Row) -> str:
+    return _line([_cell(cell) for cell in row.cells])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: Cell) -> str:
+    """**61.2** (59.1 to 63.0); best bold, second underlined."""
+    if cell.score is None:
+        return escape(cell.words)
+    value = {1: f"**{cell.shown}**", 2: f"<u>{cell.shown}</u>"}.get(cell.rank, cell.shown)
+    if cell.low is None:
+        return value
+    ends = [text.points(end) if cell.signed else text.percent(end) for end in (cell.low, cell.high)]
+    return f"{value} ({ends[0]} to {ends[1]})"

@@ -1,0 +1,117 @@
+"""Figures of comparisons: studies by AU, differences with intervals, variants by AU. Frames in, figures out."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+
+from reports.figures.figures import BLUE, GREY, ORANGE, RED, blank, percents, plain
+from reports.frames import text
+
+GREEN, VIOLET = "#3f9165", "#8a6fc0"
+STUDIES = (BLUE, ORANGE, GREEN, RED, VIOLET, GREY)
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+LONGEST = 32  # letters of a name on an axis
+
+
+def study_dots(frame: pl.DataFrame) -> go.Figure:
+    """F1 of every AU with its interval, one colour and symbol a study: columns study, au, name, f1, low, high."""
+    names = frame["study"].unique(maintain_order=True).to_list()
+    aus = frame["au"].unique().sort().to_list()
+    place = {au: at for at, au in enumerate(aus)}
+    figure = blank("action unit", "F1 (%)")
+    step = 0.7 / max(len(names), 1)
+    for at, name in enumerate(names):
+        rows = frame.filter(pl.col("study") == name, pl.col("f1").is_not_null())
+        colour, symbol = study_mark(at)
+        figure.add_scatter(
+            x=[place[au] + (at - (len(names) - 1) / 2) * step for au in rows["au"]],
+            y=percents(rows["f1"]),
+            error_y=_bars(rows, "f1"),
+            mode="markers",
+            name=plain(shortened(name)),
+            marker={"color": colour, "symbol": symbol, "size": 8},
+            text=[plain(f"AU{au} {words}") for au, words in rows.select("au", "name").iter_rows()],
+            hovertemplate="%{text}<br>%{y:.1f}",
+        )
+    figure.update_xaxes(tickvals=list(place.values()), ticktext=[str(au) for au in aus], showgrid=False)
+    figure.update_xaxes(range=[-0.6, max(len(aus), 4) - 0.4], zeroline=False)
+    figure.update_yaxes(range=[0, 100])
+    figure.update_layout(hovermode="closest", showlegend=True, height=400 + 12 * len(names))
+    return figure
+
+
+def study_mark(at: int) -> tuple[str, str]:
+    """Colour and symbol of the study number `at`: six colours, and another symbol from one to the next."""
+    return STUDIES[at % len(STUDIES)], SYMBOLS[(at + at // len(STUDIES)) % len(SYMBOLS)]
+
+
+def difference_dots(frame: pl.DataFrame) -> go.Figure:
+    """Differences with their intervals, one row each: columns label, difference, low, high, pairing."""
+    rows = frame.filter(pl.col("difference").is_not_null()).with_row_index("at")
+    figure = blank("difference of F1 (points)", "")
+    for pairing, colour, symbol in (("paired", BLUE, "circle"), ("unpaired", GREY, "circle-open")):
+        part = rows.filter(pl.col("pairing") == pairing)
+        if part.height:
+            figure.add_scatter(
+                x=percents(part["difference"]),
+                y=part["at"].to_list(),
+                error_x=_bars(part, "difference"),
+                mode="markers",
+                name=pairing,
+                marker={"color": colour, "symbol": symbol, "size": 9, "line": {"width": 1.5, "color": colour}},
+                text=[plain(label) for label in part["label"]],
+                hovertemplate="%{text}<br>%{x:+.1f} points",
+            )
+    labels = [plain(shortened(label, 2 * LONGEST)) for label in rows["label"]]
+    figure.update_yaxes(tickvals=rows["at"].to_list(), ticktext=labels, autorange="reversed", zeroline=False)
+    figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=ORANGE)
+    figure.update_layout(height=150 + 30 * max(rows.height, 1), hovermode="closest", showlegend=True)
+    return figure
+
+
+def variant_heat(frame: pl.DataFrame) -> go.Figure:
+    """F1 of every variant and AU, and the mean, as numbers on colours: columns label, au (null: mean), f1."""
+    labels = frame["label"].unique(maintain_order=True).to_list()
+    aus = [*frame["au"].drop_nulls().unique().sort().to_list(), None]
+    known = {(label, au): value for label, au, value in frame.select("label", "au", "f1").iter_rows()}
+    grid = [[known.get((label, au)) for au in aus] for label in labels]
+    rows = [pl.Series(line, dtype=pl.Float64) for line in grid]
+    figure = blank("", "")
+    figure.add_heatmap(
+        z=[percents(row) for row in rows],
+        x=[f"AU{au}" if au else "mean" for au in aus],
+        y=list(range(len(labels))),
+        text=[[text.percent(value) for value in line] for line in grid],
+        texttemplate="%{text}",
+        customdata=[[plain(label)] * len(aus) for label in labels],
+        hovertemplate="%{customdata}<br>%{x}: %{text}<extra></extra>",
+        # Light enough at both ends that black numbers can be read everywhere.
+        colorscale=[[0, "#f3d9b8"], [0.5, "#e9edf1"], [1, "#8fbbe0"]],
+        textfont={"color": "#14181c", "size": 11},
+        xgap=1,
+        ygap=1,
+        colorbar={"title": {"text": "F1 (%)", "side": "right"}, "thickness": 10, "outlinewidth": 0},
+    )
+    ticks = [plain(shortened(label)) for label in labels]
+    figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=ticks, autorange="reversed", showgrid=False)
+    figure.update_xaxes(side="top", showgrid=False, type="category")
+    figure.update_layout(height=110 + 27 * max(len(labels), 2), margin={"t": 48, "b": 16})
+    return figure
+
+
+def _bars(rows: pl.DataFrame, column: str) -> dict[str, Any]:
+    """From the value to the ends of its interval; no bar where there is none."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": percents((rows["high"] - rows[column]).clip(0)),
+        "arrayminus": percents((rows[column] - rows["low"]).clip(0)),
+        "thickness": 1.4,
+        "width": 0,
+    }
+
+
+def shortened(name: str, longest: int = LONGEST) -> str:
+    """A name for an axis."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

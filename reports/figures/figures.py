@@ -1,0 +1,300 @@
+"""Frames in, plotly figures out: nothing is computed here but what a drawing needs.
+
+Colours are mid-tones that keep their contrast on white and on near-black; blue, orange and grey stay apart
+for colour-blind readers. Text and grid colours come from `template`, which the page swaps with the theme.
+"""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from reports.frames import text
+
+BLUE, ORANGE, GREY, RED = "#3b82c4", "#d9730d", "#8b929c", "#c8507a"
+# One a fold, in order; told apart by colour-blind readers too, and by the shape of the marks.
+SERIES = ("#3b82c4", "#d9730d", "#1a9a83", "#8f6cc4", "#a08300", "#c8507a")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+STATE_MARKS = {"DONE": (BLUE, "circle"), "PRUNED": (GREY, "circle-open"), "FAILED": (RED, "x")}
+
+
+def plain(value: object) -> str:
+    """Text for a figure: plotly reads a few HTML tags, so that names from files are escaped."""
+    return html.escape(str(value), quote=False)
+
+
+def template(dark: bool) -> dict[str, Any]:
+    """The look that all figures share, for a light or a dark page."""
+    ink, grid, paper = ("#d8dce2", "#343a43", "#22272e") if dark else ("#2b3138", "#e3e6ea", "#ffffff")
+    title = {"font": {"size": 13}}
+    axis = {
+        "gridcolor": grid,
+        "linecolor": grid,
+        "zerolinecolor": grid,
+        "automargin": True,
+        "title": title,
+        "ticklabelstandoff": 4,
+    }
+    clear = "rgba(0,0,0,0)"
+    layout = {
+        "font": {"family": FONT, "size": 13, "color": ink},
+        "paper_bgcolor": clear,
+        "plot_bgcolor": clear,
+        "margin": {"l": 56, "r": 16, "t": 16, "b": 48},
+        "hoverlabel": {"bgcolor": paper, "bordercolor": grid, "font": {"color": ink, "family": FONT}},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "bgcolor": clear,
+            "itemsizing": "constant",
+        },
+        "modebar": {"bgcolor": clear, "color": GREY, "activecolor": ink},
+        "xaxis": axis,
+        "yaxis": axis,
+        "ternary": {"bgcolor": clear} | {f"{name}axis": axis for name in "abc"},
+    }
+    # Error bars stand half inside their bars: only the text colour keeps its contrast on both.
+    return {"layout": layout, "data": {"bar": [{"error_y": {"color": ink}}]}}
+
+
+def history(frame: pl.DataFrame, objective: str) -> go.Figure:
+    """Objective of every trial in the order of their start, with the best so far; one panel a fold."""
+    folds = frame["fold"].unique().sort().to_list()
+    if len(folds) > 1:
+        figure = grid(len(folds), min(3, len(folds)), [f"fold {fold}" for fold in folds], 300, legend=True)
+        figure.update_yaxes(title=plain(f"{objective} (%)"), col=1)
+        figure.update_xaxes(title="trial")
+    else:
+        figure = grid(1, 1, [], 300, legend=True)
+        figure.update_yaxes(title=plain(f"{objective} (%)"))
+        figure.update_xaxes(title="trial")
+    for fold, (row, column) in zip(folds, places(len(folds), min(3, len(folds))), strict=True):
+        _add_history(figure, frame.filter(pl.col("fold") == fold), row, column)
+    _count_axis(figure, frame["trial"])
+    return figure
+
+
+def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) -> None:
+    """The trials of one fold; failed ones have no value, their crosses stand at its lowest."""
+    first = (row, column) == (1, 1)
+    known = frame["value"].drop_nulls()
+    floor = pl.lit(float(known.min()) if known.len() else 0.0)  # type: ignore[arg-type]
+    heights = frame.with_columns(value=pl.when(pl.col("status") == "FAILED").then(floor).otherwise("value"))
+    for state, (colour, symbol) in STATE_MARKS.items():
+        rows = heights.filter(pl.col("status") == state, pl.col("value").is_not_null())
+        if rows.is_empty() and not first:
+            continue
+        value = "no value" if state == "FAILED" else "%{y:.1f}"
+        figure.add_scatter(
+            x=rows["trial"].to_list(),
+            y=percents(rows["value"]),
+            mode="markers",
+            name=state,
+            legendgroup=state,
+            showlegend=first and state in set(frame["status"]),
+            marker={"color": colour, "symbol": symbol, "size": 8, "line": {"width": 1.5, "color": colour}},
+            text=[plain(key[:8]) for key in rows["key"]],
+            hovertemplate=f"trial %{{x}} (%{{text}})<br>{value}",
+            row=row,
+            col=column,
+        )
+    figure.add_scatter(
+        x=frame["trial"].to_list(),
+        y=percents(frame["best_so_far"]),
+        mode="lines",
+        name="best so far",
+        legendgroup="best",
+        showlegend=first,
+        line={"color": ORANGE, "width": 2, "shape": "hv"},
+        hoverinfo="skip",
+        row=row,
+        col=column,
+    )
+
+
+def importance(frame: pl.DataFrame) -> go.Figure:
+    """Horizontal bars, the most important parameter on top; with several folds one bar a fold and parameter."""
+    means = (
+        frame.group_by("parameter", maintain_order=True).agg(mean=pl.col("importance").mean()).sort("mean", "parameter")
+    )
+    order = means["parameter"].to_list()
+    names = text.short_names(order)
+    folds = frame["fold"].unique().sort().to_list()
+    figure = blank("share of importance (%)", "")
+    for at, fold in enumerate(folds):
+        shares = dict(frame.filter(pl.col("fold") == fold).select("parameter", "importance").iter_rows())
+        figure.add_bar(
+            x=[None if name not in shares else round(100 * shares[name], 3) for name in order],
+            y=[plain(names[name]) for name in order],
+            orientation="h",
+            name=plain(fold),
+            marker={"color": SERIES[at % 6]},
+            text=[text.percent(shares.get(name)) for name in order],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        )
+    height = max(200, 90 + (18 + 12 * len(folds)) * len(order))
+    figure.update_layout(showlegend=len(folds) > 1, height=height, margin={"r": 48})
+    figure.update_yaxes(type="category", showgrid=False)
+    return figure
+
+
+def curves(frame: pl.DataFrame, objective: str) -> go.Figure:
+    """Validation objective by epoch, one line a trial, the best one on top."""
+    figure = blank("epoch", f"{objective} (%)")
+    usual = frame.filter(~pl.col("best"))
+    styles = [
+        ("PRUNED", usual.filter(pl.col("status") == "PRUNED"), GREY, 1.0, 0.55),
+        ("DONE", usual.filter(pl.col("status") == "DONE"), BLUE, 1.2, 0.55),
+        ("FAILED", usual.filter(pl.col("status") == "FAILED"), RED, 1.0, 0.8),
+        (
+            "best of its fold" if frame["fold"].n_unique() > 1 else "chosen trial",
+            frame.filter("best"),
+            ORANGE,
+            3.0,
+            1.0,
+        ),
+    ]
+    for name, rows, colour, width, opacity in styles:
+        if rows.height:
+            line = {"color": colour, "width": width}
+            figure.add_scatter(**_lines(rows), name=name, mode="lines", line=line, opacity=opacity)
+    figure.update_traces(hovertemplate="trial %{text}, epoch %{x}: %{y:.1f}<extra></extra>")
+    if frame["epoch"].n_unique() == 1:
+        figure.update_traces(mode="markers")
+    figure.update_layout(showlegend=True, hovermode="closest")
+    _count_axis(figure, frame["epoch"])
+    return figure
+
+
+def _count_axis(figure: go.Figure, numbers: pl.Series) -> None:
+    """Ticks on whole numbers only."""
+    figure.update_xaxes(tickformat="d", **({"dtick": 1} if numbers.n_unique() <= 12 else {}))
+
+
+def _lines(rows: pl.DataFrame) -> dict[str, list[Any]]:
+    points: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
+    for part in rows.partition_by("trial", maintain_order=True):
+        points["x"] += [*part["epoch"].to_list(), None]
+        points["y"] += [*percents(part["value"]), None]
+        points["text"] += [*(str(trial) for trial in part["trial"]), ""]
+    return points
+
+
+def au_bars(frame: pl.DataFrame) -> go.Figure:
+    """F1 of every AU with its interval, and the F1 of the always-positive detector."""
+    rows = frame.filter(pl.col("f1").is_not_null())
+    error = {
+        "type": "data",
+        "symmetric": False,
+        "array": percents((rows["high"] - rows["f1"]).clip(0)),
+        "arrayminus": percents((rows["f1"] - rows["low"]).clip(0)),
+        "thickness": 1.4,
+    }
+    figure = blank("action unit", "F1 (%)")
+    figure.add_bar(
+        x=list(range(rows.height)),
+        y=percents(rows["f1"]),
+        name="F1, 95 % interval" if rows["high"].count() else "F1",
+        width=0.6,
+        marker={"color": BLUE},
+        error_y=error if rows["high"].count() else None,
+        text=_au_labels(rows),
+        textposition="none",
+        hovertemplate="%{text}<br>F1 %{y:.1f}<extra></extra>",
+    )
+    line = {"color": ORANGE, "width": 3}
+    figure.add_scatter(**_levels(rows), mode="lines", name="always-positive", line=line)
+    figure.update_yaxes(range=[0, 100])
+    figure.update_xaxes(tickvals=list(range(rows.height)), ticktext=[str(au) for au in rows["au"]], showgrid=False)
+    figure.update_xaxes(range=[-0.6, max(rows.height, 4) - 0.4])
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def _au_labels(rows: pl.DataFrame) -> list[str]:
+    return [plain(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]
+
+
+def _levels(rows: pl.DataFrame) -> dict[str, Any]:
+    """A short level line across every bar, as wide as the bar at any size of the page."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    labels: list[str] = []
+    for at, (level, label) in enumerate(zip(percents(rows["always_positive"]), _au_labels(rows), strict=True)):
+        xs += [at - 0.36, at, at + 0.36, None]
+        ys += [level, level, level, None]
+        labels += [label] * 4
+    return {"x": xs, "y": ys, "text": labels, "hovertemplate": "%{text}<br>always-positive %{y:.1f}<extra></extra>"}
+
+
+def fold_dots(frame: pl.DataFrame) -> go.Figure:
+    """Test F1 of every fold and seed, and the always-positive detector on the same fold."""
+    figure = blank("F1 (%)", "")
+    folds = [f"fold {plain(fold)}" for fold in frame["fold"]]
+    figure.add_scatter(
+        x=percents(frame["test_f1"]),
+        y=folds,
+        mode="markers",
+        name="test F1, one dot a seed",
+        marker={"color": BLUE, "size": 11, "opacity": 0.75},
+        text=[str(seed) for seed in frame["seed"]],
+        hovertemplate="%{y}, seed %{text}: %{x:.1f}<extra></extra>",
+    )
+    mark = {"symbol": "line-ns", "size": 22, "color": ORANGE, "line": {"width": 3, "color": ORANGE}}
+    figure.add_scatter(
+        x=percents(frame["always_positive"]),
+        y=folds,
+        mode="markers",
+        name="always-positive",
+        marker=mark,
+        hovertemplate="%{y} always-positive %{x:.1f}<extra></extra>",
+    )
+    height = 140 + 44 * frame["fold"].n_unique()
+    figure.update_layout(height=height, hovermode="closest")
+    figure.update_yaxes(type="category", autorange="reversed")
+    return figure
+
+
+def grid(
+    count: int, columns: int, titles: Sequence[str], height: int, shared_y: bool = True, legend: bool = False
+) -> go.Figure:
+    """Small multiples: `count` panels, `height` px a row; the legend stands above the titles of the panels."""
+    rows, top = -(-count // columns), 64 if legend else 32
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=[plain(title) for title in titles],
+        shared_yaxes=shared_y,
+        horizontal_spacing=0.04 if shared_y else 0.09,
+        vertical_spacing=min(0.4 / rows, 84 / (height * rows)),
+    )
+    figure.update_layout(template="none", height=height * rows + top + 24, hovermode="closest", margin={"t": top})
+    figure.update_layout(showlegend=legend, legend={"yref": "container", "y": 1, "yanchor": "top"})
+    figure.update_annotations(font={"size": 13})
+    return figure
+
+
+def places(count: int, columns: int) -> list[tuple[int, int]]:
+    """Row and column, from 1, of each panel of a `grid`."""
+    return [(at // columns + 1, at % columns + 1) for at in range(count)]
+
+
+def blank(x: str, y: str) -> go.Figure:
+    """A figure without traces whose look the page decides."""
+    figure = go.Figure(layout={"template": "none", "height": 360})
+    figure.update_xaxes(title=plain(x))
+    figure.update_yaxes(title=plain(y))
+    return figure
+
+
+def percents(values: pl.Series) -> list[float | None]:
+    """Fractions as percent, gaps where they are undefined."""
+    return [None if not text.known(value) else round(100 * value, 3) for value in values.to_list()]

@@ -1,0 +1,190 @@
+"""Figures of the search beyond its history: slices, pairs of parameters, rungs, nodes and hours."""
+
+from collections.abc import Sequence
+from itertools import cycle
+
+import plotly.graph_objects as go
+import polars as pl
+
+from reports.figures.figures import BLUE, GREY, ORANGE, RED, SERIES, SYMBOLS, blank, grid, percents, places, plain
+from reports.figures.space_figures import scaled
+from reports.frames import text
+
+ENDS = {"DONE": BLUE, "PRUNED": GREY, "FAILED": RED}
+CROSSED = {"shape": "x", "size": 5, "fillmode": "overlay", "fgcolor": "#ffffff"}
+PATTERNS = {"DONE": {}, "PRUNED": {}, "FAILED": CROSSED}  # blue and grey differ to all readers, red does not
+
+
+def slices(axes: pl.DataFrame, order: Sequence[str], objective: str) -> go.Figure:
+    """Objective against every parameter, one panel each; `axes` as `series.coordinates` gives them."""
+    names = [name for name in order if name in set(axes["parameter"])]
+    names += [name for name in axes["parameter"].unique(maintain_order=True) if name not in names]
+    short, columns = text.short_names(names), min(4, max(len(names), 2))
+    folds = axes["fold"].n_unique() > 1
+    figure = grid(len(names), columns, [short[name] for name in names], 230, legend=folds)
+    for name, (row, column) in zip(names, places(len(names), columns), strict=True):
+        part = axes.filter(pl.col("parameter") == name)
+        _add_slices(figure, part, row, column)
+        kind = "category" if part["category"][0] else "log" if part["log"][0] else "linear"
+        figure.update_xaxes(type=kind, row=row, col=column, **({"nticks": 4} if kind != "category" else {}))
+        if kind == "log":
+            figure.update_xaxes(dtick=1, exponentformat="e", row=row, col=column)
+    figure.update_yaxes(title=plain(f"{objective} (%)"), col=1)
+    return figure
+
+
+def _add_slices(figure: go.Figure, part: pl.DataFrame, row: int, column: int) -> None:
+    for at, (fold, rows) in enumerate(_by_fold(part)):
+        figure.add_scatter(
+            x=[plain(word) for word in rows["shown"]] if rows["category"][0] else rows["raw"].to_list(),
+            y=percents(rows["score"]),
+            mode="markers",
+            name=plain(fold),
+            legendgroup=plain(fold),
+            showlegend=(row, column) == (1, 1),
+            marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 6, "opacity": 0.65},
+            text=[f"trial {trial}: {plain(shown)}" for trial, shown in rows.select("trial", "shown").iter_rows()],
+            hovertemplate="%{text}<br>%{y:.1f}<extra></extra>",
+            row=row,
+            col=column,
+        )
+
+
+def _by_fold(part: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    parts = part.partition_by("fold", as_dict=True)
+    return [(str(fold), parts[(fold,)]) for (fold,) in sorted(parts)]
+
+
+def pairs(frame: pl.DataFrame, objective: str) -> go.Figure:
+    """Two parameters at a time, one dot a trial, coloured by the objective: nothing between the dots is made up."""
+    panels = frame.select("x_parameter", "y_parameter").unique(maintain_order=True).rows()
+    short = text.short_names(sorted({name for panel in panels for name in panel}))
+    figure = grid(len(panels), len(panels), [""] * len(panels), 360, shared_y=False)
+    low, high = float(frame["score"].min()), float(frame["score"].max())  # type: ignore[arg-type]
+    for at, (first, second) in enumerate(panels, start=1):
+        rows = frame.filter(pl.col("x_parameter") == first, pl.col("y_parameter") == second).sort("score")
+        marker = scaled(percents(rows["score"]), low, high, objective)
+        figure.add_scatter(
+            x=rows["x"].to_list(),
+            y=rows["y"].to_list(),
+            mode="markers",
+            marker=marker | {"size": 9, "line": {"width": 0}, "showscale": at == len(panels) and high > low},
+            text=[
+                f"trial {trial}: {text.percent(score)}" for trial, score in rows.select("trial", "score").iter_rows()
+            ],
+            hovertemplate="%{text}<br>%{x:.3g}, %{y:.3g}<extra></extra>",
+            row=1,
+            col=at,
+        )
+        _scale(figure.update_xaxes, short[first], bool(rows["x_log"][0]), at)
+        _scale(figure.update_yaxes, short[second], bool(rows["y_log"][0]), at)
+    return figure
+
+
+def _scale(update: object, name: str, log: bool, column: int) -> None:
+    assert callable(update)
+    update(title=plain(name) + (" (log)" if log else ""), row=1, col=column)
+    if log:
+        update(type="log", dtick=1, exponentformat="e", row=1, col=column)
+
+
+def rungs(frame: pl.DataFrame) -> go.Figure:
+    """At every rung, how many trials went on and how many ended before the next one."""
+    several = frame["fold"].n_unique() > 1
+    names = [f"{rung}, {plain(fold)}" if several else str(rung) for fold, rung in frame.select("fold", "rung").rows()]
+    figure = blank("epochs trained (rung)", "trials that reached the rung")
+    kinds = [("on", "went on, or finished", "DONE"), ("pruned", "pruned", "PRUNED"), ("failed", "failed", "FAILED")]
+    for column, name, state in kinds:
+        figure.add_bar(
+            x=names,
+            y=frame[column].to_list(),
+            name=name,
+            marker={"color": ENDS[state], "pattern": PATTERNS[state]},
+            hovertemplate=f"%{{x}}: %{{y}} {name}<extra></extra>",
+        )
+    figure.update_layout(barmode="stack", bargap=0.45, height=320)
+    figure.update_xaxes(type="category", showgrid=False)
+    return figure
+
+
+def timeline(frame: pl.DataFrame) -> go.Figure:
+    """One bar a trial from its start, in the lanes of its node."""
+    lanes = frame.select("host", "lane").unique().sort("host", "lane", descending=True).rows()
+    hosts = {host for host, _ in lanes}
+    row = {lane: at for at, lane in enumerate(lanes)}
+    short = bool(frame["ends"].max() < 2)  # type: ignore[operator]
+    figure, scale = blank(f"{'minutes' if short else 'hours'} since the first trial began", ""), 60 if short else 1
+    for state in ENDS:
+        part = frame.filter(pl.col("status") == state)
+        if part.is_empty():
+            continue
+        figure.add_bar(
+            base=[round(scale * begins, 4) for begins in part["begins"]],
+            x=[round(scale * (ends - begins), 4) for begins, ends in part.select("begins", "ends").iter_rows()],
+            y=[row[lane] for lane in part.select("host", "lane").iter_rows()],
+            orientation="h",
+            name=state,
+            marker={"color": ENDS[state], "line": {"width": 0}, "pattern": PATTERNS[state]},
+            text=[
+                f"{plain(key[:8])} ({stage}, {plain(fold)}), {plain(host)}: {text.duration(3600 * (ends - begins))}"
+                for key, stage, fold, host, begins, ends in part.select(
+                    "key", "stage", "fold", "host", "begins", "ends"
+                ).iter_rows()
+            ],
+            textposition="none",
+            hovertemplate="%{text}<extra></extra>",
+        )
+    _name_hosts(figure, lanes)
+    figure.update_layout(barmode="overlay", bargap=0.15, height=min(150 + 22 * len(lanes) + 8 * len(hosts), 900))
+    return figure
+
+
+def _name_hosts(figure: go.Figure, lanes: list[tuple[str, int]]) -> None:
+    """The name of a node stands at its first lane."""
+    first = {host: at for at, (host, lane) in enumerate(lanes) if lane == 1}
+    figure.update_yaxes(tickvals=list(first.values()), ticktext=[plain(host) for host in first], showgrid=False)
+    figure.update_yaxes(range=[-0.7, max(len(lanes), 2) - 0.3], zeroline=False)
+
+
+def hours(frame: pl.DataFrame) -> go.Figure:
+    """Device-hours by stage and fold, divided by how the trials ended."""
+    figure = blank(f"{frame['unit'][0]}-hours", "")
+    for state in ENDS:
+        part = frame.filter(pl.col("status") == state)
+        if part.is_empty():
+            continue
+        figure.add_bar(
+            x=[round(value, 4) for value in part["hours"]],
+            y=[f"{plain(stage)}, {plain(fold)}" for stage, fold in part.select("stage", "fold").iter_rows()],
+            orientation="h",
+            name=state,
+            marker={"color": ENDS[state], "pattern": PATTERNS[state]},
+            text=[text.plural(count, "trial") for count in part["trials"]],
+            textposition="none",
+            hovertemplate="%{y}: %{x:.2f} h, %{text}<extra></extra>",
+        )
+    count = frame.select("stage", "fold").unique().height
+    figure.update_layout(barmode="stack", height=140 + 36 * count)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
+    return figure
+
+
+def pareto(frame: pl.DataFrame, x: str, y: str) -> go.Figure:
+    """Two objectives of every finished trial; those that no other beats in both are joined. Columns x, y, front."""
+    figure = blank(x, y)
+    shapes = cycle(SYMBOLS)
+    for name, rows, colour in (
+        ("beaten by another trial in both", frame.filter(~pl.col("front")), GREY),
+        ("beaten by none", frame.filter("front").sort("x"), ORANGE),
+    ):
+        figure.add_scatter(
+            x=rows["x"].to_list(),
+            y=rows["y"].to_list(),
+            mode="lines+markers" if colour == ORANGE else "markers",
+            name=name,
+            line={"color": colour, "width": 1, "shape": "hv"},
+            marker={"color": colour, "size": 9, "symbol": next(shapes)},
+            text=[f"trial {trial}" for trial in rows["trial"]],
+            hovertemplate="%{text}: %{x:.4g}, %{y:.4g}<extra></extra>",
+        )
+    return figure

@@ -1,0 +1,226 @@
+"""Studies side by side: their scores, and their differences where they were tested on the same people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import combinations
+from typing import Any
+
+import polars as pl
+
+from data.aus import AU_NAMES
+from data.errors import raise_all
+from data.seeds import numpy_generator
+from model.metrics import f1
+from reports.frames import tables
+from reports.frames.facts import Facts
+from study.scoring import bootstrap
+from study.scoring.significance import Difference, difference, holm
+
+NOTHING = float("nan")
+UNPAIRED = "unpaired"
+PAIRED = "paired"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The frames of the page that compares studies, in the order of the studies."""
+
+    members: list[Facts]
+    standings: pl.DataFrame
+    differences: pl.DataFrame
+    per_au: pl.DataFrame
+    costs: pl.DataFrame
+    settings: pl.DataFrame
+    scores: pl.DataFrame
+
+
+def compare_studies(members: Sequence[Facts]) -> Comparison:
+    """Put finished and unfinished studies side by side; their names must differ."""
+    names = [member.name for member in members]
+    raise_all("studies cannot be compared:", [f"{name} is given twice" for name in {*names} if names.count(name) > 1])
+    scores = [member.scores.select(pl.lit(member.name).alias("study"), pl.all()) for member in members]
+    return Comparison(
+        members=list(members),
+        standings=standings(members),
+        differences=differences(members),
+        per_au=per_au(members),
+        costs=costs(members),
+        settings=settings(members),
+        scores=pl.concat(scores),
+    )
+
+
+def standings(members: Sequence[Facts]) -> pl.DataFrame:
+    """One row a study: test F1 at threshold 0.5, mean of folds, with its interval, beside always-positive."""
+    scores = dict.fromkeys(("f1", "low", "high", "always_positive", "auc"), pl.Float64)
+    rows = [_standing(member) for member in members]
+    return pl.DataFrame(rows, schema_overrides={**scores, "selection": pl.String}, infer_schema_length=None)
+
+
+def _standing(member: Facts) -> dict[str, Any]:
+    score, base = (_headline(member.scores, metric) for metric in ("f1", "always_positive"))
+    return {
+        "study": member.name,
+        "f1": score.get("value"),
+        "low": score.get("low"),
+        "high": score.get("high"),
+        "always_positive": base.get("value"),
+        "auc": _headline(member.scores, "auc").get("value"),
+        "dataset": member.dataset,
+        "method": member.method,
+        "selection": score.get("selection"),
+        "seeds": len(member.seeds),
+        "subjects": member.subjects,
+        "folds": ", ".join(member.protocols),
+        "protocol": member.protocol,
+        "finished": _day(member.trials),
+    }
+
+
+def _headline(scores: pl.DataFrame, metric: str) -> dict[str, Any]:
+    """The number of a study: nested where there is one, mean of folds, threshold 0.5, mean over AUs."""
+    rows = scores.filter(
+        pl.col("metric") == metric,
+        pl.col("rule") == "0.5",
+        pl.col("aggregate") == "folds",
+        pl.col("au").is_null(),
+        pl.col("selection").is_in(["nested", "shared"]),
+    ).sort("selection")
+    return rows.row(0, named=True) if rows.height else {}
+
+
+def _day(trials: pl.DataFrame) -> str:
+    """When the last trial began."""
+    return (
+        datetime.fromtimestamp(trials["started"].to_list()[int(trials["started"].arg_max() or 0)], UTC)
+        .date()
+        .isoformat()
+    )
+
+
+def differences(members: Sequence[Facts]) -> pl.DataFrame:
+    """One row a pair of studies of one dataset: test F1 of `a` minus `b` with its interval, on what both share.
+
+    Paired where folds, frames, labels and subjects are the same (column `pairing`): both then draw the same people.
+    Unpaired intervals are wider, and hold the difference of the protocols as well.
+    """
+    rows = [
+        _difference(a, b)
+        for a, b in combinations(members, 2)
+        if a.dataset == b.dataset and a.counts.height and b.counts.height and {*a.aus} & {*b.aus}
+    ]
+    columns = {"difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "p": pl.Float64}
+    schema = dict.fromkeys(("a", "b", "dataset", "pairing", "folds", "aus"), pl.String) | columns
+    frame = pl.DataFrame(rows, schema=schema)
+    corrected = pl.Series("p_holm", holm([NOTHING if p is None else p for p in frame["p"]]), dtype=pl.Float64)
+    return frame.with_columns(corrected).with_columns(pl.selectors.float().fill_nan(None))
+
+
+def _difference(a: Facts, b: Facts) -> dict[str, Any]:
+    aus = tuple(au for au in a.aus if au in b.aus)
+    folds = shared_folds(a, b)
+    ours = [bootstrap.fold_cubes(_on(member.counts, folds), aus) for member in (a, b)]
+    generators = [numpy_generator("bootstrap", "test", *([] if folds else [at])) for at in range(2)]
+    draws = [bootstrap.resample(cubes, rng).mean_of_folds(f1) for cubes, rng in zip(ours, generators, strict=True)]
+    people = [sum(cube.shape[1] for cube in cubes.values()) for cubes in ours]
+    found = difference(draws[0].overall(), draws[1].overall(), min(people), len(ours[0]))
+    return {
+        "a": a.name,
+        "b": b.name,
+        "dataset": a.dataset,
+        "pairing": PAIRED if folds else UNPAIRED,
+        "folds": ", ".join(folds or sorted({*a.protocols} | {*b.protocols})),
+        "aus": " ".join(map(str, aus)),
+        **_plain(found, paired=bool(folds)),
+    }
+
+
+def _plain(found: Difference, paired: bool) -> dict[str, float]:
+    """The p-value belongs to paired replicates."""
+    p = found.p if paired else NOTHING
+    return {"difference": found.value, "low": found.low, "high": found.high, "p": p}
+
+
+def shared_folds(a: Facts, b: Facts) -> list[str]:
+    """Folds in which two studies were tested on the same frames, labels and subjects."""
+    return [
+        fold
+        for fold, protocol in a.protocols.items()
+        if protocol and b.protocols.get(fold) == protocol and _people(a.counts, fold) == _people(b.counts, fold)
+    ]
+
+
+def _people(counts: pl.DataFrame, fold: str) -> set[str]:
+    return set(counts.filter(pl.col("fold") == fold)["subject"])
+
+
+def _on(counts: pl.DataFrame, folds: Sequence[str]) -> pl.DataFrame:
+    return counts.filter(pl.col("fold").is_in(folds)) if folds else counts
+
+
+def per_au(members: Sequence[Facts]) -> pl.DataFrame:
+    """One row a study and AU: test F1 at threshold 0.5, mean of folds, with its interval."""
+    rows = [row for member in members for row in _au_rows(member)]
+    schema = {"study": pl.String, "au": pl.Int64, "name": pl.String}
+    schema |= dict.fromkeys(("f1", "low", "high", "always_positive"), pl.Float64)
+    return pl.DataFrame(rows, schema=schema)
+
+
+def _au_rows(member: Facts) -> Iterator[dict[str, Any]]:
+    headline = _headline(member.scores, "f1")
+    chosen = member.scores.filter(
+        pl.col("rule") == "0.5",
+        pl.col("aggregate") == "folds",
+        pl.col("au").is_not_null(),
+        pl.col("selection") == headline.get("selection", ""),
+    )
+    base = dict(chosen.filter(pl.col("metric") == "always_positive").select("au", "value").iter_rows())
+    for row in chosen.filter(pl.col("metric") == "f1").sort("au").iter_rows(named=True):
+        scores = {"f1": row["value"], "low": row["low"], "high": row["high"], "always_positive": base.get(row["au"])}
+        yield {"study": member.name, "au": row["au"], "name": AU_NAMES.get(row["au"], ""), **scores}
+
+
+def costs(members: Sequence[Facts]) -> pl.DataFrame:
+    """One row a study: trials of the search by state, and the time of all trials."""
+    rows = []
+    for member in members:
+        sweep = member.trials.filter(pl.col("stage") == "sweep")
+        final = member.trials.filter(pl.col("stage") == "final")
+        counts = {state.lower(): count for state, count in tables.states(sweep).items()}
+        times = {"search": float(sweep["seconds"].sum()), "final": float(final["seconds"].sum())}
+        rows.append({"study": member.name, **counts, "final trials": final.height, **times})
+    return pl.DataFrame(rows)
+
+
+def settings(members: Sequence[Facts]) -> pl.DataFrame:
+    """One row a setting in which the studies differ, one column each, `study 1` and on: names are no column names."""
+    found = [dict(flat(_configuration(member))) for member in members]
+    names = sorted({name for values in found for name in values})
+    differing = [name for name in names if len({repr(values.get(name)) for values in found}) > 1]
+    columns = {
+        f"study {at}": [_shown(values.get(name)) for name in differing] for at, values in enumerate(found, start=1)
+    }
+    schema = dict.fromkeys(("setting", *columns), pl.String)
+    return pl.DataFrame({"setting": differing, **columns}, schema=schema)
+
+
+def _configuration(member: Facts) -> Mapping[str, Any]:
+    """What the final trials ran with; before them what the study was begun with. The seed and fold are theirs alone."""
+    config = dict(member.finals[0].config.to_dict() if member.finals else member.study.get("config", {}))
+    config = {name: value for name, value in config.items() if name not in ("seed", "score_test")}
+    data = {name: value for name, value in dict(config.get("data", {})).items() if name != "fold"}
+    return {**config, "data": data, **{name: member.study.get(name) for name in ("objective", "trials", "seed")}}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings by their dotted names."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _shown(value: Any) -> str | None:
+    return None if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,133 @@
+"""What exports, the model card and comparisons take from the store of one study."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from data.errors import InputError
+from data.seeds import numpy_generator
+from model.metrics import always_positive_f1, f1
+from reports.frames import tables
+from study.records.kinds import check_search
+from study.records.result import TrialResult
+from study.records.score_table import scores_frame
+from study.scoring import bootstrap
+
+FROM_COUNTS = {
+    "f1": f1,
+    "precision": bootstrap.precision,
+    "recall": bootstrap.recall,
+    "always_positive": always_positive_f1,
+}
+
+
+class Results(tables.Results, Protocol):
+    """What is needed of a result store; `study.records.store.StudyStore` has it."""
+
+    def result(self, key: str) -> TrialResult | None: ...
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One study: what was asked, its trials, and its final evaluation as far as it is there."""
+
+    name: str
+    root: Path
+    study: dict[str, Any]
+    provenance: dict[str, str]
+    trials: pl.DataFrame
+    finals: list[TrialResult]  # that belong together, one a fold and seed
+    counts: pl.DataFrame  # of their test subjects
+    scores: pl.DataFrame  # study.scores.SCORES; from the counts alone where the final evaluation is not complete
+    complete: bool
+
+    @property
+    def dataset(self) -> str:
+        return str(self.study["dataset"])
+
+    @property
+    def method(self) -> str:
+        return str(self.study.get("method", "several"))
+
+    @property
+    def aus(self) -> tuple[int, ...]:
+        return tuple(self.study["aus"])
+
+    @property
+    def protocols(self) -> dict[str, str]:
+        """By fold: the hash of its frames, labels, alignment and division into subjects."""
+        found = {result.config.data.fold: result.environment.get("protocol", "") for result in self.finals}
+        return dict(sorted(found.items()))
+
+    @property
+    def protocol(self) -> str:
+        """One short name for the protocols of all folds; empty where one is not known."""
+        if not self.protocols or not all(self.protocols.values()):
+            return ""
+        return hashlib.sha256(repr(self.protocols).encode()).hexdigest()[:8]
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Frame stores that the final detectors were trained on."""
+        return sorted({result.config.data.fingerprint for result in self.finals})
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({result.config.seed for result in self.finals})
+
+    @property
+    def subjects(self) -> int:
+        """Test subjects of all folds."""
+        return self.counts["subject"].n_unique() if self.counts.height else 0
+
+
+def facts_of(store: Results, name: str = "") -> Facts:
+    """Everything, read once; `InputError` for a study that is no search, or without a trial."""
+    study = store.study()
+    check_search(store.root, study)
+    trials = store.trials()
+    if trials.is_empty():
+        raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
+    bests = tables.best_trials(tables.allowed(tables.numbered(trials, "sweep"), store))
+    chosen = tables.final_runs(trials, bests, store.selections())
+    keys = chosen.runs["key"].to_list()
+    counts = store.counts(keys).filter(pl.col("split") == "test")
+    scores = store.final_scores()
+    return Facts(
+        name=name or str(study["name"]),
+        root=store.root,
+        study=study,
+        provenance=store.provenance(),
+        trials=trials,
+        finals=[result for key in keys if (result := store.result(key)) is not None],
+        counts=counts,
+        scores=scores if scores.height else scores_of_counts(counts, tuple(study["aus"]), chosen.selection),
+        complete=scores.height > 0,
+    )
+
+
+def scores_of_counts(counts: pl.DataFrame, aus: tuple[int, ...], selection: str = "shared") -> pl.DataFrame:
+    """What test counts say at threshold 0.5, as a score table; empty without counts."""
+    if counts.is_empty():
+        return scores_frame([])
+    cubes = bootstrap.fold_cubes(counts, aus)
+    resampled = bootstrap.resample(cubes, numpy_generator("bootstrap", "test"))
+    people = sum(cube.shape[1] for cube in cubes.values()), len(cubes)
+    rows: list[dict[str, object]] = []
+    for metric, rule in FROM_COUNTS.items():
+        for aggregate, draws in (("folds", resampled.mean_of_folds(rule)), ("pooled", resampled.pooled(rule))):
+            same = {"selection": selection, "rule": "0.5", "metric": metric, "aggregate": aggregate, "seed_sd": None}
+            rows += [{**same, **row} for row in _values(draws, aus, people)]
+    return scores_frame(rows)
+
+
+def _values(draws: bootstrap.Draws, aus: tuple[int, ...], people: tuple[int, int]) -> Iterator[dict[str, object]]:
+    """The mean over AUs, and every AU, with their intervals; `people` are the subjects and the folds."""
+    columns = [(None, *draws.overall()), *zip(aus, draws.point.tolist(), draws.replicates.T, strict=True)]
+    for au, value, drawn in columns:
+        low, high = bootstrap.subject_interval(value, drawn, *people)
+        yield {"au": au, "value": value, "low": low, "high": high}

@@ -1,0 +1,171 @@
+"""The tables of a paper as grids: scores per AU with published rows beside them, transfer matrices, tests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from reports.frames import tables, text
+from reports.frames.facts import Facts
+from reports.frames.grid import Cell, Grid, Row, ranked, score, word
+
+METRICS = {
+    "f1": "F1",
+    "auc": "AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "mcc": "MCC",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "lift": "lift over always-positive",
+    "always_positive": "F1 of the always-positive detector",
+    "retention_f1": "retained F1",
+    "retention_auc": "retained AUC",
+}
+SIGNED = ("lift", "bias", "mcc")
+RULES = {
+    "0.5": "threshold 0.5",
+    "validation": "thresholds of validation subjects",
+    "base_rate": "thresholds by base rate",
+    "oracle": "thresholds of the test part",
+}
+SELECTIONS = {
+    "nested": "chosen in every fold",
+    "shared": "chosen once",
+    "oracle": "chosen on the test part",
+    "bias": "oracle minus nested",
+}
+INTERVALS = "In percent, with the ends of the 95 % interval of a bootstrap of subjects."
+NOT_RANKED = (
+    "Published rows are printed by their authors or copied by later papers, each under a protocol of its own; "
+    "they are ranked neither with ours nor with each other. * the printed mean is not that of the printed AUs."
+)
+ORACLE = "What was chosen on the test part, configuration or threshold, bounds from above and is no result."
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Final scores of a study under the name of its row; equal, known protocols make scores comparable."""
+
+    name: str
+    dataset: str
+    protocol: str
+    scores: pl.DataFrame
+
+
+def scored(facts: Facts) -> Scored:
+    """The final scores of one study."""
+    return Scored(f"{facts.name} ({facts.method})", facts.dataset, facts.protocol, facts.scores)
+
+
+def per_au(studies: Sequence[Scored], metric: str = "f1") -> Grid:
+    """One row a study, choice, rule and aggregate, one column an AU and the mean; for F1 with the published rows."""
+    frames = [study.scores.filter(pl.col("metric") == metric) for study in studies]
+    aus = sorted({au for frame in frames for au in frame["au"].drop_nulls()})
+    ours = [row for study, frame in zip(studies, frames, strict=True) for row in _score_rows(study, frame, aus)]
+    groups, notes = [ours], [INTERVALS]
+    if metric == "f1":
+        groups += [_always_positive(studies, aus), *(_published(name, aus) for name in _datasets(studies))]
+        notes += [NOT_RANKED] * any(_published(name, aus) for name in _datasets(studies))
+    if any(row.cells[0].words.find("test part") >= 0 for row in ours):
+        notes.append(ORACLE)
+    caption = f"{METRICS.get(metric, metric)} on test subjects of {text.listing(_datasets(studies))}."
+    return ranked(Grid(f"per-au-{metric}", caption, ["", *(f"AU{au}" for au in aus), "mean"], groups, notes))
+
+
+def _datasets(studies: Sequence[Scored]) -> list[str]:
+    return list(dict.fromkeys(study.dataset for study in studies))
+
+
+def _score_rows(study: Scored, frame: pl.DataFrame, aus: Sequence[int]) -> list[Row]:
+    rows = []
+    for (selection, rule, aggregate), part in frame.group_by("selection", "rule", "aggregate", maintain_order=True):
+        words = [SELECTIONS.get(str(selection), str(selection)), RULES.get(str(rule), str(rule))]
+        if aggregate == "pooled":
+            words.append("pooled")
+        known = {row["au"]: row for row in part.iter_rows(named=True)}
+        signed = part["metric"][0] in SIGNED or selection == "bias"
+        cells = [_score_cell(known.get(au), signed) for au in (*aus, None)]
+        # What is chosen on the test part is ranked with nothing.
+        fair = study.protocol and "oracle" not in (selection, rule) and selection != "bias"
+        protocol = f"{study.protocol}/{selection}/{rule}/{aggregate}" if fair else ""
+        rows.append(Row([Cell(f"{study.name}, {', '.join(words)}"), *cells], protocol))
+    return rows
+
+
+def _score_cell(row: Mapping[str, Any] | None, signed: bool) -> Cell:
+    return score(row["value"], row["low"], row["high"], signed) if row else Cell(text.NONE)
+
+
+def _always_positive(studies: Sequence[Scored], aus: Sequence[int]) -> list[Row]:
+    """The baseline, once where protocols give the same."""
+    rows: dict[object, Row] = {}
+    for study in studies:
+        base = study.scores.filter(pl.col("metric") == "always_positive", pl.col("aggregate") == "folds")
+        known: dict[int | None, float] = dict(base.select("au", "value").iter_rows())
+        cells = [score(known.get(au)) for au in (*aus, None)]
+        name = Cell(f"always-positive on {study.dataset}")
+        rows[study.dataset, *(cell.score for cell in cells)] = Row([name, *cells])
+    return list(rows.values())
+
+
+def _published(dataset: str, aus: Sequence[int]) -> list[Row]:
+    """Rows of the literature, in the order of their names."""
+    frame = tables.published(dataset)
+    if frame.is_empty():
+        return []
+    rows = []
+    for row in frame.filter(pl.col("method") != "always-positive").iter_rows(named=True):
+        mark = "*" if row["average_inconsistent"] else ""
+        cells = [score(row.get(str(au))) for au in aus]
+        rows.append(Row([Cell(f"{row['method']}{mark} [{row['source']}]"), *cells, score(row["mean"])]))
+    return rows
+
+
+def transfer_matrices(name: str, table: pl.DataFrame) -> list[Grid]:
+    """Source by target, the mean over AUs: one grid a set of AUs, metric and rule; rows of one source are ranked."""
+    means = table.filter(pl.col("au").is_null(), pl.col("metric") != "always_positive")
+    parts = means.group_by("aus_kind", "metric", "rule", maintain_order=True)
+    return [_matrix(name, part, *map(str, kind)) for kind, part in parts]
+
+
+def _matrix(name: str, part: pl.DataFrame, aus_kind: str, metric: str, rule: str) -> Grid:
+    targets = part["target"].unique().sort().to_list()
+    rows = []
+    keys = "source", "method", "study"
+    for (source, method, study), found in part.sort(keys).group_by(keys, maintain_order=True):
+        known = {row["target"]: row for row in found.iter_rows(named=True)}
+        cells = [_score_cell(known.get(target), False) for target in targets]
+        rows.append(
+            Row([word(source), word(method), word(study), *cells], f"from {source}" if rule != "oracle" else "")
+        )
+    shared = "on the AUs that all datasets code" if aus_kind == "common" else "on the AUs that both datasets code"
+    caption = f"{METRICS.get(metric, metric)} of detectors trained on the dataset of a row, {shared}; {_rule(rule)}."
+    heads = ["trained on", "method", "study", *(f"on {target}" for target in targets)]
+    sets = part.select("source", "target", "aus").unique(maintain_order=True)
+    listed = "; ".join(f"{source} to {target}: {aus}" for source, target, aus in sets.iter_rows())
+    return ranked(Grid(f"{name}-{aus_kind}-{metric}-{rule}", caption, heads, [rows], [INTERVALS, f"AUs: {listed}."]))
+
+
+def _rule(rule: str) -> str:
+    return RULES.get(rule, rule)
+
+
+def transfer_tests(name: str, tests: pl.DataFrame) -> Grid:
+    """Paired differences between methods, with Holm's correction."""
+    rows = []
+    for row in tests.iter_rows(named=True):
+        which = [word(row["source"]), word(row["target"]), word(METRICS.get(row["metric"], row["metric"]))]
+        pair = [word(_rule(row["rule"])), word(row["method_a"]), word(row["method_b"])]
+        gain = score(row["difference"], row["low"], row["high"], signed=True)
+        rows.append(Row([*which, *pair, gain, Cell(p_value(row["p"])), Cell(p_value(row["p_holm"]))]))
+    heads = ["trained on", "tested on", "metric", "rule", "a", "b", "a minus b", "p", "p (Holm)"]
+    return Grid(f"{name}-tests", "Paired differences between methods on the same test subjects.", heads, [rows])
+
+
+def p_value(value: float | None) -> str:
+    """0.0321 -> 0.032; what is smaller than a thousandth is said to be."""
+    if value is None or not text.known(value):
+        return text.NONE
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

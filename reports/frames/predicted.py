@@ -1,0 +1,136 @@
+"""What the probabilities of the final detectors say: threshold curves, reliability, co-occurrence.
+
+Every frame of a test part is scored once by each seed of its fold. Threshold curves follow the field's number: the
+score in every fold and seed, mean over seeds, then over folds. Reliability and co-occurrence pool all of them.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from model.metrics import f1
+from study.records.predictions import Predictions, read_predictions
+from study.scoring.bootstrap import mean, precision, recall
+
+THRESHOLDS = np.arange(1, 100) / 100
+BINS = 10
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Frames behind figures: see the functions of the same names."""
+
+    thresholds: pl.DataFrame
+    reliability: pl.DataFrame
+    cooccurrence: pl.DataFrame
+    runs: int
+    missing: int  # runs whose predictions are not there
+
+
+def predicted(runs: pl.DataFrame, path_of: Callable[[str], Path], aus: tuple[int, ...]) -> Predicted | None:
+    """Read the predictions of final trials one by one; None when none has any."""
+    at = [(str(fold), path_of(key)) for fold, key in runs.select("fold", "key").iter_rows()]
+    there = [(fold, path) for fold, path in at if path.exists()]
+    if not there:
+        return None
+    tallies = [(fold, _tally(read_predictions(path).part("test").on(aus))) for fold, path in there]
+    return Predicted(
+        thresholds=thresholds([(fold, tally.above) for fold, tally in tallies], aus),
+        reliability=reliability(sum((tally.bins for _, tally in tallies[1:]), tallies[0][1].bins), aus),
+        cooccurrence=cooccurrence(sum((tally.pairs for _, tally in tallies[1:]), tallies[0][1].pairs), aus),
+        runs=len(there),
+        missing=len(at) - len(there),
+    )
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """Sums over the frames of one run, so that its probabilities need not be kept."""
+
+    above: Whole  # [A, T, 4] tp, fp, fn, tn at each threshold
+    bins: NDArray[np.float64]  # [A, BINS, 3] frames, active frames, sum of probabilities
+    pairs: Whole  # [A, A, 4] frames with both coded: row labelled, both labelled, row predicted, both predicted
+
+
+def _tally(predictions: Predictions) -> _Tally:
+    shown, labels = predictions.probabilities, predictions.labels
+    columns = list(zip(shown.T, labels.T, strict=True))
+    return _Tally(
+        above=np.stack([_above(p[y >= 0], y[y >= 0] == 1) for p, y in columns]),
+        bins=np.stack([_binned(p[y >= 0], y[y >= 0] == 1) for p, y in columns]),
+        pairs=_pairs(shown >= 0.5, labels),
+    )
+
+
+def _above(probabilities: NDArray[np.float32], active: NDArray[np.bool_]) -> Whole:
+    """Confusion counts [T, 4] at every threshold; a probability equal to it is a detection."""
+    # A float32 0.3 is not the float64 0.3: thresholds are taken as the probabilities are.
+    passed = np.searchsorted(THRESHOLDS.astype(np.float32), probabilities, side="right")
+    hit, false = (np.bincount(passed[which], minlength=THRESHOLDS.size + 1) for which in (active, ~active))
+    tp, fp = (np.cumsum(counts[::-1])[::-1][1:] for counts in (hit, false))
+    return np.stack([tp, fp, active.sum() - tp, (~active).sum() - fp], axis=-1).astype(np.int64)
+
+
+def _binned(probabilities: NDArray[np.float32], active: NDArray[np.bool_]) -> NDArray[np.float64]:
+    place = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+    sums = [np.bincount(place, weights=weights, minlength=BINS) for weights in (None, active, probabilities)]
+    return np.stack(sums, axis=-1).astype(np.float64)
+
+
+def _pairs(predicted: NDArray[np.bool_], labels: NDArray[np.int8]) -> Whole:
+    coded, active = ((labels >= 0), (labels == 1))
+    # float64 products are exact for fewer than 2**53 frames, and much faster than those of integers.
+    known, on, said = (part.astype(np.float64) for part in (coded, active, predicted & coded))
+    return np.stack([on.T @ known, on.T @ on, said.T @ known, said.T @ said], axis=-1).astype(np.int64)
+
+
+def thresholds(runs: list[tuple[str, Whole]], aus: tuple[int, ...]) -> pl.DataFrame:
+    """au, threshold, f1, precision, recall: mean over seeds, then over folds, of what each run's counts say."""
+    by_fold: dict[str, list[Whole]] = {}
+    for fold, counts in runs:
+        by_fold.setdefault(fold, []).append(counts)
+    columns = {}
+    for name, metric in (("f1", f1), ("precision", precision), ("recall", recall)):
+        folds = np.stack([mean(metric(np.stack(seeds)), 0) for seeds in by_fold.values()])
+        columns[name] = mean(folds, 0).ravel()
+    grid = {"au": np.repeat(aus, THRESHOLDS.size), "threshold": np.tile(THRESHOLDS, len(aus))}
+    return pl.DataFrame(grid | columns).fill_nan(None)
+
+
+def reliability(bins: NDArray[np.float64], aus: tuple[int, ...]) -> pl.DataFrame:
+    """au, bin, frames, mean_probability, share_active of the coded frames in each tenth of the probabilities."""
+    return pl.DataFrame(list(_reliability_rows(bins, aus)), schema=_RELIABILITY, orient="row")
+
+
+_RELIABILITY = {"au": pl.Int64, "bin": pl.String, "frames": pl.Int64}
+_RELIABILITY |= {"mean_probability": pl.Float64, "share_active": pl.Float64}
+
+
+def _reliability_rows(bins: NDArray[np.float64], aus: tuple[int, ...]) -> Iterator[tuple[object, ...]]:
+    for au, rows in zip(aus, bins.tolist(), strict=True):
+        for at, (frames, active, total) in enumerate(rows):
+            shares = (total / frames, active / frames) if frames else (None, None)
+            yield au, f"{at / BINS:.1f} to {(at + 1) / BINS:.1f}", int(frames), *shares
+
+
+def calibration_error(reliability: pl.DataFrame) -> dict[int, float]:
+    """By AU: mean gap between probability and share of active frames over the bins, weighed by their frames."""
+    gap = (pl.col("mean_probability") - pl.col("share_active")).abs() * pl.col("frames")
+    errors = reliability.group_by("au", maintain_order=True).agg(error=gap.sum() / pl.col("frames").sum())
+    return dict(errors.iter_rows())
+
+
+def cooccurrence(pairs: Whole, aus: tuple[int, ...]) -> pl.DataFrame:
+    """given, au, labelled, predicted: share of the frames with the AU `given` that have `au` too, both coded."""
+    rows = []
+    for at, given in enumerate(aus):
+        for beside, au in enumerate(aus):
+            on, both, said, both_said = pairs[at, beside].tolist()
+            rows.append((given, au, both / on if on else None, both_said / said if said else None))
+    schema = {"given": pl.Int64, "au": pl.Int64, "labelled": pl.Float64, "predicted": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")

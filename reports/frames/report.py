@@ -1,0 +1,153 @@
+"""All numbers of a page, read from the store and computed once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from data.errors import InputError, raise_all
+from data.seeds import numpy_generator
+from reports.frames import predicted, series, tables
+from reports.frames.neighbours import Neighbours, neighbours
+from reports.frames.predicted import Predicted
+from reports.frames.tables import Evaluation
+from study.search.objectives import Goals, goals_in
+
+Importance = Callable[[pl.DataFrame], pl.DataFrame]
+
+NEEDED = ("name", "dataset", "method", "objective", "fold", "epochs", "seed", "aus")  # of study.json
+OBJECTIVES = {"f1": "mean F1", "auc": "mean AUC"}
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What lies beside the result store and only a command can fetch; whatever is missing is left out of the page.
+
+    `labels` has one row a subject and AU of the frame store: subject, fold (the one that tests on the subject), au,
+    frames, coded, active. `pictures` are contact sheets: title, caption, PNG.
+    """
+
+    labels: pl.DataFrame | None = None
+    pictures: tuple[tuple[str, str, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the sections print, read and computed once."""
+
+    study: dict[str, Any]
+    provenance: dict[str, str]
+    environments: pl.DataFrame
+    trials: pl.DataFrame
+    sweep: pl.DataFrame
+    epochs: pl.DataFrame
+    bests: dict[str, dict[str, Any]]  # by fold: each is searched by itself
+    finals: tables.Finals
+    final_counts: pl.DataFrame
+    val: Evaluation | None
+    test: Evaluation | None
+    scores: pl.DataFrame  # study.scores.SCORES; empty before the final evaluation
+    predicted: Predicted | None
+    importance: pl.DataFrame
+    objectives: list[str]
+    tradeoff: pl.DataFrame  # trial, key, fold, x, y, front; empty with one objective
+    root: Path
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    materials: Materials = field(default_factory=Materials)
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best trial, of the first fold when several were searched."""
+        return next(iter(self.bests.values()), None)
+
+    @property
+    def objective(self) -> str:
+        """Name of what the search maximised, over validation subjects."""
+        named = str(self.study["objective"])
+        return f"validation {OBJECTIVES.get(named, named)}"
+
+    @property
+    def aus(self) -> tuple[int, ...]:
+        return tuple(self.study["aus"])
+
+    @property
+    def folds(self) -> list[str]:
+        """The folds that were searched."""
+        named = [str(fold) for fold in self.study.get("folds") or [self.study["fold"]]]
+        return named + [fold for fold in self.sweep["fold"].unique().sort() if fold not in named]
+
+
+def gather(store: tables.Results, importance: Importance, materials: Materials | None = None) -> Report:
+    """Read the store and compute every number that the page prints."""
+    study, trials = _checked(store), store.trials()
+    if trials.is_empty():
+        raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
+    sweep = tables.numbered(trials, "sweep")
+    bests = tables.best_trials(tables.allowed(sweep, store))
+    finals = tables.final_runs(trials, bests, store.selections())
+    aus, keys = tuple(study["aus"]), finals.runs["key"].to_list()
+    counts = store.counts([*keys, *(best["key"] for best in bests.values())])
+    final_counts = _of(counts, keys)
+    chosen = _of(counts, [best["key"] for best in bests.values()])
+    return Report(
+        study=study,
+        provenance=store.provenance(),
+        environments=store.environments(),
+        trials=trials,
+        sweep=sweep,
+        epochs=store.epochs(),
+        bests=bests,
+        finals=finals,
+        final_counts=final_counts,
+        val=_evaluation(chosen, "val", aus),
+        test=_evaluation(final_counts, "test", aus),
+        scores=store.final_scores(),
+        predicted=predicted.predicted(finals.runs, store.predictions_path, aus),
+        importance=_importance(sweep, importance),
+        objectives=list(goals_in(study).objectives),
+        tradeoff=_tradeoff(store, goals_in(study), sweep),
+        root=store.root,
+        neighbours=neighbours(store.root, str(study["name"]), str(study["dataset"])),
+        materials=materials or Materials(),
+    )
+
+
+def _checked(store: tables.Results) -> dict[str, Any]:
+    """What was asked of the study; `InputError` when it is of another kind, or damaged."""
+    study = store.study()
+    missing = [name for name in NEEDED if name not in study]
+    raise_all(
+        f"{store.root} has no page of its own: it is not a search, or its study.json is damaged; it lacks:", missing
+    )
+    return study
+
+
+def _importance(sweep: pl.DataFrame, importance: Importance) -> pl.DataFrame:
+    """fold, parameter, importance: trials are compared within their fold alone."""
+    parts = [
+        importance(part.drop("trial")).select(pl.lit(str(fold)).alias("fold"), "parameter", "importance")
+        for (fold,), part in sweep.partition_by("fold", as_dict=True, maintain_order=True).items()
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame(schema={"fold": pl.String, "parameter": pl.String})
+
+
+def _tradeoff(store: tables.Results, goals: Goals, sweep: pl.DataFrame) -> pl.DataFrame:
+    """The first two objectives of every finished trial, in their own units."""
+    if len(goals.objectives) < 2:
+        return pl.DataFrame()
+    done = [one for one in store.outcomes("sweep") if one.status == "DONE" and one.value is not None]
+    rows = [(one.key, *goals.values(one)[:2]) for one in done]
+    values = pl.DataFrame(rows, schema={"key": pl.String, "x": pl.Float64, "y": pl.Float64}, orient="row")
+    joined = sweep.select("trial", "key", "fold").join(values, on="key")
+    return series.pareto(joined, goals.directions)
+
+
+def _of(counts: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    return counts.filter(pl.col("key").is_in(keys)) if counts.height else counts
+
+
+def _evaluation(counts: pl.DataFrame, split: str, aus: tuple[int, ...]) -> Evaluation | None:
+    rows = counts.filter(pl.col("split") == split, pl.col("au").is_in(aus)) if counts.height else counts
+    return tables.evaluate(rows, aus, numpy_generator("bootstrap", split)) if rows.height else None

@@ -1,0 +1,306 @@
+"""The tables of a page: result frames in, polars frames out. Scores are fractions; null means undefined."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from data.aus import AU_NAMES
+from model.metrics import always_positive_f1, f1
+from reports.frames import text
+from study.records.outcome import Outcome
+from study.scoring import bootstrap
+from study.scoring.bootstrap import Estimate
+from study.search.objectives import goals_in
+
+PARAM = "param/"
+STATES = ("DONE", "PRUNED", "FAILED")
+QUOTED = ("nested", "shared")  # selections that may be quoted, the better first
+PUBLISHED = Path(__file__).with_name("published.csv")
+
+
+class Results(Protocol):
+    """What a page needs of a result store; `study.records.store.StudyStore` has it."""
+
+    @property
+    def root(self) -> Path: ...
+    def trials(self) -> pl.DataFrame: ...
+    def epochs(self) -> pl.DataFrame: ...
+    def counts(self, keys: Collection[str] | None = None) -> pl.DataFrame: ...
+    def environments(self) -> pl.DataFrame: ...
+    def final_scores(self) -> pl.DataFrame: ...
+    def selections(self) -> dict[str, Any]: ...
+    def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]: ...
+    def predictions_path(self, key: str) -> Path: ...
+    def study(self) -> dict[str, Any]: ...
+    def provenance(self) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Detectors on one split: per AU, and over all AUs; several folds give the mean of the folds."""
+
+    au: pl.DataFrame
+    f1: Estimate
+    lift: Estimate
+    pooled: Estimate
+    always_positive: float
+    subjects: int
+    fewest: int  # subjects in the smallest fold
+    has_interval: bool  # some fold has more than one subject to draw from
+    folds: tuple[str, ...]
+    seeds: int
+
+    @property
+    def undefined(self) -> list[int]:
+        """AUs that F1 is not defined for, so that no mean holds them."""
+        return self.au.filter(pl.col("f1").is_null())["au"].to_list()
+
+
+def evaluate(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> Evaluation:
+    """Score the rows of one split: one configuration, any number of folds and seeds."""
+    cubes = bootstrap.fold_cubes(counts, aus)
+    resampled = bootstrap.resample(cubes, rng)
+    ours = resampled.mean_of_folds(f1)
+    trivial = resampled.mean_of_folds(always_positive_f1)
+    people = [cube.shape[1] for cube in cubes.values()]
+
+    def estimate(value: float, draws: bootstrap.Floats, least: float = 0.0) -> Estimate:
+        low, high = np.clip(bootstrap.subject_interval(value, draws, sum(people), len(people)), least, 1.0)
+        return Estimate(float(value), float(low), float(high))
+
+    (value, draws), (base, base_draws) = ours.overall(), trivial.overall()
+    by_au = [estimate(*pair) for pair in zip(ours.point, ours.replicates.T, strict=True)]
+    return Evaluation(
+        au=_au_frame(aus, resampled, ours.point, trivial.point, [(each.low, each.high) for each in by_au]),
+        f1=estimate(value, draws),
+        lift=estimate(value - base, draws - base_draws, least=-1.0),
+        pooled=estimate(*resampled.pooled(f1).overall()),
+        always_positive=base,
+        subjects=counts["subject"].n_unique(),
+        fewest=min(people),
+        has_interval=max(people) > 1,
+        folds=tuple(cubes),
+        seeds=max(cube.shape[0] for cube in cubes.values()),
+    )
+
+
+def per_au(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> pl.DataFrame:
+    """One row an AU: F1 with interval, base rate, always-positive F1, lift, precision, recall."""
+    return evaluate(counts, aus, rng).au
+
+
+def _au_frame(
+    aus: tuple[int, ...],
+    resampled: bootstrap.Resampled,
+    ours: bootstrap.Floats,
+    trivial: bootstrap.Floats,
+    limits: list[tuple[float, float]],
+) -> pl.DataFrame:
+    # Every seed of a fold scores the same frames: one seed tells how many there are.
+    frames = np.sum([counts[0] for counts in resampled.observed.values()], axis=0)
+    positives = frames[:, 0] + frames[:, 2]
+    undefined = [np.isnan(f1(counts)).sum(0) for counts in resampled.observed.values()]
+    frame = pl.DataFrame(
+        {
+            "au": list(aus),
+            "name": [AU_NAMES.get(au, "") for au in aus],
+            "frames": frames.sum(1),
+            "positives": positives,
+            "base_rate": bootstrap.ratio(positives, frames.sum(1)),
+            "f1": ours,
+            "low": [low for low, _ in limits],
+            "high": [high for _, high in limits],
+            "always_positive": trivial,
+            "lift": ours - trivial,
+            "precision": resampled.mean_of_folds(bootstrap.precision).point,
+            "recall": resampled.mean_of_folds(bootstrap.recall).point,
+            "undefined_runs": np.sum(undefined, axis=0),
+        }
+    )
+    return frame.fill_nan(None)
+
+
+def numbered(trials: pl.DataFrame, stage: str) -> pl.DataFrame:
+    """Trials of one stage in the order in which they started, numbered from 1 in column `trial`."""
+    chosen = trials.filter(pl.col("stage") == stage).sort("started", "key")
+    return chosen.with_columns(pl.col("value").fill_nan(None)).with_row_index("trial", offset=1)
+
+
+def states(trials: pl.DataFrame) -> dict[str, int]:
+    """How many trials ended in each state."""
+    return {state: int((trials["status"] == state).sum()) for state in STATES}
+
+
+def parameters(trials: pl.DataFrame) -> list[str]:
+    """Names of the searched parameters, without the prefix of their columns."""
+    return [name.removeprefix(PARAM) for name in trials.columns if name.startswith(PARAM)]
+
+
+def best_trial(sweep: pl.DataFrame) -> dict[str, Any] | None:
+    """The finished trial with the highest objective, the earliest of equals; pruned trials cannot win."""
+    done = sweep.filter(pl.col("status") == "DONE", pl.col("value").is_not_null())
+    ranked = done.sort("value", descending=True, maintain_order=True)
+    return ranked.row(0, named=True) if ranked.height else None
+
+
+def best_trials(sweep: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """The best trial of each fold that has a finished one: trials of different folds are scored on different people."""
+    folds = sweep["fold"].unique().sort().to_list()
+    found = {str(fold): best_trial(sweep.filter(pl.col("fold") == fold)) for fold in folds}
+    return {fold: best for fold, best in found.items() if best}
+
+
+def best_configuration(trials: pl.DataFrame, bests: list[dict[str, Any]]) -> pl.DataFrame:
+    """One row a searched parameter: its value in the best trial (of each fold), and the values that were tried."""
+    titles = ["chosen"] if len(bests) == 1 else [f"chosen in {best['fold']}" for best in bests]
+    rows = [
+        {"parameter": name}
+        | {title: text.plain(best[PARAM + name]) for title, best in zip(titles, bests, strict=True)}
+        | {"tried": _tried(trials[PARAM + name].drop_nulls())}
+        for name in parameters(trials)
+    ]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("parameter", *titles, "tried"), pl.String))
+
+
+def _tried(values: pl.Series) -> str:
+    known = sorted(values.unique().to_list())
+    if values.dtype.is_numeric() and len(known) > 4:
+        return f"{text.rounded(known[0])} to {text.rounded(known[-1])}"
+    return ", ".join(text.plain(value) for value in known)
+
+
+@dataclass(frozen=True)
+class Finals:
+    """The final trials that belong together, one a fold and seed.
+
+    `selection` is "nested" when every fold has the configuration that was chosen within it, else "shared"; `current`
+    says whether they are of the sweep's best configurations; `left_out` counts the finished others.
+    """
+
+    runs: pl.DataFrame
+    current: bool
+    left_out: int
+    selection: str = "shared"
+
+
+def allowed(sweep: pl.DataFrame, store: Results) -> pl.DataFrame:
+    """The trials of the search that may be chosen: the finished ones that keep its constraints."""
+    goals = goals_in(store.study())
+    if not goals.constraints:
+        return sweep
+    kept = [one.key for one in store.outcomes("sweep") if one.status == "DONE" and goals.feasible(one)]
+    return sweep.filter(pl.col("key").is_in(kept))
+
+
+def final_runs(
+    trials: pl.DataFrame, bests: dict[str, dict[str, Any]], recorded: Mapping[str, Any] | None = None
+) -> Finals:
+    """The final trials of the latest final evaluation, as `recorded`, while they are of the best configurations.
+
+    Otherwise those of the best configurations; where they have none, of the newest one. With several searched folds
+    each fold's own choice is run on that fold (nested); with one, its choice on all.
+    """
+    finals = numbered(trials, "final").filter(pl.col("status") == "DONE")
+    if finals.is_empty():
+        return Finals(finals, True, 0)
+    for selection in QUOTED:
+        keys = [key for fold in (recorded or {}).get(selection, {}).get("trials", {}).values() for key in fold]
+        runs = finals.filter(pl.col("key").is_in(keys)).sort("fold", "seed")
+        if keys and runs.height == len(keys) and _of_bests(runs, bests, selection):
+            return Finals(runs, True, finals.height - runs.height, selection)
+    if len(bests) > 1:
+        parts = [_runs_like(finals.filter(pl.col("fold") == fold), best) for fold, best in bests.items()]
+        runs, selection = pl.concat(parts).sort("fold", "seed"), "nested"
+    else:
+        best = next(iter(bests.values()), None)
+        runs, selection = (_runs_like(finals, best) if best else finals.clear()), "shared"
+    current = not bests or runs.height > 0
+    if runs.is_empty():
+        runs, selection = _runs_like(finals, finals.row(-1, named=True)), "shared"
+    return Finals(runs, current, finals.height - runs.height, selection)
+
+
+def _of_bests(runs: pl.DataFrame, bests: dict[str, dict[str, Any]], selection: str) -> bool:
+    """Whether final trials are of the best configurations: of each fold's own, or all of the first fold's."""
+    if selection == "nested":
+        return all(_runs_like(runs.filter(pl.col("fold") == fold), best).height for fold, best in bests.items())
+    return any(_runs_like(runs, best).height == runs.height for best in bests.values())
+
+
+def _runs_like(finals: pl.DataFrame, chosen: dict[str, Any]) -> pl.DataFrame:
+    """The newest of `finals` for each fold and seed that have the parameters and method of `chosen`."""
+    same = [name for name in finals.columns if name.startswith(PARAM)] + ["method"]
+    match = [pl.col(name).eq_missing(pl.lit(chosen[name])) for name in same]
+    return finals.filter(match).unique(["fold", "seed"], keep="last", maintain_order=True).sort("fold", "seed")
+
+
+def fold_seed_spread(counts: pl.DataFrame, aus: tuple[int, ...], nested: Collection[str]) -> pl.DataFrame:
+    """One row a fold and seed of the final trials: mean F1 over AUs on validation and test subjects.
+
+    `nested` names the folds whose test subjects the choice of their configuration has not seen.
+    """
+    test, val = (_by_run(counts.filter(pl.col("split") == split), aus) for split in ("test", "val"))
+    joined = test.join(val.select("fold", "seed", val_f1="f1"), on=["fold", "seed"], how="left")
+    return joined.select(
+        "fold",
+        "seed",
+        "subjects",
+        "val_f1",
+        test_f1="f1",
+        always_positive="always_positive",
+        lift=pl.col("f1") - pl.col("always_positive"),
+        nested=pl.col("fold").is_in(list(nested)),
+    ).sort("fold", "seed")
+
+
+def _by_run(counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
+    schema = {"fold": pl.String, "seed": pl.Int64, "subjects": pl.Int64}
+    rows = []
+    for fold, cube in bootstrap.fold_cubes(counts, aus).items():
+        seeds = counts.filter(pl.col("fold") == fold)["seed"].unique().sort()
+        score, base = (bootstrap.mean(rule(cube.sum(1)), 1) for rule in (f1, always_positive_f1))
+        rows += [(fold, seed, cube.shape[1], score[at], base[at]) for at, seed in enumerate(seeds.to_list())]
+    scores = {"f1": pl.Float64, "always_positive": pl.Float64}
+    return pl.DataFrame(rows, schema={**schema, **scores}, orient="row").fill_nan(None)
+
+
+def fold_means(spread: pl.DataFrame) -> pl.DataFrame:
+    """One row a fold: mean and standard deviation of its seeds' test F1 (null with one seed)."""
+    return (
+        spread.group_by("fold")
+        .agg(
+            seeds=pl.len(),
+            subjects=pl.col("subjects").first(),
+            test_f1=pl.col("test_f1").mean(),
+            seed_sd=pl.col("test_f1").std(),
+            always_positive=pl.col("always_positive").mean(),
+            nested=pl.col("nested").first(),
+        )
+        .sort("fold")
+    )
+
+
+def published(dataset: str) -> pl.DataFrame:
+    """Published F1, one row a method: method, one column an AU, mean, note, source, average_inconsistent.
+
+    The always-positive detector comes first, the others by name: they are not ranked. The file has percent.
+    """
+    rows = pl.read_csv(PUBLISHED).filter(pl.col("dataset") == dataset)
+    if rows.is_empty():
+        return rows
+    index = ["method", "note", "source", "average_inconsistent"]
+    wide = rows.with_columns(pl.col("note").fill_null(""), f1=pl.col("f1") / 100).pivot("au", index=index, values="f1")
+    aus = sorted((name for name in rows["au"].unique() if name != "mean"), key=int)
+    order = [pl.col("method") != "always-positive", pl.col("method").str.to_lowercase(), pl.col("source")]
+    return wide.sort(order).select("method", *aus, "mean", *index[1:])
+
+
+def failures(trials: pl.DataFrame) -> pl.DataFrame:
+    """One row a failed trial with the last lines of its error."""
+    failed = trials.filter(pl.col("status") == "FAILED").sort("started", "key")
+    ends = pl.Series("error", [text.last_lines(error) for error in failed["error"]], dtype=pl.String)
+    return failed.select("key", "stage", "fold", "seed").with_columns(ends)

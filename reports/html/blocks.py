@@ -1,0 +1,180 @@
+"""What a page is made of: sections of paragraphs, tables, figures and pictures, as plain text and JSON."""
+
+import base64
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+
+from reports.frames import text
+from reports.html.pack import packed
+
+SHOWN_ROWS = 200  # of a table on the page; the download has them all
+PANEL = 190  # px, the least width of one of several panels side by side
+Format = Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; `marked` are the numbers of rows to point out, `order` what columns are sorted by."""
+
+    name: str
+    heads: list[str]
+    numeric: list[bool]
+    rows: list[list[str]]
+    total: int
+    csv: str  # all rows and columns of the frame, packed
+    marked: frozenset[int] = frozenset()
+    order: dict[int, list[str]] = field(default_factory=dict)  # by column, where the cells do not read as numbers
+    caption: str = ""
+    folded: bool = False
+    kind: str = "table"
+
+    @property
+    def sortable(self) -> bool:
+        """Whether another order of the rows tells more: not of a list of facts."""
+        return len(self.rows) > 1 and (any(self.numeric) or len(self.rows) > 12)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing and the table of its numbers, folded away unless `unfolded`; `width` is the least it needs, in px.
+
+    `alt` says in words what the drawing shows, for those who cannot see it.
+    """
+
+    name: str
+    title: str
+    caption: str
+    spec: str  # data and layout as JSON, packed
+    height: int
+    table: Table
+    width: int = 0
+    alt: str = ""
+    unfolded: bool = False
+    kind: str = "figure"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of a section, as PNG."""
+
+    name: str
+    title: str
+    caption: str
+    source: str
+    kind: str = "picture"
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Running text; `tone` is lead, note or plain."""
+
+    words: str
+    tone: str = "plain"
+    kind: str = "paragraph"
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """Text that keeps its lines, folded away under `title`."""
+
+    title: str
+    words: str
+    kind: str = "verbatim"
+
+
+Block = Table | Figure | Picture | Paragraph | Verbatim
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with its blocks."""
+
+    name: str
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+
+
+def table(
+    name: str,
+    frame: pl.DataFrame,
+    titles: Mapping[str, str] | None = None,
+    formats: Mapping[str, Format] | None = None,
+    marked: frozenset[int] = frozenset(),
+    caption: str = "",
+) -> Table:
+    """A frame as a table: the columns of `titles` in their order (all, without one), printed by `formats`."""
+    titles = titles or {column: column for column in frame.columns}
+    printers = [(formats or {}).get(column, text.plain) for column in titles]
+    head = frame.head(SHOWN_ROWS).select(titles.keys())
+    rows = [[show(value) for show, value in zip(printers, row, strict=True)] for row in head.iter_rows()]
+    return Table(
+        name=name,
+        heads=list(titles.values()),
+        numeric=[frame.schema[column].is_numeric() for column in titles],
+        rows=rows,
+        total=frame.height,
+        csv=packed(frame.write_csv()),
+        marked=marked,
+        order=_order(head, rows),
+        caption=caption or name.replace("-", " "),
+    )
+
+
+def _order(head: pl.DataFrame, rows: list[list[str]]) -> dict[int, list[str]]:
+    """The numbers of columns whose cells print them as something else, such as durations."""
+    found = {}
+    for at, series in enumerate(head):
+        if series.dtype.is_numeric() and not all(_reads(row[at]) for row in rows):
+            found[at] = [f"{value:.9g}" if text.known(value) else "" for value in series.to_list()]
+    return found
+
+
+def _reads(cell: str) -> bool:
+    """Whether the page's own script reads a number in `cell`."""
+    try:
+        return cell == text.NONE or math.isfinite(float(cell.replace("−", "-").replace(",", "")))
+    except ValueError:
+        return False
+
+
+def figure(
+    name: str, title: str, caption: str, drawing: go.Figure, numbers: Table, width: int = 0, alt: str = ""
+) -> Figure:
+    """A plotly figure with its heading, caption and numbers."""
+    return Figure(
+        name=name,
+        title=title,
+        caption=caption,
+        spec=packed(script_json(json.loads(drawing.to_json()))),
+        height=int(drawing.layout.height),
+        table=numbers,
+        width=max(width, _least_width(drawing)),
+        alt=f"{title}. {alt or 'The numbers are in the table below.'}",
+    )
+
+
+def _least_width(drawing: go.Figure) -> int:
+    """In px: small multiples are not squeezed together on a narrow screen."""
+    columns = {
+        axis["domain"][0]
+        for name, axis in drawing.layout.to_plotly_json().items()
+        if name[:5] == "xaxis" and "domain" in axis
+    }
+    return PANEL * len(columns) if len(columns) > 1 else 0
+
+
+def picture(name: str, title: str, caption: str, png: bytes) -> Picture:
+    """An image that is held by the page itself."""
+    return Picture(name, title, caption, f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}")
+
+
+def script_json(value: object) -> str:
+    """JSON that stands inside a script element: nothing in it can end the element or start a comment."""
+    written = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return written.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")

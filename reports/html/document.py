@@ -1,0 +1,39 @@
+"""One self-contained HTML file: sections in, text out."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import jinja2
+from plotly.offline import get_plotlyjs
+
+from reports.figures.figures import template
+from reports.html.blocks import Section, script_json
+from reports.html.pack import packed, policy_hash
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def render_sections(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:
+    """A page of any sections, under a title and a line of facts, as text."""
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    plotly, hashed = _plotly()
+    script = (TEMPLATES / "page.js").read_text("utf-8")
+    return environment.get_template("page.html.j2").render(
+        title=title,
+        facts=facts,
+        sections=sections,
+        style=(TEMPLATES / "page.css").read_text("utf-8"),
+        looks=script_json({"light": template(dark=False), "dark": template(dark=True)}),
+        plotly=plotly,
+        script=script,
+        hashes=f"{hashed} {policy_hash(script)}",
+    )
+
+
+@cache
+def _plotly() -> tuple[str, str]:
+    """The drawing library, packed, and its name in the policy of the page."""
+    script = get_plotlyjs()
+    return packed(script), policy_hash(script)

@@ -1,0 +1,215 @@
+"""The page of several studies: what stands on it, and in which words."""
+
+import json
+
+import polars as pl
+
+from reports.figures import comparison_figures
+from reports.frames import tables, text
+from reports.frames.comparison import PAIRED, UNPAIRED, Comparison
+from reports.frames.grids import METRICS, NOT_RANKED, RULES, SELECTIONS, p_value
+from reports.html.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
+from reports.html.columns import FORMATS, numbers, title_of
+from reports.html.document import render_sections
+from study.scoring.bootstrap import REPLICATES
+
+PROTOCOL = (
+    "Studies have one protocol where every fold has the same frames, labels, alignment and subjects. Differences "
+    "between them are paired: each replicate of the bootstrap draws the same people for both."
+)
+SHOWN_PAIRS = 24
+
+
+def render(comparison: Comparison) -> str:
+    """The page as text."""
+    standing = comparison.standings
+    facts = [
+        ("studies", str(standing.height)),
+        ("datasets", ", ".join(standing["dataset"].unique(maintain_order=True))),
+        ("methods", ", ".join(standing["method"].unique(maintain_order=True))),
+    ]
+    built = [section for build in SECTIONS if (section := build(comparison)) is not None]
+    return render_sections("Studies side by side", facts, built)
+
+
+def summary(comparison: Comparison) -> Section:
+    """Who is where, and what can be compared."""
+    blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(comparison)]
+    blocks += [Paragraph(words, "note") for words in _cautions(comparison)]
+    return Section("summary", "Summary", [*blocks, _standings(comparison.standings)])
+
+
+def _standings(frame: pl.DataFrame) -> Table:
+    titles = {column: title_of(column) for column in frame.columns} | {"finished": "last trial"}
+    shown = frame.with_columns(selection=pl.col("selection").replace(SELECTIONS))
+    known = [column for column in titles if shown[column].null_count() < shown.height or column == "f1"]
+    caption = "Test F1 at threshold 0.5: mean of folds and seeds, then of AUs, with its 95 % interval."
+    return table("studies", shown, {column: titles[column] for column in known}, FORMATS, caption=caption)
+
+
+def _answers(comparison: Comparison) -> list[str]:
+    """One sentence for each protocol under which several studies were tested."""
+    found = []
+    scored = comparison.standings.filter(pl.col("f1").is_not_null(), pl.col("protocol") != "")
+    for _, rows in scored.group_by("dataset", "protocol", maintain_order=True):
+        ranked = rows.sort("f1", descending=True, maintain_order=True)
+        if ranked.height > 1:
+            found.append(
+                _answer(comparison.differences, ranked["dataset"][0], ranked["study"].to_list(), ranked["f1"][0])
+            )
+    return found or ["No two of these studies were tested under one protocol yet."]
+
+
+def _answer(differences: pl.DataFrame, dataset: str, names: list[str], value: float) -> str:
+    best, second = names[:2]
+    which = f"Of {len(names)} studies of {dataset} under one protocol, {best} has the highest test F1"
+    words = f"{which} ({text.percent(value)})."
+    row = differences.filter(
+        (pl.col("a") == best) & (pl.col("b") == second) | (pl.col("a") == second) & (pl.col("b") == best)
+    ).row(0, named=True)
+    sign = 1 if row["a"] == best else -1
+    gain = f"{text.points(sign * row['difference'])} points"
+    if row["low"] is None:
+        return f"{words} Over {second} it gains {gain}."
+    ends = sorted(sign * row[end] for end in ("low", "high"))
+    inside = f"{text.points(ends[0])} to {text.points(ends[1])}"
+    doubt = " and could be the choice of subjects" if ends[0] <= 0 <= ends[1] else ""
+    return f"{words} The difference to {second} is {gain} ({inside}){doubt}."
+
+
+def _cautions(comparison: Comparison) -> list[str]:
+    """What keeps scores of the table from being compared."""
+    frame, words = comparison.standings, []
+    for name in frame.filter(pl.col("f1").is_null())["study"]:
+        words.append(f"{name} has no final trials yet: run launch/final.py before it is compared.")
+    partial = [member.name for member in comparison.members if member.finals and not member.complete]
+    if partial:
+        words.append(f"From counts at threshold 0.5 alone, until launch/final.py has ended: {text.listing(partial)}.")
+    scored = frame.filter(pl.col("f1").is_not_null())
+    if scored["dataset"].n_unique() > 1:
+        words.append("Scores on different datasets are not compared: AUs, base rates and subjects differ.")
+    if comparison.differences.filter(pl.col("pairing") == UNPAIRED).height:
+        words.append(
+            "Some studies of one dataset have different protocols; their differences are unpaired, and marked."
+        )
+    if scored["selection"].n_unique() > 1:
+        words.append("Some configurations were chosen in every fold, others once, on one fold's validation subjects.")
+    return words
+
+
+def differences(comparison: Comparison) -> Section | None:
+    """Differences between studies of one dataset."""
+    frame = comparison.differences
+    if frame.is_empty():
+        return None
+    labelled = frame.with_columns(label=pl.format("{} minus {}", "a", "b"))
+    titles = {"a": "a", "b": "b", "difference": "a minus b", "low": "95 % from", "high": "to", "p": "p"}
+    titles |= {"p_holm": "p (Holm)", "pairing": "pairing", "dataset": "dataset", "folds": "folds", "aus": "AUs"}
+    formats = dict.fromkeys(("difference", "low", "high"), text.points) | dict.fromkeys(("p", "p_holm"), p_value)
+    shown = table("differences", frame, titles, formats, caption="Differences of test F1, in points.")
+    caption = (
+        f"Test F1 of one study minus another's, in points, with the 95 % interval of {REPLICATES:,} "
+        "bootstraps of subjects; where it holds 0 the difference could be the choice of subjects."
+    )
+    if labelled.height > SHOWN_PAIRS:
+        caption += f" Drawn are the {SHOWN_PAIRS} largest of {labelled.height}."
+        labelled = labelled.sort(pl.col("difference").abs(), descending=True).head(SHOWN_PAIRS)
+    drawing = comparison_figures.difference_dots(labelled)
+    least = labelled.row(0, named=True)
+    alt = f"The first row, {least['label']}, is {text.points(least['difference'])} points."
+    block = figure("differences", "Differences of test F1", caption, drawing, shown, 480, alt=alt)
+    note = Paragraph(PROTOCOL, "note" if (frame["pairing"] != PAIRED).any() else "plain")
+    return Section("differences", "Differences", [note, block])
+
+
+def aus(comparison: Comparison) -> Section | None:
+    """Every study on every AU."""
+    frame = comparison.per_au
+    if frame.is_empty():
+        return None
+    caption = "Test F1 of every AU at threshold 0.5, with its 95 % interval of a bootstrap of subjects."
+    drawing = comparison_figures.study_dots(frame)
+    width = 60 * frame["au"].n_unique() + 120
+    block = figure("per-au", "F1 of every AU", caption, drawing, numbers("per-au", frame), width)
+    return Section("aus", "Every AU", [block])
+
+
+def scores(comparison: Comparison) -> Section | None:
+    """All scores, whatever the rule of threshold and selection."""
+    frame = comparison.scores.filter(pl.col("au").is_null()).drop("au")
+    if frame.is_empty():
+        return None
+    named = frame.with_columns(
+        pl.col("metric").replace(METRICS), pl.col("rule").replace(RULES), pl.col("selection").replace(SELECTIONS)
+    )
+    words = "Mean over AUs. What was chosen on the test part, configuration or threshold, is no result but a bound."
+    return Section("scores", "All scores", [Paragraph(words), numbers("scores", named, "All scores of all studies.")])
+
+
+def cost(comparison: Comparison) -> Section:
+    """What the searches took."""
+    formats = {"search": text.duration, "final": text.duration}
+    titles = {column: column for column in comparison.costs.columns}
+    titles |= {"search": "time of search", "final": "time of final trials"}
+    caption = "Trials of the search by how they ended, and the time of all trials, summed."
+    return Section("cost", "Search cost", [table("cost", comparison.costs, titles, formats, caption=caption)])
+
+
+def settings(comparison: Comparison) -> Section:
+    """Where the configurations differ."""
+    frame = comparison.settings
+    if frame.is_empty():
+        return Section("settings", "Settings that differ", [Paragraph("All settings are the same.")])
+    named = zip(frame.columns[1:], comparison.members, strict=True)
+    titles = {"setting": "setting"} | {column: member.name for column, member in named}
+    words = "Those of the final trials, or of the study where it has none; what all share is left out."
+    shown = table("settings", frame, titles, caption="Settings by study.")
+    return Section("settings", "Settings that differ", [Paragraph(words), shown])
+
+
+def published(comparison: Comparison) -> Section | None:
+    """What the literature prints for the datasets, under other protocols."""
+    datasets = comparison.standings["dataset"].unique(maintain_order=True)
+    shown = [block for dataset in datasets for block in _published(comparison, dataset)]
+    return Section("published", "Published numbers", [Paragraph(NOT_RANKED, "note"), *shown]) if shown else None
+
+
+def _published(comparison: Comparison, dataset: str) -> list[Block]:
+    frame = tables.published(dataset)
+    if frame.is_empty():
+        return []
+    columns = [column for column in frame.columns if column.isdigit()]
+    own = [_own_row(comparison, member.name, columns) for member in comparison.members if member.dataset == dataset]
+    own = [row for row in own if row["mean"] is not None]
+    mark = pl.when(pl.col("average_inconsistent") == 1).then(pl.format("{} *", "method")).otherwise("method")
+    rows = pl.concat([*map(pl.DataFrame, own), frame.with_columns(method=mark)], how="diagonal_relaxed")
+    titles = {"method": "method", **{column: f"AU{column}" for column in columns}, "mean": "mean", "source": "source"}
+    formats = dict.fromkeys([*columns, "mean"], text.percent)
+    marked = frozenset(range(len(own)))
+    caption = f"F1 on {dataset}: the studies of this page (tinted), then the literature by name."
+    return [table(f"published-{dataset}", rows, titles, formats, marked, caption)]
+
+
+def _own_row(comparison: Comparison, name: str, columns: list[str]) -> dict[str, object]:
+    known = dict(comparison.per_au.filter(pl.col("study") == name).select("au", "f1").iter_rows())
+    mean = comparison.standings.filter(pl.col("study") == name)["f1"][0]
+    scores = {column: known.get(int(column)) for column in columns}
+    return {"method": name, **scores, "mean": mean, "source": "this page"}
+
+
+def provenance(comparison: Comparison) -> Section:
+    """Where the numbers come from."""
+    rows = [
+        (member.name, text.clean(str(what)), text.clean(str(value)))
+        for member in comparison.members
+        for what, value in [("folder", member.root), *member.provenance.items()]
+    ]
+    frame = pl.DataFrame(rows, schema=["study", "what", "value"], orient="row")
+    asked = [
+        Verbatim(f"What was asked of {member.name}", json.dumps(member.study, indent=2, default=str))
+        for member in comparison.members
+    ]
+    return Section("provenance", "Provenance", [table("provenance", frame, caption="Code, data and commands."), *asked])
+
+
+SECTIONS = (summary, differences, aus, scores, cost, settings, published, provenance)

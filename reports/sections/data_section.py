@@ -1,0 +1,104 @@
+"""The data: who is in them, how often each AU is active, what is not coded, and how the folds differ."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from data.aus import AU_NAMES
+from reports.figures import data_figures
+from reports.frames import text
+from reports.frames.report import Report
+from reports.html.blocks import Block, Paragraph, Section, figure, picture
+from reports.html.columns import numbers
+from study.scoring.bootstrap import CELLS
+
+
+def data(report: Report) -> Section | None:
+    """Labels of the frame store where it was at hand, else of the test frames of the final trials."""
+    labels = report.materials.labels
+    source = "All frames of the frame store."
+    if labels is None:
+        labels, source = labels_of(report.final_counts), "The coded test frames of the final trials."
+    if labels.is_empty():
+        return None
+    blocks = [Paragraph(_size(labels, source)), *_rates(labels), *_shift(labels)]
+    blocks += [picture(f"sheet-{at}", *sheet) for at, sheet in enumerate(report.materials.pictures)]
+    return Section("data", "Data", blocks)
+
+
+def labels_of(counts: pl.DataFrame) -> pl.DataFrame:
+    """subject, fold, au, frames, coded, active of the test parts; frames that are not coded are in no count."""
+    first = counts.filter(pl.col("split") == "test").unique(
+        ["fold", "subject", "au"], keep="first", maintain_order=True
+    )
+    coded = pl.sum_horizontal(*CELLS)
+    return first.select(
+        "subject", "fold", "au", frames=pl.lit(None, pl.Int64), coded=coded, active=pl.col("tp") + pl.col("fn")
+    ).sort("fold", "subject", "au")
+
+
+def _size(labels: pl.DataFrame, source: str) -> str:
+    people = labels["subject"].n_unique()
+    words = f"{source} {text.plural(people, 'subject')}"
+    frames = labels.unique(["subject", "fold"]).select(pl.col("frames").sum()).item()
+    return f"{words}, {frames:,} frames." if frames else f"{words}."
+
+
+def base_rates(labels: pl.DataFrame) -> pl.DataFrame:
+    """One row an AU: coded, active and not coded frames, base rate, and the lowest and highest of a subject."""
+    of_each = pl.col("active") / pl.col("coded")
+    return (
+        labels.group_by("au", maintain_order=True)
+        .agg(
+            coded=pl.col("coded").sum(),
+            active=pl.col("active").sum(),
+            not_coded=pl.when(pl.col("frames").count() == 0)
+            .then(None)
+            .otherwise((pl.col("frames") - pl.col("coded")).sum()),
+            base_rate=pl.when(pl.col("coded").sum() > 0).then(pl.col("active").sum() / pl.col("coded").sum()),
+            least=of_each.filter(pl.col("coded") > 0).min(),
+            most=of_each.filter(pl.col("coded") > 0).max(),
+            subjects=(pl.col("active") > 0).sum(),
+        )
+        .sort("au")
+        .with_columns(name=pl.col("au").replace_strict(AU_NAMES, default="", return_dtype=pl.String))
+    )
+
+
+def _rates(labels: pl.DataFrame) -> Iterator[Block]:
+    frame = base_rates(labels)
+    caption = (
+        "Share of the coded frames in which an AU is active: all frames (bar), and the subjects from least to most."
+    )
+    rarest = frame.drop_nulls("base_rate").sort("base_rate").head(1)
+    alt = f"The rarest is AU{rarest['au'][0]} with {text.percent(rarest['base_rate'][0])}." if rarest.height else ""
+    shown = frame.select(
+        "au", "name", "coded", "not_coded", "active", "base_rate", "least", "most", subjects_with_it="subjects"
+    )
+    yield figure(
+        "base-rates", "Base rates", caption, data_figures.base_rates(frame), numbers("base-rates", shown), alt=alt
+    )
+
+
+def shift(labels: pl.DataFrame) -> pl.DataFrame:
+    """One row a fold and AU: base rate of its test part, and how far it is from that of all other folds."""
+    sums = labels.group_by("fold", "au").agg(pl.col("coded", "active").sum())
+    rest = [(pl.col(name).sum().over("au") - pl.col(name)).alias(f"other_{name}") for name in ("coded", "active")]
+    rate = pl.when(pl.col("coded") > 0).then(pl.col("active") / pl.col("coded"))
+    other = pl.when(pl.col("other_coded") > 0).then(pl.col("other_active") / pl.col("other_coded"))
+    return (
+        sums.with_columns(rest)
+        .select("fold", "au", "coded", "active", base_rate=rate, difference=rate - other)
+        .sort("fold", "au")
+    )
+
+
+def _shift(labels: pl.DataFrame) -> Iterator[Block]:
+    frame = shift(labels)
+    if frame["fold"].n_unique() < 2:
+        return
+    caption = (
+        "Base rate of each fold's test subjects minus that of all others, in points: what a detector meets that was "
+        "trained on the others."
+    )
+    yield figure("fold-shift", "Shift between folds", caption, data_figures.shift(frame), numbers("fold-shift", frame))

@@ -1,0 +1,208 @@
+"""The final evaluation: what may be quoted, how it was chosen, and what the detectors do right and wrong."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import polars as pl
+
+from reports.figures import figures, final_figures
+from reports.frames import predicted, tables, text
+from reports.frames.final_series import au_scores, confusion, headline, overall
+from reports.frames.predicted import Predicted
+from reports.frames.report import Report
+from reports.frames.tables import Evaluation
+from reports.html.blocks import Block, Paragraph, Section, figure, table
+from reports.html.columns import FORMATS, numbers
+from study.scoring.bootstrap import REPLICATES
+
+AU_TITLES = {
+    "au": "AU",
+    "name": "name",
+    "positives": "positives",
+    "base_rate": "base rate %",
+    "f1": "F1 %",
+    "low": "low",
+    "high": "high",
+    "always_positive": "always-positive %",
+    "lift": "lift",
+    "precision": "precision %",
+    "recall": "recall %",
+}
+FEW_SUBJECTS = 10  # below, a reader is told how few
+MEANINGS = {
+    "nested": "nested: each fold's configuration was chosen within its own training part; this is what may be quoted",
+    "shared": "shared: one configuration, chosen on one fold, whose validation subjects are tested on in other folds",
+    "oracle": "oracle: chosen by the test score itself, what many papers print",
+    "bias": "bias: oracle minus nested, how much choosing on test subjects adds",
+}
+
+
+def final(report: Report) -> Section | None:
+    """Test scores of the final trials; of the sweep's best trial on validation subjects while there are none."""
+    if report.test is None:
+        blocks = list(_validation(report))
+        return Section("final", "Final evaluation", blocks) if blocks else None
+    blocks = [Paragraph(_how_chosen(report), "note"), *_overall(report), *_aus(report, report.test)]
+    blocks += [*_folds(report, report.test), *_confusion(report)]
+    if report.predicted is None:
+        blocks.append(Paragraph(_no_predictions(report)))
+    else:
+        blocks += _predicted(report.predicted)
+    blocks += _validation(report)
+    return Section("final", "Final evaluation", blocks)
+
+
+def _how_chosen(report: Report) -> str:
+    if report.finals.selection == "nested":
+        return (
+            "Every fold was searched by itself and is tested with its own choice, so that no test subject had a part "
+            "in any choice (nested)."
+        )
+    fold = report.folds[0]
+    return (
+        f"The configuration was chosen once, on validation subjects of the sweep's fold ({fold}). Validation subjects "
+        "of that fold can be test subjects of other folds, so only the row of that fold is fully nested; it is marked."
+    )
+
+
+def _overall(report: Report) -> Iterator[Block]:
+    if report.scores.is_empty():
+        return
+    frame = overall(report.scores)
+    known = [name for name in MEANINGS if name in set(frame["selection"])]
+    yield Paragraph(f"{'. '.join(MEANINGS[name][0].upper() + MEANINGS[name][1:] for name in known)}.")
+    chosen = frame.filter(pl.col("metric") == "f1", pl.col("aggregate") == "folds", pl.col("selection") != "bias")
+    caption = (
+        "Mean F1 over AUs, mean of folds, with the 95 % interval over subjects: by how the configuration was chosen "
+        "and by the rule that sets the thresholds. Oracle thresholds are chosen on the test frames."
+    )
+    best = headline(report.scores)
+    alt = f"The number to quote, {best[0]} at threshold {best[1]}, is {text.percent(best[2])}." if best else ""
+    drawing = final_figures.selections(chosen)
+    yield figure("selections", "Choice and threshold", caption, drawing, numbers("selections", frame), alt=alt)
+
+
+def _aus(report: Report, test: Evaluation) -> Iterator[Block]:
+    runs = f"{text.plural(len(test.folds), 'fold')}, {text.plural(test.seeds, 'seed')}"
+    frame = au_scores(report.scores, test.au) if report.scores.height else test.au
+    where = f"Final trials on test subjects ({runs}): F1 of every fold and seed, mean over seeds, mean over folds. "
+    yield from au_blocks("test-aus", "F1 of every AU", where, test, frame)
+
+
+def au_blocks(name: str, title: str, where: str, evaluation: Evaluation, frame: pl.DataFrame) -> Iterator[Block]:
+    """Bars of every AU with their table, and which AUs have no F1."""
+    caption = where + (
+        f"Bars: F1 with the 95 % interval over subjects, Student's t on {REPLICATES:,} bootstraps inside each fold "
+        "(what another draw of subjects would change; not another training run). Orange: always-positive."
+    )
+    if evaluation.fewest < FEW_SUBJECTS:
+        caption += f" It rests on as few as {text.plural(evaluation.fewest, 'subject')} in a fold."
+    if not evaluation.has_interval:
+        caption = f"{where}Bars: F1; one subject allows no interval. Orange: the always-positive detector."
+    titles = AU_TITLES | ({"seed_sd": "sd over seeds"} if "seed_sd" in frame.columns else {})
+    bars = figure(name, title, caption, figures.au_bars(frame), table(name, frame, titles, FORMATS), alt=_alt(frame))
+    yield replace(bars, unfolded=name == "test-aus")
+    if evaluation.undefined:
+        names = ", ".join(f"AU{au}" for au in evaluation.undefined)
+        yield Paragraph(
+            f"F1 is undefined, and in no mean, for {names}: never active there and never predicted.", "note"
+        )
+
+
+def _alt(frame: pl.DataFrame) -> str:
+    ranked = frame.drop_nulls("f1").sort("f1").select("au", "f1").rows()
+    if not ranked:
+        return "No AU has a defined F1."
+    (low, least), (high, most) = ranked[0], ranked[-1]
+    return f"From AU{low} with {text.percent(least)} to AU{high} with {text.percent(most)}."
+
+
+def _folds(report: Report, test: Evaluation) -> Iterator[Block]:
+    nested = report.finals.runs["fold"].unique().to_list() if report.finals.selection == "nested" else report.folds[:1]
+    spread = tables.fold_seed_spread(report.final_counts, report.aus, nested)
+    means = tables.fold_means(spread)
+    shown = table("folds", means, _fold_titles(), FORMATS, _marked(means), "Test F1 of every fold, threshold 0.5")
+    pooled = test.pooled
+    yield shown
+    yield Paragraph(
+        f"Mean of folds {text.percent(test.f1.value)}; pooled over all folds and seeds "
+        f"{text.percent(pooled.value)} ({text.span(pooled.low, pooled.high)}). Both are in use, and they differ."
+    )
+    caption = "Test F1, mean over AUs, of every final trial at threshold 0.5."
+    of_each = table("fold-seeds", spread, _spread_titles(), FORMATS, _marked(spread), "Folds and seeds")
+    yield figure("fold-seeds", "Folds and seeds", caption, figures.fold_dots(spread), of_each)
+
+
+def _spread_titles() -> dict[str, str]:
+    scores = {"val_f1": "validation F1 %", "test_f1": "test F1 %", "always_positive": "always-positive %"}
+    return {"fold": "fold", "seed": "seed", "subjects": "subjects", **scores, "lift": "lift", "nested": "nested"}
+
+
+def _fold_titles() -> dict[str, str]:
+    scores = {"test_f1": "test F1 %", "seed_sd": "sd over seeds", "always_positive": "always-positive %"}
+    return {"fold": "fold", "seeds": "seeds", "subjects": "subjects", **scores, "nested": "nested"}
+
+
+def _marked(frame: pl.DataFrame) -> frozenset[int]:
+    return frozenset(at for at, nested in enumerate(frame["nested"]) if nested)
+
+
+def _confusion(report: Report) -> Iterator[Block]:
+    frame = confusion(report.final_counts)
+    caption = (
+        "The coded test frames of every AU at threshold 0.5, summed over subjects and folds; with several seeds, the "
+        "mean of the seeds."
+    )
+    yield figure("confusion", "Right and wrong", caption, final_figures.confusion(frame), numbers("confusion", frame))
+
+
+def _no_predictions(report: Report) -> str:
+    return (
+        "Threshold curves, reliability and co-occurrence need the probabilities of the final detectors: "
+        f"run launch/final.py name={report.study['name']}."
+    )
+
+
+def _predicted(found: Predicted) -> Iterator[Block]:
+    if found.missing:
+        yield Paragraph(f"The probabilities of {text.plural(found.missing, 'final trial')} are not there.", "note")
+    caption = (
+        "F1, precision and recall on test frames if one threshold were set for every fold: mean over seeds, then over "
+        "folds. Looking for the best point here is choosing on the test part."
+    )
+    table = numbers("thresholds", found.thresholds)
+    yield figure("thresholds", "Threshold curves", caption, final_figures.thresholds(found.thresholds), table)
+    errors = predicted.calibration_error(found.reliability)
+    caption = (
+        "Across: mean probability of the test frames in each tenth; up: share of them that is active, in percent. On "
+        "the dashed line a probability means what it says. Marks grow with the number of frames; frames count once a "
+        "seed."
+    )
+    named = ", ".join(f"AU{au} {text.percent(error)}" for au, error in sorted(errors.items()))
+    drawing, table = final_figures.reliability(found.reliability), numbers("reliability", found.reliability)
+    yield figure("reliability", "Reliability", f"{caption} Mean gap in points: {named}.", drawing, table)
+    yield from _cooccurrence(found)
+
+
+def _cooccurrence(found: Predicted) -> Iterator[Block]:
+    if found.cooccurrence["au"].n_unique() < 2:
+        return
+    caption = (
+        "Of the frames with the AU of the row, how many have that of the column, both coded: as labelled, as detected "
+        "at threshold 0.5, and the difference. Where detections go together more than labels do, the detector takes "
+        "one for the other."
+    )
+    drawing, table = final_figures.cooccurrence(found.cooccurrence), numbers("cooccurrence", found.cooccurrence)
+    yield figure("cooccurrence", "AUs that go together", caption, drawing, table, width=760)
+
+
+def _validation(report: Report) -> Iterator[Block]:
+    if report.val is None or not report.bests:
+        return
+    which = text.listing([f"trial {best['trial']} of fold {fold}" for fold, best in report.bests.items()])
+    yield Paragraph(
+        f"Sweep: {which}, on the validation subjects. It was chosen on these same subjects: the numbers are "
+        "optimistic and not to be quoted.",
+        "note",
+    )
+    yield from au_blocks("val-aus", "F1 of every AU, validation", "", report.val, report.val.au)

@@ -1,0 +1,47 @@
+"""What the literature prints for this dataset, under other protocols."""
+
+import polars as pl
+
+from data.aus import DATASET_AUS
+from reports.frames import tables, text
+from reports.frames.report import Report
+from reports.html.blocks import Block, Paragraph, Section, table
+
+PROTOCOLS = (
+    "Printed by the authors or copied by later papers, not run here, and not ranked: the rows differ in folds, in the "
+    "rule that chose the epoch (often the test fold itself), in threshold, alignment, pre-training, temporal input and "
+    "in the frames that count. A difference of a few points between rows, or to this study, means little. "
+    "* the printed average is not the mean of the printed AUs (row tinted). In percent."
+)
+
+
+def published(report: Report) -> Section | None:
+    """Published F1, our row first."""
+    dataset = str(report.study["dataset"])
+    if dataset not in DATASET_AUS:
+        return None
+    frame = tables.published(dataset)
+    if frame.is_empty():
+        words = f"No complete published table of per-AU F1 for {dataset} is at hand."
+        return Section("published", "Published numbers", [Paragraph(words)])
+    aus = {column: f"AU{column}" for column in frame.columns if column.isdigit()}
+    titles = {"method": "method", **aus, "mean": "mean", "source": "source"}
+    frame = pl.concat([_own_row(report, list(aus)), frame], how="diagonal_relaxed") if report.test else frame
+    marks = pl.when(pl.col("average_inconsistent") == 1).then(pl.format("{} *", "method")).otherwise("method")
+    marked = frozenset(at for at, mark in enumerate(frame["average_inconsistent"]) if mark)
+    formats = dict.fromkeys([*aus, "mean"], text.percent)
+    remark = pl.when(pl.col("note") != "").then(pl.format("{} ({})", "source", "note")).otherwise("source")
+    shown = frame.with_columns(method=marks, source=remark)
+    caption = f"Published F1 on {dataset}, by name"
+    blocks: list[Block] = [Paragraph(PROTOCOLS, "note"), table("published", shown, titles, formats, marked, caption)]
+    return Section("published", "Published numbers", blocks)
+
+
+def _own_row(report: Report, columns: list[str]) -> pl.DataFrame:
+    """This study's test F1 in the form of a published row."""
+    assert report.test is not None
+    scores = dict(report.test.au.select(pl.col("au").cast(pl.String), "f1").iter_rows())
+    row = {column: scores.get(column) for column in columns} | {"mean": report.test.f1.value}
+    note = f"test, {report.finals.selection} choice, threshold 0.5, mean of folds"
+    words = {"method": "this study", "note": note, "source": "this page"}
+    return pl.DataFrame([words | row])

@@ -1,0 +1,136 @@
+"""Transfer: every method of every dataset on every other, as the transfer studies that name this study have it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import polars as pl
+
+from reports.figures import transfer_figures
+from reports.frames import text
+from reports.frames.report import Report
+from reports.html.blocks import Block, Paragraph, Section, figure, table
+from reports.html.columns import FORMATS, numbers, title_of
+from study.experiments.cross_dataset.transfer import Transfer
+
+METRICS = {
+    "f1": ("F1", "F1 at threshold 0.5 on all frames of the target; on the own dataset the mean of its test parts."),
+    "auc": ("AUC", "Area under the ROC curve, which no threshold enters."),
+    "retention_f1": ("Retention of F1", "What is left of the F1 of the target's own detectors; 100 is all of it."),
+    "retention_auc": ("Retention of AUC", "What is left of the AUC of the target's own detectors; 100 is all of it."),
+}
+RULE = "0.5"
+
+
+def transfer(report: Report) -> Section | None:
+    """The transfer and regret studies beside this study; None when there are none."""
+    found = report.neighbours
+    blocks: list[Block] = [Paragraph(words, "note") for words in found.problems]
+    for number, (name, study) in enumerate(found.transfers, start=1):
+        blocks += _study(number, name, study)
+    for number, (name, frame) in enumerate(found.regret, start=1):
+        blocks.append(_regret(number, name, frame))
+    return Section("transfer", "Transfer to other datasets", blocks) if blocks else None
+
+
+def _regret(number: int, name: str, frame: pl.DataFrame) -> Block:
+    caption = (
+        f"Regret study {name}: how many points of test F1 a configuration that was searched on the dataset of the row "
+        "loses on that of the column, against the one that was searched there; both trained on the column's dataset."
+    )
+    drawing = transfer_figures.matrices(frame.select("source", "target", method=pl.lit(""), value="regret"))
+    label = f"regret-{number}"
+    return figure(label, f"Regret of configurations, {name}", caption, drawing, numbers(label, frame))
+
+
+def _study(number: int, name: str, transfer: Transfer) -> Iterator[Block]:
+    found = transfer.table
+    yield Paragraph(
+        f"Transfer study {name}: {text.listing(_datasets(found))}; methods {text.listing(_methods(found))}."
+    )
+    aus = found.filter(pl.col("aus_kind") == "common")["aus"].unique().sort().to_list()
+    yield Paragraph(
+        "Rows are what a detector was trained on, columns what it was scored on. Label conventions differ between "
+        f"datasets, and a change of base rate alone changes F1. AUs that all code: {', '.join(aus) or 'none'}."
+    )
+    for metric in METRICS:
+        yield from _matrices(f"transfer-{number}-{metric.replace('_', '-')}", name, found, metric)
+    yield from _by_au(f"transfer-{number}-aus", name, found)
+    yield from _rules(f"transfer-{number}-rules", name, found)
+    yield from _tests(f"transfer-{number}-tests", name, transfer.tests)
+
+
+def _datasets(scores: pl.DataFrame) -> list[str]:
+    return sorted({*scores["source"], *scores["target"]})
+
+
+def _methods(scores: pl.DataFrame) -> list[str]:
+    return scores["method"].unique().sort().to_list()
+
+
+def means(scores: pl.DataFrame, metric: str, aus_kind: str) -> pl.DataFrame:
+    """Means over AUs of one metric at threshold 0.5: method, source, target, aus, value, low, high."""
+    chosen = scores.filter(
+        pl.col("metric") == metric, pl.col("aus_kind") == aus_kind, pl.col("au").is_null(), pl.col("rule") == RULE
+    )
+    return chosen.select("method", "source", "target", "aus", "value", "low", "high").sort("method", "source", "target")
+
+
+def _matrices(label: str, name: str, scores: pl.DataFrame, metric: str) -> Iterator[Block]:
+    title, caption = METRICS[metric]
+    frame = means(scores, metric, "pair")
+    if frame["value"].count():
+        drawing = transfer_figures.matrices(frame)
+        words = f"{caption} Mean over the AUs that both datasets code."
+        best = frame.drop_nulls("value").sort("value").row(-1, named=True)
+        alt = (
+            f"The highest is {text.percent(best['value'])}, {best['method']} from {best['source']} to {best['target']}."
+        )
+        yield figure(label, f"{title}, {name}", words, drawing, numbers(label, frame), alt=alt)
+
+
+def _by_au(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
+    chosen = scores.filter(
+        pl.col("metric").is_in(["f1", "always_positive"]),
+        pl.col("aus_kind") == "pair",
+        pl.col("au").is_not_null(),
+        pl.col("rule") == RULE,
+        pl.col("source") != pl.col("target"),
+    )
+    frame = chosen.select("method", "source", "target", "metric", "au", "value", "low", "high")
+    if frame.filter(pl.col("metric") == "f1")["value"].count():
+        caption = "F1 of every shared AU on the target, one panel a pair of datasets, beside always-positive there."
+        drawing = transfer_figures.by_au(frame)
+        yield figure(label, f"F1 by AU, {name}", caption, drawing, numbers(label, frame))
+
+
+def _rules(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
+    chosen = scores.filter(
+        pl.col("metric") == "f1",
+        pl.col("aus_kind") == "pair",
+        pl.col("au").is_null(),
+        pl.col("source") != pl.col("target"),
+    )
+    frame = chosen.select("method", "source", "target", "rule", "value", "low", "high")
+    if frame["rule"].n_unique() > 1:
+        caption = (
+            "Mean F1 by the rule that sets the thresholds: 0.5; chosen on the source's validation subjects; so that as "
+            "many frames are detected as the target's base rate says; oracle, chosen on the target's test frames."
+        )
+        drawing = transfer_figures.rules(frame)
+        yield figure(label, f"Threshold rules, {name}", caption, drawing, numbers(label, frame))
+
+
+def _tests(label: str, name: str, tests: pl.DataFrame) -> Iterator[Block]:
+    if tests.height:
+        words = (
+            "Differences between methods on the same subjects, with intervals and p-values; p_holm is corrected for "
+            "the number of tests."
+        )
+        yield Paragraph(words)
+        caption = f"Paired differences between methods, {name}"
+        titles, formats = (
+            {column: title_of(column) for column in tests.columns},
+            dict.fromkeys(("low", "high"), text.points),
+        )
+        shown = table(label, tests, titles, FORMATS | formats, caption=caption)
+        yield replace(shown, folded=tests.height > 20)

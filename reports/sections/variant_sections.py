@@ -1,0 +1,194 @@
+"""The page of a comparison of method variants: what launch/compare.py trained and put side by side."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from data.errors import InputError
+from model.metrics import always_positive_f1
+from reports.figures import comparison_figures
+from reports.frames import tables, text
+from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, table
+from reports.html.columns import numbers
+from reports.html.document import render_sections
+from study.experiments.ablation import base_rates, rarest_third
+from study.scoring import bootstrap
+
+ESTIMATES = ("f1", "rare", "f1_gain", "rare_gain")
+TITLES = {
+    "variant": "variant",
+    "noise": "flipped labels %",
+    "f1": "F1 %",
+    "f1_low": "95 % from",
+    "f1_high": "to",
+    "rare": "rarest third %",
+    "rare_low": "95 % from",
+    "rare_high": "to",
+    "against": "against",
+    "f1_gain": "gain",
+    "f1_gain_low": "95 % from",
+    "f1_gain_high": "to",
+    "rare_gain": "gain in the rarest third",
+    "rare_gain_low": "95 % from",
+    "rare_gain_high": "to",
+    "trials": "trials",
+    "seconds": "a trial",
+}
+BOUNDS = tuple(f"{name}{end}" for name in ESTIMATES for end in ("", "_low", "_high"))
+FORMATS = {
+    **{name: text.points if "gain" in name else text.percent for name in BOUNDS},
+    "noise": text.plain,
+    "seconds": text.duration,
+}
+
+
+class Results(Protocol):
+    """What is needed of the store of a comparison; `study.records.store.StudyStore` has it."""
+
+    @property
+    def root(self) -> Path: ...
+    def study(self) -> dict[str, Any]: ...
+    def provenance(self) -> dict[str, str]: ...
+    def trials(self) -> pl.DataFrame: ...
+    def counts(self) -> pl.DataFrame: ...
+    def comparison_path(self, suffix: str) -> Path: ...
+
+
+def render(store: Results) -> str:
+    """The page as text; without a finished row it says how far the trials are."""
+    study, trials = store.study(), store.trials()
+    facts = [(str(name), text.plain(study[name])) for name in ("dataset", "epochs", "seeds") if name in study]
+    facts.append(("variants", str(len(study["variants"]))))
+    built = [_summary(store, trials), *_rows(store), _asked(study), _provenance(store), *_failed(trials)]
+    return render_sections(str(study["name"]), facts, built)
+
+
+def comparison_table(store: Results) -> pl.DataFrame:
+    """One row a variant and share of flipped labels, as `study.experiments.ablation` wrote it; empty before."""
+    path = store.comparison_path(".csv")
+    if not path.exists():
+        return pl.DataFrame()
+    try:
+        frame = pl.read_csv(path, infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path} is damaged ({error}); run launch/compare.py again") from error
+    lost = [name for name in ("variant", "label_noise", *BOUNDS, "trials", "seconds") if name not in frame.columns]
+    if lost:
+        raise InputError(f"{path} has no column {', '.join(lost)}; run launch/compare.py again")
+    scores = [name for name in frame.columns if name in BOUNDS or name.startswith("f1_au_")]
+    words = pl.col("variant", "against").cast(pl.String)
+    return frame.with_columns(words, pl.col(scores).cast(pl.Float64), noise=100 * pl.col("label_noise")).with_columns(
+        label=pl.format("{}{}", "variant", pl.col("label_noise").map_elements(_with_noise, pl.String))
+    )
+
+
+def _with_noise(share: float) -> str:
+    return f" ({100 * share:g} % flipped)" if share else ""
+
+
+def _summary(store: Results, trials: pl.DataFrame) -> Section:
+    frame = comparison_table(store)
+    states = ", ".join(f"{count} {state}" for state, count in tables.states(trials).items() if count)
+    done = f"{trials.height:,} of {store.study()['trials']:,} trials have ended ({states or 'none'})."
+    if frame.is_empty():
+        words = f"{done} The table follows when launch/compare.py has ended."
+        return Section("summary", "Summary", [Paragraph(words, "lead")])
+    blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(frame)]
+    blocks += [Paragraph(words) for words in (*_baseline(store), done)]
+    titles = {name: title for name, title in TITLES.items() if frame[name].null_count() < frame.height}
+    caption = "Test F1, mean of folds and seeds, then of AUs, with the 95 % interval of a bootstrap of subjects."
+    return Section("summary", "Summary", [*blocks, table("variants", frame, titles, FORMATS, caption=caption)])
+
+
+def _answers(frame: pl.DataFrame) -> Iterator[str]:
+    """One sentence for each share of flipped labels."""
+    for (share,), rows in frame.group_by("label_noise", maintain_order=True):
+        best = rows.sort("f1", descending=True, nulls_last=True, maintain_order=True).row(0, named=True)
+        labels = f"With {100 * float(str(share)):g} % of the training labels flipped" if share else "With clean labels"
+        span = f" ({text.span(best['f1_low'], best['f1_high'])})" if text.known(best["f1_low"]) else ""
+        yield f"{labels} {best['variant']} has the highest test F1, {text.percent(best['f1'])}{span}."
+
+
+def _baseline(store: Results) -> Iterator[str]:
+    """Always-positive and the rare AUs, which every variant shares: all are scored on the same frames."""
+    counts = store.counts()
+    if counts.is_empty():
+        return
+    test = counts.filter(pl.col("split") == "test").unique(["fold", "subject", "au"], keep="first", maintain_order=True)
+    aus = tuple(store.study()["aus"])
+    cubes = bootstrap.fold_cubes(test.with_columns(seed=pl.lit(0, pl.Int64)), aus)
+    if not cubes:
+        return
+    folds = np.stack([bootstrap.mean(always_positive_f1(cube.sum(1)), 0) for cube in cubes.values()])
+    base = float(bootstrap.mean(bootstrap.mean(folds, 0), 0))
+    rare, rates = rarest_third(cubes), base_rates(cubes)
+    listed = ", ".join(f"AU{aus[at]} ({text.percent(float(rates[at]))} %)" for at in rare)
+    yield f"The always-positive detector reaches {text.percent(base)}. The rarest third: {listed}."
+
+
+def _rows(store: Results) -> Iterator[Section]:
+    frame = comparison_table(store)
+    if frame.is_empty():
+        return
+    gains = gains_of(frame)
+    if gains.height:
+        caption = (
+            "Test F1 of each variant minus that of what it is held against, in points; paired: each replicate draws "
+            "the same subjects for both. Where the interval holds 0 the gain could be the choice of subjects."
+        )
+        drawing = comparison_figures.difference_dots(gains)
+        shown = table("gains", gains, GAIN_TITLES, GAIN_FORMATS, caption="Gains of the variants, in points.")
+        yield Section("gains", "Gains", [figure("gains", "Gains of the variants", caption, drawing, shown, 480)])
+    scores = by_au(frame)
+    caption = "Test F1 of every variant and AU, mean of folds and seeds."
+    drawing = comparison_figures.variant_heat(scores)
+    width = 54 * scores["au"].n_unique() + 220
+    block = figure("by-au", "F1 of every AU", caption, drawing, numbers("by-au", scores), width)
+    yield Section("aus", "Every AU", [block])
+
+
+GAIN_TITLES = {"label": "variant", "against": "against", "difference": "gain", "low": "95 % from", "high": "to"}
+GAIN_FORMATS = dict.fromkeys(("difference", "low", "high"), text.points)
+
+
+def gains_of(frame: pl.DataFrame) -> pl.DataFrame:
+    """label, against, difference, low, high, pairing: the rows of a comparison that are held against another."""
+    columns = {"difference": "f1_gain", "low": "f1_gain_low", "high": "f1_gain_high"}
+    return frame.filter(pl.col("f1_gain").is_not_null()).select(
+        "label", "against", pairing=pl.lit("paired"), **{name: pl.col(column) for name, column in columns.items()}
+    )
+
+
+def by_au(frame: pl.DataFrame) -> pl.DataFrame:
+    """label, au, f1: one row a variant, share of flipped labels and AU; null is the mean over AUs."""
+    columns = [name for name in frame.columns if name.startswith("f1_au_")]
+    long = frame.select("label", *columns).unpivot(index="label", variable_name="au", value_name="f1")
+    long = long.with_columns(pl.col("au").str.strip_prefix("f1_au_").cast(pl.Int64))
+    means = frame.select("label", pl.lit(None, pl.Int64).alias("au"), "f1")
+    return pl.concat([long, means])
+
+
+def _asked(study: dict[str, Any]) -> Section:
+    """What the variants differ in."""
+    parts = ((f"Variant {name}", settings or {}) for name, settings in study["variants"].items())
+    shared = ("Settings of all variants", study["config"])
+    blocks = [Verbatim(title, json.dumps(settings, indent=2, default=str)) for title, settings in (shared, *parts)]
+    words = "A variant is the method that it is named after, or method_name, with the settings given here."
+    return Section("settings", "Variants", [Paragraph(words), *blocks])
+
+
+def _provenance(store: Results) -> Section:
+    rows = [(text.clean(str(what)), text.clean(str(value))) for what, value in store.provenance().items()]
+    frame = pl.DataFrame(rows, schema={"what": pl.String, "value": pl.String}, orient="row")
+    return Section("provenance", "Provenance", [table("provenance", frame, caption="Code, data and command.")])
+
+
+def _failed(trials: pl.DataFrame) -> Iterator[Section]:
+    frame = tables.failures(trials)
+    if frame.height:
+        words = f"{text.plural(frame.height, 'trial')} failed. Here is how each error ends."
+        yield Section("failed", "Failed trials", [Paragraph(words), table("failed", frame)])

@@ -1,0 +1,194 @@
+"""Probabilities of any other detector: a parquet or CSV in long form, put to the frames of a store and back.
+
+    dataset, subject, sequence, frame, au, probability      one row a frame and AU
+
+Header names in any case, further columns are not read; an AU is 1, AU1, AU01 or au_1. `InputError` for what cannot be
+one probability of one frame; frames that are missing or unknown are counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from data.errors import InputError, raise_all
+from data.files import atomic_path
+from data.frames import KEY, SCHEMA, aus_of
+from data.store import FrameStore
+from study.records.predictions import Predictions, predictions_of, probability_column
+
+LONG: dict[str, type[pl.DataType]] = {
+    **{name: SCHEMA[name] for name in KEY},
+    "au": pl.Int64,
+    "probability": pl.Float64,
+}
+NAMES, VALUES = ("dataset", "subject", "sequence"), ("frame", "au", "probability")
+AU = r"^(?i:au)?_?0*([1-9]\d?)(?:\.0*)?$"
+SCALES = {"probability": 1.0, "intensity5": 5.0}  # what a 1 of ours is in the file
+SUFFIXES = (".parquet", ".csv")
+SHOWN = 3  # frames that are named as examples
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How the frames of a file and those of a store go together; a frame counts as there when it has all AUs."""
+
+    frames: int  # of the store
+    covered: int
+    unknown: int  # frames of the file that the store does not have
+    missing: tuple[str, ...] = ()  # the first of them
+    strangers: tuple[str, ...] = ()  # the first of the unknown
+    dropped: tuple[int, ...] = ()  # AUs of the file that the store does not code
+    others: dict[str, int] = field(default_factory=dict)  # rows of other datasets
+
+    def notes(self) -> list[str]:
+        """What a person should know, one line each; none when everything fits."""
+        lost, lines = self.frames - self.covered, []
+        if lost:
+            lines.append(f"{lost:,} of {self.frames:,} frames have no predictions, e.g. {', '.join(self.missing)}")
+        if self.unknown:
+            names = ", ".join(self.strangers)
+            lines.append(f"{self.unknown:,} frames of the file are not in the store, e.g. {names}")
+        if self.dropped:
+            lines.append(f"AU {', '.join(map(str, self.dropped))} of the file are not coded by the store")
+        lines += [f"{rows:,} rows are of {name!r}" for name, rows in sorted(self.others.items())]
+        return lines
+
+
+def read_foreign(path: Path, store: FrameStore, scale: str = "probability") -> tuple[Predictions, Coverage]:
+    """The probabilities in `path` for the frames of `store`, in their order, and how the two go together.
+
+    With `scale` "intensity5" the file holds intensities 0 to 5, and 0.5 stands for 2.5.
+    """
+    if scale not in SCALES:
+        raise InputError(f"scale={scale!r}; allowed: {', '.join(SCALES)}")
+    rows, name = _checked(_long(path), path, SCALES[scale]), str(store.table["dataset"][0])
+    mine = rows.filter(dataset=name)
+    others = dict(rows.filter(pl.col("dataset") != name).group_by("dataset").len().iter_rows())
+    if mine.is_empty():
+        raise InputError(f"{path} has no row of dataset {name!r}; it has {sorted(others)}")
+    coded, found = aus_of(store.table), mine["au"].unique().sort().to_list()
+    aus = tuple(au for au in found if au in coded)
+    if not aus:
+        raise InputError(f"{path} has AU {found}, of which {store.path.name} codes none; it codes {list(coded)}")
+    _refuse_repeated(mine, path)
+    predictions, coverage = _put(_wide(mine, aus), aus, store, path)
+    dropped = tuple(au for au in found if au not in coded)
+    return predictions, replace(coverage, dropped=dropped, others=others)
+
+
+def long_form(predictions: Predictions) -> pl.DataFrame:
+    """The frame that `read_foreign` reads, from predictions of ours."""
+    parts = [
+        predictions.frame.select(*KEY, pl.lit(au).cast(pl.Int64).alias("au"), probability=probability_column(au))
+        for au in predictions.aus
+    ]
+    return pl.concat(parts).with_columns(pl.col("probability").cast(pl.Float64))
+
+
+def write_long(frame: pl.DataFrame, path: Path) -> None:
+    """Write a long table as what the name says, .parquet or .csv, whole or not at all."""
+    with atomic_path(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd") if path.suffix == ".parquet" else frame.write_csv(temporary)
+
+
+def check_suffix(path: Path) -> None:
+    """`InputError` unless the name says parquet or CSV."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path} is neither {' nor '.join(SUFFIXES)}")
+
+
+def check_file(path: Path) -> None:
+    """`InputError` unless there is a file that the name says to be parquet or CSV."""
+    check_suffix(path)
+    if not path.is_file():
+        raise InputError(f"no file {path}; give predictions=<file>.parquet or .csv")
+
+
+def _long(path: Path) -> pl.LazyFrame:
+    """The rows of the file with our column names, as they stand there."""
+    check_file(path)
+    try:
+        rows = pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_csv(path, infer_schema=False)
+        names = rows.collect_schema().names()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+    by_name: dict[str, list[str]] = {}
+    for name in names:
+        by_name.setdefault(name.strip().lower(), []).append(name)
+    problems = [f"no column {name!r}; it has {names}" for name in LONG if name not in by_name]
+    problems += [f"{' and '.join(by_name[name])} are one name" for name in LONG if len(by_name.get(name, ())) > 1]
+    raise_all(f"{path} is no table of predictions:", problems)
+    return rows.select(pl.col(by_name[name][0]).alias(name) for name in LONG)
+
+
+def _checked(rows: pl.LazyFrame, path: Path, one: float) -> pl.DataFrame:
+    """The rows with our types, probabilities 0 to 1; `InputError` names the values that are none."""
+    number, text = pl.col("frame").cast(pl.Float64, strict=False), pl.col("au").cast(pl.String).str.strip_chars()
+    value = pl.col("probability").cast(pl.Float64, strict=False)
+    try:
+        typed = rows.select(
+            *(pl.col(name).cast(pl.String) for name in NAMES),
+            frame=pl.when(number == number.floor()).then(number).cast(SCHEMA["frame"], strict=False),
+            au=text.str.extract(AU).cast(pl.Int64, strict=False),
+            probability=pl.when(value.is_between(0, one)).then(value / one),
+            **{f"given_{name}": pl.col(name) for name in VALUES},
+        ).collect()
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    problems = ["no row at all"] * typed.is_empty()
+    problems += [f"{name}: {typed[name].null_count():,} rows are empty" for name in NAMES if typed[name].null_count()]
+    scales = f"from 0 to {one:g} (scale=probability from 0 to 1, scale=intensity5 from 0 to 5)"
+    wanted = {"frame": "whole numbers", "au": "AUs such as 1, AU1 or AU01", "probability": scales}
+    problems += [line for name in VALUES for line in _not(typed, name, wanted[name])]
+    raise_all(f"{path} is no table of predictions:", problems)
+    return typed.select(*LONG)
+
+
+def _not(rows: pl.DataFrame, name: str, wanted: str) -> list[str]:
+    """One line for the rows whose `name` came to nothing, with the first of what stands there."""
+    given = rows.filter(pl.col(name).is_null())[f"given_{name}"]
+    if given.is_empty():
+        return []
+    return [f"{name}: {len(given):,} rows are not {wanted}: {given.unique(maintain_order=True).head(5).to_list()}"]
+
+
+def _refuse_repeated(rows: pl.DataFrame, path: Path) -> None:
+    keys = [name for name in LONG if name != "probability"]
+    repeated = rows.group_by(keys, maintain_order=True).len().filter(pl.col("len") > 1)
+    lines = [
+        f"AU {row['au']} of frame {row['frame']} of {row['subject']}/{row['sequence']} stands there {row['len']} times"
+        for row in repeated.head(SHOWN).iter_rows(named=True)
+    ]
+    raise_all(f"{path} has {repeated.height:,} probabilities twice or more:", lines)
+
+
+def _wide(rows: pl.DataFrame, aus: Sequence[int]) -> pl.DataFrame:
+    """One row a frame and a column an AU, null where there is no probability."""
+    columns = [pl.col("probability").filter(pl.col("au") == au).first().alias(probability_column(au)) for au in aus]
+    return rows.group_by(*KEY).agg(columns)
+
+
+def _put(wide: pl.DataFrame, aus: tuple[int, ...], store: FrameStore, path: Path) -> tuple[Predictions, Coverage]:
+    """The covered frames in the order of the store."""
+    strangers = wide.join(store.table, on=KEY, how="anti").sort(KEY)
+    joined = store.table.select(KEY).join(wide, on=KEY, how="left", maintain_order="left")
+    names = [probability_column(au) for au in aus]
+    there = joined.select(pl.all_horizontal(pl.col(names).is_not_null())).to_series()
+    if not there.any():
+        raise InputError(
+            f"no frame of {store.path.name} has predictions in {path}: the store has {', '.join(_named(store.table))}, "
+            f"the file {', '.join(_named(strangers))}"
+        )
+    probabilities = joined.filter(there).select(names).to_numpy().astype(np.float32)
+    labels = store.labels(aus)[there.to_numpy()]
+    predictions = predictions_of(store.table.filter(there), probabilities, labels, aus, "test")
+    missing, unknown = _named(joined.filter(~there)), _named(strangers)
+    return predictions, Coverage(len(store), len(predictions), strangers.height, missing, unknown)
+
+
+def _named(rows: pl.DataFrame) -> tuple[str, ...]:
+    keys = rows.head(SHOWN).select("subject", "sequence", "frame").iter_rows()
+    return tuple(f"{subject}/{sequence}/{frame}" for subject, sequence, frame in keys)

@@ -1,0 +1,209 @@
+"""Who is scored on whom: studies, the frames that they bring, and what must not be compared.
+
+A study brings its frame store, on which all others are scored, and its final detectors. A foreign one brings the
+predictions that some other detector made for its store, and nothing can be said of whom that was trained on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, permutations
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from data.aus import au_column, intensity_column, shared_aus
+from data.errors import InputError, raise_all
+from data.files import Progress, no_progress
+from data.folds import folds
+from data.frames import INTENSITIES, aus_of, intensities_of
+from data.loader import Loader
+from data.store import FrameStore, named_store, open_store
+from model.evaluate import predict
+from model.metrics import ratio
+from study.records.predictions import predictions_of, write_predictions
+from study.records.result import TrialResult
+from study.records.store import StudyStore
+from study.trial.detectors import kept_detector
+
+FOREIGN = "foreign"  # the one set of predictions of a foreign study, where others have keys of trials
+ELSEWHERE = "elsewhere"
+OCCURRENCE = ("bp4d", "gft", "affwild2", "synthetic")
+BATCHES = 32  # read and predicted from report to report
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One method on one dataset; `results` are its final trials, none of a foreign one."""
+
+    store: StudyStore
+    method: str
+    source: str  # dataset that it was trained on
+    frames: FrameStore
+    results: tuple[TrialResult, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.store.root.name
+
+    @property
+    def target(self) -> str:
+        """The dataset of its frames."""
+        return str(self.frames.table["dataset"][0])
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its detectors are not ours."""
+        return not self.results
+
+    @cached_property
+    def aus(self) -> tuple[int, ...]:
+        """The AUs that its detectors know."""
+        if self.foreign:
+            return tuple(self.store.study()["aus"])
+        return self.results[0].scores["test"].aus
+
+    @cached_property
+    def training_rates(self) -> dict[str, dict[int, float]]:
+        """Share of active among the coded frames that the detectors of each fold were trained on, by AU."""
+        data, aus = self.results[0].config.data, aus_of(self.frames.table)
+        labels, found = self.frames.labels(aus), {}
+        for name, fold in folds(self.frames.table, data.fold_scheme, data.val_share, data.fold_seed).items():
+            part = labels[fold.train]
+            rates = np.nan_to_num(ratio((part == 1).sum(axis=0), (part >= 0).sum(axis=0)))
+            found[name] = dict(zip(aus, rates.tolist(), strict=True))
+        return found
+
+
+def member(store: StudyStore, results: Sequence[TrialResult]) -> Study:
+    """The study in `store` with its final trials; `InputError` when its frames are not those of its trials."""
+    asked = store.study()
+    path = Path(asked["store"])
+    if not path.is_dir():
+        raise InputError(f"{store.root.name}: the frame store {path} is gone; build it again with launch/prepare.py")
+    frames = open_store(path)
+    method = str(asked["method"])
+    if FOREIGN in asked:
+        _check_store(store, frames, asked[FOREIGN]["fingerprint"])
+        return Study(store, method, asked[FOREIGN]["trained_on"] or ELSEWHERE, frames)
+    for result in results:
+        _check_store(store, frames, result.config.data.fingerprint)
+    return Study(store, method, str(asked["dataset"]), frames, tuple(results))
+
+
+def _check_store(store: StudyStore, frames: FrameStore, fingerprint: str) -> None:
+    if frames.fingerprint != fingerprint:
+        raise InputError(
+            f"{store.root.name}: {frames.path} is store {frames.fingerprint[:12]}, its detectors are of store "
+            f"{fingerprint[:12]}; put that one back, or begin another study"
+        )
+
+
+def check_studies(studies: Sequence[Study]) -> None:
+    """`InputError` with all that forbids to put these studies into one table."""
+    problems = _not_distinct(studies)
+    for one, other in combinations(studies, 2):
+        if one.target == other.target and one.frames.fingerprint != other.frames.fingerprint:
+            problems.append(
+                f"{one.name} and {other.name} are of two stores of {one.target}, {one.frames.path.name} and "
+                f"{other.frames.path.name}; one dataset must be one store"
+            )
+    for source, target in permutations(studies, 2):
+        if source.target != target.target and not source.foreign:
+            problems += _misfits(source, target.frames)
+    raise_all("these studies cannot be compared:", list(dict.fromkeys(problems)))
+
+
+def _not_distinct(studies: Sequence[Study]) -> list[str]:
+    seen: dict[tuple[str, str, str], str] = {}
+    problems = []
+    for study in studies:
+        place = study.method, study.source, study.target if study.foreign else ""
+        first = seen.setdefault(place, study.name)
+        problems += [f"{first} and {study.name} are both {study.method} of {study.source}; give one"] * (
+            first != study.name
+        )
+    return problems
+
+
+def _misfits(source: Study, target: FrameStore) -> list[str]:
+    """Faces of another scale, and people of the target whom the source's detectors have seen."""
+    name = target.table["dataset"][0]
+    problems = []
+    if source.frames.size != target.size:
+        problems.append(
+            f"{target.path.name} holds frames of {target.size} px, {source.name} was trained on {source.frames.size} "
+            f"px. Faces must have one scale: launch/prepare.py dataset={name} dataset.size={source.frames.size}"
+        )
+    for seen in trained_on(source):
+        both = sorted(set(seen.table.filter(dataset=name)["subject"]) & set(target.table["subject"]))
+        if both:
+            problems.append(
+                f"{source.name} was trained on frames of {seen.path.name}, which shows {len(both)} of the people of "
+                f"{target.path.name}: {', '.join(both[:5])}{', ...' * (len(both) > 5)}"
+            )
+    return problems
+
+
+def trained_on(study: Study) -> list[FrameStore]:
+    """Every store whose frames reached the detectors of a study, with labels or without."""
+    configs = [result.config for result in study.results]
+    fingerprints = sorted({name for config in configs for name in (*config.pretrain.stores, *config.sources.stores)})
+    others = [named_store(study.frames.path.parent, fingerprint) for fingerprint in fingerprints]
+    return [study.frames, *others]
+
+
+def pair_aus(source: Study, target: FrameStore) -> tuple[int, ...]:
+    """The AUs that the detectors know and the target codes."""
+    return shared_aus(source.aus, aus_of(target.table))
+
+
+def common_aus(studies: Sequence[Study]) -> tuple[int, ...]:
+    """The AUs that all detectors know and all datasets code."""
+    return shared_aus(*(study.aus for study in studies), *(aus_of(study.frames.table) for study in studies))
+
+
+def label_convention(table: pl.DataFrame) -> str:
+    """What a positive label of a FrameTable means, as far as the table and the name of its dataset tell."""
+    name, aus = str(table["dataset"][0]), aus_of(table)
+    if name in OCCURRENCE:
+        return "occurrence"
+    if not aus or intensities_of(table) != aus:
+        return "not recorded"
+    fitting = [level for level in INTENSITIES if level and _is_threshold(table, aus, level)]
+    return f"intensity >= {' or '.join(map(str, fitting))}" if fitting else "not recorded"
+
+
+def _is_threshold(table: pl.DataFrame, aus: tuple[int, ...], level: int) -> bool:
+    agree = [((pl.col(intensity_column(au)) >= level) == (pl.col(au_column(au)) == 1)).all() for au in aus]
+    return bool(table.select(pl.all_horizontal(agree)).item())
+
+
+def predict_all(
+    study: Study, result: TrialResult, target: FrameStore, device: str, progress: Progress = no_progress
+) -> None:
+    """Keep the probabilities of one final detector for all frames of `target`; computed only once."""
+    path = study.store.predictions_path(result.config.key, target.fingerprint)
+    if path.exists():
+        return
+    detector = kept_detector(study.store, result).to(device)
+    views, batch = result.config.views, result.config.optim.batch_size
+    loader = Loader(target, (), views, batch, torch.device(device))
+    parts, rows = [], np.arange(len(target))
+    for part in np.array_split(rows, range(BATCHES * batch, len(rows), BATCHES * batch)):
+        parts.append(predict(detector, loader, part))
+        progress(int(part[-1]) + 1, len(rows))
+    probabilities = np.concatenate(parts)
+    if np.isnan(probabilities).any():
+        lost = int(np.isnan(probabilities).any(axis=1).sum())
+        raise InputError(
+            f"{study.name}: detector {result.config.key} gives NaN for {lost:,} of {len(rows):,} frames of "
+            f"{target.path.name}; delete its result below trials/ and train it again"
+        )
+    known = pair_aus(study, target)
+    labels = np.full(probabilities.shape, -1, np.int8)
+    labels[:, [detector.aus.index(au) for au in known]] = target.labels(known)
+    write_predictions(path, predictions_of(target.table, probabilities, labels, detector.aus, "test"))

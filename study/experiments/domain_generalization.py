@@ -1,0 +1,274 @@
+"""Detectors trained on several datasets, on one that none of them has seen: which trials that takes, which candidate
+is chosen by which rule, and what it is worth.
+
+A trial trains on some datasets and knows of no target, so that targets share the trials of the same sources. The
+rules, after Gulrajani & Lopez-Paz (DomainBed, ICLR 2021), choose among candidates of one method:
+
+- pooled: the objective on the validation subjects of all sources, pooled;
+- leave_one_source_out: each source in turn is left out of the training and is what the detector is scored on; the mean;
+- oracle: the objective on the target itself, with the weights of the last epoch, so that the target chooses no epoch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from data.aus import shared_aus
+from data.errors import raise_all
+from data.frames import aus_of
+from data.store import FrameStore
+from data.union import UnionStore, dataset_of
+from model.metrics import objective_value, ratio, score_predictions
+from study.experiments.selection import final_trials_of
+from study.records.config import DataSettings, TrialConfig
+from study.records.predictions import Predictions, read_predictions
+from study.records.result import TrialResult
+from study.records.store import StudyStore
+from study.scoring.base_rates import matched_thresholds
+from study.scoring.bootstrap import Floats
+from study.scoring.evaluation import Evaluation, rows_of, tally
+from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
+from study.trial.detectors import weights_key
+from study.trial.multi_source import check_target
+
+POOLED, LEFT_OUT, ORACLE = "pooled", "leave_one_source_out", "oracle"
+SELECTIONS = (POOLED, LEFT_OUT, ORACLE)
+ONLY = "none"  # the rule where there is one candidate
+OWN = "own"  # the rule of a study of the target itself
+METRICS = (("f1", "0.5"), ("f1", "validation"), ("f1", "base_rate"), ("auc", "0.5"), ("always_positive", "0.5"))
+GENERALIZE: dict[str, type[pl.DataType]] = {
+    "method": pl.String,
+    "target": pl.String,
+    "sources": pl.String,
+    "selection": pl.String,
+    "rule": pl.String,
+    "metric": pl.String,
+    "au": pl.Int64,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "candidates": pl.Int64,
+    "chosen": pl.String,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What is trained on, and the dataset that is tested on."""
+
+    target: FrameStore
+    sources: tuple[FrameStore, ...]
+
+    @property
+    def name(self) -> str:
+        """The names of the sources."""
+        return self.union.name
+
+    @property
+    def aus(self) -> tuple[int, ...]:
+        """The AUs of the test."""
+        return shared_aus(aus_of(self.target.table), self.union.aus)
+
+    @cached_property
+    def union(self) -> UnionStore:
+        """The sources as one."""
+        return UnionStore(self.sources)
+
+
+@dataclass(frozen=True)
+class Generalization:
+    """What is asked for: every split, every candidate by name, every seed."""
+
+    splits: tuple[Split, ...]
+    candidates: Mapping[str, TrialConfig]
+    selections: tuple[str, ...]
+    seeds: int
+
+    @property
+    def methods(self) -> dict[str, list[str]]:
+        """The names of the candidates of each method; rules choose among those."""
+        found: dict[str, list[str]] = {}
+        for name, config in self.candidates.items():
+            found.setdefault(config.method_name, []).append(name)
+        return found
+
+    def rules(self, method: str) -> tuple[str, ...]:
+        """The rules that choose among the candidates of `method`; none does for a single one."""
+        return self.selections if len(self.methods[method]) > 1 else (ONLY,)
+
+    def trials(self, split: Split, name: str) -> list[TrialConfig]:
+        """A candidate trained on the sources of `split`, with every seed."""
+        return [source_trial(self.candidates[name], split.sources, seed) for seed in range(self.seeds)]
+
+    def asked(self) -> Iterator[tuple[TrialConfig, str, FrameStore]]:
+        """Every trial, and which of its weights are scored on which dataset."""
+        for split in self.splits:
+            for name, config in self.candidates.items():
+                for rule in self.rules(config.method_name):
+                    for one in left_out(split) if rule == LEFT_OUT else [split]:
+                        weights = "last" if rule == ORACLE else "best"
+                        yield from ((trial, weights, one.target) for trial in self.trials(one, name))
+                yield from ((trial, "best", split.target) for trial in self.trials(split, name))
+
+
+def source_trial(config: TrialConfig, sources: Sequence[FrameStore], seed: int) -> TrialConfig:
+    """The candidate `config` trained on `sources`; their order is no part of it."""
+    ordered = sorted(sources, key=lambda store: (dataset_of(store), store.fingerprint))
+    data = DataSettings(
+        dataset="+".join(map(dataset_of, ordered)),
+        fold_scheme="sources",
+        fold="all",
+        fold_seed=config.data.fold_seed,
+        val_share=config.data.val_share,
+    )
+    stores = tuple(store.fingerprint for store in ordered)
+    return replace(config, data=data, sources=replace(config.sources, stores=stores), seed=seed, score_test=True)
+
+
+def left_out(split: Split) -> list[Split]:
+    """Each source as the target of all others; the target itself is in none of these."""
+    return [Split(source, tuple(other for other in split.sources if other is not source)) for source in split.sources]
+
+
+def check_splits(asked: Generalization) -> None:
+    """`InputError` with all that forbids one of the splits."""
+    problems = []
+    for split in asked.splits:
+        several = any(LEFT_OUT in asked.rules(method) for method in asked.methods)
+        if several and len(split.sources) < 2:
+            problems.append(f"{LEFT_OUT} needs at least two datasets to train on, there is {split.name}")
+        else:
+            for one in [split, *(left_out(split) if several else [])]:
+                problems += _problems(one)
+    raise_all("these datasets cannot be trained and tested on:", list(dict.fromkeys(problems)))
+
+
+def _problems(split: Split) -> list[str]:
+    try:
+        check_target(split.target, split.union)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def chosen_by(rule: str, asked: Generalization, split: Split, method: str, store: StudyStore) -> str:
+    """The name of the candidate of `method` that `rule` chooses for `split`; the first of equals."""
+    names = asked.methods[method]
+    return max(names, key=lambda name: (candidate_value(rule, asked, split, name, store), -names.index(name)))
+
+
+def candidate_value(rule: str, asked: Generalization, split: Split, name: str, store: StudyStore) -> float:
+    """The number that `rule` maximises; the mean over seeds."""
+    if rule == LEFT_OUT:
+        return float(np.mean([_on_target("best", asked, one, name, store) for one in left_out(split)]))
+    if rule == ORACLE:
+        return _on_target("last", asked, split, name, store)
+    values = [store.result(trial.key) for trial in asked.trials(split, name)]
+    return float(np.mean([result.value for result in values if result is not None and result.value is not None]))
+
+
+def _on_target(weights: str, asked: Generalization, split: Split, name: str, store: StudyStore) -> float:
+    values = []
+    for trial in asked.trials(split, name):
+        found = _predicted(trial, weights, split.target, store)
+        score = score_predictions(found.probabilities, found.labels, found.subjects, found.aus)
+        values.append(objective_value(score, trial.optim.objective))
+    return float(np.mean(values))
+
+
+def _predicted(trial: TrialConfig, weights: str, target: FrameStore, store: StudyStore) -> Predictions:
+    return read_predictions(store.predictions_path(weights_key(trial, weights), target.fingerprint))
+
+
+def table(
+    asked: Generalization, store: StudyStore, done: Mapping[str, TrialResult], own: Mapping[str, StudyStore]
+) -> pl.DataFrame:
+    """Rows of `GENERALIZE` of all methods, splits and rules whose trials are `done`; `own` are studies by target."""
+    rows: list[dict[str, object]] = []
+    for split in asked.splits:
+        rows += _own_rows(split, own)
+        for method in asked.methods:
+            for rule in asked.rules(method):
+                if all(trial.key in done for trial in _needed(rule, asked, split, method)):
+                    rows += _rows(rule, asked, split, method, store)
+    return pl.DataFrame(rows, schema=GENERALIZE).with_columns(pl.selectors.float().fill_nan(None))
+
+
+def _needed(rule: str, asked: Generalization, split: Split, method: str) -> Iterator[TrialConfig]:
+    for name in asked.methods[method]:
+        yield from asked.trials(split, name)
+        if rule == LEFT_OUT:
+            yield from (trial for one in left_out(split) for trial in asked.trials(one, name))
+
+
+def _rows(rule: str, asked: Generalization, split: Split, method: str, store: StudyStore) -> list[dict[str, object]]:
+    name = chosen_by(rule, asked, split, method, store)
+    found = evaluation(split, asked.trials(split, name), "last" if rule == ORACLE else "best", store)
+    names = {"method": method, "target": dataset_of(split.target), "sources": split.name, "selection": rule}
+    facts = {**names, "candidates": len(asked.methods[method]), "chosen": name}
+    return [facts | row for row in metric_rows(found)]
+
+
+def _own_rows(split: Split, own: Mapping[str, StudyStore]) -> list[dict[str, object]]:
+    target = dataset_of(split.target)
+    if target not in own:
+        return []
+    method = final_trials_of(own[target])[0].config.method_name
+    names = {"method": method, "target": target, "sources": target, "selection": OWN}
+    facts = {**names, "candidates": 1, "chosen": own[target].root.name}
+    return [facts | row for row in metric_rows(own_evaluation(split.aus, own[target]))]
+
+
+def metric_rows(found: Evaluation) -> Iterator[dict[str, object]]:
+    """Rule, metric, AU (null for the mean over AUs), value and interval, for every metric that was counted."""
+    for metric, rule in METRICS:
+        if rule in found.rules:
+            numbers = found.draws(metric, rule), found.by_seed(metric, rule)
+            for row in rows_of(found, *numbers, (0.0, 1.0)):
+                yield {"metric": metric, "rule": rule} | {name: row[name] for name in ("au", "value", "low", "high")}
+
+
+def evaluation(split: Split, trials: Sequence[TrialConfig], weights: str, store: StudyStore) -> Evaluation:
+    """The detectors of `trials`, one a seed, on all frames of the target."""
+    rates, target = source_rates(split), dataset_of(split.target)
+    tallies = []
+    for trial in trials:
+        found = _predicted(trial, weights, split.target, store).on(split.aus)
+        known = read_predictions(store.predictions_path(weights_key(trial, weights))).part("val").on(split.aus)
+        thresholds = {
+            "0.5": fixed_thresholds(split.aus),
+            "validation": tuned_thresholds(known),
+            "base_rate": matched_thresholds(found, rates.tolist()),
+        }
+        tallies.append(tally({target: found}, {rule: {target: values} for rule, values in thresholds.items()}))
+    return Evaluation(tuple(tallies))
+
+
+def own_evaluation(aus: tuple[int, ...], store: StudyStore) -> Evaluation:
+    """The final detectors of a study of the target, each on the people whom its fold tests on."""
+    by_fold: dict[str, list[TrialResult]] = {}
+    for result in final_trials_of(store):
+        by_fold.setdefault(result.config.data.fold, []).append(result)
+    tallies = []
+    for trials in zip(*by_fold.values(), strict=True):
+        kept = [read_predictions(store.predictions_path(trial.config.key)).on(aus) for trial in trials]
+        parts = {fold: found.part("test") for fold, found in zip(by_fold, kept, strict=True)}
+        tuned = {fold: tuned_thresholds(found.part("val")) for fold, found in zip(by_fold, kept, strict=True)}
+        fixed = {fold: fixed_thresholds(aus) for fold in by_fold}
+        tallies.append(tally(parts, {"0.5": fixed, "validation": tuned}))
+    return Evaluation(tuple(tallies))
+
+
+def source_rates(split: Split) -> Floats:
+    """Share [A] of active among the coded frames of the sources, mean over those that code the AU."""
+    by_source = np.full((len(split.sources), len(split.aus)), np.nan)
+    for number, store in enumerate(split.sources):
+        coded = [au for au in split.aus if au in aus_of(store.table)]
+        labels = store.labels(coded)
+        by_source[number, [split.aus.index(au) for au in coded]] = ratio(
+            (labels == 1).sum(axis=0), (labels >= 0).sum(axis=0)
+        )
+    return np.asarray(np.nanmean(by_source, axis=0))

@@ -1,0 +1,81 @@
+"""Hyper-parameters on other datasets: what the best configuration of one search is worth where it was not searched.
+
+Every configuration is trained anew on the target, its own best one, too: a search names the luckiest of many trials.
+Regret is the test F1 of the target's own configuration less that of the other, on the same people.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from data.errors import InputError
+from study.experiments.ablation import compare
+from study.records.config import TrialConfig
+from study.records.result import TrialResult
+from study.records.store import StudyStore
+
+REGRET: dict[str, type[pl.DataType]] = {
+    "source": pl.String,
+    "target": pl.String,
+    **dict.fromkeys(("f1", "low", "high", "regret", "regret_low", "regret_high"), pl.Float64),
+}
+
+
+def configuration_on(chosen: TrialConfig, target: TrialConfig) -> TrialConfig:
+    """The settings of `chosen` with the frames, the epochs and the objective of `target`'s study."""
+    return replace(
+        chosen,
+        data=target.data,
+        views=replace(chosen.views, crop=target.views.crop),
+        backbone=replace(chosen.backbone, weights=target.backbone.weights),
+        optim=replace(chosen.optim, epochs=target.optim.epochs, objective=target.optim.objective),
+        pretrain=replace(chosen.pretrain, stores=target.pretrain.stores),
+    )
+
+
+def regrets(target: str, results: Mapping[str, Sequence[TrialResult]]) -> pl.DataFrame:
+    """REGRET rows of one target from the final trials of each source's configuration, its own among them."""
+    compared = compare({(source, 0.0): found for source, found in results.items()}, dict.fromkeys(results, target))
+    rows = []
+    for row in compared.rows:
+        gain = row.f1_gain
+        regret = (0.0, 0.0, 0.0) if gain is None else (-gain.value, -gain.high, -gain.low)
+        rows.append((row.variant, target, row.f1.value, row.f1.low, row.f1.high, *regret))
+    return pl.DataFrame(rows, schema=REGRET, orient="row").with_columns(pl.selectors.float().fill_nan(None))
+
+
+@dataclass(frozen=True)
+class Saved:
+    """How soon two searches of the same thing reached the best score of the worse of them, fold by fold."""
+
+    score: float  # mean over folds
+    cold: int  # trials until then, that one included, summed over folds
+    warm: int
+
+
+def trials_saved(cold: StudyStore, warm: StudyStore) -> Saved:
+    """Compare a search that began from nothing with one that began from another study's best trials."""
+    ours, theirs = _values(warm), _values(cold)
+    shared = [fold for fold in ours if fold in theirs]
+    if not shared:
+        raise InputError(f"{cold.root} and {warm.root} have finished trials on no fold in common: run launch/sweep.py")
+    scores = {fold: min(_best(ours[fold]), _best(theirs[fold])) for fold in shared}
+    reached = [sum(_reached(values[fold], scores[fold]) for fold in shared) for values in (theirs, ours)]
+    return Saved(sum(scores.values()) / len(shared), *reached)
+
+
+def _values(store: StudyStore) -> dict[str, list[float | None]]:
+    """By fold with a finished trial: the value of each of its trials, None without one, in the order of their start."""
+    found: dict[str, list[float | None]] = {}
+    for one in store.outcomes("sweep"):
+        found.setdefault(one.fold, []).append(one.value if one.status == "DONE" else None)
+    return {fold: values for fold, values in found.items() if any(value is not None for value in values)}
+
+
+def _best(values: Sequence[float | None]) -> float:
+    return max(value for value in values if value is not None)
+
+
+def _reached(values: Sequence[float | None], score: float) -> int:
+    return next(number for number, value in enumerate(values, start=1) if value is not None and value >= score)

@@ -1,0 +1,196 @@
+"""What a trial is: one frozen, nested configuration whose hash is the trial's name.
+
+Everything that can change the result is in `TrialConfig`; where and how it runs (paths, devices, threads) is in
+`Placement` and is not part of the name.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError, raise_all
+from data.settings import check_choices, check_ranges, setting
+from data.views import ViewSettings
+from model.backbone import BackboneSettings
+from model.evaluate import ProbeSettings
+from model.fit import OptimSettings
+from model.heads import HeadSettings
+from model.losses.aunce import AunceSettings
+from model.losses.clp import ClpSettings
+from model.methods import METHODS, MethodSettings, method_named
+from model.norm import NORMS
+from study.records.json_records import key_of, value_at
+
+NOISE_KINDS = ("symmetric", "per_au", "boundary")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which frames, and how they are divided."""
+
+    dataset: str = setting("synthetic", "name of the dataset")
+    fingerprint: str = setting("", "fingerprint of the frame store")
+    fold_scheme: str = setting("parts", "parts, official or random<k>")
+    fold: str = setting("", "name of the fold, which says what is held out")
+    fold_seed: int = setting(0, "seed of random folds and of the inner validation subjects")
+    val_share: float = setting(0.25, "share of the training subjects that become the inner validation set")
+    label_noise: float = setting(0.0, "share of coded training and validation labels that are flipped; never of test")
+    noise_kind: str = setting("symmetric", "labels that flip: `symmetric`, `per_au` (rates differ), at a `boundary`")
+    positives: float = setting(1.0, "share of the active training labels of every AU that are kept")
+    train_subjects: int = setting(0, "people to train on, drawn from the training part; 0 for all")
+
+    def __post_init__(self) -> None:
+        ranges = {"label_noise": (0.0, 0.5), "positives": (0.0, 1.0), "train_subjects": (0, 1e6)}
+        raise_all("data:", check_ranges(self, ranges) + check_choices(self, {"noise_kind": NOISE_KINDS}))
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """Pre-training without labels: the stage before fine-tuning, and further frames to learn from.
+
+    The stage keeps everything of `optim` but what stands here.
+    """
+
+    epochs: int = setting(16, "method.then=finetune: epochs of pre-training, before the `optim.epochs` of fine-tuning")
+    lr: float = setting(2e-3, "method.then=finetune: peak learning rate of pre-training")
+    weight_decay: float = setting(1e-3, "method.then=finetune: weight decay of pre-training")
+    stores: tuple[str, ...] = setting(
+        (), "method=clp: further stores in store_root to pre-train on, [disfa,...] or names of their folders"
+    )
+
+    def __post_init__(self) -> None:
+        ranges = {"epochs": (1, 100_000), "lr": (0.0, 10.0), "weight_decay": (0.0, 10.0)}
+        raise_all("pretrain:", check_ranges(self, ranges))
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """Training on several datasets at once."""
+
+    stores: tuple[str, ...] = setting((), "fingerprints of the frame stores that are trained on together")
+    balanced: bool = setting(True, "as many frames of each dataset in every batch; false for as many as there are")
+    norm: str = setting("shared", "BatchNorm: shared, per_dataset, or shared and adapted to the target's pictures")
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("balanced", "norm") if getattr(self, name) != getattr(SourceSettings, name)]
+        problems = [f"{name}={getattr(self, name)!r} is only for launch/generalize.py" for name in given]
+        raise_all("sources:", check_choices(self, {"norm": NORMS}) or problems * (not self.stores))
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One trial, completely."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    sources: SourceSettings = field(default_factory=SourceSettings)
+    views: ViewSettings = field(default_factory=ViewSettings)
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    head: HeadSettings = field(default_factory=HeadSettings)
+    method_name: str = setting("aunce", f"one of {', '.join(METHODS)}")
+    method: MethodSettings = field(default_factory=METHODS["aunce"].settings)
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    seed: int = setting(0, "seed of initial weights, order, views and loss")
+    score_test: bool = setting(False, "score the test part, once, at the end; never set in a search")
+
+    def __post_init__(self) -> None:
+        raise_all("pretrain:", _unused_pretraining(self))
+        raise_all("sources:", _not_of_several(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain dict; `from_dict` is its inverse."""
+        return dataclasses.asdict(self)
+
+    def value(self, name: str) -> Any:
+        """Value of the setting with the dotted name `name`, see `study.records.json_records.value_at`."""
+        return value_at(self, self.method_name, name, getattr)
+
+    @cached_property
+    def key(self) -> str:
+        """Name of the trial, see `study.records.json_records.key_of`."""
+        return key_of(self.to_dict())
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a trial runs and keeps its files; never part of its name."""
+
+    store: Path
+    study: Path
+    device: str = "cpu"
+    threads: int = 1
+    weights_file: Path | None = None
+    keep_detector: bool = True  # of a trial that scores the test part
+    targets: tuple["Target", ...] = ()  # what the detector of a trial on several datasets is asked for
+    worse: tuple[tuple[str, float], ...] = ()  # kinds and levels of worse test pictures that it is scored on, too
+    gpus: float = 0.0  # of the trial, for those who count hours
+    timeout: float = 0.0  # minutes without a report after which the trial counts as hung; 0 for never
+
+
+Target = tuple[str, str]  # (weights of the "best" or the "last" epoch, fingerprint of a store beside `Placement.store`)
+
+
+def _not_of_several(config: TrialConfig) -> list[str]:
+    """What is asked of a trial on several datasets that only one on a single dataset can do."""
+    names = [f"data.{name}" for name in ("label_noise", "positives", "train_subjects")] + ["pretrain.stores"]
+    default = {name: getattr(DataSettings, name.removeprefix("data."), ()) for name in names}
+    given = [name for name in names if config.value(name) != default[name]]
+    problems = [f"{name}={config.value(name)!r} is not for several datasets" for name in given]
+    if isinstance(config.method, AunceSettings) and config.method.form == "official":
+        problems.append("method.form=official takes what a dataset does not code for negatives; give form=corrected")
+    return problems if config.sources.stores else []
+
+
+def _unused_pretraining(config: TrialConfig) -> list[str]:
+    """What is given for a pre-training that this trial has not."""
+    asked, method = config.pretrain, config.method
+    if isinstance(method, ClpSettings) and method.then == "finetune":
+        return []
+    names = ["epochs", "lr", "weight_decay"] + ["stores"] * (not isinstance(method, ClpSettings))
+    given = [name for name in names if getattr(asked, name) != getattr(PretrainSettings, name)]
+    wanted = "method=clp" if "stores" in given else "method=clp method.then=finetune"
+    return [f"{name}={getattr(asked, name)!r} is only for {wanted}" for name in given]
+
+
+def trial_from_dict(values: Mapping[str, Any]) -> TrialConfig:
+    """The `TrialConfig` that `values` describe; `InputError` lists wrong keys with their nearest allowed names."""
+    kinds = {f.name: f.type for f in dataclasses.fields(TrialConfig)}
+    kinds["method"] = method_named(values.get("method_name", TrialConfig.method_name)).settings
+    config: TrialConfig = _built(TrialConfig, kinds, values, "")
+    return config
+
+
+def settings_from_dict(kind: Any, values: Mapping[str, Any], path: str) -> Any:
+    """An instance of the settings class `kind`; nested mappings become nested settings, ints floats where needed."""
+    return _built(kind, {f.name: f.type for f in dataclasses.fields(kind)}, values, path)
+
+
+def _built(kind: Any, kinds: Mapping[str, Any], values: Mapping[str, Any], path: str) -> Any:
+    prefix = f"{path}." if path else ""
+    raise_all("settings:", [_unknown(prefix + name, name, list(kinds)) for name in values if name not in kinds])
+    return kind(**{name: _value(kinds[name], value, prefix + name) for name, value in values.items()})
+
+
+def _value(kind: Any, value: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+        return settings_from_dict(kind, value, path)
+    if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    boolean = isinstance(value, bool)
+    if kind is float and isinstance(value, int) and not boolean:
+        return float(value)
+    if isinstance(kind, type) and isinstance(value, kind) and boolean == (kind is bool):
+        return value
+    expected = "a list of words" if kind == tuple[str, ...] else kind.__name__
+    raise InputError(f"{path}={value!r} is {type(value).__name__}, expected {expected}")
+
+
+def _unknown(path: str, name: str, allowed: list[str]) -> str:
+    near = get_close_matches(name, allowed, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown key {path!r}.{hint} Allowed: {', '.join(allowed)}"

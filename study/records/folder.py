@@ -1,0 +1,307 @@
+"""StudyFolder: the folder of a study, and the only place that knows its file names.
+
+    study.json             what was asked; written by the first command that makes the study
+    provenance.json        code, data and command of the latest command
+    work.json              what the latest command runs: stage, number of trials, what one of them gets
+    trials/<key>.json      one TrialResult each, written once
+    running/<key>.json     progress of a trial that has no result yet
+    checkpoints/<key>.pt   state of the fit, deleted when the trial has a result
+    pretrained/<key>.pt    a stage of pre-training, begun or whole, and its lock; trials share it
+    detectors/<key>.pt     weights of the detectors of the final evaluation
+    predictions/<key>.parquet           their probabilities on the validation and test frames of their fold
+    predictions/<key>-<store>.parquet   and on all frames of another dataset
+    scores/final.json      which trials belong to which selection rule
+    scores/final.parquet   the scores of each rule
+    degraded/<key>-*.json  their scores on test pictures made worse
+    stress.parquet         the curves of a stress study
+    regret.parquet         what each study's best configuration is worth on the datasets of others
+    sampled/<key>.json     what the sampler drew for a trial, written when the trial is started
+    hung/<key>.txt         where a trial that stopped reporting was; gone when it has a result
+    trials.index           outcomes of the finished trials, so that the next command need not read them all
+    optuna.journal         the search for optuna-dashboard, written anew by every command and never read
+    report.html            the page
+    comparison.md, .csv    the table of a comparison
+    generalize.parquet, .csv  that of detectors trained on several datasets
+    sweep.lock             held by the one driver
+
+Every file is whole or absent; a store can be read at any time, by anyone, without a lock.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError, raise_all
+from data.files import exclusive_lock, is_locked, write_atomic
+from study.records.json_records import naming, read_result, score_from_plain
+from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, numbers_of, outcome_of, stamp_of
+
+
+def study_root(runs_root: str, name: str) -> Path:
+    """The folder of the study `name`; `InputError` for what is no name."""
+    if not name or Path(name).name != name or name.startswith("."):
+        raise InputError(f"name={name!r}; a study's name is one folder below runs_root, e.g. name=bp4d-aunce")
+    return Path(runs_root) / name
+
+
+class StudyFolder:
+    """What can be known of a study without building what its trials were; needs no torch."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._outcomes: dict[str, Outcome] | None = None  # None: the index was not read yet
+
+    # --- paths
+
+    def result_path(self, key: str) -> Path:
+        """Where the result of the trial `key` lies."""
+        return self.root / "trials" / f"{key}.json"
+
+    def checkpoint_path(self, key: str) -> Path:
+        """Where the fit of the trial `key` keeps its state."""
+        return self.root / "checkpoints" / f"{key}.pt"
+
+    def pretrained_path(self, key: str) -> Path:
+        """Where the stage of pre-training `key` keeps its state, and stays when it is whole."""
+        return self.root / "pretrained" / f"{key}.pt"
+
+    def detector_path(self, key: str) -> Path:
+        """Where the weights of the final detector `key` lie."""
+        return self.root / "detectors" / f"{key}.pt"
+
+    def predictions_path(self, key: str, target: str = "") -> Path:
+        """Where the predictions of the detector `key` lie; on the frame store `target` if given."""
+        return self.root / "predictions" / f"{key}{'-' if target else ''}{target[:12]}.parquet"
+
+    def degraded_path(self, key: str, kind: str, level: float) -> Path:
+        """Where the score of the detector `key` on test pictures made worse lies."""
+        return self.root / "degraded" / f"{key}-{kind}-{level:g}.json"
+
+    @property
+    def regret_path(self) -> Path:
+        """Where the matrix of hyper-parameter regret lies."""
+        return self.root / "regret.parquet"
+
+    @property
+    def curves_path(self) -> Path:
+        """Where the curves of a stress study lie."""
+        return self.root / "stress.parquet"
+
+    @property
+    def report_path(self) -> Path:
+        """Where the page lies."""
+        return self.root / "report.html"
+
+    def comparison_path(self, suffix: str) -> Path:
+        """Where the table of a comparison lies; `suffix` is .md or .csv."""
+        return self.root / f"comparison{suffix}"
+
+    def generalize_path(self, suffix: str) -> Path:
+        """Where the table of a study on several datasets lies; `suffix` is .parquet or .csv."""
+        return self.root / f"generalize{suffix}"
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the search lies as a journal of Optuna's."""
+        return self.root / "optuna.journal"
+
+    def progress_path(self, key: str) -> Path:
+        """Where it is shown how far the running trial `key` is."""
+        return self.root / "running" / f"{key}.json"
+
+    @property
+    def cluster_path(self) -> Path:
+        """Where the cluster that runs the trials keeps its files."""
+        return self.root / "cluster"
+
+    def hung_path(self, key: str) -> Path:
+        """Where the stack of the trial `key` is written when it stops reporting."""
+        return self.root / "hung" / f"{key}.txt"
+
+    @property
+    def _index_path(self) -> Path:
+        return self.root / "trials.index"
+
+    @property
+    def ray_folder(self) -> Path:
+        """Where Ray Tune may write; nothing in it is ever read again."""
+        return self.root / "ray"
+
+    @property
+    def lock_path(self) -> Path:
+        """What the one driver holds."""
+        return self.root / "sweep.lock"
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held while a command adds trials; `InputError` when another one does."""
+        busy = f"another command is running trials of {self.root}; wait for it, or give another name=<study>"
+        return exclusive_lock(self.lock_path, busy)
+
+    def is_busy(self) -> bool:
+        """Whether a command is running trials of this study now."""
+        return is_locked(self.lock_path)
+
+    # --- what was asked
+
+    def exists(self) -> bool:
+        """Whether a study lies here."""
+        return (self.root / "study.json").exists()
+
+    def study(self) -> dict[str, Any]:
+        """What was asked of this study; `InputError` when there is none."""
+        tables = (self.root / "transfer.json").exists()
+        other = f"{self.root} holds tables of launch/transfer.py; give a study that they are of"
+        none = f"no study in {self.root}: run launch/sweep.py name={self.root.name}"
+        return dict(self._read("study.json", other if tables else none))
+
+    def open_study(self, asked: dict[str, Any], free: tuple[str, ...]) -> None:
+        """Begin the study, or go on with it: everything but the `free` keys must be as it was."""
+        asked = json.loads(json.dumps(asked))  # as it will be read: tuples are lists
+        if self.exists():
+            before = self.study()
+            changed = [key for key in sorted({*before, *asked} - {*free}) if before.get(key) != asked.get(key)]
+            raise_all(
+                f"{self.root} was begun with other settings; give them again, or another name=<study>:",
+                [line for key in changed for line in _differences(key, before.get(key), asked.get(key))],
+            )
+        write_atomic(self.root / "study.json", json.dumps(asked, indent=1).encode())
+
+    def provenance(self) -> dict[str, str]:
+        """Code, data and command of the latest command; empty before the first."""
+        return dict(self._read("provenance.json", None))
+
+    def write_provenance(self, facts: dict[str, str]) -> None:
+        """Replace the provenance."""
+        write_atomic(self.root / "provenance.json", json.dumps(facts, indent=1).encode())
+
+    def work(self) -> dict[str, Any]:
+        """What the latest command that runs trials is about: stage, number of trials, what one gets; may be empty."""
+        return dict(self._read("work.json", None))
+
+    def write_work(self, facts: dict[str, Any]) -> None:
+        """Replace what `work` says."""
+        write_atomic(self.root / "work.json", json.dumps(facts, indent=1).encode())
+
+    def _read(self, name: str, missing: str | None) -> dict[str, Any]:
+        path = self.root / name
+        if not path.exists():
+            if missing is None:
+                return {}
+            raise InputError(missing)
+        try:
+            content: dict[str, Any] = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}). Restore it, or begin another study.") from error
+        return content
+
+    # --- what became of its trials
+
+    def selections(self) -> dict[str, Any]:
+        """What each selection rule chose in the latest final evaluation; empty before it."""
+        return dict(self._read("scores/final.json", None))
+
+    def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
+        """Every finished trial in the order of its start, without its counts; of a stage and a fold where given."""
+        if self._outcomes is None:
+            path = self._index_path
+            self._outcomes = index_from_bytes(path.read_bytes()) if path.exists() else {}
+        searched = self._searched()
+        found = {key: self._outcome(key, stamp, searched) for key, stamp in self._files("trials").items()}
+        self._outcomes = found
+        chosen = [one for one in found.values() if stage in ("", one.stage) and fold in ("", one.fold)]
+        return sorted(chosen, key=lambda one: (one.started, one.key))
+
+    def outcome(self, key: str) -> Outcome | None:
+        """What became of the trial `key`, or None."""
+        path = self.result_path(key)
+        return self._outcome(key, stamp_of(path.stat()), self._searched()) if path.exists() else None
+
+    def _outcome(self, key: str, stamp: Stamp, searched: list[str]) -> Outcome:
+        known = (self._outcomes or {}).get(key)
+        if known is not None and known.stamp == stamp and [*known.settings] == searched:
+            return known
+        return replace(self._read_outcome(self.result_path(key), searched), stamp=stamp)
+
+    @staticmethod
+    def _read_outcome(path: Path, searched: list[str]) -> Outcome:
+        plain = read_result(path.read_bytes(), str(path))
+        with naming(str(path)):
+            val = plain["scores"].get("val")
+            return outcome_of(plain, searched, numbers_of(score_from_plain(val) if val else None))
+
+    def running(self) -> list[Outcome]:
+        """How far every trial is that has finished an epoch and has no result yet, in the order of their start.
+
+        The status and the error of these mean nothing.
+        """
+        searched, found = self._searched(), []
+        for key in self._files("running"):
+            with suppress(FileNotFoundError):  # finished in this moment
+                if not self.result_path(key).exists():
+                    found.append(self._read_outcome(self.progress_path(key), searched))
+        return sorted(found, key=lambda one: one.started)
+
+    def _searched(self) -> list[str]:
+        return list(self.study().get("searched", [])) if self.exists() else []
+
+    def write_index(self) -> None:
+        """Keep the outcomes for the next command; only for the holder of the lock."""
+        write_atomic(self._index_path, index_to_bytes(self.outcomes()))
+
+    def count(self, stage: str = "sweep", fold: str = "") -> int:
+        """Number of finished trials of a stage, and of a fold where given."""
+        return len(self.outcomes(stage, fold))
+
+    def lacking(self) -> int:
+        """Number of trials of the search that are asked for and have no result; every fold has its own share."""
+        study, found = self.study(), [one.fold for one in self.outcomes("sweep")]
+        if not study.get("folds"):
+            return max(int(study["trials"]) - len(found), 0)
+        each = int(study["trials"]) // len(study["folds"])
+        return sum(max(each - found.count(fold), 0) for fold in study["folds"])
+
+    def tidy(self) -> None:
+        """Remove what trials left that have a result, and what writers left that were killed an hour ago or more."""
+        for folder, suffix in (("checkpoints", ".pt"), ("running", ".json"), ("hung", ".txt")):
+            for path in (self.root / folder).glob(f"[!.]*{suffix}"):
+                if self.result_path(path.stem).exists():
+                    path.unlink(missing_ok=True)
+        for path in self.root.glob("*/.*.partial"):
+            if path.stat().st_mtime < time.time() - 3600:
+                path.unlink(missing_ok=True)
+
+    def sampled(self) -> dict[str, dict[str, Any]]:
+        """What the sampler drew for every trial that it ever started, by key."""
+        return {key: content["params"] for key, content in self.begun().items()}
+
+    def begun(self) -> dict[str, dict[str, Any]]:
+        """Config, params and facts of every trial that was ever started, by key, in the order of their start."""
+        found = {
+            key: json.loads((self.root / "sampled" / f"{key}.json").read_bytes()) for key in self._files("sampled")
+        }
+        return dict(sorted(found.items(), key=lambda pair: (pair[1].get("facts", {}).get("begun", 0.0), pair[0])))
+
+    def _files(self, folder: str) -> dict[str, Stamp]:
+        """Keys that a folder has a whole file of; a name that begins with a dot is that of a write in progress."""
+        found = {}
+        with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    with suppress(FileNotFoundError):  # removed in this moment
+                        found[entry.name.removesuffix(".json")] = stamp_of(entry.stat())
+        return found
+
+
+def _differences(key: str, before: Any, asked: Any) -> Iterator[str]:
+    """One line for each setting that differs, however deep it lies."""
+    if isinstance(before, dict) and isinstance(asked, dict):
+        for name in sorted({*before, *asked}):
+            if before.get(name) != asked.get(name):
+                yield from _differences(f"{key}.{name}", before.get(name), asked.get(name))
+    else:
+        yield f"{key} was {before!r}, now {asked!r}"

@@ -1,0 +1,105 @@
+"""Outcome: what a search needs to know of a finished trial, a hundredth of its result; and the index that keeps them.
+
+Results never change, so what was read once need not be read again: the driver, the only writer, keeps the outcomes in
+one file. An entry counts only while its result has the same size and time, so the index can be lost or stale.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import getitem
+from typing import Any
+
+import numpy as np
+
+from model.metrics import FN, OBJECTIVES, TP, Score, f1, mean_defined, objective_value, ratio
+from study.records.json_records import stage_name, value_at
+
+Stamp = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished or running trial; `curve` holds the objective after each epoch, `numbers` what goals may be about."""
+
+    key: str
+    stage: str
+    status: str
+    value: float | None
+    fold: str
+    seed: int
+    method: str
+    curve: list[float]
+    started: float
+    seconds: float
+    error: str | None
+    numbers: dict[str, float]
+    gpus: float  # that the trial had
+    host: str  # where it ran; empty where nobody could say
+    slowest: float  # seconds of its longest epoch
+    settings: dict[str, Any]  # the searched ones by dotted name; None where this trial has not got them
+    stamp: Stamp = (0, 0)  # of the file that it was read from
+
+    @property
+    def reports(self) -> dict[int, float]:
+        """What the trial reported after each epoch; the last one of a finished trial is its value."""
+        last = {len(self.curve): self.value} if self.status == "DONE" and self.value is not None else {}
+        return dict(enumerate(self.curve, start=1)) | last
+
+
+def outcome_of(plain: Mapping[str, Any], searched: Iterable[str], numbers: dict[str, float]) -> Outcome:
+    """What is kept of the content of a result's file; `numbers` are those of its scores."""
+    config, epochs, environment = plain["config"], plain["epochs"], plain["environment"]
+    method = config["method_name"]
+    return Outcome(
+        key=plain["key"],
+        stage=stage_name(config["score_test"]),
+        status=plain["status"],
+        value=plain["value"],
+        fold=config["data"]["fold"],
+        seed=config["seed"],
+        method=method,
+        curve=[epoch["value"] for epoch in epochs],
+        started=plain["started"],
+        seconds=plain["seconds"],
+        error=plain["error"],
+        numbers=numbers,
+        gpus=float(environment.get("gpus", 0)),
+        host=environment.get("host", ""),
+        slowest=max((epoch["seconds"] for epoch in epochs), default=0.0),
+        settings={name: value_at(config, method, name, getitem) for name in searched},
+    )
+
+
+def numbers_of(score: Score | None) -> dict[str, float]:
+    """What the score of the validation subjects says of a trial; empty where there is none."""
+    if score is None:
+        return {}
+    return {name: objective_value(score, name) for name in OBJECTIVES} | {"rare_f1": rare_f1(score)}
+
+
+def rare_f1(score: Score) -> float:
+    """Mean F1 over the rarest third of the AUs in `score`, at least one; counts pooled over subjects."""
+    counts = score.counts.sum(axis=0)
+    rates = ratio(counts[:, TP] + counts[:, FN], counts.sum(axis=1))
+    rare = np.argsort(rates, kind="stable")[: max(len(rates) // 3, 1)]
+    return mean_defined(f1(counts[rare]))
+
+
+def stamp_of(file: os.stat_result) -> Stamp:
+    """Size and time of a file."""
+    return file.st_size, file.st_mtime_ns
+
+
+def index_to_bytes(outcomes: Iterable[Outcome]) -> bytes:
+    """The index."""
+    return json.dumps([vars(outcome) for outcome in outcomes]).encode()
+
+
+def index_from_bytes(content: bytes) -> dict[str, Outcome]:
+    """Outcomes by key; nothing of an index that this version did not write."""
+    try:
+        return {one["key"]: Outcome(**{**one, "stamp": tuple(one["stamp"])}) for one in json.loads(content)}
+    except (ValueError, TypeError, KeyError):
+        return {}

@@ -1,0 +1,191 @@
+"""StudyStore: the results of a study, and the tables made of them."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from data.files import atomic_path, write_atomic, write_once
+from study.records.config import TrialConfig, trial_from_dict
+from study.records.folder import StudyFolder
+from study.records.result import TrialResult, result_from_json
+from study.records.score_table import SCORES, check_scores
+
+TRIALS: dict[str, type[pl.DataType]] = {
+    "key": pl.String,
+    "stage": pl.String,
+    "status": pl.String,
+    "value": pl.Float64,
+    "fold": pl.String,
+    "seed": pl.Int64,
+    "method": pl.String,
+    "epochs": pl.Int64,
+    "started": pl.Float64,
+    "seconds": pl.Float64,
+    "error": pl.String,
+}
+EPOCHS: dict[str, type[pl.DataType]] = {
+    "key": pl.String,
+    "stage": pl.String,
+    "epoch": pl.Int64,
+    "loss": pl.Float64,
+    "value": pl.Float64,
+    "seconds": pl.Float64,
+}
+COUNTS: dict[str, type[pl.DataType]] = {
+    **{name: TRIALS[name] for name in ("key", "stage", "fold", "seed", "method")},
+    "split": pl.String,
+    "subject": pl.String,
+    **dict.fromkeys(("au", "tp", "fp", "fn", "tn"), pl.Int64),
+}
+
+
+class StudyStore(StudyFolder):
+    """A study whose trials are read, written and gone on with."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._seen: dict[str, TrialResult] = {}  # results never change
+
+    # --- the final evaluation
+
+    def final_scores(self) -> pl.DataFrame:
+        """Scores of the latest final evaluation (`study.records.score_table.SCORES`); without rows before it."""
+        path = self.root / "scores" / "final.parquet"
+        if not path.exists():
+            return pl.DataFrame(schema=SCORES)
+        scores = pl.read_parquet(path)
+        check_scores(scores)
+        return scores
+
+    def write_final(self, selections: dict[str, Any], scores: pl.DataFrame) -> None:
+        """Replace what a final evaluation came to."""
+        check_scores(scores)
+        write_atomic(self.root / "scores" / "final.json", json.dumps(selections, indent=1).encode())
+        with atomic_path(self.root / "scores" / "final.parquet") as temporary:
+            scores.write_parquet(temporary)
+
+    # --- results
+
+    def begin(self, config: TrialConfig, params: dict[str, Any], facts: Mapping[str, Any] | None = None) -> None:
+        """Note that a trial was started and what the sampler drew for it, so that nothing drawn is ever lost.
+
+        `facts` are for the sampler of a later command.
+        """
+        content = {"config": config.to_dict(), "params": params, "facts": {"begun": time.time(), **(facts or {})}}
+        write_atomic(self.root / "sampled" / f"{config.key}.json", json.dumps(content).encode())
+
+    def write_progress(self, result: TrialResult) -> None:
+        """Show how far a running trial is."""
+        write_atomic(self.progress_path(result.config.key), result.to_json())
+
+    def prune(self, key: str) -> None:
+        """Make the last progress of a trial that was stopped early its result."""
+        progress = self.progress(key)
+        assert progress is not None, f"trial {key} was pruned before its first epoch"
+        self.write(dataclasses.replace(progress, status="PRUNED"))
+
+    def write(self, result: TrialResult) -> TrialResult:
+        """Write the result of a trial once; when there is one already, that one stays. Returns the one that is kept."""
+        key = result.config.key
+        write_once(self.result_path(key), result.to_json())
+        self.progress_path(key).unlink(missing_ok=True)
+        self.checkpoint_path(key).unlink(missing_ok=True)
+        self.hung_path(key).unlink(missing_ok=True)
+        kept = self.result(key)
+        assert kept is not None
+        return kept
+
+    def result(self, key: str) -> TrialResult | None:
+        """The result of the trial `key`, or None."""
+        return self._result_at(self.result_path(key))
+
+    def progress(self, key: str) -> TrialResult | None:
+        """How far the running trial `key` is, or None."""
+        return self._result_at(self.progress_path(key))
+
+    def _result_at(self, path: Path) -> TrialResult | None:
+        try:
+            return result_from_json(path.read_bytes(), str(path))
+        except FileNotFoundError:
+            return None
+
+    def results(self) -> Iterator[TrialResult]:
+        """Every finished trial, in the order of their start."""
+        for key in self._files("trials"):
+            if key not in self._seen:
+                path = self.result_path(key)
+                self._seen[key] = result_from_json(path.read_bytes(), str(path))
+        yield from sorted(self._seen.values(), key=lambda result: (result.started, result.config.key))
+
+    def forget_failed(self) -> int:
+        """Remove the failed results of the search, so that its trials are started again; returns their number."""
+        failed = [outcome.key for outcome in self.outcomes("sweep") if outcome.status == "FAILED"]
+        for key in failed:
+            self.result_path(key).unlink()
+            self._seen.pop(key, None)
+        return len(failed)
+
+    def unfinished(self) -> list[tuple[TrialConfig, dict[str, Any]]]:
+        """Trials that were started by a sampler and have no result, with what the sampler drew."""
+        left = {key: one for key, one in self.begun().items() if not self.result_path(key).exists()}
+        return [(trial_from_dict(one["config"]), one["params"]) for one in left.values()]
+
+    # --- frames for tables and figures
+
+    def trials(self) -> pl.DataFrame:
+        """One row a finished trial: key, stage, status, value, fold, seed, method, epochs, times, param/<name>."""
+        found, searched = self.outcomes(), self.study()["searched"]
+        plain = {name: [getattr(one, name) for one in found] for name in TRIALS if name != "epochs"}
+        plain["epochs"] = [len(one.curve) for one in found]
+        frame = pl.DataFrame({name: plain[name] for name in TRIALS}, schema=TRIALS)
+        settings = {f"param/{name}": [one.settings[name] for one in found] for name in searched}
+        return frame.hstack(pl.DataFrame(settings)) if found and searched else frame
+
+    def epochs(self) -> pl.DataFrame:
+        """One row an epoch: key, stage, epoch, loss, value, seconds."""
+        rows = [
+            {
+                "key": r.config.key,
+                "stage": r.stage,
+                "epoch": e.epoch,
+                "loss": e.loss,
+                "value": e.value,
+                "seconds": e.seconds,
+            }
+            for r in self.results()
+            for e in r.epochs
+        ]
+        return pl.DataFrame(rows, schema=EPOCHS)
+
+    def counts(self, keys: Collection[str] | None = None) -> pl.DataFrame:
+        """One row a trial (all, or those of `keys`), split, subject and AU, with its tp, fp, fn and tn."""
+        chosen = [result for result in self.results() if keys is None or result.config.key in keys]
+        return pl.DataFrame([row for result in chosen for row in _count_rows(result)], schema=COUNTS)
+
+    def environments(self) -> pl.DataFrame:
+        """One row a trial: key, and what is known of where it ran, e.g. host, device, torch, protocol."""
+        rows = [{"key": result.config.key, **result.environment} for result in self.results()]
+        return pl.DataFrame(rows, schema_overrides={"key": pl.String}, infer_schema_length=None)
+
+
+def _count_rows(result: TrialResult) -> Iterator[dict[str, Any]]:
+    config = result.config
+    for split, score in result.scores.items():
+        for subject, by_au in zip(score.subjects, score.counts.tolist(), strict=True):
+            for au, (tp, fp, fn, tn) in zip(score.aus, by_au, strict=True):
+                yield {
+                    "key": config.key,
+                    "stage": result.stage,
+                    "fold": config.data.fold,
+                    "seed": config.seed,
+                    "method": config.method_name,
+                    "split": split,
+                    "subject": subject,
+                    "au": au,
+                    **{"tp": tp, "fp": fp, "fn": fn, "tn": tn},
+                }

@@ -1,0 +1,143 @@
+"""Scores from whole numbers, and how much of them is the choice of subjects.
+
+The metrics themselves, and what is undefined, stand in `model.metrics`.
+
+Shapes: K seeds, S subjects, A action units, R bootstrap replicates; the last axis of counts is (tp, fp, fn, tn).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from model.metrics import precision as precision
+from model.metrics import ratio as ratio
+from model.metrics import recall as recall
+from study.scoring.student import student_quantile
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Metric = Callable[[np.ndarray], np.ndarray]  # [..., 4] -> [...]
+
+CELLS = ("tp", "fp", "fn", "tn")
+REPLICATES = 2_000
+
+
+def mean(values: Floats, axis: int) -> Floats:
+    """Mean over `axis` of the defined values; NaN where none is."""
+    return ratio(np.nansum(values, axis), (~np.isnan(values)).sum(axis))
+
+
+def subject_interval(value: float, replicates: Floats, subjects: int, folds: int = 1) -> tuple[float, float]:
+    """95 % interval of a score whose replicates [R] drew its `subjects` inside each of `folds` folds.
+
+    Student's t around the score less the bias that the bootstrap sees, with `subjects - folds` degrees of freedom. A
+    bootstrap of a dozen people is too narrow, by their number, and off to one side, because F1 is a ratio:
+    `tests/benchmarks/coverage.py` shows what share of such intervals hold the truth, and what percentiles hold.
+    NaN, NaN where no fold has two subjects.
+    """
+    freedom, defined = subjects - folds, replicates[~np.isnan(replicates)]
+    if freedom < 1 or defined.size < 2 or np.isnan(value):
+        return np.nan, np.nan
+    error = float(defined.std(ddof=1)) * np.sqrt(subjects / freedom)  # the bootstrap's is that of a plug-in variance
+    centre, reach = 2 * value - float(defined.mean()), student_quantile(freedom) * error
+    return float(centre - reach), float(centre + reach)
+
+
+def subject_weights(subjects: int, rng: np.random.Generator, replicates: int = REPLICATES) -> Floats:
+    """How often each subject is drawn in each replicate, [R, S]; every row sums to S."""
+    return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=replicates).astype(float)
+
+
+def fold_cubes(counts: pl.DataFrame, aus: tuple[int, ...]) -> dict[str, Counts]:
+    """Counts rows -> one array [K, S, A, 4] a fold; a subject without coded frames of an AU is 0 there."""
+    parts = counts.filter(pl.col("au").is_in(aus)).partition_by("fold", as_dict=True)
+    return {str(fold): _cube(parts[(fold,)], aus) for (fold,) in sorted(parts)}
+
+
+def _cube(part: pl.DataFrame, aus: tuple[int, ...]) -> Counts:
+    values: dict[str, list[object]] = {
+        "seed": part["seed"].unique().sort().to_list(),
+        "subject": part["subject"].unique().sort().to_list(),
+        "au": list(aus),
+    }
+    cube = np.zeros((*(len(names) for names in values.values()), len(CELLS)), np.int64)
+    places = [
+        part[column].replace_strict(names, list(range(len(names))), return_dtype=pl.Int64).to_numpy()
+        for column, names in values.items()
+    ]
+    np.add.at(cube, tuple(places), part.select(CELLS).to_numpy().astype(np.int64))
+    return cube
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with the 95 % interval of its subject bootstrap, all fractions; NaN is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A score per AU, and the same score in every replicate; the counts behind it are summed over subjects."""
+
+    point: Floats  # [A]
+    replicates: Floats  # [R, A]
+
+    def overall(self) -> tuple[float, Floats]:
+        """Mean over AUs: the score, and its replicates [R]."""
+        return float(mean(self.point, 0)), mean(self.replicates, 1)
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Numbers of each fold summed over subjects: as observed [K, A, 4], and resampled [R, K, A, 4].
+
+    The last axis is whatever the metrics read: confusion counts, or pairs of frames for the AUC.
+    """
+
+    observed: dict[str, Counts]
+    drawn: dict[str, Floats]
+
+    def mean_of_folds(self, metric: Metric) -> Draws:
+        """The field's number: the metric in every fold and seed, mean over seeds, then mean over folds.
+
+        With the same seeds in every fold the order of the two means does not matter; without, every fold
+        still weighs the same.
+        """
+        point = np.stack([mean(metric(counts), 0) for counts in self.observed.values()])
+        draws = np.stack([mean(metric(counts), 1) for counts in self.drawn.values()])
+        return Draws(mean(point, 0), mean(draws, 0))
+
+    def pooled(self, metric: Metric) -> Draws:
+        """The metric of the counts summed over folds and seeds."""
+        point = sum(counts.sum(0) for counts in self.observed.values())
+        draws = sum(counts.sum(1) for counts in self.drawn.values())
+        return Draws(metric(np.asarray(point)), metric(np.asarray(draws)))
+
+    def by_seed(self, metric: Metric, pooled: bool = False) -> Floats:
+        """The number that each seed alone gives, [K, A]; every fold has the same seeds."""
+        observed = np.stack([*self.observed.values()])
+        return metric(observed.sum(0)) if pooled else mean(metric(observed), 0)
+
+
+def subject_draws(
+    subjects: Mapping[str, int], rng: np.random.Generator, replicates: int = REPLICATES
+) -> dict[str, Floats]:
+    """Weights [R, S] of each fold's subjects, drawn with replacement inside the fold."""
+    return {fold: subject_weights(number, rng, replicates) for fold, number in subjects.items()}
+
+
+def resample(cubes: Mapping[str, Counts], rng: np.random.Generator, replicates: int = REPLICATES) -> Resampled:
+    """Draw subjects with replacement inside each fold; all seeds of a fold see the same draw."""
+    return reweighted(cubes, subject_draws({fold: cube.shape[1] for fold, cube in cubes.items()}, rng, replicates))
+
+
+def reweighted(cubes: Mapping[str, Counts], weights: Mapping[str, Floats]) -> Resampled:
+    """Sum cubes [K, S, A, 4] over subjects: each counted once, and counted as `weights` [R, S] of its fold say."""
+    drawn = {fold: np.tensordot(weights[fold], cube.astype(float), axes=(1, 1)) for fold, cube in cubes.items()}
+    return Resampled({fold: cube.sum(1) for fold, cube in cubes.items()}, drawn)

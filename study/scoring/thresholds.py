@@ -1,0 +1,40 @@
+"""Where a probability becomes a detection."""
+
+import numpy as np
+
+from model.metrics import ratio
+from study.records.predictions import Predictions
+from study.scoring.bootstrap import Floats
+
+DEFAULT = 0.5
+
+
+def fixed_thresholds(aus: tuple[int, ...]) -> Floats:
+    """0.5 for every AU."""
+    return np.full(len(aus), DEFAULT)
+
+
+def tuned_thresholds(predictions: Predictions) -> Floats:
+    """Thresholds [A] with the highest F1 on these frames, AU by AU; see `best_threshold`."""
+    probabilities, labels = predictions.probabilities, predictions.labels
+    return np.array([best_threshold(probabilities[:, at], labels[:, at]) for at in range(len(predictions.aus))])
+
+
+def best_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The threshold with the highest F1 of one AU, among 0.5 and every probability that was predicted.
+
+    Of equals the one nearest to 0.5, and of two equally near the lower; 0.5 where nothing is active. Frames [n] whose
+    label is -1 do not count.
+    """
+    coded = labels >= 0
+    values, at = np.unique(probabilities[coded], return_inverse=True)
+    active = np.bincount(at, weights=labels[coded] == 1, minlength=len(values))
+    if not active.sum():
+        return DEFAULT
+    tp, predicted = (np.cumsum(frames[::-1])[::-1] for frames in (active, np.bincount(at, minlength=len(values))))
+    scores = ratio(2 * tp, predicted + active.sum())
+    at_default = np.searchsorted(values, DEFAULT)  # the first value that 0.5 lets through
+    candidates = np.append(values.astype(float), DEFAULT)
+    scores = np.append(scores, scores[at_default] if at_default < len(values) else 0.0)
+    best = candidates[scores == scores.max()]
+    return float(best[np.lexsort((best, np.abs(best - DEFAULT)))[0]])

@@ -1,0 +1,163 @@
+"""The search of one fold: proposes its trials, learns what became of them, and is begun anew from the store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import optuna
+
+from data.seeds import seed_for
+from study.records.config import TrialConfig
+from study.records.store import StudyStore
+from study.search.objectives import Goals
+from study.search.optuna_journal import new_journal
+from study.search.pruning import Rule, make_rule, replay
+from study.search.sampler import (
+    KEY_ATTRIBUTE,
+    TUNE_ATTRIBUTE,
+    Memory,
+    make_sampler,
+    new_memory,
+    report,
+    system_attributes,
+)
+from study.search.space import Params, Space
+from study.search.start_points import matches
+
+REPEATS = 3  # proposals in a row that were tried before; then one is drawn at random
+TRIES = 500  # random draws that were all tried before; then there is nothing left
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a study is searched: the same for every fold."""
+
+    base: TrialConfig
+    space: Space
+    goals: Goals
+    sampler: str = "tpe"
+    seed: int = 0
+    points: tuple[Params, ...] = ()
+    pruning: str = "asha"
+    grace: int = 4
+    reduction: int = 3
+
+    def base_of(self, fold: str) -> TrialConfig:
+        """What the trials of a fold are variations of."""
+        return replace(self.base, data=replace(self.base.data, fold=fold))
+
+
+@dataclass
+class _Open:
+    trial: optuna.Trial
+    key: str
+    epochs: set[int] = field(
+        default_factory=set
+    )  # that were reported; a trial that is started again reports them again
+
+
+class Proposals:
+    """Proposes the trials of one fold; knows them by the names that the driver gives them."""
+
+    def __init__(self, search: Search, store: StudyStore, fold: str, memory: Memory) -> None:
+        self.search, self.store, self.memory, self.base = search, store, memory, search.base_of(fold)
+        self.fold = fold
+        self.open: dict[str, _Open] = {}
+        self.known: set[str] = set()
+
+    def ask(self, name: str) -> TrialConfig | None:
+        """A new trial, noted in the store before it starts; None when nothing is left that was not tried."""
+        for _ in range(REPEATS):
+            trial = self.memory.ask()
+            config = self.search.space.apply(self.base, trial.params)
+            if config.key not in self.known:
+                return self._begin(name, trial, config)
+            self.memory.tell(trial, None)
+        fresh = self._never_tried()
+        if fresh is None:
+            return None
+        self.memory.enqueue(fresh)
+        trial = self.memory.ask()
+        return self._begin(name, trial, self.search.space.apply(self.base, trial.params))
+
+    def _never_tried(self) -> Params | None:
+        """Something new, for a sampler that repeats itself."""
+        seed = seed_for("fresh", self.search.seed, self.fold, len(self.known)) % 2**32
+        storage, sampler = optuna.storages.InMemoryStorage(), make_sampler("random", seed)
+        scratch = new_memory(storage, "fresh", sampler, self.search.space, self.search.goals)
+        for _ in range(TRIES):
+            params = scratch.ask().params
+            if self.search.space.apply(self.base, params).key not in self.known:
+                return dict(params)
+        return None
+
+    def _begin(self, name: str, trial: optuna.Trial, config: TrialConfig) -> TrialConfig:
+        facts = {TUNE_ATTRIBUTE: name, "system": system_attributes(self.memory.study, trial)}
+        trial.set_user_attr(TUNE_ATTRIBUTE, name)
+        trial.set_user_attr(KEY_ATTRIBUTE, config.key)
+        self.store.begin(config, trial.params, facts)
+        self.known.add(config.key)
+        self.open[name] = _Open(trial, config.key)
+        return config
+
+    def key_of(self, name: str) -> str:
+        """The key of the open trial that the driver calls `name`."""
+        return self.open[name].key
+
+    def report(self, name: str, epoch: int, value: float) -> None:
+        """Note the value of an open trial after an epoch."""
+        trial = self.open[name]
+        if epoch not in trial.epochs:
+            trial.epochs.add(epoch)
+            report(trial.trial, self.search.goals.objectives, epoch, value)
+
+    def tell(self, name: str) -> None:
+        """Close the trial with its result in the store."""
+        done = self.open.pop(name)
+        self.memory.tell(done.trial, self.store.outcome(done.key))
+
+
+def begin_search(search: Search, store: StudyStore, folds: tuple[str, ...]) -> dict[str, Proposals]:
+    """The search of every fold as far as the store knows it, mirrored to the journal in the study's folder."""
+    storage, journal = new_journal(store.journal_path)
+    begun = store.begun()
+    found = {fold: _begin_fold(search, store, fold, storage, begun) for fold in folds}
+    journal.publish()
+    return found
+
+
+def _begin_fold(
+    search: Search, store: StudyStore, fold: str, storage: Any, begun: Mapping[str, Mapping[str, Any]]
+) -> Proposals:
+    past = store.outcomes("sweep", fold)
+    mine = {key: one for key, one in begun.items() if one["config"]["data"]["fold"] == fold}
+    # with the first seed again, a continued search would propose its first trials again
+    seed = seed_for("sampler", search.seed, fold, max(len(mine), len(past))) % 2**32
+    sampler = make_sampler(search.sampler, seed, bool(search.space.methods))
+    memory = new_memory(storage, f"{store.root.name} {fold}", sampler, search.space, search.goals)
+    proposals = Proposals(search, store, fold, memory)
+    finished = {outcome.key for outcome in past}
+    for outcome in past:
+        if outcome.key in mine:
+            memory.add(outcome, mine[outcome.key]["params"], mine[outcome.key].get("facts", {}))
+    for key, one in mine.items():
+        if key not in finished:
+            memory.enqueue(one["params"])
+    drawn = [one["params"] for one in mine.values()]
+    for point in search.points:
+        if not any(matches(point, params) for params in drawn):
+            memory.enqueue(point)
+    proposals.known |= finished
+    return proposals
+
+
+def begin_rule(search: Search, store: StudyStore, fold: str) -> Rule:
+    """The pruning rule, which has seen all that was reported on the fold before.
+
+    The last report of a trial that goes on may not have been decided on: it is made again, and decided then.
+    """
+    rule = make_rule(search.pruning, search.base.optim.epochs, search.grace, search.reduction)
+    replay(rule, ((one.key, one.reports) for one in store.outcomes("sweep", fold)))
+    running = [one for one in store.running() if one.fold == fold and one.stage == "sweep"]
+    replay(rule, ((one.key, dict(enumerate(one.curve[:-1], start=1))) for one in running))
+    return rule

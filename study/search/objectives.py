@@ -1,0 +1,90 @@
+"""What a search is after and what it must keep to, as numbers of finished trials on their validation subjects."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from data.errors import raise_all
+from model.metrics import OBJECTIVES
+from study.records.outcome import Outcome
+
+MAXIMISED, MINIMISED = (*OBJECTIVES, "rare_f1"), ("hours", "gpu_hours")
+NUMBERS = (*MAXIMISED, *MINIMISED)
+BOUNDS = {"at_least": -1.0, "at_most": 1.0}  # the sign that makes a violation positive
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Objectives, the first of which decides, and bounds on numbers: (number, at_least | at_most, bound)."""
+
+    objectives: tuple[str, ...] = ("f1",)
+    constraints: tuple[tuple[str, str, float], ...] = ()
+
+    @property
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
+        """Which way each objective is better."""
+        return ["maximize" if name in MAXIMISED else "minimize" for name in self.objectives]
+
+    def values(self, trial: Outcome) -> list[float]:
+        """The objectives of a finished trial."""
+        assert trial.value is not None
+        return [trial.value, *(self._number(trial, name) for name in self.objectives[1:])]
+
+    def violations(self, trial: Outcome) -> dict[str, float]:
+        """By how much a finished trial misses each bound; kept where that is not positive."""
+        return {
+            f"{name} {bound} {limit:g}": BOUNDS[bound] * (self._number(trial, name) - limit)
+            for name, bound, limit in self.constraints
+        }
+
+    def feasible(self, trial: Outcome) -> bool:
+        """Whether a finished trial keeps every bound."""
+        return all(missed <= 0 for missed in self.violations(trial).values())
+
+    def _number(self, trial: Outcome, name: str) -> float:
+        hours = trial.seconds / 3600
+        return {"hours": hours, "gpu_hours": hours * trial.gpus, **trial.numbers}[name]
+
+
+def parse_goals(objective: str, others: Sequence[str], bounds: Mapping[str, Mapping[str, float]], gpus: float) -> Goals:
+    """Check `objectives=[...]` and `constraints={...}`; one `InputError` lists every mistake."""
+    objectives = tuple(others) or (objective,)
+    problems = [f"objectives: {name!r}; allowed: {', '.join(NUMBERS)}" for name in objectives if name not in NUMBERS]
+    if objectives[0] != objective:
+        problems.append(
+            f"objectives: the first, {objectives[0]}, must be objective={objective}, which prunes and chooses"
+        )
+    problems += [f"objectives: {name} is there twice" for name in {*objectives} if objectives.count(name) > 1]
+    constraints, bounded = [], {name for name, limits in bounds.items() if limits}
+    for name in bounded:
+        wrong = _wrong_bound(name, bounds[name])
+        problems += [wrong] * bool(wrong)
+        constraints += [] if wrong else [(name, kind, float(limit)) for kind, limit in bounds[name].items()]
+    if not gpus and "gpu_hours" in {*objectives, *bounded}:
+        problems.append("gpu_hours counts GPUs, and a trial has none: give trial.gpus=, or use hours")
+    raise_all("the goals of the search are not valid:", problems)
+    return Goals(objectives, tuple(sorted(constraints)))
+
+
+def _wrong_bound(name: str, limits: Mapping[str, Any]) -> str:
+    if name not in NUMBERS:
+        return f"constraints: {name!r}; allowed: {', '.join(NUMBERS)}"
+    if set(limits) - set(BOUNDS) or any(not math.isfinite(limit) for limit in limits.values()):
+        return f"constraints: {name}: {dict(limits)}; write {{{name}: {{at_least: 0.3}}}}, or at_most"
+    return ""
+
+
+def goals_in(study: Mapping[str, Any]) -> Goals:
+    """The goals that were written by `goals_to_plain`; those of a study that has none are its objective alone."""
+    plain = study.get("goals", {})
+    objectives = tuple(plain.get("objectives", [study.get("objective", "f1")]))
+    return Goals(objectives, tuple((n, b, x) for n, b, x in plain.get("constraints", [])))
+
+
+def goals_to_plain(goals: Goals) -> dict[str, Any]:
+    """Goals as `study.json` keeps them."""
+    return {
+        "objectives": list(goals.objectives),
+        "constraints": [list(constraint) for constraint in goals.constraints],
+    }

@@ -1,0 +1,147 @@
+"""Samplers by name, and the trials that Optuna knows: what is proposed, and what became of it.
+
+The store is the record: every command begins a new Optuna study from it and tells it all that happened.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from study.records.outcome import Outcome
+from study.search.objectives import Goals
+from study.search.space import METHOD, Params, Space
+
+STATES = {"DONE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAILED": TrialState.FAIL}
+KEY_ATTRIBUTE, TUNE_ATTRIBUTE, SECONDS_ATTRIBUTE = "trial_key", "tune_trial", "seconds"
+STARTUP = 6  # random trials before TPE, GP and CMA-ES begin
+
+_SAMPLERS: dict[str, Callable[[int, bool], BaseSampler]] = {
+    "tpe": lambda seed, conditional: TPESampler(
+        seed=seed, n_startup_trials=STARTUP, multivariate=True if conditional else None, group=conditional
+    ),
+    "gp": lambda seed, _: GPSampler(seed=seed, n_startup_trials=STARTUP),
+    "cmaes": lambda seed, _: CmaEsSampler(seed=seed, n_startup_trials=STARTUP),
+    "random": lambda seed, _: RandomSampler(seed=seed),
+    "qmc": lambda seed, _: QMCSampler(seed=seed, scramble=True, qmc_type="sobol"),
+}
+SAMPLERS = tuple(_SAMPLERS)
+
+
+def make_sampler(name: str, seed: int, conditional: bool = False) -> BaseSampler:
+    """The sampler called `name`; `conditional`: for a space in which not every trial has every setting."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the commands show their own progress
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return _SAMPLERS[name](seed, conditional)
+
+
+def sampler_problems(name: str, space: Space, goals: Goals) -> list[str]:
+    """Why the sampler cannot do what is asked."""
+    if name not in SAMPLERS:
+        return [f"sampler={name!r}; allowed: {', '.join(SAMPLERS)}"]
+    choices = [key for key, one in space.distributions.items() if isinstance(one, CategoricalDistribution)]
+    problems = []
+    if space.methods and name not in ("tpe", "random"):
+        problems.append(f"sampler={name} cannot search over methods; use tpe or random")
+    if choices and name in ("cmaes", "qmc"):
+        problems.append(f"sampler={name} cannot draw choices ({', '.join(choices)}); use tpe, gp or random")
+    if name == "cmaes" and len(goals.objectives) > 1:
+        problems.append("sampler=cmaes has one objective; use tpe, gp, random or qmc")
+    if name == "cmaes" and len(space.distributions) < 2:
+        problems.append("sampler=cmaes needs two settings or more; use tpe, gp, random or qmc")
+    return problems
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A study of Optuna's over a space, with goals; knows how to tell it of trials."""
+
+    study: optuna.Study
+    space: Space
+    goals: Goals
+
+    def ask(self) -> optuna.Trial:
+        """A trial with everything drawn that it needs."""
+        trial = self.study.ask()
+        method = suggest(trial, METHOD, self.space.method_choice) if self.space.methods else ""
+        for name, distribution in self.space.of(method).items():
+            suggest(trial, name, distribution)
+        return trial
+
+    def tell(self, trial: optuna.Trial, outcome: Outcome | None) -> None:
+        """Close an open trial with what became of it; one without a result has failed."""
+        if outcome is None:
+            self.study.tell(trial, state=TrialState.FAIL)
+            return
+        for name, value in self._attributes(outcome).items():
+            trial.set_user_attr(name, value)
+        if outcome.status == "DONE":
+            for name, missed in self.goals.violations(outcome).items():
+                trial.set_constraint(name, missed)
+            self.study.tell(trial, self.goals.values(outcome))
+        else:
+            self.study.tell(trial, state=STATES[outcome.status])
+
+    def add(self, outcome: Outcome, params: Params, facts: Mapping[str, Any]) -> None:
+        """Tell of a trial of an earlier command."""
+        self.study.add_trial(self.frozen(outcome, params, facts))
+
+    def frozen(self, outcome: Outcome, params: Params, facts: Mapping[str, Any]) -> FrozenTrial:
+        """A finished trial as Optuna knows it: pruned ones as PRUNED, with their learning curve."""
+        done, single = outcome.status == "DONE", len(self.goals.objectives) == 1
+        tune = {TUNE_ATTRIBUTE: facts[TUNE_ATTRIBUTE]} if TUNE_ATTRIBUTE in facts else {}
+        pruned = {"value": outcome.curve[-1]} if outcome.status == "PRUNED" and single else {}
+        return create_trial(
+            state=STATES[outcome.status],
+            params=dict(params),
+            distributions=self.space.distributions_of(params),
+            intermediate_values=outcome.reports if single else {},
+            user_attrs=self._attributes(outcome) | tune,
+            system_attrs=dict(facts.get("system", {})),
+            constraints=self.goals.violations(outcome) if done else None,
+            **({"values": self.goals.values(outcome)} if done else pruned),
+        )
+
+    def enqueue(self, params: Params) -> None:
+        """Make the next trial one with these `params`; what they leave out is drawn."""
+        self.study.enqueue_trial(dict(params))
+
+    @staticmethod
+    def _attributes(outcome: Outcome) -> dict[str, Any]:
+        return {KEY_ATTRIBUTE: outcome.key, SECONDS_ATTRIBUTE: outcome.seconds}
+
+
+def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """Draw one setting of a trial."""
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(name, distribution.low, distribution.high)
+    assert isinstance(distribution, FloatDistribution)
+    return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+
+
+def system_attributes(study: optuna.Study, trial: optuna.Trial) -> dict[str, Any]:
+    """What the sampler noted at a trial, e.g. the state of CMA-ES; without what an enqueued trial was told."""
+    noted = study.get_trials(deepcopy=False)[trial.number].system_attrs
+    return {name: value for name, value in noted.items() if name != "fixed_params"}
+
+
+def new_memory(
+    storage: optuna.storages.BaseStorage, name: str, sampler: BaseSampler, space: Space, goals: Goals
+) -> Memory:
+    """An empty study called `name`."""
+    study = optuna.create_study(storage=storage, study_name=name, directions=goals.directions, sampler=sampler)
+    return Memory(study, space, goals)
+
+
+def report(trial: optuna.Trial, objectives: Sequence[str], epoch: int, value: float) -> None:
+    """Note the value after an epoch; Optuna has no learning curves with several objectives."""
+    if len(objectives) == 1:
+        trial.report(value, epoch)

@@ -1,0 +1,276 @@
+"""The search space: from YAML to Optuna's distributions, and from sampled numbers to a trial.
+
+A space is a nested mapping that mirrors `TrialConfig`; each leaf says how one setting is drawn:
+
+    optim:  {lr: {log_uniform: [1e-4, 1e-2]}}
+    method: {draw: {choice: [anchor, au]}, ratios: {simplex: [self, max, mean]}}
+    head:   {dim: {int: [16, 64]}}
+
+A `simplex` over K parts is K - 1 independent uniform numbers for the sampler (broken sticks); uniform draws of them
+are uniform on the simplex, the Dirichlet distribution with all parameters 1.
+
+With `methods: {aunce: {...}, bce: {...}}` the sampler also draws the method, and then only that method's own settings,
+which are called `aunce:method.temperature`; what stands beside `methods` is drawn for all of them.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from data.errors import InputError, raise_all
+from model.methods import METHODS
+from study.records.config import TrialConfig, trial_from_dict
+
+Params = dict[str, Any]
+
+_DISTRIBUTIONS: dict[str, Callable[[Sequence[Any]], BaseDistribution]] = {
+    "uniform": lambda bounds: FloatDistribution(*_two(bounds, (int, float))),
+    "log_uniform": lambda bounds: FloatDistribution(*_two(bounds, (int, float)), log=True),
+    "int": lambda bounds: IntDistribution(*_two(bounds, (int,))),
+    "choice": lambda values: CategoricalDistribution(list(values)),
+}
+KINDS = (*_DISTRIBUTIONS, "simplex")
+METHODS_KEY, METHOD = "methods", "method_name"
+FIXED = (
+    "data",
+    "score_test",
+    "seed",
+    "method_name",
+    "optim.epochs",
+    "optim.objective",
+    "views.crop",
+    "backbone.weights",
+)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A checked search space: distributions by dotted name, the simplexes among them, and what only one method has."""
+
+    distributions: dict[str, BaseDistribution]
+    simplexes: dict[str, tuple[str, ...]]
+    methods: dict[str, "Space"] = field(default_factory=dict)  # names in them are without the method
+
+    def of(self, method: str) -> dict[str, BaseDistribution]:
+        """What is drawn for a trial of `method` once the method is known, under the names that the sampler knows."""
+        own = self.methods[method].distributions if method in self.methods else {}
+        return self.distributions | {f"{method}:{name}": distribution for name, distribution in own.items()}
+
+    def distributions_of(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+        """The distributions of everything that was drawn for a trial."""
+        drawn = self.of(params.get(METHOD, ""))
+        return drawn | ({METHOD: self.method_choice} if self.methods else {})
+
+    @property
+    def method_choice(self) -> CategoricalDistribution:
+        """How the method is drawn."""
+        return CategoricalDistribution([*self.methods])
+
+    def settings(self, params: Mapping[str, Any]) -> Params:
+        """Sampled numbers -> values of settings by dotted name; sticks become shares of their simplex."""
+        method = params.get(METHOD, "")
+        own = {name.partition(":")[2]: value for name, value in params.items() if name.startswith(f"{method}:")}
+        common = {name: value for name, value in params.items() if ":" not in name and name != METHOD}
+        return self._settings(common) | (self.methods[method]._settings(own) if self.methods else {})
+
+    def _settings(self, params: Mapping[str, Any]) -> Params:
+        values = {name: value for name, value in params.items() if not self._is_stick(name)}
+        for name, parts in self.simplexes.items():
+            sticks = [params[_stick(name, number)] for number in range(len(parts) - 1)]
+            values |= {f"{name}.{part}": share for part, share in zip(parts, broken_sticks(sticks), strict=True)}
+        return values
+
+    def apply(self, base: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
+        """The trial that `params` make of `base`, or of the defaults of the method that was drawn."""
+        config = (method_base(base, params[METHOD]) if self.methods else base).to_dict()
+        for name, value in self.settings(params).items():
+            *path, last = name.split(".")
+            place = config
+            for step in path:
+                place = place[step]
+            place[last] = value
+        return trial_from_dict(config)
+
+    @property
+    def settings_names(self) -> list[str]:
+        """Dotted names of the settings that the space decides, parts of a simplex one by one."""
+        plain = [name for name in self.distributions if not self._is_stick(name)]
+        shares = [f"{name}.{part}" for name, parts in self.simplexes.items() for part in parts]
+        own = [f"{method}:{name}" for method, space in self.methods.items() for name in space.settings_names]
+        return [*([METHOD] if self.methods else []), *plain, *shares, *own]
+
+    def largest(self, name: str, base: TrialConfig) -> Any:
+        """The largest value of the number `name` that is searched for trials of `base`, or that of `base`."""
+        own = self.methods[base.method_name].distributions if self.methods else {}
+        searched = self.distributions | own
+        return max(_extremes(searched[name])) if name in searched else base.value(name)
+
+    def bases(self, base: TrialConfig) -> list[TrialConfig]:
+        """What the trials of each method are variations of."""
+        return [method_base(base, method) for method in self.methods] or [base]
+
+    def _is_stick(self, name: str) -> bool:
+        return any(name.startswith(f"{simplex}#") for simplex in self.simplexes)
+
+
+def method_base(base: TrialConfig, method: str) -> TrialConfig:
+    """`base` if it is of `method`, else the same trial with the default settings of that method."""
+    if base.method_name == method:
+        return base
+    return replace(base, method_name=method, method=METHODS[method].settings())
+
+
+def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
+    """Check `spec` against the settings of `base`; one `InputError` lists every mistake."""
+    problems: list[str] = []
+    methods = _branches(spec.get(METHODS_KEY, {}), base, problems)
+    common = {name: value for name, value in spec.items() if name != METHODS_KEY}
+    if methods and "method" in common:
+        problems.append(f"method: what only one method has stands below {METHODS_KEY}: {{<method>: {{method: ...}}}}")
+        common.pop("method")
+    one = _flat(common, base, problems)
+    raise_all("the search space is not valid:", problems)
+    space = replace(one, methods=methods)
+    if not space.distributions and not methods:
+        raise InputError("the search space is empty; give at least one setting, e.g. optim: {lr: {log_uniform: [...]}}")
+    twice = [
+        f"{name} is searched for all methods and for {m}"
+        for m in methods
+        for name in space.distributions
+        if name in methods[m].distributions
+    ]
+    raise_all("the search space is not valid:", twice)
+    return space
+
+
+def _branches(spec: Any, base: TrialConfig, problems: list[str]) -> dict[str, Space]:
+    """The spaces of the methods that are searched over."""
+    if not isinstance(spec, Mapping) or set(spec) - set(METHODS) or len(spec) == 1:
+        problems.append(f"{METHODS_KEY}: {spec!r}; two or more of {', '.join(METHODS)}, each with a space of its own")
+        return {}
+    found = {}
+    for method, own in spec.items():
+        try:
+            found[method] = _flat(own or {}, method_base(base, method), problems, f"{METHODS_KEY}.{method}.")
+        except InputError as error:
+            problems.append(f"{METHODS_KEY}.{method}: {error}")
+    return found
+
+
+def _flat(spec: Mapping[str, Any], base: TrialConfig, problems: list[str], place: str = "") -> Space:
+    """The space of one method; mistakes are added to `problems`."""
+    distributions: dict[str, BaseDistribution] = {}
+    simplexes: dict[str, tuple[str, ...]] = {}
+    for name, leaf in _leaves(spec, ""):
+        try:
+            one = _leaf_space(name, leaf, base)
+            _check_extremes(one, base)
+            distributions |= one.distributions
+            simplexes |= one.simplexes
+        except ValueError as error:
+            problems.append(f"{place}{error}")
+    return Space(distributions, simplexes)
+
+
+def broken_sticks(uniforms: Sequence[float]) -> list[float]:
+    """K - 1 numbers in [0, 1] -> K shares that sum to 1; uniform numbers give uniform shares."""
+    shares, left = [], 1.0
+    for number, uniform in enumerate(uniforms):
+        share = left * (1 - (1 - uniform) ** (1 / (len(uniforms) - number)))
+        shares.append(share)
+        left -= share
+    return [*shares, max(left, 0.0)]
+
+
+def _stick(name: str, number: int) -> str:
+    return f"{name}#{number}"
+
+
+def _two(bounds: Sequence[Any], kinds: tuple[type, ...]) -> tuple[Any, Any]:
+    if len(bounds) != 2 or any(type(bound) not in kinds or not math.isfinite(bound) for bound in bounds):
+        raise ValueError(f"needs [low, high], two of {' or '.join(kind.__name__ for kind in kinds)}")
+    return bounds[0], bounds[1]
+
+
+def _leaves(spec: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """(dotted name, how it is drawn) of every leaf of the nested space."""
+    for key, value in spec.items():
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping) and not set(value) & set(KINDS):
+            yield from _leaves(value, name)
+        else:
+            yield name, value
+
+
+def _leaf_space(name: str, leaf: Any, base: TrialConfig) -> Space:
+    """The space of one setting."""
+    current = _setting(base, name)
+    if not isinstance(leaf, Mapping) or len(leaf) != 1:
+        raise ValueError(f"{name}={leaf!r}: a setting needs one of {', '.join(KINDS)}")
+    [(kind, argument)] = leaf.items()
+    if not isinstance(argument, Sequence) or isinstance(argument, str):
+        raise InputError(f"{name}: {kind} needs a list, got {argument!r}")
+    if kind != "simplex":
+        return Space({name: _distribution(name, kind, argument, current)}, {})
+    sticks = [_stick(name, number) for number in range(len(argument) - 1)]
+    return Space(dict.fromkeys(sticks, FloatDistribution(0.0, 1.0)), {name: _parts(name, argument, current)})
+
+
+def _setting(base: TrialConfig, name: str) -> Any:
+    """The value of the setting `name` in `base`."""
+    if name.split(".")[0] in FIXED or name in FIXED:
+        raise ValueError(f"{name}: what is compared cannot be searched over")
+    place: Any = base
+    for step in name.split("."):
+        fields = [f.name for f in dataclasses.fields(place)] if dataclasses.is_dataclass(place) else []
+        if step not in fields:
+            raise ValueError(f"{name}: no such setting; allowed at this place: {', '.join(fields) or 'nothing'}")
+        place = getattr(place, step)
+    return place
+
+
+def _distribution(name: str, kind: str, argument: Any, current: Any) -> BaseDistribution:
+    numbers = {"uniform": float, "log_uniform": float, "int": int}
+    if kind in numbers and type(current) is not numbers[kind]:
+        raise ValueError(f"{name}: {kind} gives {numbers[kind].__name__}, but it is {type(current).__name__}")
+    try:
+        return _DISTRIBUTIONS[kind](argument)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {kind} {argument!r}: {error}") from error
+
+
+def _parts(name: str, argument: Any, current: Any) -> tuple[str, ...]:
+    fields = dataclasses.fields(current) if dataclasses.is_dataclass(current) else ()
+    allowed = {f.name: getattr(current, f.name) for f in fields}
+    given, needed = [*map(str, argument)], {part for part, share in allowed.items() if share != 0}
+    if len(given) < 2 or len({*given}) < len(given) or not needed <= {*given} <= {*allowed}:
+        shown = ", ".join(allowed) or "none here"
+        raise ValueError(f"{name}: a simplex needs all of its parts: {shown}; one that is fixed at 0 may be left out")
+    return tuple(argument)
+
+
+def _check_extremes(space: Space, base: TrialConfig) -> None:
+    """Try them, so that a bound or choice outside a setting's own range fails before the first trial."""
+    extremes = {name: _extremes(distribution) for name, distribution in space.distributions.items()}
+    for values in zip(*extremes.values(), strict=True):
+        try:
+            space.apply(base, dict(zip(extremes, values, strict=True)))
+        except InputError as error:
+            reason = " ".join(str(error).replace("\n  - ", " ").split())
+            raise InputError(f"{' '.join(space.settings_names)}: {reason}") from error
+
+
+def _extremes(distribution: BaseDistribution) -> tuple[Any, ...]:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return distribution.low, distribution.high

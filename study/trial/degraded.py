@@ -1,0 +1,47 @@
+"""Scores of final detectors on test pictures that were made worse; the labels are as they were."""
+
+import json
+from dataclasses import dataclass, replace
+
+import torch
+
+from data.degrade import Degraded
+from data.files import write_once
+from data.folds import folds
+from data.frames import aus_of
+from data.loader import Loader
+from data.store import FrameStore
+from model.evaluate import score_rows
+from model.metrics import Score
+from study.records.json_records import score_from_plain, score_to_plain
+from study.records.result import TrialResult
+from study.records.store import StudyStore
+from study.trial.detectors import kept_detector
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one detector came to on the test part of its fold."""
+
+    fold: str
+    seed: int
+    score: Score
+
+
+def scored(result: TrialResult) -> Scored:
+    """The test score of a finished final trial."""
+    return Scored(result.config.data.fold, result.config.seed, result.scores["test"])
+
+
+def degraded(
+    store: StudyStore, result: TrialResult, frames: FrameStore, kind: str, level: float, device: str
+) -> Scored:
+    """Score of a final detector on its test part with worse pictures; computed only once."""
+    path = store.degraded_path(result.config.key, kind, level)
+    if not path.exists():
+        detector, config = kept_detector(store, result).to(device), result.config
+        data, worse = config.data, Degraded(frames, kind, level)
+        fold = folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed)[data.fold]
+        loader = Loader(worse, aus_of(frames.table), config.views, config.optim.batch_size, torch.device(device))
+        write_once(path, json.dumps(score_to_plain(score_rows(detector, loader, fold.test))).encode())
+    return replace(scored(result), score=score_from_plain(json.loads(path.read_bytes())))

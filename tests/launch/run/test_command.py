@@ -1,0 +1,194 @@
+"""From words on a command line to plain settings, or to one clear message."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from data.errors import InputError
+from launch.keys import COMMANDS, keys_of
+from launch.plan.preflight import base_trial
+from launch.run.command import Settings, compose_keys, help_text, run_command
+from model.methods import METHODS
+from study.search.space import parse_space
+
+
+def field_names(settings: Any, prefix: str = "") -> Iterator[str]:
+    for f in dataclasses.fields(settings):
+        yield prefix + f.name
+        if dataclasses.is_dataclass(f.type):
+            yield from field_names(f.type, f"{prefix}{f.name}.")
+
+
+def listed(text: str) -> list[tuple[str, str]]:
+    """(key, help) of every line of a help text that is about a key."""
+    lines = re.findall(r"^  ([a-z_][\w.]*)=(?:.*?)(?:  +)(.*)$", text, flags=re.MULTILINE)
+    return [(key, help.strip()) for key, help in lines]
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_lists_every_key_once_with_a_line(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(command, refuse, ["trials=0", flag]) == 0
+    text = capsys.readouterr().out
+    lines = listed(text)
+    assert len(lines) == len(text.splitlines()) - 4
+    expected = [*field_names(keys_of(command))]
+    if "method" in expected:
+        expected += [name for method in METHODS.values() for name in field_names(method.settings, "method.")]
+    assert {key for key, _ in lines} == {*expected}
+    assert len({*lines}) == len(lines)
+    shared = [key for key, _ in lines if key.startswith("method.")]
+    assert len({*lines}) - len(shared) == len([key for key in expected if not key.startswith("method.")])
+    assert all(len(help) > 5 for _, help in lines)
+    assert text.startswith(str(keys_of(command).__doc__))
+    assert f"python launch/{command}.py" in text
+
+
+def refuse(keys: Settings) -> int:
+    raise AssertionError("the command must not run")
+
+
+def test_help_says_to_which_method_a_setting_belongs() -> None:
+    lines = listed(help_text("sweep"))
+    owners = {(key, help.rpartition("(method=")[2].rstrip(")")) for key, help in lines}
+    assert {("method.ratios.max", "aunce"), ("method.label_smoothing", "bce")} < owners
+    assert {("method.temperature", "aunce|hard_negative|simclr"), ("method.temperature", "moco")} < owners
+    assert re.search(r"method\.temperature=0\.2 .*\(method=moco\)", help_text("sweep"))
+
+
+def test_help_shows_defaults() -> None:
+    text = help_text("sweep")
+    assert "  trials=12 " in text
+    assert "  method.ratios.mean=0.6 " in text
+    assert "???" not in text + help_text("final")
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_exit_code_is_what_the_command_returns(code: int) -> None:
+    assert run_command("report", lambda keys: code, ["name=x"]) == code
+
+
+def test_the_arguments_of_the_process_are_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["launch/report.py", "name=from-argv"])
+    assert run_command("report", lambda keys: 0 if keys["name"] == "from-argv" else 1) == 0
+
+
+def test_wrong_input_inside_a_command_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(keys: Settings) -> int:
+        raise InputError("the tree is broken")
+
+    assert run_command("report", fail, ["name=x"]) == 2
+    assert capsys.readouterr().err == "error: the tree is broken\n"
+
+
+def test_any_other_error_is_not_taken_for_wrong_input() -> None:
+    def fail(keys: Settings) -> int:
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError):
+        run_command("report", fail, ["name=x"])
+
+
+def sweep_space(*overrides: str) -> tuple[Settings, set[str]]:
+    keys = compose_keys("sweep", overrides)
+    return keys["search"], {*parse_space(keys["search"], base_trial(keys, "", "")).settings_names}
+
+
+def test_a_bound_of_the_search_space_can_be_changed() -> None:
+    space, _ = sweep_space("search.optim.lr.log_uniform=[1e-5,1e-4]")
+    assert space["optim"]["lr"] == {"log_uniform": [1e-5, 1e-4]}
+    assert space["method"]["beta_active"] == {"uniform": [1.0, 2.0]}
+
+
+def test_a_setting_can_be_taken_out_of_the_search_space_and_put_in() -> None:
+    _, before = sweep_space()
+    space, after = sweep_space("~search.method.ratios", "+search.head.dim.int=[8,16]")
+    assert before - after == {"method.ratios.self", "method.ratios.max", "method.ratios.mean"}
+    assert after - before == {"head.dim"}
+    assert space["head"] == {"dim": {"int": [8, 16]}}
+
+
+@pytest.mark.parametrize("folder", ["/a b/c", "/a=b", "it's", "ü,{x}", "/a:b", "[x]"])
+def test_a_quoted_value_arrives_as_it_is(folder: str) -> None:
+    assert compose_keys("prepare", [f'data_root="{folder}"'])["data_root"] == folder
+
+
+@pytest.mark.parametrize("folder", ["/a b/c", "a-b_c.d", "$HOME/x", "../up", "/a:b"])
+def test_a_plain_value_needs_no_quotes(folder: str) -> None:
+    assert compose_keys("prepare", [f"data_root={folder}"])["data_root"] == folder
+
+
+def test_a_number_as_text_stays_text() -> None:
+    assert compose_keys("report", ["name=007"])["name"] in ("007", "7")
+    assert type(compose_keys("report", ["name=7"])["name"]) is str
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_settings_are_plain_values(command: str) -> None:
+    needed = {
+        "synthesize": ["layout=bp4d", "out=x"],
+        "final": ["name=x"],
+        "report": ["name=x"],
+        "status": ["name=x"],
+        "stop": ["name=x"],
+        "score": ["name=x", "predictions=x.csv"],
+        "export": ["name=x", "out=x.csv"],
+    }.get(command, [])
+    keys = compose_keys(command, needed)
+    names = {f.name for f in dataclasses.fields(keys_of(command))}
+    assert {*keys} == (names | {"method_name"} if "method" in names else names)
+    assert_plain(keys)
+
+
+def assert_plain(value: object) -> None:
+    assert type(value) in (dict, list, str, int, float, bool, type(None)), type(value)
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        assert_plain(part)
+
+
+def test_the_tree_of_the_synthetic_dataset_is_as_large_as_its_frames() -> None:
+    assert compose_keys("prepare", ["dataset.size=40"])["dataset"]["tree"]["size"] == 40
+
+
+def test_composing_twice_gives_the_same_and_shares_nothing() -> None:
+    one = compose_keys("sweep", [])
+    one["search"].clear()
+    other = compose_keys("sweep", ["method=bce"])
+    assert other["search"]
+    assert other["method_name"] == "bce"
+    assert compose_keys("sweep", ["method=bce"]) == other
+
+
+MISTAKES = [
+    (["+trialz=3"], "no such key: trialz"),
+    (["++trialz=3", "+optim.momentum=0.9"], "optim.momentum, trialz"),
+    (["+cluster.gpu=1"], "no such key: cluster.gpu"),
+    (["method=null"], "must be a string"),
+    (["trials=null"], "trials"),
+    (["~dataset"], "dataset.name=..."),
+    (["name=${nothing}"], "nothing"),
+    (["--trials", "3"], "quote"),
+    (["optim.lrr=1"], "Did you mean lr?"),
+    (["method=bce", "method.temperature=1"], "Allowed here: label_smoothing"),
+    (["seed=1.5"], "1.5"),
+    (["cluster=slrum"], "slurm"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "said"), MISTAKES, ids=lambda value: str(value[0]))
+def test_a_mistake_is_named(overrides: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        compose_keys("sweep", overrides)
+    for internal in ("hydra.", "Config search path", "To append", "https://", "Traceback"):
+        assert internal not in str(caught.value)
+
+
+def test_an_unknown_key_gets_the_keys_beside_it_of_the_chosen_group() -> None:
+    with pytest.raises(InputError) as caught:
+        compose_keys("sweep", ["dataset.optionz=1", "backbone=swin_t"])
+    assert "Did you mean options?" in str(caught.value)
+    assert "Allowed here: name, fold_scheme, size, crop, alignment, " in str(caught.value)
+    assert "python launch/sweep.py --help" in str(caught.value)

@@ -1,0 +1,263 @@
+"""Tables against numbers worked out by hand."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from data.seeds import numpy_generator
+from reports.frames import tables, text, usage
+from study.records.store import COUNTS
+from tests.reports.fake import FakeStore, full_store
+from tests.study.make import opened, result, trial
+
+RNG = ("bootstrap", "test")
+
+
+def counts(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
+    """Rows of (fold, seed, split, subject, au, tp, fp, fn, tn)."""
+    full = [("k", "final", fold, seed, "m", *rest) for fold, seed, *rest in rows]
+    return pl.DataFrame(full, schema=COUNTS, orient="row")
+
+
+def test_per_au_by_hand() -> None:
+    frame = counts(
+        [
+            ("a", 0, "test", "F1", 12, 4, 1, 1, 4),
+            ("a", 0, "test", "F2", 12, 2, 1, 1, 6),
+            ("b", 0, "test", "M1", 12, 3, 0, 1, 6),
+            ("b", 0, "test", "M1", 4, 0, 0, 0, 10),
+        ]
+    )
+    table = tables.per_au(frame, (4, 12), numpy_generator(*RNG))
+    never, smile = table.iter_rows(named=True)
+    assert smile["name"] == "lip corner puller"
+    assert smile["positives"] == 12
+    assert smile["frames"] == 30
+    assert smile["base_rate"] == pytest.approx(0.4)
+    assert smile["f1"] == pytest.approx((12 / 16 + 6 / 7) / 2)
+    assert smile["always_positive"] == pytest.approx((16 / (16 + 12) + 8 / (8 + 6)) / 2)
+    assert smile["lift"] == pytest.approx(smile["f1"] - smile["always_positive"])
+    assert smile["precision"] == pytest.approx((6 / 8 + 3 / 3) / 2)
+    assert smile["recall"] == pytest.approx((6 / 8 + 3 / 4) / 2)
+    assert smile["low"] < smile["f1"] < smile["high"]
+    assert smile["undefined_runs"] == 0
+    assert never["f1"] is None
+    assert never["low"] is None
+    assert never["always_positive"] == 0
+    # Fold a never saw AU4 coded, fold b never active: undefined in both.
+    assert never["undefined_runs"] == 2
+
+
+def test_positives_are_frames_not_frames_times_seeds() -> None:
+    rows = [("a", seed, "test", "F1", 12, 4 - seed, 1, 1 + seed, 4) for seed in range(3)]
+    assert tables.per_au(counts(rows), (12,), numpy_generator(*RNG))["positives"].item() == 5
+
+
+def test_evaluation_counts_what_it_rests_on() -> None:
+    rows = [
+        (fold, seed, "test", f"{fold}{person}", au, 5, 2, 3, 20 + person)
+        for fold, people in (("a", 2), ("b", 3))
+        for seed in range(2)
+        for person in range(people)
+        for au in (1, 12)
+    ]
+    evaluation = tables.evaluate(counts(rows), (1, 12, 26), numpy_generator(*RNG))
+    assert (evaluation.subjects, evaluation.fewest, evaluation.folds, evaluation.seeds) == (5, 2, ("a", "b"), 2)
+    assert evaluation.undefined == [26]
+    assert evaluation.f1.value == pytest.approx(10 / 15)
+    assert evaluation.lift.value == pytest.approx(evaluation.f1.value - evaluation.always_positive)
+
+
+def test_one_subject_has_no_interval() -> None:
+    evaluation = tables.evaluate(counts([("a", 0, "val", "F1", 12, 5, 2, 3, 20)]), (12,), numpy_generator(*RNG))
+    assert not evaluation.has_interval
+    assert evaluation.f1.low != evaluation.f1.low
+    assert evaluation.au["low"].item() is None
+
+
+def trials(*rows: dict[str, Any]) -> pl.DataFrame:
+    store = FakeStore()
+    for number, row in enumerate(rows):
+        store.add_trial(number, **row)
+    return store.trials()
+
+
+def test_best_trial_is_the_earliest_of_the_best_finished_ones() -> None:
+    frame = trials(
+        {"value": 0.5},
+        {"status": "PRUNED", "value": 0.9},
+        {"value": 0.6},
+        {"value": 0.6},
+        {"status": "FAILED"},
+        {"value": float("nan")},
+    )
+    best = tables.best_trial(tables.numbered(frame, "sweep"))
+    assert best is not None
+    assert best["trial"] == 3
+    pruned = trials({"status": "PRUNED", "value": 0.9})
+    assert tables.best_trial(tables.numbered(pruned, "sweep")) is None
+
+
+def test_trials_are_numbered_in_the_order_of_their_start() -> None:
+    frame = trials({"started": 30.0, "key": "c"}, {"started": 10.0, "key": "a"}, {"started": 20.0, "key": "b"})
+    assert tables.numbered(frame, "sweep").select("trial", "key").rows() == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_best_configuration_names_what_was_tried() -> None:
+    rates = [1e-5, 1e-4, 1e-3, 2e-3, 1e-2]
+    store = FakeStore()
+    for number, rate in enumerate(rates):
+        store.add_trial(number, params={"optim.lr": rate, "method.draw": "au" if number else "anchor"})
+    frame = store.trials()
+    table = tables.best_configuration(frame, [frame.row(2, named=True)])
+    assert table.rows() == [("optim.lr", "0.001", "1e-5 to 0.01"), ("method.draw", "au", "anchor, au")]
+
+
+def test_final_runs_are_those_of_the_best_configuration() -> None:
+    mine, other = {"optim.lr": 0.1}, {"optim.lr": 0.2}
+    frame = trials(
+        {"params": mine, "value": 0.9},
+        {"stage": "final", "params": mine, "seed": 0, "key": "old"},
+        {"stage": "final", "params": mine, "seed": 0, "key": "new"},
+        {"stage": "final", "params": mine, "seed": 1, "key": "second"},
+        {"stage": "final", "params": mine, "seed": 2, "status": "FAILED"},
+        {"stage": "final", "params": other, "seed": 0, "key": "other"},
+    )
+    finals = tables.final_runs(frame, tables.best_trials(tables.numbered(frame, "sweep")))
+    assert finals.runs["key"].to_list() == ["new", "second"]
+    assert (finals.current, finals.left_out) == (True, 2)
+    newest = tables.final_runs(frame, {"part1": {"param/optim.lr": 0.3, "method": "aunce"}})
+    assert newest.runs["key"].to_list() == ["other"]
+    assert (newest.current, newest.left_out) == (False, 3)
+    alone = tables.final_runs(frame, {})
+    assert (alone.runs["key"].to_list(), alone.current) == (["other"], True)
+
+
+def test_the_final_evaluation_says_which_runs_are_its_own() -> None:
+    mine, other = {"optim.lr": 0.1}, {"optim.lr": 0.2}
+    frame = trials(
+        {"params": mine, "value": 0.9, "fold": "part1"},
+        {"params": other, "value": 0.9, "fold": "part2"},
+        {"stage": "final", "params": mine, "fold": "part1", "key": "one"},
+        {"stage": "final", "params": mine, "fold": "part2", "key": "two"},
+    )
+    bests = tables.best_trials(tables.numbered(frame, "sweep"))
+    shared = {"shared": {"trials": {"part1": ["one"], "part2": ["two"]}}}
+    finals = tables.final_runs(frame, bests, shared)
+    assert (finals.runs["key"].to_list(), finals.selection, finals.current) == (["one", "two"], "shared", True)
+    nested = tables.final_runs(frame, bests, {"nested": shared["shared"]})
+    assert nested.runs["key"].to_list() == ["one"], "that of part2 is of an earlier choice"
+
+
+def test_what_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
+    store = opened(tmp_path / "mine")
+    for seed, hours in ((1, 2.0), (2, 1.0)):
+        store.write(replace(result(trial(seed=seed), 0.9 / seed), seconds=3600 * hours))
+    study = store.study() | {"goals": {"objectives": ["f1"], "constraints": [["hours", "at_most", 1.5]]}}
+    (store.root / "study.json").write_text(json.dumps(study))
+    sweep = tables.numbered(store.trials(), "sweep")
+    assert tables.best_trials(tables.allowed(sweep, store))["part1"]["seed"] == 2
+
+
+def test_only_asha_has_rungs() -> None:
+    sweep, rule = tables.numbered(full_store().trials(), "sweep"), {"grace": 2, "reduction": 2}
+    assert usage.rungs(sweep, rule | {"name": "asha"}, 12).height
+    assert usage.rungs(sweep, rule | {"name": "none"}, 12).is_empty()
+
+
+def test_fold_seed_spread_by_hand() -> None:
+    frame = counts(
+        [
+            ("a", 0, "val", "M9", 12, 1, 1, 1, 7),
+            ("a", 0, "test", "F1", 12, 4, 1, 1, 4),
+            ("a", 1, "test", "F1", 12, 5, 0, 0, 5),
+            ("b", 0, "test", "M1", 12, 0, 2, 2, 6),
+        ]
+    )
+    spread = tables.fold_seed_spread(frame, (12,), ["a"])
+    assert spread.select("fold", "seed", "subjects", "nested").rows() == [
+        ("a", 0, 1, True),
+        ("a", 1, 1, True),
+        ("b", 0, 1, False),
+    ]
+    assert spread["test_f1"].to_list() == pytest.approx([0.8, 1.0, 0.0])
+    assert spread["val_f1"].to_list() == [0.5, None, None]
+    assert spread["lift"].to_list() == pytest.approx([0.8 - 10 / 15, 1 - 10 / 15, -4 / 12])
+    means = tables.fold_means(spread)
+    assert means["test_f1"].to_list() == pytest.approx([0.9, 0.0])
+    assert means["seed_sd"].to_list() == [pytest.approx(0.02**0.5), None]
+
+
+def test_fold_means_give_the_number_of_the_summary() -> None:
+    store = full_store(trials=2)
+    rows = store.counts().filter(pl.col("stage") == "final")
+    aus = tuple(store.study()["aus"])
+    evaluation = tables.evaluate(rows.filter(pl.col("split") == "test"), aus, numpy_generator(*RNG))
+    means = tables.fold_means(tables.fold_seed_spread(rows, aus, ["part1"]))
+    assert means["test_f1"].mean() == pytest.approx(evaluation.f1.value)
+    assert means["always_positive"].mean() == pytest.approx(evaluation.always_positive)
+
+
+@pytest.mark.parametrize(("dataset", "mean", "aus"), [("bp4d", 0.480, 12), ("disfa", 0.186, 8)])
+def test_published_numbers_start_with_always_positive_and_are_not_ranked(dataset: str, mean: float, aus: int) -> None:
+    frame = tables.published(dataset)
+    assert frame.row(0, named=True)["method"] == "always-positive"
+    assert frame["mean"][0] == pytest.approx(mean)
+    assert sum(name.isdigit() for name in frame.columns) == aus
+    names = [name.lower() for name in frame["method"][1:]]
+    assert names == sorted(names)
+    assert frame["mean"][1:].to_list() != sorted(frame["mean"][1:], reverse=True)
+    assert frame["source"].null_count() == 0
+
+
+@pytest.mark.parametrize("dataset", ["bp4d", "disfa"])
+def test_inconsistent_averages_are_the_marked_ones(dataset: str) -> None:
+    frame = tables.published(dataset)
+    aus = [name for name in frame.columns if name.isdigit()]
+    for row in frame.drop_nulls(aus).iter_rows(named=True):
+        # AUs and the mean are rounded to 0.1: they can differ by 0.1 without a mistake.
+        differs = abs(sum(row[au] for au in aus) / len(aus) - row["mean"]) > 0.001 + 1e-9
+        assert differs == bool(row["average_inconsistent"]), row["method"]
+
+
+def test_no_published_numbers_elsewhere() -> None:
+    assert tables.published("gft").is_empty()
+
+
+def test_failures_end_with_the_reason() -> None:
+    error = "\n".join(f"line {number}" for number in range(9)) + "\n\x1b[31mValueError: nan loss\x1b[0m\n\n"
+    frame = tables.failures(trials({"status": "FAILED", "error": error, "key": "k"}, {"value": 0.1}))
+    assert frame.select("key", "error").rows() == [("k", "line 6\nline 7\nline 8\nValueError: nan loss")]
+    assert tables.failures(trials({"status": "FAILED", "error": None}))["error"].item() == "no message"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (1.23456e-5, "1.235e-5"),
+        (0.5, "0.5"),
+        (2e10, "2e10"),
+        (64, "64"),
+        ("au", "au"),
+    ],
+)
+def test_plain(value: object, shown: str) -> None:
+    assert text.plain(value) == shown
+
+
+def test_scores_print_as_percent() -> None:
+    assert text.percent(0.61234) == "61.2"
+    assert text.points(-0.0312) == "−3.1"
+    assert text.span(0.5, float("nan")) == "–"
+    assert [text.duration(seconds) for seconds in (8, 3599.9, 3725)] == ["8 s", "1 h 0 min", "1 h 2 min"]
+
+
+def test_names_lose_their_group_only_where_they_stay_apart() -> None:
+    short = text.short_names(["method.temperature", "optim.lr", "head.lr", "method.ratios.max"])
+    assert list(short.values()) == ["temperature", "optim.lr", "head.lr", "ratios.max"]

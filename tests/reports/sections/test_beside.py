@@ -1,0 +1,180 @@
+"""What lies beside a study: transfer, regret and stress studies, the labels and pictures of its frame store."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from reports.figures import transfer_figures
+from reports.frames.neighbours import neighbours
+from reports.frames.report import Materials
+from reports.page import write_report
+from reports.sections import data_section
+from reports.sections.transfer_section import means
+from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
+from study.experiments.hyperparameter_transfer import REGRET
+from study.experiments.robustness import CURVES
+from tests.reports.fake import FakeStore, full_store, some_importance
+from tests.reports.test_page import HOSTILE, Outline
+
+RED = b"\x89PNG not read by the page"
+
+
+def transfer_of(study: str, method: str = "aunce") -> Transfer:
+    """Two datasets, each on each, three AUs, two threshold rules."""
+    rows: list[tuple[Any, ...]] = []
+    for at, (source, target) in enumerate([("bp4d", "bp4d"), ("bp4d", "disfa"), ("disfa", "bp4d")]):
+        for metric, rule in (("f1", "0.5"), ("f1", "oracle"), ("auc", "0.5"), ("always_positive", "0.5")):
+            for kind in ("pair", "common"):
+                for au in (1, 2, 4, None):
+                    value = 0.4 + 0.1 * at + 0.01 * len(rule) + (0.2 if kind == "common" else 0) + (au or 0) / 100
+                    names = (method, source, target, study, kind, "1 2 4", rule, metric)
+                    rows.append((*names, au, value, value - 0.1, value + 0.1))
+    tests = [("bp4d", "disfa", "0.5", "f1", "aunce", "bce", "1 2 4", 0.021, -0.01, 0.05, 0.2, 0.4)]
+    return Transfer({}, pl.DataFrame(rows, TRANSFER, orient="row"), pl.DataFrame(tests, TESTS, orient="row"))
+
+
+def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce") -> None:
+    folder.mkdir(parents=True)
+    (folder / "study.json").write_text(json.dumps({"dataset": dataset}))
+    rows = [
+        (method, kind, level, metric, au, 0.6 - level / 200, 0.5 - level / 200, 0.7 - level / 200)
+        for kind in ("label_noise", "subjects")
+        for level in (0.0, 20.0, 40.0)
+        for metric in ("f1", "auc")
+        for au in (None, 12)
+    ]
+    pl.DataFrame(rows, CURVES, orient="row").write_parquet(folder / "stress.parquet")
+
+
+def add_regret(folder: Path, source: str = "aunce-ratios") -> None:
+    folder.mkdir(parents=True)
+    rows = [(source, "disfa-aunce", 0.5, 0.4, 0.6, 0.03, -0.01, 0.07), (source, source, 0.55, 0.4, 0.6, 0.0, 0.0, 0.0)]
+    pl.DataFrame(rows, REGRET, orient="row").write_parquet(folder / "regret.parquet")
+
+
+def page_of(store: FakeStore, folder: Path, materials: Materials | None = None) -> Outline:
+    path = write_report(store, folder / "page.html", some_importance, materials)
+    return Outline(path.read_text("utf-8"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FakeStore:
+    return full_store(tmp_path / "runs" / "aunce-ratios", trials=6)
+
+
+def test_what_names_the_study_is_on_its_page(store: FakeStore, tmp_path: Path) -> None:
+    write_transfer(store.root.parent / "cross", transfer_of("aunce-ratios"))
+    write_transfer(store.root.parent / "foreign", transfer_of("somebody-else"))
+    add_stress(store.root.parent / "trouble")
+    add_stress(store.root.parent / "elsewhere", dataset="disfa")
+    add_regret(store.root.parent / "regret")
+    add_regret(store.root.parent / "regret-of-others", source="other")
+    page = page_of(store, tmp_path)
+    assert {"transfer", "stress"} <= set(page.sections)
+    drawn = [(attrs["id"] or "").removeprefix("figure-") for tag, attrs in page.tags if tag == "figure"]
+    assert [name for name in drawn if name.startswith(("transfer", "regret", "stress"))] == [
+        "transfer-1-f1",
+        "transfer-1-auc",
+        "transfer-1-aus",
+        "transfer-1-rules",
+        "regret-1",
+        "stress-f1-1",
+        "stress-auc-1",
+    ]
+    assert "Transfer study cross: bp4d and disfa" in page.text
+    for absent in ("foreign", "elsewhere", "regret-of-others"):
+        assert f" {absent}:" not in page.text
+
+
+def test_a_study_alone_has_no_such_sections(store: FakeStore, tmp_path: Path) -> None:
+    assert not {"transfer", "stress"} & set(page_of(store, tmp_path).sections)
+
+
+def test_damaged_neighbours_are_named_and_break_nothing(store: FakeStore, tmp_path: Path) -> None:
+    write_transfer(store.root.parent / "cross", transfer_of("aunce-ratios"))
+    (store.root.parent / "cross" / "transfer.parquet").write_bytes(b"half")
+    add_stress(store.root.parent / "trouble")
+    (store.root.parent / "trouble" / "stress.parquet").write_bytes(b"half")
+    add_regret(store.root.parent / "regret")
+    pl.DataFrame({"source": ["a"]}).write_parquet(store.root.parent / "regret" / "regret.parquet")
+    found = neighbours(store.root, "aunce-ratios", "bp4d")
+    assert [problem.split(" was left out")[0].rpartition("/")[2] for problem in found.problems] == [
+        "cross",
+        "regret.parquet",
+        "stress.parquet",
+    ]
+    page = page_of(store, tmp_path)
+    assert page.text.count("was left out") == 3
+    assert "summary" in page.sections
+
+
+def test_matrices_and_their_numbers() -> None:
+    table = transfer_of("x").table
+    frame = means(table, "f1", "pair")
+    by_hand = {
+        (row["source"], row["target"]): row["value"]
+        for row in table.iter_rows(named=True)
+        if (row["metric"], row["aus_kind"], row["rule"]) == ("f1", "pair", "0.5") and row["au"] is None
+    }
+    assert {(s, t): v for s, t, v in frame.select("source", "target", "value").iter_rows()} == by_hand
+    (heat,) = transfer_figures.matrices(frame).data
+    shown = {(y, x): z for y, line in zip(heat.y, heat.z, strict=True) for x, z in zip(heat.x, line, strict=True)}
+    assert shown.pop(("disfa", "disfa")) is None
+    assert shown == {pair: pytest.approx(100 * value) for pair, value in by_hand.items()}
+    assert heat.text[1][1] == "–"
+
+
+def test_hostile_names_beside_a_study(store: FakeStore, tmp_path: Path) -> None:
+    plain = page_of(store, tmp_path)
+    folder = "x' onload=alert(1) y"
+    write_transfer(store.root.parent / folder, transfer_of("aunce-ratios", HOSTILE))
+    add_stress(store.root.parent / f"{folder} z", method=HOSTILE)
+    page = page_of(store, tmp_path)
+    assert HOSTILE in page.text
+    count = [sum(tag == "script" for tag, _ in outline.tags) for outline in (plain, page)]
+    drawn = [sum(tag == "figure" for tag, _ in outline.tags) for outline in (plain, page)]
+    assert count[1] - count[0] == drawn[1] - drawn[0] == 6  # each figure has one, which holds data
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+
+
+LABELS = pl.DataFrame(
+    [
+        ("F001", "part1", 1, 100, 90, 30),
+        ("F001", "part1", 2, 100, 100, 0),
+        ("M001", "part2", 1, 50, 50, 40),
+        ("M001", "part2", 2, 50, 0, 0),
+    ],
+    {"subject": pl.String, "fold": pl.String, **dict.fromkeys(("au", "frames", "coded", "active"), pl.Int64)},
+    orient="row",
+)
+
+
+def test_base_rates_by_hand() -> None:
+    first, second = data_section.base_rates(LABELS).iter_rows(named=True)
+    assert (first["coded"], first["active"], first["not_coded"], first["subjects"]) == (140, 70, 10, 2)
+    assert first["base_rate"] == 0.5
+    assert (first["least"], first["most"]) == (pytest.approx(30 / 90), 0.8)
+    assert (second["coded"], second["not_coded"], second["base_rate"], second["most"]) == (100, 50, 0.0, 0.0)
+
+
+def test_shift_by_hand() -> None:
+    rows = {(row["fold"], row["au"]): row for row in data_section.shift(LABELS).iter_rows(named=True)}
+    assert rows["part1", 1]["difference"] == pytest.approx(30 / 90 - 0.8)
+    assert rows["part2", 1]["difference"] == pytest.approx(0.8 - 30 / 90)
+    assert rows["part1", 2]["difference"] is None
+    assert rows["part2", 2]["base_rate"] is None
+
+
+def test_labels_and_pictures_of_the_frame_store(store: FakeStore, tmp_path: Path) -> None:
+    page = page_of(store, tmp_path, Materials(LABELS, (("Frames", HOSTILE, RED),)))
+    assert "All frames of the frame store. 2 subjects, 150 frames." in page.text
+    (image,) = [attrs for tag, attrs in page.tags if tag == "img"]
+    assert (image["src"] or "").startswith("data:image/png;base64,iVBORyBub3Q")
+    assert image["alt"] == f"Frames. {HOSTILE}"
+
+
+def test_no_pictures_unless_given(store: FakeStore, tmp_path: Path) -> None:
+    assert not [tag for tag, _ in page_of(store, tmp_path).tags if tag == "img"]

@@ -1,0 +1,166 @@
+"""`StudyFolder`: what can be known of a study from its files alone."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.errors import InputError
+from study.records.json_records import read_result
+from study.records.store import StudyStore
+from tests.study.make import fill, opened, result, trial
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StudyStore:
+    return opened(tmp_path / "mine")
+
+
+# --- what was asked
+
+
+def test_a_study_is_begun_once(tmp_path: Path) -> None:
+    asked = {"name": "mine", "aus": (1, 12), "optim": {"lr": 0.5}, "trials": 4}
+    store = StudyStore(tmp_path / "mine")
+    store.open_study(asked, free=("trials",))
+    assert store.exists()
+    assert store.study() == asked | {"aus": [1, 12]}
+    store.open_study(asked | {"trials": 9}, free=("trials",))
+    assert store.study()["trials"] == 9
+
+
+def test_changed_settings_are_refused_with_before_and_now(tmp_path: Path) -> None:
+    before = {"name": "mine", "seed": 0, "config": {"optim": {"lr": 0.5, "epochs": 3}}, "space": {}, "trials": 4}
+    now = {"name": "mine", "seed": 1, "config": {"optim": {"lr": 0.25, "epochs": 3}}, "new": True, "trials": 5}
+    store = StudyStore(tmp_path / "mine")
+    store.open_study(before, free=("trials",))
+    with pytest.raises(InputError) as raised:
+        store.open_study(now, free=("trials",))
+    heading, *lines = str(raised.value).splitlines()
+    assert "mine was begun with other settings" in heading
+    assert "another name=" in heading
+    assert [line.removeprefix("  - ") for line in lines] == [
+        "config.optim.lr was 0.5, now 0.25",
+        "new was None, now True",
+        "seed was 0, now 1",
+        "space was {}, now None",
+    ]
+    assert store.study() == before, "a refused study is as it was"
+
+
+def test_provenance_is_that_of_the_latest_command(store: StudyStore) -> None:
+    store.write_provenance({"git": "one"})
+    store.write_provenance({"git": "two"})
+    assert store.provenance() == {"git": "two"}
+
+
+def test_a_damaged_study_file_is_named(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    (tmp_path / "study.json").write_text("{half a fi")
+    with pytest.raises(InputError, match=r"study\.json is damaged"):
+        store.study()
+
+
+def test_tables_of_a_transfer_are_no_study(tmp_path: Path) -> None:
+    (tmp_path / "transfer.json").write_text("{}")
+    with pytest.raises(InputError, match=r"holds tables of launch/transfer.py"):
+        StudyStore(tmp_path).study()
+
+
+# --- what became of its trials
+
+
+def test_outcomes_are_those_of_the_results(store: StudyStore) -> None:
+    made = fill(store)
+    found = store.outcomes()
+    assert [one.key for one in found] == [one.config.key for one in made]
+    assert [one.status for one in found] == ["DONE", "PRUNED", "FAILED", "DONE"]
+    assert found[0].curve == [0.25, 0.375]
+    assert found[0].reports == {1: 0.25, 2: 0.5}, "the last report of a finished trial is its value"
+    assert found[1].reports == {1: 0.25, 2: 0.375}
+    assert found[0].settings == {"optim.lr": 0.25}
+    assert [one.fold for one in store.outcomes("final")] == ["part2"]
+    assert store.count("sweep", "part1") == 3
+    assert store.count("sweep", "part2") == 0
+    assert store.outcome(trial(9).key) is None
+
+
+def test_the_index_saves_reading_the_results(store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store)
+    store.write_index()
+    store.write(result(trial(7, lr=0.125), 0.25, started=7.0))
+    read: list[str] = []
+
+    def counted(content: bytes, origin: str) -> dict[str, Any]:
+        read.append(Path(origin).stem)
+        return read_result(content, origin)
+
+    monkeypatch.setattr("study.records.folder.read_result", counted)
+    again = StudyStore(store.root)
+    assert again.outcomes() == store.outcomes()
+    assert {*read} == {trial(7, lr=0.125).key}, "only what the index does not know"
+    assert again.trials().equals(store.trials())
+
+
+def test_a_result_that_was_removed_and_made_again_is_read_again(store: StudyStore) -> None:
+    fill(store)
+    store.write_index()
+    failed = trial(3, lr=1.0)
+    store.result_path(failed.key).unlink()
+    again = StudyStore(store.root)
+    assert again.count() == 2
+    again.write(result(failed, 0.875))
+    reader = StudyStore(store.root)
+    assert [one.value for one in reader.outcomes() if one.key == failed.key] == [0.875]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"key": 1}\n', b"\xff\n"])
+def test_a_damaged_index_is_as_none(store: StudyStore, content: bytes) -> None:
+    fill(store)
+    (store.root / "trials.index").write_bytes(content)
+    assert StudyStore(store.root).count() == 3
+
+
+def test_count_by_stage(store: StudyStore) -> None:
+    assert (store.count(), store.count("final")) == (0, 0)
+    fill(store)
+    assert (store.count(), store.count("final")) == (3, 1)
+
+
+def test_running_trials_are_those_without_a_result(store: StudyStore) -> None:
+    for seed, started in ((1, 3.0), (2, 2.0), (3, 1.0)):
+        store.write_progress(result(trial(seed), started=started))
+    store.write(result(trial(3)))
+    store.write_progress(result(trial(3)))  # a process that was thought dead
+    assert [found.seed for found in store.running()] == [2, 1]
+
+
+def test_what_finished_trials_left_is_removed(store: StudyStore) -> None:
+    fill(store)
+    done, other = trial(1, lr=0.25).key, trial(8).key
+    for key in (done, other):
+        for path in (store.checkpoint_path(key), store.hung_path(key)):
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    killed, writing = (store.checkpoint_path(f".{name}").with_suffix(".partial") for name in "ab")
+    for path in (killed, writing):
+        path.touch()
+    os.utime(killed, (0, 0))
+    store.tidy()
+    assert not store.checkpoint_path(done).exists()
+    assert not store.hung_path(done).exists()
+    assert not killed.exists()
+    assert store.checkpoint_path(other).exists()
+    assert store.hung_path(other).exists()
+    assert writing.exists()
+
+
+def test_every_fold_lacks_trials_of_its_own_share(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path)
+    store.open_study({"searched": [], "trials": 6, "folds": ["part1", "part2", "part3"]}, free=())
+    assert store.lacking() == 6
+    for seed in range(5):
+        store.write(result(trial(seed=seed)))
+    store.write(result(trial(fold="part2")))
+    assert store.lacking() == 3, "one of part2, two of part3; that part1 has more than asked is no help to them"

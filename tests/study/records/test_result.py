@@ -1,0 +1,112 @@
+"""`TrialResult` as a file."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.errors import InputError
+from model.fit import EpochScore
+from study.records.json_records import STATUSES, key_of
+from study.records.result import environment, epoch_of, result_from_json
+from tests.study.make import result, same, score, trial
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("score_test", [False, True])
+def test_round_trip_is_exact(status: str, score_test: bool) -> None:
+    value = None if status == "FAILED" else 1 / 3
+    before = result(trial(lr=0.1, score_test=score_test), value, 1.0e9 + 0.1, status, curve=(0.1, 2 / 3))
+    after = result_from_json(before.to_json(), "here")
+    assert same(before, after)
+    assert replace(after, scores={}) == replace(before, scores={})
+    assert after.scores.keys() == before.scores.keys()
+    for split, kept in after.scores.items():
+        assert (kept.subjects, kept.aus) == (before.scores[split].subjects, before.scores[split].aus)
+        assert kept.counts.dtype == kept.histogram.dtype == np.int64
+        np.testing.assert_array_equal(kept.counts, before.scores[split].counts)
+        np.testing.assert_array_equal(kept.histogram, before.scores[split].histogram)
+
+
+def test_stage_is_final_when_the_test_part_is_scored() -> None:
+    assert result(trial()).stage == "sweep"
+    assert result(trial(score_test=True)).stage == "final"
+
+
+def test_a_result_without_epochs_and_scores() -> None:
+    empty = replace(result(trial(), None, status="FAILED", curve=()), scores={})
+    assert result_from_json(empty.to_json(), "here") == empty
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_not_a_number_is_not_written(number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        result(trial(), number).to_json()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        result(trial(), curve=(number,)).to_json()
+
+
+def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
+    plain = json.loads(result(trial()).to_json())
+    change(plain)
+    return json.dumps(plain).encode()
+
+
+def of_another_version(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """A result whose configuration is another than that of this version, and whose name fits it."""
+
+    def changed(plain: dict[str, Any]) -> None:
+        change(plain["config"])
+        plain["key"] = key_of(plain["config"])
+
+    return edited(changed)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "Expecting value"),
+        (b"\xff\xfe{", "utf|decode"),
+        (result(trial()).to_json()[:-40], "line"),
+        (b"[]", "."),
+        (b"3", "."),
+        (edited(lambda p: p.update(format=99)), "not of format 1"),
+        (edited(lambda p: p.pop("format")), "format"),
+        (edited(lambda p: p.update(key="0" * 16)), "it says it is trial 0000000000000000, but"),
+        (edited(lambda p: p["config"].update(seed=5)), "but its configuration is trial"),
+        (of_another_version(lambda config: config["optim"].update(speed=5)), "unknown key 'optim.speed'"),
+        (of_another_version(lambda config: config.pop("probe")), "lacks settings of this version"),
+        (edited(lambda p: p.pop("config")), "config"),
+        (edited(lambda p: p.pop("seconds")), "seconds"),
+        (edited(lambda p: p.update(extra=1)), "extra"),
+        (edited(lambda p: p.update(status="OK")), "status 'OK'; allowed: DONE, PRUNED, FAILED"),
+        (edited(lambda p: p["epochs"][0].pop("loss")), "loss"),
+        (edited(lambda p: p["scores"]["val"].pop("histogram")), "histogram"),
+        (edited(lambda p: p["scores"].update(val=[])), "."),
+    ],
+)
+def test_a_damaged_file_is_named(content: bytes, reason: str) -> None:
+    with pytest.raises(InputError) as raised:
+        result_from_json(content, "trials/abc.json")
+    message = str(raised.value)
+    assert message.startswith("trials/abc.json is not a trial result: ")
+    assert re.search(reason, message)
+    assert "Move it away" in message
+
+
+def test_what_is_kept_of_an_epoch() -> None:
+    whole = score(3)
+    kept = epoch_of(EpochScore(4, 0.5, 0.25, whole, 1.0))
+    assert (kept.epoch, kept.loss, kept.value, kept.seconds) == (4, 0.5, 0.25, 1.0)
+    assert kept.counts == (whole.counts[0] + whole.counts[1]).tolist()
+
+
+def test_environment_is_text() -> None:
+    facts = environment("cpu", 2)
+    assert (facts["device"], facts["threads"]) == ("cpu", "2")
+    assert {"python", "torch", "host"} <= facts.keys()
+    assert all(type(fact) is str for fact in facts.values())
