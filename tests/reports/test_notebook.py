@@ -13,14 +13,14 @@ import pytest
 import reports
 from tests.reports.made import made_study
 
-FOLDER = Path(str(reports.__file__)).parent
+FOLDER = Path(str(reports.__file__)).parent / "figures"
 
 
 def figures() -> dict[str, inspect.Signature]:
     """Public functions that give a drawn figure, by module and name; two make empty ones to draw in."""
     found = {}
     for path in sorted(FOLDER.glob("*figures.py")):
-        module = importlib.import_module(f"reports.{path.stem}")
+        module = importlib.import_module(f"reports.figures.{path.stem}")
         for name, function in inspect.getmembers(module, inspect.isfunction):
             ours = function.__module__ == module.__name__ and not name.startswith("_")
             signature = inspect.signature(function)

@@ -13,7 +13,7 @@ from study.records.config import trial_from_dict
 from study.records.json_records import key_of, read_result, score_from_plain, score_to_plain, value_at
 from tests.study.make import result, score, trial
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_trial_has_the_name_of_its_file() -> None:
