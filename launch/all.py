@@ -15,7 +15,7 @@ from data.errors import raise_all
 from data.files import check_writable
 from launch.keys import COMMANDS
 from launch.plan.budget import clock
-from launch.plan.steps import Journal, Step, plan_steps, run_steps
+from launch.plan.steps import Journal, PlanStep, plan_steps, run_steps
 from launch.run.command import Settings, run_command
 
 HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ def main(keys: Settings) -> int:
     return _finish(codes, console)
 
 
-def check_all(keys: Settings, steps: list[Step]) -> None:
+def check_all(keys: Settings, steps: list[PlanStep]) -> None:
     """What is wrong with the names and numbers that were given."""
     names = [step.name for step in steps]
     problems = [
@@ -58,7 +58,7 @@ def _folders(keys: Settings) -> dict[str, str]:
     return {name: keys[name] for name in ("runs_root", "store_root", "trees")}
 
 
-def _run(step: Step, journal: Journal, console: Console) -> int:
+def _run(step: PlanStep, journal: Journal, console: Console) -> int:
     """Run the command of a step in a process of its own, its output kept; note the step when it ends well."""
     log, begun = journal.log_path(step), time.time()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def _finish(codes: dict[str, int | None], console: Console) -> int:
     return int(bool(failed))
 
 
-def _table(steps: list[Step], journal: Journal) -> Table:
+def _table(steps: list[PlanStep], journal: Journal) -> Table:
     table = Table("step", "state", "needs", "command", box=None)
     for step in steps:
         seconds = journal.seconds(step)

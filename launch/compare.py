@@ -9,16 +9,16 @@ from rich.console import Console
 
 from data.files import check_writable, write_atomic
 from launch.plan.datasets import prepare_store
-from launch.plan.provenance import provenance
-from launch.plan.variants import Plan, check_comparison, description, plan_comparison
+from launch.plan.provenance import provenance_facts
+from launch.plan.variants import AblationPlan, ablation_description, check_comparison, plan_comparison
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
-from launch.show.display import percent, span
-from study.experiments.ablation import Comparison, Row, compare, comparison_frame
+from launch.show.display import interval_text, percent_text
+from study.experiments.ablation import Ablation, AblationRow, compare, comparison_frame
 from study.scoring.bootstrap import Estimate
 
-FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
-HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in the rarest third", "s a trial")
+_FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
+_HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in the rarest third", "s a trial")
 
 
 def main(keys: Settings) -> int:
@@ -33,19 +33,19 @@ def main(keys: Settings) -> int:
 
     def begin(wanted: int) -> None:
         asked = {"label_noise": keys["label_noise"]}
-        store.open_study(description(keys, plan.against, frames, plan.placement, wanted) | asked, free=FREE)
-        store.write_provenance(provenance(frames.fingerprint))
+        store.open_study(ablation_description(keys, plan.against, frames, plan.placement, wanted) | asked, free=_FREE)
+        store.write_provenance(provenance_facts(frames.fingerprint))
 
     def say() -> None:
         cells, at_once = len(plan.cells), plan.resources.concurrent
         console.print(f"{store.root}: {cells} rows, {len(trials)} trials, {work.todo} to do, {at_once} at a time")
 
     jobs = [(trial, plan.placement) for trial in trials]
-    work = given_work("compare", keys, store, plan.resources, jobs, begin, lambda: finish(plan, console))
+    work = given_work("compare", keys, store, plan.resources, jobs, begin, lambda: finish_ablation(plan, console))
     return run_given(work, jobs, say, console)
 
 
-def finish(plan: Plan, console: Console) -> int:
+def finish_ablation(plan: AblationPlan, console: Console) -> int:
     """Print and keep the table of all rows whose trials are done; 1 when a trial is missing or has failed."""
     store, trials = plan.store, plan.trials
     done = {result.config.key: result for result in finished(store, trials, console)}
@@ -56,7 +56,7 @@ def finish(plan: Plan, console: Console) -> int:
     }
     if whole:
         comparison = compare(whole, plan.against)
-        text = markdown(comparison)
+        text = ablation_markdown(comparison)
         write_atomic(store.comparison_path(".md"), text.encode())
         write_atomic(store.comparison_path(".csv"), comparison_frame(comparison).write_csv().encode())
         console.print(text, soft_wrap=True, markup=False, highlight=False)
@@ -64,12 +64,12 @@ def finish(plan: Plan, console: Console) -> int:
     return int(len(done) < len(trials))
 
 
-def markdown(comparison: Comparison) -> str:
+def ablation_markdown(comparison: Ablation) -> str:
     """The comparison as people read it, in percent."""
-    rare = ", ".join(f"{au} ({percent(rate)} %)" for au, rate in comparison.base_rates.items())
-    base = percent(comparison.always_positive), percent(comparison.always_positive_rare)
-    table = [HEADS, *(_cells(row) for row in comparison.rows)]
-    widths = [max(len(line[column]) for line in table) for column in range(len(HEADS))]
+    rare = ", ".join(f"{au} ({percent_text(rate)} %)" for au, rate in comparison.base_rates.items())
+    base = percent_text(comparison.always_positive), percent_text(comparison.always_positive_rare)
+    table = [_HEADS, *(_cells(row) for row in comparison.rows)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(_HEADS))]
     head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in table)
     rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
     notes = (
@@ -79,7 +79,7 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join([*notes, "", head, rule, *body])
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: AblationRow) -> tuple[str, ...]:
     scores = _shown(row.f1), _shown(row.rare)
     gains = _shown(row.f1_gain, "+"), _shown(row.rare_gain, "+")
     return row.variant, f"{100 * row.label_noise:g}", *scores, row.against, *gains, f"{row.seconds:.1f}"
@@ -87,7 +87,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _shown(estimate: Estimate | None, sign: str = "") -> str:
     """Percent with the interval; empty for nothing."""
-    return span(estimate.value, estimate.low, estimate.high, sign) if estimate else ""
+    return interval_text(estimate.value, estimate.low, estimate.high, sign) if estimate else ""
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ from data.files import check_writable
 from data.folds import fold_names
 from data.store import FrameStore
 from launch.plan.preflight import searched_frames, searched_study, weights_of
-from launch.plan.provenance import provenance
+from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources, resources
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
-from launch.run.trials import Job
+from launch.run.trials import GivenTrial
 from launch.show.page import write_page
 from launch.show.scoreboard import print_scores
-from study.experiments.selection import Plan, asked_selections, decide, plan, record, score_selections
+from study.experiments.selection import SelectionPlan, asked_selections, decided_trials, plan, record, score_selections
 from study.records.config import TrialConfig
 from study.records.kinds import SEARCH, kind_of
 from study.records.store import StudyStore
@@ -39,9 +39,9 @@ def main(keys: Settings) -> int:
     jobs, available = _jobs(keys, store, frames, plans)
 
     def begin(wanted: int) -> None:
-        store.write_provenance(provenance(frames.fingerprint))
+        store.write_provenance(provenance_facts(frames.fingerprint))
 
-    work = given_work("final", keys, store, available, jobs, begin, lambda: finish(store, plans, console))
+    work = given_work("final", keys, store, available, jobs, begin, lambda: finish_final(store, plans, console))
     return run_given(work, jobs, lambda: _say_plans(plans, keys["seeds"], console), console)
 
 
@@ -72,7 +72,9 @@ def _only_study_of(dataset: str, root: Path) -> str:
     )
 
 
-def _jobs(keys: Settings, store: StudyStore, frames: FrameStore, plans: Sequence[Plan]) -> tuple[list[Job], Resources]:
+def _jobs(
+    keys: Settings, store: StudyStore, frames: FrameStore, plans: Sequence[SelectionPlan]
+) -> tuple[list[GivenTrial], Resources]:
     """Every trial once, where it runs, and with what; checked."""
     trials = unique_trials(plans)
     if frames.fingerprint != trials[0].data.fingerprint:
@@ -83,12 +85,12 @@ def _jobs(keys: Settings, store: StudyStore, frames: FrameStore, plans: Sequence
     return [(trial, placement) for trial in trials], available
 
 
-def unique_trials(plans: Sequence[Plan]) -> list[TrialConfig]:
+def unique_trials(plans: Sequence[SelectionPlan]) -> list[TrialConfig]:
     """The trials of all selections, which may share some."""
     return [*{trial.key: trial for one in plans for trial in one.trials}.values()]
 
 
-def _say_plans(plans: Sequence[Plan], seeds: int, console: Console) -> None:
+def _say_plans(plans: Sequence[SelectionPlan], seeds: int, console: Console) -> None:
     for one in plans:
         console.print(
             f"selection={one.selection}: folds {', '.join(one.candidates)} with {seeds} seeds, "
@@ -97,12 +99,12 @@ def _say_plans(plans: Sequence[Plan], seeds: int, console: Console) -> None:
         )
 
 
-def finish(store: StudyStore, plans: Sequence[Plan], console: Console) -> int:
+def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Console) -> int:
     """Score what came out and say it; 1 when a trial is missing or has failed."""
     trials = unique_trials(plans)
     if len(finished(store, trials, console)) < len(trials):
         return 1
-    chosen = {one.selection: decide(store, one) for one in plans}
+    chosen = {one.selection: decided_trials(store, one) for one in plans}
     scores = score_selections(store, chosen)
     store.write_final(record(plans, chosen), scores)
     print_scores(scores, console)

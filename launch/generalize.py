@@ -14,29 +14,29 @@ from data.store import FrameStore
 from data.union import dataset_of
 from launch.cluster.work import Work
 from launch.plan.datasets import progress_bar
-from launch.plan.provenance import provenance
+from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
-from launch.plan.several import Plan, check_keys, description, plan_study
+from launch.plan.several import MultiSourcePlan, check_keys, generalization_description, plan_study
 from launch.plan.variants import GROUPS
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
-from launch.show.display import span
-from study.experiments.domain_generalization import ONLY, OWN, table
+from launch.show.display import interval_text
+from study.experiments.domain_generalization import ONLY, OWN, generalization_table
 from study.records.result import TrialResult
 from study.trial.detectors import kept_detector, weights_key
 from study.trial.multi_source import keep_target
 
-FREE = ("trials", "store", "weights_file", "dataset", "method", "generalize", "candidates", "selection", "seeds")
-SHOWN = {
+_FREE = ("trials", "store", "weights_file", "dataset", "method", "generalize", "candidates", "selection", "seeds")
+_SHOWN = {
     "F1 %": ("f1", "0.5"),
     "F1 %, tuned": ("f1", "validation"),
     "F1 %, matched": ("f1", "base_rate"),
     "AUC %": ("auc", "0.5"),
     "always-positive": ("always_positive", "0.5"),
 }
-NAMES = ("target", "method", "sources", "selection", "candidates", "chosen")
-HEADS = ("method", "trained on", "tested on", "selection", "chosen", *SHOWN)
-NOTE = (
+_NAMES = ("target", "method", "sources", "selection", "candidates", "chosen")
+_HEADS = ("method", "trained on", "tested on", "selection", "chosen", *_SHOWN)
+_NOTE = (
     "Means over AUs, in brackets 95 % of a bootstrap of the target's subjects. Tuned: at the thresholds that are best "
     "on the validation subjects of the sources; matched: at those that find as large a share active as there is in the "
     "sources."
@@ -53,16 +53,16 @@ def main(keys: Settings) -> int:
     check_writable(plan.store.root)
 
     def begin(wanted: int) -> None:
-        plan.store.open_study(description(keys, plan, wanted, GROUPS), free=FREE)
+        plan.store.open_study(generalization_description(keys, plan, wanted, GROUPS), free=_FREE)
         fingerprints = sorted({name for config in plan.trials for name in config.sources.stores})
-        plan.store.write_provenance(provenance(" ".join(name[:12] for name in fingerprints)))
+        plan.store.write_provenance(provenance_facts(" ".join(name[:12] for name in fingerprints)))
 
     jobs = plan.jobs
-    work = given_work("generalize", keys, plan.store, plan.resources, jobs, begin, lambda: finish(plan, console))
+    work = given_work("generalize", keys, plan.store, plan.resources, jobs, begin, lambda: _finish(plan, console))
     return run_given(work, jobs, lambda: _say(plan, work, console), console)
 
 
-def _say(plan: Plan, work: Work, console: Console) -> None:
+def _say(plan: MultiSourcePlan, work: Work, console: Console) -> None:
     """What is about to be done, and what no rule has to choose."""
     for split in plan.asked.splits:
         aus = " ".join(map(str, split.aus))
@@ -74,23 +74,23 @@ def _say(plan: Plan, work: Work, console: Console) -> None:
     console.print(f"{plan.store.root}: {told}", highlight=False, soft_wrap=True)
 
 
-def finish(plan: Plan, console: Console) -> int:
+def _finish(plan: MultiSourcePlan, console: Console) -> int:
     """Print and keep the table of all rows whose trials are done; 1 when a trial is missing or has failed."""
     store, trials = plan.store, plan.trials
     done = {result.config.key: result for result in finished(store, trials, console)}
     score_missing(plan, done, console)
-    rows = table(plan.asked, store, done, plan.own)
+    rows = generalization_table(plan.asked, store, done, plan.own)
     if rows.height:
         with atomic_path(store.generalize_path(".parquet")) as temporary:
             rows.write_parquet(temporary)
         with atomic_path(store.generalize_path(".csv")) as temporary:
             rows.write_csv(temporary)
-        console.print(f"{NOTE}\n\n{markdown(rows)}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"{_NOTE}\n\n{_markdown(rows)}", soft_wrap=True, markup=False, highlight=False)
         console.print(f"table: {store.generalize_path('.csv')}", soft_wrap=True)
     return int(len(done) < len(trials))
 
 
-def score_missing(plan: Plan, done: dict[str, TrialResult], console: Console) -> None:
+def score_missing(plan: MultiSourcePlan, done: dict[str, TrialResult], console: Console) -> None:
     """Score the targets that were not asked for when a trial was trained."""
     lacking: dict[tuple[str, str, str], FrameStore] = {
         (trial.key, weights, target.fingerprint): target
@@ -106,16 +106,18 @@ def score_missing(plan: Plan, done: dict[str, TrialResult], console: Console) ->
             report(number, len(lacking))
 
 
-def markdown(rows: pl.DataFrame) -> str:
+def _markdown(rows: pl.DataFrame) -> str:
     """The means over AUs as people read them, in percent, a line a detector."""
-    table = [HEADS]
+    generalization_table = [_HEADS]
     means = rows.filter(pl.col("au").is_null())
-    for names, part in means.group_by(*NAMES, maintain_order=True):
+    for names, part in means.group_by(*_NAMES, maintain_order=True):
         target, method, sources, selection, candidates, chosen = map(str, names)
         of = {ONLY: "", OWN: chosen}.get(selection, f"{chosen}, 1 of {candidates}")
-        table.append((method, sources, target, selection, of, *(_cell(part, *shown) for shown in SHOWN.values())))
-    widths = [max(len(line[column]) for line in table) for column in range(len(HEADS))]
-    head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in table)
+        generalization_table.append(
+            (method, sources, target, selection, of, *(_cell(part, *shown) for shown in _SHOWN.values()))
+        )
+    widths = [max(len(line[column]) for line in generalization_table) for column in range(len(_HEADS))]
+    head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in generalization_table)
     return "\n".join([head, f"|{'|'.join('-' * (width + 2) for width in widths)}|", *body])
 
 
@@ -124,7 +126,7 @@ def _cell(part: pl.DataFrame, metric: str, rule: str) -> str:
     found = part.filter((pl.col("metric") == metric) & (pl.col("rule") == rule))
     if found.is_empty() or found["value"][0] is None:
         return ""
-    return span(*(found[name][0] for name in ("value", "low", "high")))
+    return interval_text(*(found[name][0] for name in ("value", "low", "high")))
 
 
 if __name__ == "__main__":

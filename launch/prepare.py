@@ -29,8 +29,8 @@ from launch.plan.datasets import (
 )
 from launch.run.command import Settings, run_command
 
-STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
-WIDTH = 160  # of the table where no terminal says how wide it is
+_STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
+_WIDTH = 160  # of the table where no terminal says how wide it is
 
 
 def main(keys: Settings) -> int:
@@ -43,14 +43,14 @@ def main(keys: Settings) -> int:
     if keys["doctor"]:
         return doctor(keys, console)
     store = prepare_store(keys, console)
-    describe(store)
+    _describe(store)
     if keys["sheet"]:
         contact_sheet(store, Path(keys["sheet"]))
         print(f"contact sheet: {keys['sheet']}")
     return 0
 
 
-def describe(store: FrameStore) -> None:
+def _describe(store: FrameStore) -> None:
     """What is in a store, and where it is."""
     table = store.table
     subjects, sequences = table["subject"].n_unique(), table.select("subject", "sequence").n_unique()
@@ -73,7 +73,7 @@ def doctor(keys: Settings, console: Console) -> int:
     checks = examine(reading, faces, fold_scheme(keys), known)
     checks += examine_store(faces, root, Path(keys["store_root"]), store_settings(keys))
     if not console.is_terminal:
-        console.width = WIDTH
+        console.width = _WIDTH
     console.print(check_table(checks))
     if fold_scheme(keys) == "parts":
         console.print(fold_table())
@@ -87,7 +87,7 @@ def check_table(checks: Iterable[Check]) -> Table:
     table = Table("what", "expected", "found", "verdict", "what to do", box=None, header_style="dim", pad_edge=False)
     for check in checks:
         cells = (check.what, check.expected, check.found)
-        table.add_row(*map(Text, cells), Text(check.verdict, STYLES[check.verdict]), Text(check.advice))
+        table.add_row(*map(Text, cells), Text(check.verdict, _STYLES[check.verdict]), Text(check.advice))
     return table
 
 

@@ -18,23 +18,23 @@ from data.errors import InputError, raise_all
 from data.files import atomic_path, check_writable
 from data.folds import folds
 from launch.plan.preflight import check_weights, complaints, searched_frames, searched_study, study_store, weights_of
-from launch.plan.provenance import provenance
+from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources, resources
 from launch.plan.variants import check_frames
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
-from launch.run.trials import Job
-from launch.show.display import percent
+from launch.run.trials import GivenTrial
+from launch.show.display import percent_text
 from study.experiments.hyperparameter_transfer import configuration_on, regrets, trials_saved
 from study.records.config import Placement, TrialConfig
 from study.records.store import StudyStore
 from study.search.best_trial import choose, final_trials
 
-FREE = ("trials", "seeds")
+_FREE = ("trials", "seeds")
 
 
 @dataclass(frozen=True)
-class Target:
+class RegretTarget:
     """A study whose dataset all configurations are trained on."""
 
     name: str
@@ -44,15 +44,15 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RegretPlan:
     """Checked: what is trained on which dataset."""
 
     store: StudyStore
-    targets: list[Target]
+    targets: list[RegretTarget]
     resources: Resources
 
     @property
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[GivenTrial]:
         """Every trial once."""
         jobs = [
             (trial, target.placement)
@@ -71,19 +71,19 @@ def main(keys: Settings) -> int:
     check_writable(store.root)
 
     def begin(wanted: int) -> None:
-        store.open_study(describe(keys, plan, wanted), free=FREE)
-        store.write_provenance(provenance(" ".join(sorted({trial.data.fingerprint for trial, _ in jobs}))))
+        store.open_study(_describe(keys, plan, wanted), free=_FREE)
+        store.write_provenance(provenance_facts(" ".join(sorted({trial.data.fingerprint for trial, _ in jobs}))))
         _adopt(plan)
 
     def say() -> None:
         console.print(f"{store.root}: {len(plan.targets)} datasets, {work.wanted} trials, {work.todo} to do")
 
     jobs = plan.jobs
-    work = given_work("regret", keys, store, plan.resources, jobs, begin, lambda: finish(plan, console))
+    work = given_work("regret", keys, store, plan.resources, jobs, begin, lambda: _finish(plan, console))
     return run_given(work, jobs, say, console)
 
 
-def plan_regret(keys: Settings) -> Plan:
+def plan_regret(keys: Settings) -> RegretPlan:
     """What `keys` ask for; `InputError` for studies that cannot be put side by side."""
     names = keys["studies"]
     problems = [f"studies={names}; at least two names, each once"] * (len({*names}) < max(len(names), 2))
@@ -93,7 +93,7 @@ def plan_regret(keys: Settings) -> Plan:
     chosen = {name: _chosen(study) for name, study in studies.items()}
     store, available = study_store(keys), resources(keys)
     targets = [_target(name, study, chosen, store, available, keys["seeds"]) for name, study in studies.items()]
-    return Plan(store, targets, available)
+    return RegretPlan(store, targets, available)
 
 
 def _chosen(study: StudyStore) -> TrialConfig:
@@ -109,7 +109,7 @@ def _target(
     store: StudyStore,
     available: Resources,
     seeds: int,
-) -> Target:
+) -> RegretTarget:
     frames, own = searched_frames(study), chosen[name]
     if frames.fingerprint != own.data.fingerprint:
         raise InputError(f"{frames.path} is another store than the one that {name} searched on; build that one again")
@@ -128,10 +128,10 @@ def _target(
     )
     trials = {source: final_trials(config, [*divided], seeds) for source, config in configs.items()}
     placement = replace(available.placement(frames, store, weights), keep_detector=False)
-    return Target(name, study, placement, trials)
+    return RegretTarget(name, study, placement, trials)
 
 
-def describe(keys: Settings, plan: Plan, wanted: int) -> dict[str, Any]:
+def _describe(keys: Settings, plan: RegretPlan, wanted: int) -> dict[str, Any]:
     """What is asked, as it is kept in the folder; `variants` marks a study that is no search."""
     studies = [target.study.study() for target in plan.targets]
     return {
@@ -149,7 +149,7 @@ def describe(keys: Settings, plan: Plan, wanted: int) -> dict[str, Any]:
     }
 
 
-def _adopt(plan: Plan) -> None:
+def _adopt(plan: RegretPlan) -> None:
     """Take over final trials that a study has already run itself."""
     for target in plan.targets:
         for trial in target.trials[target.name]:
@@ -158,7 +158,7 @@ def _adopt(plan: Plan) -> None:
                 plan.store.write(there)
 
 
-def finish(plan: Plan, console: Console) -> int:
+def _finish(plan: RegretPlan, console: Console) -> int:
     """Print and keep the matrix of all whole targets, and what warm starts saved; 1 when a trial is missing."""
     trials = [trial for trial, _ in plan.jobs]
     done = {result.config.key: result for result in finished(plan.store, trials, console)}
@@ -191,9 +191,9 @@ def matrix(frame: pl.DataFrame) -> Table:
 
 def _cell(row: Mapping[str, Any], source: str) -> str:
     if row["target"] == source:
-        return percent(row["f1"])
+        return percent_text(row["f1"])
     less, low, high = (f"{100 * row[name]:+.1f}" for name in ("regret", "regret_low", "regret_high"))
-    return f"{percent(row['f1'])} ({less}; {low} to {high})"
+    return f"{percent_text(row['f1'])} ({less}; {low} to {high})"
 
 
 def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
@@ -204,8 +204,8 @@ def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
         if same and ours.get("warm_start") and not theirs.get("warm_start"):
             saved = trials_saved(cold, warm)
             console.print(
-                f"{warm.root.name}, warm from {ours['warm_start']}, reached {percent(saved.score)} after {saved.warm} "
-                f"trials, {cold.root.name} after {saved.cold}: {saved.cold - saved.warm} saved",
+                f"{warm.root.name}, warm from {ours['warm_start']}, reached {percent_text(saved.score)} after "
+                f"{saved.warm} trials, {cold.root.name} after {saved.cold}: {saved.cold - saved.warm} saved",
                 soft_wrap=True,
             )
 

@@ -12,8 +12,8 @@ from data.errors import InputError, raise_all
 from data.files import check_writable, write_atomic
 from launch.plan.preflight import complaints
 from launch.run.command import Settings, run_command
-from launch.show.live import Job, watch
-from launch.show.page import labels, page_of
+from launch.show.live import LivePage, watch
+from launch.show.page import page_of, study_labels
 from reports.export.export import check_kinds, export, export_variants, transfers_beside
 from study.records.kinds import COMPARISON, asked_stage, check_search, kind_of
 from study.records.store import StudyStore
@@ -29,7 +29,9 @@ def main(keys: Settings) -> int:
     path = page_path(keys, roots)
     check_writable(path.parent)
     if keys["watch"]:
-        job = Job(partial(page_of, roots, keys["pictures"]), path, partial(state, roots), partial(is_finished, roots))
+        job = LivePage(
+            partial(page_of, roots, keys["pictures"]), path, partial(state, roots), partial(is_finished, roots)
+        )
         return watched(job, keys["every"], keys["port"])
     write_atomic(path, page_of(roots, keys["pictures"]).encode("utf-8", "replace"))
     print(f"report: {path}")
@@ -99,10 +101,10 @@ def _studies_exported(
     roots: Sequence[Path], stores: Sequence[StudyStore], kinds: Sequence[str], folder: Path
 ) -> list[Path]:
     found = transfers_beside(roots[0].resolve().parent, [root.resolve().name for root in roots])
-    return export(list(zip(labels(roots), stores, strict=True)), kinds, folder, found)
+    return export(list(zip(study_labels(roots), stores, strict=True)), kinds, folder, found)
 
 
-def watched(job: Job, every: float, port: int) -> int:
+def watched(job: LivePage, every: float, port: int) -> int:
     """Keep the page up to date until all trials have ended, or Ctrl-C."""
     try:
         watch(job, every, port, partial(print, flush=True))

@@ -16,12 +16,12 @@ from data.store import FrameStore
 from launch.plan.datasets import check_labelled, prepare_store
 from launch.plan.preflight import study_store
 from launch.run.command import Settings, run_command
-from launch.show.display import span
+from launch.show.display import interval_text
 from launch.show.matrices import WIDTH
 from study.experiments.cross_dataset.external_predictions import SCALES, Coverage, check_file, read_foreign
 from study.experiments.cross_dataset.pairs import FOREIGN, label_convention
 from study.records.predictions import Predictions, write_predictions
-from study.scoring.evaluation import FIXED, evaluate
+from study.scoring.evaluation import FIXED_THRESHOLD, evaluate
 from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
 
 
@@ -42,7 +42,7 @@ def main(keys: Settings) -> int:
     predictions, coverage = read_foreign(path, frames, keys["scale"])
     scores = _scores(predictions)
     with store.lock():
-        store.open_study(describe(keys, frames, predictions, coverage), free=("store",))
+        store.open_study(_describe(keys, frames, predictions, coverage), free=("store",))
         write_predictions(store.predictions_path(FOREIGN, frames.fingerprint), predictions)
         store.write_final({}, scores)
     for note in coverage.notes():
@@ -54,7 +54,7 @@ def main(keys: Settings) -> int:
     return 0
 
 
-def describe(keys: Settings, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> dict[str, Any]:
+def _describe(keys: Settings, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> dict[str, Any]:
     """What the study is of, as it is kept in its folder."""
     content = hashlib.sha256(Path(keys["predictions"]).read_bytes()).hexdigest()
     return {
@@ -79,14 +79,14 @@ def describe(keys: Settings, frames: FrameStore, predictions: Predictions, cover
 
 def _scores(predictions: Predictions) -> pl.DataFrame:
     """Of all covered frames together, at 0.5 and at the best thresholds; nobody knows a validation part."""
-    thresholds = {FIXED: fixed_thresholds(predictions.aus), "oracle": tuned_thresholds(predictions)}
+    thresholds = {FIXED_THRESHOLD: fixed_thresholds(predictions.aus), "oracle": tuned_thresholds(predictions)}
     return evaluate({"all": [predictions]}, {rule: {"all": [values]} for rule, values in thresholds.items()}, "nested")
 
 
 def _table(scores: pl.DataFrame) -> Table:
     """A line for each AU, and one for their mean."""
-    heads = {("f1", FIXED): "F1", ("f1", "oracle"): "F1, oracle threshold", ("auc", FIXED): "AUC"}
-    heads |= {("always_positive", FIXED): "always-positive"}
+    heads = {("f1", FIXED_THRESHOLD): "F1", ("f1", "oracle"): "F1, oracle threshold", ("auc", FIXED_THRESHOLD): "AUC"}
+    heads |= {("always_positive", FIXED_THRESHOLD): "always-positive"}
     drawn = Table("AU", *(f"{name}, %" for name in heads.values()), box=None, header_style="dim", pad_edge=False)
     pooled = scores.filter(pl.col("aggregate") == "pooled")
     for au in pooled["au"].unique(maintain_order=True):
@@ -94,7 +94,7 @@ def _table(scores: pl.DataFrame) -> Table:
             (row["metric"], row["rule"]): row
             for row in pooled.filter(pl.col("au").eq_missing(pl.lit(au, pl.Int64))).iter_rows(named=True)
         }
-        cells = [span(row["value"], row["low"], row["high"]) for row in (rows[head] for head in heads)]
+        cells = [interval_text(row["value"], row["low"], row["high"]) for row in (rows[head] for head in heads)]
         drawn.add_row("mean" if au is None else str(au), *cells)
     return drawn
 

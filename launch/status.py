@@ -22,7 +22,7 @@ def main(keys: Settings) -> int:
     store, console = StudyFolder(study_root(keys["runs_root"], keys["name"])), Console()
     found = take_snapshot(store)
     if keys["json"]:
-        print(json.dumps(plain(found), indent=1))
+        print(json.dumps(_plain(found), indent=1))
     elif keys["watch"]:
         with suppress(KeyboardInterrupt), Live(whole(found), console=console, auto_refresh=False) as live:
             while True:
@@ -33,7 +33,7 @@ def main(keys: Settings) -> int:
     return 0
 
 
-def plain(found: Snapshot) -> dict[str, object]:
+def _plain(found: Snapshot) -> dict[str, object]:
     """The snapshot as JSON holds it."""
     return dataclasses.asdict(found) | {"finished": found.finished}
 

@@ -23,7 +23,7 @@ from launch.cluster.jobs import our_jobs
 from launch.run.command import Settings, run_command
 from study.records.folder import StudyFolder, study_root
 
-POLL = 0.5
+_POLL = 0.5
 OBEY_S = 30.0  # within which everybody leaves who is asked to
 GONE_S = 90.0  # within which everybody is gone who was not asked
 
@@ -71,7 +71,7 @@ def _nothing(folder: ClusterFolder) -> str:
     return text
 
 
-def _jobs(folder: ClusterFolder) -> list[slurm.Job]:
+def _jobs(folder: ClusterFolder) -> list[slurm.QueuedJob]:
     """The jobs of the study; none where there is no SLURM, or never was a cluster."""
     return our_jobs(folder) if folder.root.exists() and shutil.which("squeue") else []
 
@@ -85,7 +85,7 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(POLL)
+        time.sleep(_POLL)
     return True
 
 

@@ -18,23 +18,23 @@ from data.files import atomic_path, check_writable
 from data.store import FrameStore
 from launch.plan.datasets import prepare_store, progress_bar
 from launch.plan.preflight import complaints
-from launch.plan.provenance import provenance
+from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
-from launch.plan.variants import Variants, description, plan_variants, variant_problems
+from launch.plan.variants import Variants, ablation_description, plan_variants, variant_problems
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
-from launch.show.display import span
-from study.experiments.robustness import KINDS, TRAINING, Point, curves, stressed, undisturbed
+from launch.show.display import interval_text
+from study.experiments.robustness import DISTURBANCES, TRAINING, Point, robustness_table, stressed, undisturbed
 from study.records.config import Placement, TrialConfig
 from study.records.result import TrialResult
 from study.search.best_trial import final_trials
-from study.trial.degraded import Scored, degraded, scored
+from study.trial.degraded import DetectorScore, degraded, detector_score
 
-FREE = ("trials", "store", "weights_file", "variants", "levels", "folds", "seeds")
+_FREE = ("trials", "store", "weights_file", "variants", "levels", "folds", "seeds")
 
 
 @dataclass(frozen=True)
-class Plan:
+class RobustnessPlan:
     """A checked stress study: the trials behind each of its points."""
 
     variants: Variants
@@ -80,28 +80,32 @@ def main(keys: Settings) -> int:
 
     def begin(wanted: int) -> None:
         asked = {"levels": {kind: keys["levels"][kind] for kind in chosen_kinds(keys)}}
-        store.open_study(description(keys, variants.configs, frames, variants.placement, wanted) | asked, free=FREE)
-        store.write_provenance(provenance(frames.fingerprint))
+        store.open_study(
+            ablation_description(keys, variants.configs, frames, variants.placement, wanted) | asked, free=_FREE
+        )
+        store.write_provenance(provenance_facts(frames.fingerprint))
 
     def say() -> None:
         console.print(f"{store.root}: {len(plan.trials)} points, {len(jobs)} trials, {work.todo} to do")
 
     jobs = plan.jobs
-    work = given_work("stress", keys, store, variants.resources, jobs, begin, lambda: finish(plan, frames, console))
+    work = given_work("stress", keys, store, variants.resources, jobs, begin, lambda: _finish(plan, frames, console))
     return run_given(work, jobs, say, console)
 
 
 def check_stress(keys: Settings) -> None:
     """What can be checked before any data are read."""
     problems = [
-        f"kinds: no kind {kind!r}; allowed: {', '.join(KINDS)}" for kind in chosen_kinds(keys) if kind not in KINDS
+        f"kinds: no kind {kind!r}; allowed: {', '.join(DISTURBANCES)}"
+        for kind in chosen_kinds(keys)
+        if kind not in DISTURBANCES
     ]
     problems += variant_problems(keys)
     for kind in chosen_kinds(keys):
         levels = keys["levels"].get(kind, [])
         if not isinstance(levels, list) or not levels:
             problems.append(f"levels.{kind}={levels!r}; a list of numbers, e.g. levels.{kind}=[10,20]")
-        elif kind in KINDS:
+        elif kind in DISTURBANCES:
             problems += complaints(*(partial(_check_level, kind, level) for level in levels))
     raise_all("the stress study cannot start:", problems)
 
@@ -117,7 +121,7 @@ def chosen_kinds(keys: Settings) -> list[str]:
     return [*keys["kinds"]] or [*keys["levels"]]
 
 
-def plan_stress(keys: Settings, frames: FrameStore) -> Plan:
+def plan_stress(keys: Settings, frames: FrameStore) -> RobustnessPlan:
     """The trials that `keys` ask for, on `frames`."""
     variants = plan_variants(keys, frames, "the stress study cannot start:")
     trials = {}
@@ -126,10 +130,10 @@ def plan_stress(keys: Settings, frames: FrameStore) -> Plan:
             for level in sorted({undisturbed(kind), *map(float, keys["levels"][kind])}):
                 point = Point(name, kind, level)
                 trials[point] = final_trials(stressed(config, kind, level), variants.folds, keys["seeds"])
-    return Plan(variants, trials)
+    return RobustnessPlan(variants, trials)
 
 
-def finish(plan: Plan, frames: FrameStore, console: Console) -> int:
+def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
     """Score what worse pictures need, print and keep the curves of all whole points; 1 when a trial is missing."""
     store, trials = plan.variants.store, [config for config, _ in plan.jobs]
     done = {result.config.key: result for result in finished(store, trials, console)}
@@ -139,7 +143,7 @@ def finish(plan: Plan, frames: FrameStore, console: Console) -> int:
         if all(config.key in done for config in configs)
     }
     if whole:
-        frame = curves(_scores(whole, plan, frames, console))
+        frame = robustness_table(_scores(whole, plan, frames, console))
         with atomic_path(store.curves_path) as path:
             frame.write_parquet(path)
         for kind in dict.fromkeys(point.kind for point in whole):
@@ -149,11 +153,11 @@ def finish(plan: Plan, frames: FrameStore, console: Console) -> int:
 
 
 def _scores(
-    whole: Mapping[Point, Sequence[TrialResult]], plan: Plan, frames: FrameStore, console: Console
-) -> dict[Point, list[Scored]]:
+    whole: Mapping[Point, Sequence[TrialResult]], plan: RobustnessPlan, frames: FrameStore, console: Console
+) -> dict[Point, list[DetectorScore]]:
     """The scores behind each point; those on pictures that no trial was asked about are computed now."""
     total = sum(len(results) for results in whole.values())
-    found: dict[Point, list[Scored]] = {}
+    found: dict[Point, list[DetectorScore]] = {}
     with progress_bar(console, "testing") as report:
         for point, results in whole.items():
             found[point] = []
@@ -163,9 +167,9 @@ def _scores(
     return found
 
 
-def _score(point: Point, result: TrialResult, plan: Plan, frames: FrameStore) -> Scored:
+def _score(point: Point, result: TrialResult, plan: RobustnessPlan, frames: FrameStore) -> DetectorScore:
     if not on_worse_pictures(point):
-        return scored(result)
+        return detector_score(result)
     device = device_here(plan.variants.placement.device)
     return degraded(plan.variants.store, result, frames, point.kind, point.level, device)
 
@@ -175,7 +179,9 @@ def curve_table(frame: pl.DataFrame, kind: str) -> Table:
     rows = frame.filter(pl.col("kind") == kind, pl.col("metric") == "f1", pl.col("au").is_null())
     table = Table(kind.replace("_", " "), *rows["method"].unique(maintain_order=True), box=None, title_justify="left")
     for (level,), part in rows.group_by("level", maintain_order=True):
-        table.add_row(_level(kind, level), *(span(*row) for row in part.select("value", "low", "high").iter_rows()))
+        table.add_row(
+            _level(kind, level), *(interval_text(*row) for row in part.select("value", "low", "high").iter_rows())
+        )
     return table
 
 

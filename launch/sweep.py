@@ -14,16 +14,16 @@ from data.frames import aus_of
 from data.store import FrameStore
 from launch.cluster.work import Work
 from launch.plan.datasets import prepare_store
-from launch.plan.preflight import Plan, check_sweep, plan_sweep
-from launch.plan.provenance import provenance
+from launch.plan.preflight import SearchPlan, check_sweep, plan_sweep
+from launch.plan.provenance import provenance_facts
 from launch.run.command import Settings, run_command
 from launch.run.ending import Ending
 from launch.run.follow import elsewhere
 from launch.run.tune import search, share
-from launch.show.display import Display, percent, plain
+from launch.show.display import Display, percent_text, setting_text
 from launch.show.page import write_page
 from study.records.store import StudyStore
-from study.search.best_trial import choose, pareto
+from study.search.best_trial import choose, pareto_front
 from study.search.objectives import goals_in, goals_to_plain
 from study.search.space import METHODS_KEY
 
@@ -48,15 +48,15 @@ def main(keys: Settings) -> int:
         _say_plan(plan, wanted, console)
         with Display(plan.store, "sweep", wanted, plan.base.optim.epochs, console):
             ending = search(plan, keys["trials"])
-    return finish(plan.store, wanted, console, ending)
+    return finish_sweep(plan.store, wanted, console, ending)
 
 
-def _work(keys: Settings, plan: Plan, frames: FrameStore, wanted: int, console: Console) -> Work:
+def _work(keys: Settings, plan: SearchPlan, frames: FrameStore, wanted: int, console: Console) -> Work:
     """All that the command is about to do."""
 
     def begin() -> None:
         plan.store.open_study(describe_study(keys, plan, frames), free=("trials", "store", "weights_file"))
-        plan.store.write_provenance(provenance(plan.base.data.fingerprint))
+        plan.store.write_provenance(provenance_facts(plan.base.data.fingerprint))
         if keys["retry_failed"]:
             console.print(f"{plan.store.forget_failed()} failed trials are run again")
 
@@ -71,11 +71,11 @@ def _work(keys: Settings, plan: Plan, frames: FrameStore, wanted: int, console: 
         wanted=wanted,
         todo=_todo(plan, wanted),
         begin=begin,
-        finish=lambda: finish(plan.store, wanted, console),
+        finish=lambda: finish_sweep(plan.store, wanted, console),
     )
 
 
-def _todo(plan: Plan, wanted: int) -> int:
+def _todo(plan: SearchPlan, wanted: int) -> int:
     """How many trials the folds lack, each of its own share."""
     each = wanted // len(plan.folds)
     return sum(max(each - plan.store.count("sweep", fold), 0) for fold in plan.folds)
@@ -86,7 +86,7 @@ def searched_method(keys: Settings) -> str:
     return METHODS_KEY if METHODS_KEY in keys["search"] else str(keys["method_name"])
 
 
-def describe_study(keys: Settings, plan: Plan, frames: FrameStore) -> dict[str, Any]:
+def describe_study(keys: Settings, plan: SearchPlan, frames: FrameStore) -> dict[str, Any]:
     """What is asked of the study, as it is kept in its folder."""
     return {
         "name": keys["name"],
@@ -112,7 +112,7 @@ def describe_study(keys: Settings, plan: Plan, frames: FrameStore) -> dict[str, 
     }
 
 
-def finish(store: StudyStore, wanted: int, console: Console, ending: Ending | None = None) -> int:
+def finish_sweep(store: StudyStore, wanted: int, console: Console, ending: Ending | None = None) -> int:
     """Say what came out; 1 when trials are missing without a reason, or too many have failed."""
     found = store.outcomes("sweep")
     failed = [trial for trial in found if trial.status == "FAILED"]
@@ -162,21 +162,21 @@ def _say_chosen(store: StudyStore, study: dict[str, Any], fold: str, console: Co
     assert best.value is not None
     where = f" of {fold}" * bool(fold)
     console.print(
-        f"best trial {best.config.key}: {study['objective']} {percent(best.value)} on validation subjects{where}"
+        f"best trial {best.config.key}: {study['objective']} {percent_text(best.value)} on validation subjects{where}"
     )
     for name in study["searched"]:
         if (value := best.config.value(name)) is not None:
-            console.print(f"  {name} = {plain(value)}", highlight=False)
+            console.print(f"  {name} = {setting_text(value)}", highlight=False)
     goals = goals_in(study)
     if len(goals.objectives) > 1:
-        front = [store.outcome(result.config.key) for result in pareto(store, fold)]
+        front = [store.outcome(result.config.key) for result in pareto_front(store, fold)]
         console.print(f"nothing beats these{where} in {' and '.join(goals.objectives)}:")
         for trial in filter(None, front):
             numbers = zip(goals.objectives, goals.values(trial), strict=True)
-            console.print(f"  {trial.key}: {' '.join(f'{n}={plain(v)}' for n, v in numbers)}", highlight=False)
+            console.print(f"  {trial.key}: {' '.join(f'{n}={setting_text(v)}' for n, v in numbers)}", highlight=False)
 
 
-def _say_plan(plan: Plan, wanted: int, console: Console) -> None:
+def _say_plan(plan: SearchPlan, wanted: int, console: Console) -> None:
     finished, unfinished, todo = plan.store.count(), len(plan.store.unfinished()), _todo(plan, wanted)
     console.print(
         f"study {plan.store.root}: {finished} trials finished, {unfinished} to go on with, {todo} to do"

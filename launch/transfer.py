@@ -20,8 +20,8 @@ from launch.plan.datasets import progress_bar
 from launch.plan.preflight import complaints, searched_study, study_store
 from launch.plan.resources import device_here
 from launch.run.command import Settings, run_command
-from launch.show.matrices import WIDTH, matrices
-from study.experiments.cross_dataset.cells import Cell, Target, cells_of, targets_of
+from launch.show.matrices import WIDTH, print_matrices
+from study.experiments.cross_dataset.cells import PairScores, TargetDataset, cells_of, targets_of
 from study.experiments.cross_dataset.pairs import (
     FOREIGN,
     Study,
@@ -33,7 +33,7 @@ from study.experiments.cross_dataset.pairs import (
     predict_all,
     trained_on,
 )
-from study.experiments.cross_dataset.transfer import KINDS, Transfer, difference_table, score_table, write_transfer
+from study.experiments.cross_dataset.transfer import AU_SETS, Transfer, difference_table, score_table, write_transfer
 from study.experiments.selection import final_trials_of
 from study.records.score_table import RULES, SELECTIONS
 from study.scoring.base_rates import Rates, read_rates
@@ -62,7 +62,7 @@ def main(keys: Settings) -> int:
     write_transfer(folder, found)
     if not console.is_terminal:
         console.width = WIDTH
-    for part in matrices(found, keys["aus"], keys["rule"]):
+    for part in print_matrices(found, keys["aus"], keys["rule"]):
         console.print(part, soft_wrap=isinstance(part, Text))
     console.print(f"tables: {folder}", soft_wrap=True)
     return 0
@@ -74,7 +74,7 @@ def _folder(keys: Settings) -> Path:
     problems = complaints(lambda: study_store(keys), lambda: check_writable(Path(keys["runs_root"])))
     problems += [f"studies={studies}; at least two names, e.g. studies=[bp4d-aunce,disfa-aunce]"] * (len(studies) < 2)
     problems += [f"studies: {name} stands there twice" for name in sorted({n for n in studies if studies.count(n) > 1})]
-    for key, allowed in (("selection", SELECTIONS), ("aus", KINDS), ("rule", RULES)):
+    for key, allowed in (("selection", SELECTIONS), ("aus", AU_SETS), ("rule", RULES)):
         problems += [f"{key}={keys[key]!r}; allowed: {', '.join(allowed)}"] * (keys[key] not in allowed)
     problems += [f"device={keys['device']!r}; allowed: {', '.join(DEVICES)}"] * (keys["device"] not in DEVICES)
     if keys["device"] == "cuda" and not torch.cuda.is_available():
@@ -127,7 +127,7 @@ def _predict(source: Study, target: Study, device: str, console: Console) -> Non
             predict_all(source, result, target.frames, device, report)
 
 
-def _cells(targets: list[Target], rates: Rates, console: Console) -> Iterator[Cell]:
+def _cells(targets: list[TargetDataset], rates: Rates, console: Console) -> Iterator[PairScores]:
     number = sum(len(target.own) + len(target.visitors) for target in targets)
     with progress_bar(console, "scoring") as report:
         done = 0

@@ -49,7 +49,7 @@ def label_weights(labels: np.ndarray, balance: float) -> tuple[Tensor, Tensor]:
     return torch.tensor(inverse / inverse.mean(), dtype=torch.float32), torch.tensor(pos_weight, dtype=torch.float32)
 
 
-def base_rates(labels: np.ndarray) -> Tensor:
+def coded_base_rates(labels: np.ndarray) -> Tensor:
     """Share [A] of active among coded labels [n, A]; as if every AU were active and inactive at least once."""
     active, inactive = (np.maximum((labels == value).sum(axis=0), 1) for value in (1, 0))
     return torch.tensor(active / (active + inactive), dtype=torch.float32)

@@ -25,9 +25,9 @@ from model.checkpoint import load_checkpoint, save_checkpoint
 from model.companion import Companion
 from model.detector import Detector
 from model.embedding import Embed, view_embedding
-from model.evaluate import ProbeSettings, base_rates, label_weights, score_rows
+from model.evaluate import ProbeSettings, coded_base_rates, label_weights, score_rows
 from model.losses.bce import masked_bce
-from model.methods import Method, MethodSettings, Step
+from model.methods import Method, MethodSettings, TrainingStep
 from model.metrics import OBJECTIVES, Score, objective_value
 from model.norm import on_domains
 
@@ -136,7 +136,7 @@ def _training(detector: Detector, job: Fitting) -> _Training:
     device = next(detector.parameters()).device
     companion = job.method.companion(detector, job.method_settings, job.seed).to(device)
     labels = job.loader.store.labels(job.loader.aus)[job.fold.train]
-    weights = base_rates(labels), *label_weights(labels, job.probe.balance)
+    weights = coded_base_rates(labels), *label_weights(labels, job.probe.balance)
     optim, clip, train = job.optim, job.method.clip(job.method_settings), job.fold.train
     return _Training(
         detector,
@@ -207,7 +207,7 @@ def _step_losses(training: _Training, batch: Batch, draws: torch.Generator) -> t
     with torch.autocast(device.type, torch.bfloat16, enabled=job.optim.precision == "bf16"):
         z = training.embed(batch.views)
         logits = training.detector.classifier(z if job.method.end_to_end else z.detach())
-        step = Step(
+        step = TrainingStep(
             views=batch.views,
             z=z,
             logits=logits,

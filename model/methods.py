@@ -37,7 +37,7 @@ MethodSettings = (
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """Everything a loss may look at in one training step; the loss is computed inside the training's autocast."""
 
     views: Tensor  # [B, V, 3, H, W] in [0, 1]
@@ -73,7 +73,7 @@ class Method:
     """
 
     settings: type[Any]
-    loss: Callable[[Step, Any], Tensor]
+    loss: Callable[[TrainingStep, Any], Tensor]
     end_to_end: bool
     companion: Callable[[Detector, Any, int], Companion] = no_companion
     classifier: Callable[[int, int], Classifier] = AuClassifier
@@ -85,7 +85,7 @@ def _centroids(detector: Detector, settings: AunceSettings, seed: int) -> Compan
     return Centroids(len(detector.aus), detector.head.dim, settings.centroid_momentum) if wanted else Companion()
 
 
-def _aunce(step: Step, settings: AunceSettings) -> Tensor:
+def _aunce(step: TrainingStep, settings: AunceSettings) -> Tensor:
     given = step.labels, step.coded
     centroids = step.companion if settings.ratios.centroid > 0 else None
     loss = aunce_loss(step.z, *given, settings, step.generator, step.au_weights, step.base_rates, centroids)
@@ -94,41 +94,41 @@ def _aunce(step: Step, settings: AunceSettings) -> Tensor:
     return loss
 
 
-def _bce(step: Step, settings: BceSettings) -> Tensor:
+def _bce(step: TrainingStep, settings: BceSettings) -> Tensor:
     return bce_loss(step.logits, step.labels, step.coded, settings, step.base_rates, step.au_weights)
 
 
-def _focal(step: Step, settings: FocalSettings) -> Tensor:
+def _focal(step: TrainingStep, settings: FocalSettings) -> Tensor:
     return focal_loss(step.logits, step.labels, step.coded, settings, step.au_weights)
 
 
-def _asymmetric(step: Step, settings: AsymmetricSettings) -> Tensor:
+def _asymmetric(step: TrainingStep, settings: AsymmetricSettings) -> Tensor:
     return asymmetric_loss(step.logits, step.labels, step.coded, settings, step.au_weights)
 
 
-def _supcon(step: Step, settings: SupconSettings) -> Tensor:
+def _supcon(step: TrainingStep, settings: SupconSettings) -> Tensor:
     return supcon_loss(step.z, step.labels, step.coded, settings, step.au_weights)
 
 
-def _hard_negative(step: Step, settings: HardNegativeSettings) -> Tensor:
+def _hard_negative(step: TrainingStep, settings: HardNegativeSettings) -> Tensor:
     return hard_negative_loss(step.z, step.labels, step.coded, settings, step.au_weights)
 
 
-def _simclr(step: Step, settings: SimclrSettings) -> Tensor:
+def _simclr(step: TrainingStep, settings: SimclrSettings) -> Tensor:
     return nt_xent(step.companion(step.z), settings.temperature)
 
 
-def _moco(step: Step, settings: MocoSettings) -> Tensor:
+def _moco(step: TrainingStep, settings: MocoSettings) -> Tensor:
     queries, keys, queue = step.companion(step.z, step.views)
     return moco_loss(queries, keys, queue, settings.temperature)
 
 
-def _byol(step: Step, settings: ByolSettings) -> Tensor:
+def _byol(step: TrainingStep, settings: ByolSettings) -> Tensor:
     predictions, targets = step.companion(step.z, step.views)
     return byol_loss(predictions, targets)
 
 
-def _clp(step: Step, settings: ClpSettings) -> Tensor:
+def _clp(step: TrainingStep, settings: ClpSettings) -> Tensor:
     codes, bank, people = step.companion(step.views, step.subject)
     return clp_loss(step.z, codes, step.subject, bank, people, settings)
 

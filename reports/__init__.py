@@ -11,7 +11,7 @@ drawn, and another function makes it from what `study.records.store.StudyStore` 
 
     store = StudyStore(Path("runs/synthetic-aunce"))
     sweep = tables.numbered(store.trials(), "sweep")
-    figures.history(series.history(sweep), "validation mean F1").show()
+    figures.history(series.history_frame(sweep), "validation mean F1").show()
 
     of a search            figures.history, figures.importance, figures.curves
                            space_figures.parallel, space_figures.single, space_figures.ternary

@@ -3,38 +3,48 @@
 from pathlib import Path
 
 from data.files import write_atomic
-from reports.frames.report import Importance, Materials, Report, gather
+from reports.frames.report import Importance, Materials, StudyReport, report_of
 from reports.frames.tables import Results
 from reports.html.document import render_sections
-from reports.sections.data_section import data
-from reports.sections.final_section import final
-from reports.sections.provenance_section import failed, provenance
-from reports.sections.published_section import published
-from reports.sections.search_section import search
-from reports.sections.stress_section import stress
-from reports.sections.summary import summary
-from reports.sections.transfer_section import transfer
-from study.search.importance import importance as ped_anova
+from reports.sections.data_section import data_section
+from reports.sections.final_section import final_section
+from reports.sections.provenance_section import failed, provenance_section
+from reports.sections.published_section import published_section
+from reports.sections.search_section import search_section
+from reports.sections.stress_section import stress_section
+from reports.sections.summary import summary_section
+from reports.sections.transfer_section import transfer_section
+from study.search.importance import ped_anova as ped_anova
 
-SECTIONS = (summary, search, final, published, transfer, stress, data, provenance, failed)
+_SECTIONS = (
+    summary_section,
+    search_section,
+    final_section,
+    published_section,
+    transfer_section,
+    stress_section,
+    data_section,
+    provenance_section,
+    failed,
+)
 
 
 def write_report(
-    store: Results, path: Path, importance: Importance = ped_anova, materials: Materials | None = None
+    store: Results, path: Path, ped_anova: Importance = ped_anova, materials: Materials | None = None
 ) -> Path:
     """Write the page of `store` to `path`, whole or not at all, and return `path`; `InputError` without a trial."""
-    page = render(gather(store, importance, materials))
+    page = study_page(report_of(store, ped_anova, materials))
     write_atomic(path, page.encode("utf-8", "replace"))
     return path
 
 
-def render(report: Report) -> str:
+def study_page(report: StudyReport) -> str:
     """The page of a study as text."""
-    built = [section for build in SECTIONS if (section := build(report)) is not None]
+    built = [section for build in _SECTIONS if (section := build(report)) is not None]
     return render_sections(str(report.study["name"]), _facts(report), built)
 
 
-def _facts(report: Report) -> list[tuple[str, str]]:
+def _facts(report: StudyReport) -> list[tuple[str, str]]:
     study = report.study
     facts = {name: str(study[name]) for name in ("dataset", "method", "epochs", "seed")}
     folds = "fold" if len(report.folds) == 1 else "folds"

@@ -24,7 +24,7 @@ from typing import Any, Literal, TypeVar
 from launch.cluster.security import private_folder, write_private, write_token
 
 State = Literal["starting", "staging", "joined", "idle", "busy", "draining", "gone"]
-Fault = Literal["", "version", "resources", "staging", "start"]
+ClusterFault = Literal["", "version", "resources", "staging", "start"]
 Record = TypeVar("Record")
 
 
@@ -72,7 +72,7 @@ class Heartbeat:
     generation: int
     since: float  # begin of this state
     text: str = ""
-    fault: Fault = ""  # why a worker is gone that could not work on this node
+    fault: ClusterFault = ""  # why a worker is gone that could not work on this node
 
 
 @dataclass(frozen=True)

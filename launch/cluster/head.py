@@ -12,7 +12,7 @@ from launch.cluster.node import RayNode, authentication, node_address
 from launch.cluster.versions import versions
 from launch.keys.cluster import ClusterSettings
 
-START_S = 120.0  # a loaded login node is slow
+_START_S = 120.0  # a loaded login node is slow
 
 
 class RayHead:
@@ -24,7 +24,7 @@ class RayHead:
         self.environment = authentication(folder.new_token())
         self.node = RayNode("h", _arguments(settings), self.environment, settings.scratch_path)
         try:
-            self.address = self.node.wait(START_S)
+            self.address = self.node.wait(_START_S)
         except BaseException as error:
             self.node.end()
             if isinstance(error, RuntimeError):

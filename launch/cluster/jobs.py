@@ -15,7 +15,7 @@ from submitit.slurm.slurm import _make_sbatch_string
 
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder
-from launch.cluster.slurm import Job, SlurmError, queue
+from launch.cluster.slurm import QueuedJob, SlurmError, queue
 from launch.keys.cluster import ClusterSettings
 
 Kind = Literal["worker", "head", "probe"]
@@ -43,7 +43,7 @@ def submit(task: Callable[[], Any], settings: ClusterSettings, folder: ClusterFo
             folder.jobs, cluster="slurm", slurm_python=_python(settings), slurm_max_num_timeout=FOR_EVER
         )
         executor.update_parameters(
-            **{f"slurm_{name}": value for name, value in parameters(settings, folder, kind).items()}
+            **{f"slurm_{name}": value for name, value in _parameters(settings, folder, kind).items()}
         )
         try:
             return str(executor.submit(task).job_id)
@@ -54,7 +54,7 @@ def submit(task: Callable[[], Any], settings: ClusterSettings, folder: ClusterFo
 def sbatch_text(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> str:
     """The exact text that `submit` gives to sbatch; needs no SLURM."""
     command = f"{_python(settings)} -u -m submitit.core._submit {shlex.quote(str(folder.jobs.absolute()))}"
-    return str(_make_sbatch_string(command, folder.jobs.absolute(), **parameters(settings, folder, kind)))
+    return str(_make_sbatch_string(command, folder.jobs.absolute(), **_parameters(settings, folder, kind)))
 
 
 def job_name(folder: ClusterFolder, kind: Kind) -> str:
@@ -64,14 +64,14 @@ def job_name(folder: ClusterFolder, kind: Kind) -> str:
     return f"{study}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}-{kind}"
 
 
-def our_jobs(folder: ClusterFolder, kind: Kind | None = None) -> list[Job]:
+def our_jobs(folder: ClusterFolder, kind: Kind | None = None) -> list[QueuedJob]:
     """The jobs of this study that have not ended, of all kinds when none is given."""
     kinds: tuple[Kind, ...] = (kind,) if kind else ("worker", "head", "probe")
     names = [job_name(folder, kind) for kind in kinds]
     return [job for job in queue() if job.name in names]
 
 
-def parameters(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> dict[str, Any]:
+def _parameters(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> dict[str, Any]:
     """What submitit's `SlurmExecutor` is given."""
     alone = kind == "head" and settings.head != "first_worker"
     size = _head_size(settings) if alone else _worker_size(settings)

@@ -22,7 +22,7 @@ from launch.cluster import processes
 from launch.cluster.security import ray_folder, remove_leftovers, session_folder, write_leader
 
 OBJECT_STORE = 128 * 2**20  # bytes; Ray would take 30 % of the memory, and Tune needs next to nothing
-FILES = 65_536  # descriptors that a node may open, if the site lets it
+_FILES = 65_536  # descriptors that a node may open, if the site lets it
 PR_SET_PDEATHSIG = 1
 SIOCGIFADDR = 0x8915
 QUIET = {
@@ -118,7 +118,7 @@ def _prepare() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an end of ours that we did not see coming is its end, too
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for us; everything started here inherits this
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    limit = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 

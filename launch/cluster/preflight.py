@@ -23,15 +23,15 @@ from data.errors import raise_all
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import HEAD_CPUS, HEAD_MEM_GB, OURS, submit
-from launch.cluster.versions import differences, versions
+from launch.cluster.versions import version_differences, versions
 from launch.cluster.work import Work, disk_bytes, size
 from launch.keys.cluster import ClusterSettings
 from launch.plan.resources import resources
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
-FILES, PROCESSES = 4096, 2048  # that Ray needs on a node, at least
+_FILES, PROCESSES = 4096, 2048  # that Ray needs on a node, at least
 PROBE_S = 120.0  # that the look at a node may take, with its wait in the queue
-POLL = 0.5
+_POLL = 0.5
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _asks(settings: ClusterSettings) -> Iterator[Ask]:
 def _partition(ask: Ask, name: str, fields: dict[str, str]) -> Iterator[str]:
     if fields["State"] != "UP":
         yield f"{ask.partition_key}: partition {name} is {fields['State']}; choose another, or ask its administrators"
-    longest = slurm.seconds_of(fields["MaxTime"])
+    longest = slurm.slurm_seconds(fields["MaxTime"])
     if longest is not None and 60 * ask.minutes > longest:
         yield f"{ask.minutes_key}={ask.minutes} minutes; partition {name} allows {longest / 60:.0f}"
     nodes = [_node(line) for line in _lines("sinfo", "-h", "-p", name, "-O", "CPUs:|,Memory:|,Gres:|,StateCompact:|")]
@@ -150,7 +150,7 @@ def _fields(line: str) -> dict[str, str]:
 def limits() -> list[str]:
     """What this machine allows too little of for Ray."""
     asked = (
-        ("open files (ulimit -n)", resource.RLIMIT_NOFILE, FILES),
+        ("open files (ulimit -n)", resource.RLIMIT_NOFILE, _FILES),
         ("processes (ulimit -u)", resource.RLIMIT_NPROC, PROCESSES),
     )
     found = [(name, resource.getrlimit(kind)[1], least) for name, kind, least in asked]
@@ -240,7 +240,7 @@ def _verdict(seen: Seen, look: Look, word: str) -> Iterator[str]:
         yield f"{look.asked.parent} {shared} ({seen.read})"
     elif not _appears(look.answer):
         yield f"what {seen.host} writes to {look.asked.parent} {shared}"
-    for line in differences(seen.versions, versions()):
+    for line in version_differences(seen.versions, versions()):
         said = line.replace(" here,", f" on {seen.host},").replace("the head", "this machine")
         yield f"{said}; see cluster.python and cluster.setup"
     yield from seen.problems
@@ -258,7 +258,7 @@ def _wait(folder: ClusterFolder, job: str) -> str | None:
             _appears(result)
             return None
         state = f"is {alive[0].state} ({alive[0].reason}) for {PROBE_S:.0f} s"
-        time.sleep(POLL)
+        time.sleep(_POLL)
     return state
 
 
@@ -266,7 +266,7 @@ def _appears(path: Path, seconds: float = 10.0) -> bool:
     """Whether a file is seen here; shared disks show what another machine wrote some seconds late."""
     deadline = time.monotonic() + seconds
     while not path.exists() and time.monotonic() < deadline:
-        time.sleep(POLL)
+        time.sleep(_POLL)
     return path.exists()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from launch.cluster.files import Heartbeat
-from launch.cluster.slurm import Job
+from launch.cluster.slurm import QueuedJob
 from launch.keys.cluster import ClusterSettings
 
 BURST = 4  # submissions a round
@@ -17,7 +17,7 @@ BACKOFF_S, LONGEST_BACKOFF_S = 30.0, 1800.0
 SILENT_S = 300.0  # a running worker that shows nothing for this long is taken for dead
 UNSEEN_S = 60.0  # within which a submitted job must show up in the queue
 REFUSALS = 3  # workers in a row that could not work, and the cluster is given up
-ENDED = ("CANCELLED", "COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
+_ENDED = ("CANCELLED", "COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
 STUCK = "launch failed requeued held"  # SLURM's own error: such a job never starts
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples spread evenly over [0, 1), however many there are
 
@@ -42,7 +42,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Memory:
+class ScalerMemory:
     """What one round tells the next."""
 
     submitted: int = 0
@@ -60,11 +60,11 @@ class Memory:
 News = tuple[str, str, str]  # kind, job and text of an event
 
 
-def watch(
-    now: float, jobs: Sequence[Job], heartbeats: Mapping[str, Heartbeat], memory: Memory
-) -> tuple[list[News], Memory]:
+def fleet_news(
+    now: float, jobs: Sequence[QueuedJob], heartbeats: Mapping[str, Heartbeat], memory: ScalerMemory
+) -> tuple[list[News], ScalerMemory]:
     """What is new since the last round."""
-    alive = {job.id: job for job in jobs if job.state not in ENDED}
+    alive = {job.id: job for job in jobs if job.state not in _ENDED}
     known = {job: sight for job, sight in memory.sights.items() if job in alive}
     news: list[News] = []
     for id in memory.sights.keys() - alive.keys():
@@ -88,21 +88,21 @@ def watch(
     return news + refused + waiting, memory
 
 
-def decide(
+def scaling_decision(
     now: float,
     left: int,
     slots: int,
-    jobs: Sequence[Job],
+    jobs: Sequence[QueuedJob],
     heartbeats: Mapping[str, Heartbeat],
     settings: ClusterSettings,
-    memory: Memory,
+    memory: ScalerMemory,
 ) -> Actions:
     """What is to be done so that there are as many workers as `left` trials, `slots` on each, can use.
 
     One is always wanted: a trial may have a result, and its end may have been lost on the way to the driver.
     """
     target = min(settings.max_workers, max(math.ceil(left / slots), 1))
-    alive = [job for job in jobs if job.state not in ENDED and job.id not in memory.leaving]
+    alive = [job for job in jobs if job.state not in _ENDED and job.id not in memory.leaving]
     dead = [job.id for job in alive if _is_dead(now, job, memory)]
     staying = [job for job in alive if job.id not in dead]
     surplus = len(staying) + len(memory.fresh) - target
@@ -132,26 +132,26 @@ def of_generation(heartbeats: Mapping[str, Heartbeat], generation: int) -> dict[
     }
 
 
-def accepted(job: str, now: float, memory: Memory) -> Memory:
+def accepted(job: str, now: float, memory: ScalerMemory) -> ScalerMemory:
     """The memory after SLURM took a job."""
     fresh = {**memory.fresh, job: now}
     return replace(memory, submitted=memory.submitted + 1, fresh=fresh, failures=0, retry_at=0.0)
 
 
-def rejected(now: float, memory: Memory) -> Memory:
+def rejected(now: float, memory: ScalerMemory) -> ScalerMemory:
     """The memory after SLURM did not take a job: each time it is left alone for twice as long."""
     pause = min(BACKOFF_S * 2**memory.failures, LONGEST_BACKOFF_S)
     return replace(memory, failures=memory.failures + 1, retry_at=now + pause)
 
 
-def hopeless(memory: Memory) -> str:
+def hopeless(memory: ScalerMemory) -> str:
     """Why no worker will ever work, if so."""
     if len(memory.refusals) < REFUSALS:
         return ""
     return f"{len(memory.refusals)} workers in a row could not work: " + "; ".join(dict.fromkeys(memory.refusals))
 
 
-def _sight(now: float, job: Job, heartbeat: Heartbeat | None, before: Sight | None) -> Sight:
+def _sight(now: float, job: QueuedJob, heartbeat: Heartbeat | None, before: Sight | None) -> Sight:
     speaks = heartbeat is not None and job.state == "RUNNING"
     signature = (job.state, job.restarts, heartbeat.time if heartbeat else 0.0)
     state = heartbeat.state if heartbeat and speaks and heartbeat.state != "gone" else job.state
@@ -166,7 +166,7 @@ def _phase(sight: Sight) -> str:
     return "joined" if sight.state in ("idle", "busy") else sight.state.lower()
 
 
-def _refusals(heartbeats: Mapping[str, Heartbeat], memory: Memory) -> tuple[list[News], Memory]:
+def _refusals(heartbeats: Mapping[str, Heartbeat], memory: ScalerMemory) -> tuple[list[News], ScalerMemory]:
     """Nodes that workers cannot work on are not used again; a worker that can makes earlier refusals forgotten."""
     at_fault = {job: last for job, last in heartbeats.items() if last.state == "gone" and last.fault}
     if memory.judged is None:  # what an earlier driver saw may have been mended
@@ -184,7 +184,7 @@ def _refusals(heartbeats: Mapping[str, Heartbeat], memory: Memory) -> tuple[list
     return [("excluded", last.job, f"{last.node}: {last.text}") for last in new], memory
 
 
-def _waiting(alive: Sequence[Job], memory: Memory) -> tuple[list[News], Memory]:
+def _waiting(alive: Sequence[QueuedJob], memory: ScalerMemory) -> tuple[list[News], ScalerMemory]:
     """Say why jobs wait, when that has changed."""
     reasons = sorted({job.reason for job in alive if job.state == "PENDING"} - {"", "None"})
     text = ", ".join(reasons)
@@ -192,7 +192,7 @@ def _waiting(alive: Sequence[Job], memory: Memory) -> tuple[list[News], Memory]:
     return news, replace(memory, waiting=text)
 
 
-def _is_dead(now: float, job: Job, memory: Memory) -> bool:
+def _is_dead(now: float, job: QueuedJob, memory: ScalerMemory) -> bool:
     """Whether a job will not work (again), though SLURM still lists it."""
     if job.state == "PENDING":
         return STUCK in job.reason
@@ -201,7 +201,7 @@ def _is_dead(now: float, job: Job, memory: Memory) -> bool:
 
 
 def _idle(
-    now: float, jobs: Sequence[Job], heartbeats: Mapping[str, Heartbeat], idle_s: float, memory: Memory
+    now: float, jobs: Sequence[QueuedJob], heartbeats: Mapping[str, Heartbeat], idle_s: float, memory: ScalerMemory
 ) -> list[str]:
     """Workers without a trial for `idle_s`, the longest first."""
     sights = {job.id: memory.sights[job.id] for job in jobs if job.id in memory.sights and job.id in heartbeats}
@@ -213,7 +213,7 @@ def _number(job: str) -> tuple[int, str]:
     return (int(job), job) if job.isdigit() else (0, job)
 
 
-def _place(job: Job, heartbeat: Heartbeat | None) -> str:
+def _place(job: QueuedJob, heartbeat: Heartbeat | None) -> str:
     if job.state == "PENDING":
         return job.reason
     said = heartbeat.text if heartbeat and heartbeat.state != "gone" else ""  # the last word of its earlier life

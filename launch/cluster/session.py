@@ -23,7 +23,15 @@ from launch.cluster import jobs, slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.head import RayHead
 from launch.cluster.local import authenticate, local_ray, quieten
-from launch.cluster.scaler import Memory, accepted, decide, hopeless, of_generation, rejected, watch
+from launch.cluster.scaler import (
+    ScalerMemory,
+    accepted,
+    fleet_news,
+    hopeless,
+    of_generation,
+    rejected,
+    scaling_decision,
+)
 from launch.cluster.worker import Worker, worker_command
 from launch.keys.cluster import ClusterSettings
 from launch.plan.resources import Resources
@@ -65,7 +73,7 @@ def trials_left(store: StudyStore) -> Left:
 class Site:
     """What the scaler needs of SLURM; tests give their own."""
 
-    queue: Callable[[], list[slurm.Job]]
+    queue: Callable[[], list[slurm.QueuedJob]]
     cancel: Callable[[list[str]], None]
     submit: Callable[[int, tuple[str, ...]], str]  # (minutes, nodes not to use) -> job
     beside: Callable[[], AbstractContextManager[None]] = nullcontext  # a worker in the allocation of the driver
@@ -132,7 +140,7 @@ class Scaler(Thread):
     ) -> None:
         super().__init__(daemon=True)
         self.folder, self.head, self.site, self.settings = folder, head, site, settings
-        self.slots, self.left, self.memory = slots, left, Memory()
+        self.slots, self.left, self.memory = slots, left, ScalerMemory()
         self.over, self.said = Event(), ""
         self.reason: BaseException | None = None  # why this thread has ended the command
 
@@ -169,10 +177,10 @@ class Scaler(Thread):
         """Look once, and act."""
         now, listed = time.monotonic(), self.site.queue()
         heartbeats = of_generation(self.folder.heartbeats(), self.head.generation)
-        news, self.memory = watch(now, listed, heartbeats, self.memory)
+        news, self.memory = fleet_news(now, listed, heartbeats, self.memory)
         for kind, job, text in news:
             self.folder.event(kind, job, text)
-        actions = decide(now, self.left(), self.slots, listed, heartbeats, self.settings, self.memory)
+        actions = scaling_decision(now, self.left(), self.slots, listed, heartbeats, self.settings, self.memory)
         for job in (*actions.cancel, *actions.drain):
             self.folder.ask_drain(job)
             self.folder.event("cancelled" if job in actions.cancel else "asked to leave", job)

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COLUMNS = ("JobID", "Name", "State", "Reason", "Partition", "NodeList", "TimeLeft", "RestartCnt")
+_COLUMNS = ("JobID", "Name", "State", "Reason", "Partition", "NodeList", "TimeLeft", "RestartCnt")
 PATIENCE = 60.0  # seconds that a command may take
 
 
@@ -14,7 +14,7 @@ class SlurmError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Job:
+class QueuedJob:
     """One line of the queue."""
 
     id: str
@@ -40,7 +40,7 @@ def command(*words: str) -> str:
     return done.stdout
 
 
-def queue(jobs: Sequence[str] | None = None) -> list[Job]:
+def queue(jobs: Sequence[str] | None = None) -> list[QueuedJob]:
     """Our jobs that have not ended, those with the ids `jobs` when given; one call of squeue."""
     lines = command("squeue", "--me", "--noheader", "-O", _FORMAT).splitlines()
     found = [_job(line) for line in lines if line.strip()]
@@ -58,7 +58,7 @@ def requeue(id: str) -> None:
     command("scontrol", "requeue", id)
 
 
-def seconds_of(text: str) -> float | None:
+def slurm_seconds(text: str) -> float | None:
     """Seconds of SLURM's [days-][[hours:]minutes:]seconds; None for UNLIMITED and other words."""
     found = re.fullmatch(r"(?:(\d+)-)?(?:(?:(\d+):)?(\d+):)?(\d+)", text.strip())
     if not found:
@@ -67,9 +67,9 @@ def seconds_of(text: str) -> float | None:
     return 86400 * days + 3600 * hours + 60 * minutes + seconds
 
 
-_FORMAT = ",".join(f"{column}:|" for column in COLUMNS)  # without a width nothing is cut off
+_FORMAT = ",".join(f"{column}:|" for column in _COLUMNS)  # without a width nothing is cut off
 
 
-def _job(line: str) -> Job:
-    id, name, state, reason, partition, node, left, restarts, _ = line.strip().rsplit("|", len(COLUMNS))
-    return Job(id, name, state, reason, partition, node, seconds_of(left), int(restarts))
+def _job(line: str) -> QueuedJob:
+    id, name, state, reason, partition, node, left, restarts, _ = line.strip().rsplit("|", len(_COLUMNS))
+    return QueuedJob(id, name, state, reason, partition, node, slurm_seconds(left), int(restarts))

@@ -5,8 +5,8 @@ import importlib.metadata
 import platform
 from pathlib import Path
 
-PACKAGES = ("ray", "torch", "torchvision", "numpy", "polars", "optuna")
-OURS = ("data", "model", "study", "launch")
+_PACKAGES = ("ray", "torch", "torchvision", "numpy", "polars", "optuna")
+_OURS = ("data", "model", "study", "launch")
 CODE = "code of this repository"
 
 
@@ -14,7 +14,7 @@ def versions() -> dict[str, str]:
     """Versions of what trials depend on, and a digest of our own code."""
     return {
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
         CODE: code_digest(Path(__file__).parents[2]),
     }
 
@@ -22,13 +22,13 @@ def versions() -> dict[str, str]:
 def code_digest(root: Path) -> str:
     """Identity of our Python files below `root`: also of what is not committed yet."""
     digest = hashlib.sha256()
-    for path in sorted(path for name in OURS for path in (root / name).rglob("*.py")):
+    for path in sorted(path for name in _OURS for path in (root / name).rglob("*.py")):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root)} {len(content)} ".encode() + content)
     return digest.hexdigest()[:12]
 
 
-def differences(here: dict[str, str], head: dict[str, str]) -> list[str]:
+def version_differences(here: dict[str, str], head: dict[str, str]) -> list[str]:
     """One line for each version that is another one here than on the head."""
     names = sorted({*here, *head})
     return [

@@ -61,7 +61,7 @@ def _lines(work: Work) -> Iterator[str]:
     each = f"{got.cpus} cores" + (f" and {got.gpus:g} GPUs" if got.gpus else "")
     yield f"study {work.store.root}: {work.wanted - work.todo} of {work.wanted} trials finished, {work.todo} to do"
     yield f"a trial gets {each} ({got.device}); {got.concurrent} at a time"
-    yield f"cost: {cost(work)}"
+    yield f"cost: {cost_text(work)}"
     yield f"disk: about {size(disk_bytes(work))} more below {work.store.root}"
     if cluster.name == "slurm":
         slots = cluster.slots(got.cpus, got.gpus)
@@ -75,7 +75,7 @@ def _kinds(head: str) -> list[Kind]:
     return ["worker"] if head == "here" else ["head", "worker"]
 
 
-def cost(work: Work) -> str:
+def cost_text(work: Work) -> str:
     """GPU-hours or core-hours of what is left, from the finished trials of the same study."""
     seconds = [one.seconds for one in work.store.outcomes(work.stage) if one.seconds > 0] if work.store.exists() else []
     if not work.todo:

@@ -19,15 +19,15 @@ from typing import Literal
 
 from data.errors import InputError
 from launch.cluster import slurm
-from launch.cluster.files import ClusterFolder, Fault, Heartbeat, Rendezvous, State
+from launch.cluster.files import ClusterFault, ClusterFolder, Heartbeat, Rendezvous, State
 from launch.cluster.node import RayNode, authentication, node_address, reachable
 from launch.cluster.staging import Staging
-from launch.cluster.versions import differences, versions
+from launch.cluster.versions import version_differences, versions
 from launch.keys.cluster import ClusterSettings
 
 Reason = Literal["cancelled", "warned", "stopped", "not needed", "no head"]
 TICK_S = 1.0
-START_S = 90.0  # within which a node must have joined
+_START_S = 90.0  # within which a node must have joined
 STEADY_S = 60.0  # a node that lived this long did not fail to start
 ATTEMPTS = 3
 LOOK_S = 2.0  # between two looks at all processes of the machine
@@ -51,9 +51,9 @@ class Worker:
 class Refused(Exception):
     """This node cannot take trials."""
 
-    def __init__(self, fault: Fault, text: str) -> None:
+    def __init__(self, fault: ClusterFault, text: str) -> None:
         super().__init__(text)
-        self.fault: Fault = fault
+        self.fault: ClusterFault = fault
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Supervisor:
             if self.head_seen - self.looked > LOOK_S:
                 self.looked = self.head_seen
                 self._show_work(node.tasks())
-        elif not alive or age > START_S:
+        elif not alive or age > _START_S:
             self.attempts = 1 if age > STEADY_S and node.address else self.attempts + 1
             said = node.log_tail()
             self._part()
@@ -168,7 +168,7 @@ class Supervisor:
         if head is None or not reachable(head.address):
             return self._show_change("starting", "waiting for the head")
         self.head_seen = time.monotonic()
-        wrong = differences(versions(), head.packages)
+        wrong = version_differences(versions(), head.packages)
         if wrong:
             raise Refused("version", "; ".join(wrong))
         if self.settings.stage and self.worker.store and not self._staged(self.worker.store):
@@ -240,7 +240,7 @@ class Supervisor:
         if (state, text) != (self.state.state, self.state.text):
             self._show(state, text)
 
-    def _show(self, state: State, text: str, fault: Fault = "") -> None:
+    def _show(self, state: State, text: str, fault: ClusterFault = "") -> None:
         now = time.time()
         since = self.state.since if state == self.state.state else now
         self.state = replace(self.state, state=state, text=text, fault=fault, time=now, since=since)

@@ -17,13 +17,13 @@ from model.heads import HeadSettings
 from model.methods import METHODS
 from study.records.config import PretrainSettings, SourceSettings
 
-Views, Backbone, Head = mutable(ViewSettings), mutable(BackboneSettings), mutable(HeadSettings)
-Optim, Probe, Pretrain = mutable(OptimSettings), mutable(ProbeSettings), mutable(PretrainSettings)
-Cluster = mutable(ClusterSettings)
+ViewsKeys, BackboneKeys, HeadKeys = mutable(ViewSettings), mutable(BackboneSettings), mutable(HeadSettings)
+OptimKeys, ProbeKeys, PretrainKeys = mutable(OptimSettings), mutable(ProbeSettings), mutable(PretrainSettings)
+ClusterFields = mutable(ClusterSettings)
 
 
 @dataclass
-class ClusterKeys(Cluster):  # type: ignore[misc, valid-type]
+class ClusterKeys(ClusterFields):  # type: ignore[misc, valid-type]
     """Where trials run."""
 
     probe: bool = setting(True, "slurm: first run a job of seconds that looks at a compute node")
@@ -72,12 +72,12 @@ class TrainKeys:
     """What all trials of a command have in common."""
 
     runs_root: str = setting("runs", "folder of the studies")
-    views: Views = nested(Views, "crop and augmentation of a frame")  # type: ignore[valid-type]
-    backbone: Backbone = nested(Backbone, "backbone=<name>")  # type: ignore[valid-type]
+    views: ViewsKeys = nested(ViewsKeys, "crop and augmentation of a frame")  # type: ignore[valid-type]
+    backbone: BackboneKeys = nested(BackboneKeys, "backbone=<name>")  # type: ignore[valid-type]
     weights: str = setting("", "pretrained weights: a torchvision weight name or a state-dict file; empty for none")
-    head: Head = nested(Head, "the per-AU head")  # type: ignore[valid-type]
-    optim: Optim = nested(Optim, "how a detector is trained")  # type: ignore[valid-type]
-    probe: Probe = nested(Probe, "linear classifiers on the embeddings")  # type: ignore[valid-type]
+    head: HeadKeys = nested(HeadKeys, "the per-AU head")  # type: ignore[valid-type]
+    optim: OptimKeys = nested(OptimKeys, "how a detector is trained")  # type: ignore[valid-type]
+    probe: ProbeKeys = nested(ProbeKeys, "linear classifiers on the embeddings")  # type: ignore[valid-type]
     search: dict[str, Any] = empty("search space, nested like the settings; see launch/conf/search/")
     cluster: ClusterKeys = nested(ClusterKeys, "where trials run")
     trial: TrialKeysOfOne = nested(TrialKeysOfOne, "what one trial gets")
@@ -99,7 +99,7 @@ class SweepKeys(TrialKeys):
 
     name: str = setting("", "name of the study; empty for <dataset>-<method>")
     method: Any = setting(MISSING, f"method={'|'.join(METHODS)}")
-    pretrain: Pretrain = nested(Pretrain, "pre-training without labels")  # type: ignore[valid-type]
+    pretrain: PretrainKeys = nested(PretrainKeys, "pre-training without labels")  # type: ignore[valid-type]
     pruning: PruningKeys = nested(PruningKeys, "early stopping of trials")
     sampler: str = setting("tpe", "tpe, gp, cmaes, random or qmc")
     trials: int = setting(12, "trials of the whole study, shared evenly by the folds; give more later to go on")
@@ -190,7 +190,7 @@ class GeneralizeKeys(TrainKeys):
         default_factory=list, metadata={"help": "in place of both: test on each of these, trained on all the others"}
     )
     method: Any = setting(MISSING, f"method={'|'.join(METHODS)}")
-    pretrain: Pretrain = nested(Pretrain, "pre-training without labels")  # type: ignore[valid-type]
+    pretrain: PretrainKeys = nested(PretrainKeys, "pre-training without labels")  # type: ignore[valid-type]
     balanced: bool = setting(SourceSettings.balanced, "as many frames of each dataset in every batch")
     norm: str = setting(SourceSettings.norm, "BatchNorm: shared, per_dataset, or adapt (to the target's pictures)")
     variants: dict[str, Any] = empty("variants=<file of launch/conf/variants/>: candidates in place of the method's")

@@ -24,7 +24,7 @@ from data.seeds import seed_for
 from data.store import FrameStore, StoreSettings, find_store, open_store, store_path, stores_of
 from data.synthetic import write_tree
 
-Keys = dict[str, Any]
+_Keys = dict[str, Any]
 
 ALIGN_KEYS = (
     "The keys are dataset.alignment (name), dataset.landmarks, dataset.face_model (model) and dataset.margin, "
@@ -37,12 +37,12 @@ NO_LANDMARKS = (
 )
 
 
-def fold_scheme(keys: Keys) -> str:
+def fold_scheme(keys: _Keys) -> str:
     """How the dataset is divided: as asked, or as published."""
     return str(keys["dataset"]["fold_scheme"] or dataset(keys["dataset"]["name"]).fold_scheme)
 
 
-def prepare_store(keys: Keys, console: Console) -> FrameStore:
+def prepare_store(keys: _Keys, console: Console) -> FrameStore:
     """The frame store that `keys` ask for: drawn, read and built where needed, with a progress bar for each step.
 
     Raw files that changed after the store was built are noticed where the raw tree is at hand.
@@ -68,14 +68,14 @@ def prepare_store(keys: Keys, console: Console) -> FrameStore:
     return store
 
 
-def check_labelled(keys: Keys) -> None:
+def check_labelled(keys: _Keys) -> None:
     """`InputError` for a dataset without labels."""
     name = keys["dataset"]["name"]
     if not dataset(name).aus:
         raise InputError(f"dataset={name} has no labels: pre-train on it, dataset=<another> pretrain.stores=[{name}]")
 
 
-def check_dataset(keys: Keys) -> None:
+def check_dataset(keys: _Keys) -> None:
     """What can be wrong with the keys of a dataset, before it is read."""
     problems = []
     for check in (align_settings, store_settings, processes):
@@ -86,14 +86,14 @@ def check_dataset(keys: Keys) -> None:
     raise_all("the dataset cannot be prepared:", problems)
 
 
-def read_tree(keys: Keys, root: Path, console: Console) -> Reading:
+def read_tree(keys: _Keys, root: Path, console: Console) -> Reading:
     """The labels of the raw tree at `root`."""
     name = keys["dataset"]["name"]
     with console.status(f"reading the labels of {name} in {root}"):
         return read_dataset(name, root, keys["dataset"]["options"])
 
 
-def find_faces(keys: Keys, reading: Reading, root: Path, console: Console) -> Faces:
+def find_faces(keys: _Keys, reading: Reading, root: Path, console: Console) -> Faces:
     """Where the face is in every frame, as `dataset.alignment` finds it."""
     settings = align_settings(keys)
     if settings.name != "precropped":
@@ -107,7 +107,7 @@ def find_faces(keys: Keys, reading: Reading, root: Path, console: Console) -> Fa
         return locate(reading, root, settings, face_cache(keys), processes(keys), report)
 
 
-def align_settings(keys: Keys) -> AlignSettings:
+def align_settings(keys: _Keys) -> AlignSettings:
     """How faces are found."""
     wanted = keys["dataset"]
     try:
@@ -116,18 +116,18 @@ def align_settings(keys: Keys) -> AlignSettings:
         raise InputError(f"{error}\n{ALIGN_KEYS}") from error
 
 
-def store_settings(keys: Keys) -> StoreSettings:
+def store_settings(keys: _Keys) -> StoreSettings:
     """How frames are stored."""
     wanted = keys["dataset"]
     return StoreSettings(wanted["size"], wanted["codec"], wanted["quality"])
 
 
-def face_cache(keys: Keys) -> Path:
+def face_cache(keys: _Keys) -> Path:
     """Where the faces that a detector found are kept."""
     return Path(keys["store_root"]) / "faces"
 
 
-def processes(keys: Keys) -> int:
+def processes(keys: _Keys) -> int:
     """How many processes work on a dataset."""
     wanted = int(keys["processes"])
     if wanted < 0:
@@ -135,13 +135,13 @@ def processes(keys: Keys) -> int:
     return wanted or cores()
 
 
-def draw_tree(out: Path, tree: Keys, console: Console) -> None:
+def draw_tree(out: Path, tree: _Keys, console: Console) -> None:
     """Write a synthetic raw tree with a progress bar, or find it there."""
     with progress_bar(console, "drawing faces") as report:
         write_tree(out=out, progress=report, **tree)
 
 
-def raw_tree(keys: Keys, console: Console) -> Path:
+def raw_tree(keys: _Keys, console: Console) -> Path:
     """Where the raw frames lie, there or not; the synthetic ones are drawn when nobody gives any."""
     name, tree = dataset(keys["dataset"]["name"]).name, keys["dataset"]["tree"]
     if keys["data_root"]:
@@ -156,7 +156,7 @@ def raw_tree(keys: Keys, console: Console) -> Path:
     return root
 
 
-def unlabelled_stores(keys: Keys) -> list[FrameStore]:
+def unlabelled_stores(keys: _Keys) -> list[FrameStore]:
     """The stores of `pretrain.stores`: names of datasets, or of folders in `store_root`."""
     folder, size, found, problems = Path(keys["store_root"]), keys["dataset"]["size"], [], []
     for name in keys.get("pretrain", {}).get("stores", ()):
@@ -173,7 +173,7 @@ def unlabelled_stores(keys: Keys) -> list[FrameStore]:
     return found
 
 
-def _store_without_tree(keys: Keys, root: Path) -> FrameStore:
+def _store_without_tree(keys: _Keys, root: Path) -> FrameStore:
     name, size, folder = keys["dataset"]["name"], keys["dataset"]["size"], Path(keys["store_root"])
     store = find_store(folder, name, size)
     if store is None:

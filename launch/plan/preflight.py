@@ -33,7 +33,7 @@ Keys = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """A checked search."""
 
     store: StudyStore
@@ -127,7 +127,7 @@ def _check_warm_start(keys: Keys, folds: tuple[str, ...]) -> None:
         )
 
 
-def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:
+def plan_sweep(keys: Keys, frames: FrameStore) -> SearchPlan:
     """The search that `keys` ask for, on `frames`."""
     divided = store_folds(keys, frames)
     names = tuple(divided) if keys["fold"] in ("", "all") else (keys["fold"],)
@@ -142,7 +142,7 @@ def plan_sweep(keys: Keys, frames: FrameStore) -> Plan:
     for base in search.space.bases(search.base):
         _check_pretraining(base, search.space, frames, unlabelled_stores(keys), divided)
     budget = parse_budget(keys["time_budget"], keys["gpu_hours"], available.gpus)
-    return Plan(store, search, names, placement, available, budget)
+    return SearchPlan(store, search, names, placement, available, budget)
 
 
 def _check_pretraining(

@@ -10,7 +10,7 @@ from pathlib import Path
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "hydra-core", "polars", "numpy", "plotly")
 
 
-def provenance(fingerprint: str) -> dict[str, str]:
+def provenance_facts(fingerprint: str) -> dict[str, str]:
     """Facts about this command, in the order in which the page shows them."""
     return {
         "command": shlex.join(["python", *sys.argv]),

@@ -14,7 +14,7 @@ from launch.keys.cluster import ClusterSettings
 from study.records.config import Placement
 from study.records.store import StudyStore
 
-Keys = dict[str, Any]
+_Keys = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Resources:
         )
 
 
-def resources(keys: Keys) -> Resources:
+def resources(keys: _Keys) -> Resources:
     """Divide this machine, or a worker of the cluster, among the trials."""
     divided = _of_workers(keys) if keys["cluster"]["name"] == "slurm" else _of_this_machine(keys)
     return replace(divided, timeout=keys["trial"]["timeout"])
@@ -46,14 +46,14 @@ def device_here(device: str) -> str:
     return device if torch.cuda.is_available() else "cpu"
 
 
-def cluster_settings(keys: Keys) -> ClusterSettings:
+def cluster_settings(keys: _Keys) -> ClusterSettings:
     """Where trials run; `InputError` for settings that cannot be."""
     names = {f.name for f in fields(ClusterSettings)}
     given = {name: value for name, value in keys["cluster"].items() if name in names}
     return ClusterSettings(**given | {"setup": tuple(keys["cluster"].get("setup", ()))})
 
 
-def _of_workers(keys: Keys) -> Resources:
+def _of_workers(keys: _Keys) -> Resources:
     """Each worker runs as many trials at once as fit on it, and none of its GPUs lies idle."""
     gpus, each, wanted = float(keys["trial"]["gpus"]), keys["trial"]["cpus"], keys["max_concurrent"]
     raise_all(
@@ -89,7 +89,7 @@ def _idle(cluster: ClusterSettings, slots: int, gpus: float) -> bool:
     return 0 < used < cluster.worker_gpus
 
 
-def _of_this_machine(keys: Keys) -> Resources:
+def _of_this_machine(keys: _Keys) -> Resources:
     cores, found, wanted = len(os.sched_getaffinity(0)), torch.cuda.device_count(), keys["max_concurrent"]
     cpus, gpus, each = keys["cluster"]["cpus"] or cores, float(keys["trial"]["gpus"]), keys["trial"]["cpus"]
     raise_all(
@@ -103,14 +103,14 @@ def _of_this_machine(keys: Keys) -> Resources:
     return _divided(cpus, found, keys)
 
 
-def _trial_problems(keys: Keys) -> list[str]:
+def _trial_problems(keys: _Keys) -> list[str]:
     gpus, timeout = float(keys["trial"]["gpus"]), keys["trial"]["timeout"]
     return [f"trial.gpus={gpus:g}; a share of one GPU, or whole GPUs"] * (gpus > 1 and gpus % 1 != 0) + [
         f"trial.timeout={timeout:g}; minutes, or 0 for never"
     ] * (not timeout >= 0)
 
 
-def _divided(cpus: int, found: int, keys: Keys) -> Resources:
+def _divided(cpus: int, found: int, keys: _Keys) -> Resources:
     """The trials that `cpus` cores and `found` GPUs run at once, each with its share of the cores."""
     gpus, each, wanted = float(keys["trial"]["gpus"]), keys["trial"]["cpus"], keys["max_concurrent"]
     fitting = cpus // max(each, 1)

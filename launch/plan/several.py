@@ -25,8 +25,8 @@ from launch.plan.resources import Resources, resources
 from launch.plan.variants import selected, variant, variant_problems
 from model.methods import method_named
 from model.norm import NORMS
-from study.experiments.domain_generalization import SELECTIONS, Generalization, Split, check_splits
-from study.records.config import Placement, Target, TrialConfig
+from study.experiments.domain_generalization import GENERALIZATION_SELECTIONS, Generalization, Split, check_splits
+from study.records.config import Placement, PredictionTarget, TrialConfig
 from study.records.store import StudyStore
 from study.search.best_trial import best_configurations
 
@@ -34,7 +34,7 @@ UNKNOWN, ANY = "unknown yet", 256  # fingerprints and size, before a store is op
 
 
 @dataclass(frozen=True)
-class Plan:
+class MultiSourcePlan:
     """A checked study on several datasets."""
 
     store: StudyStore
@@ -46,7 +46,7 @@ class Plan:
     @property
     def jobs(self) -> list[tuple[TrialConfig, Placement]]:
         """Every trial, placed together with what it is asked for."""
-        targets: dict[str, dict[Target, None]] = {}
+        targets: dict[str, dict[PredictionTarget, None]] = {}
         for trial, weights, target in self.asked.asked():
             targets.setdefault(trial.key, {})[weights, target.fingerprint] = None
         return [(trial, replace(self.placement, targets=tuple(targets[trial.key]))) for trial in self.trials]
@@ -72,8 +72,8 @@ def check_keys(keys: Keys) -> None:
         for word in keys["train_on"]
         if word in keys["test_on"]
     ]
-    wrong = [rule for rule in keys["selection"] if rule not in SELECTIONS]
-    problems += [f"selection: no rule {rule!r}; allowed: {', '.join(SELECTIONS)}" for rule in wrong]
+    wrong = [rule for rule in keys["selection"] if rule not in GENERALIZATION_SELECTIONS]
+    problems += [f"selection: no rule {rule!r}; allowed: {', '.join(GENERALIZATION_SELECTIONS)}" for rule in wrong]
     problems += ["selection=[]; give at least one rule"] * (not keys["selection"])
     problems += [f"norm={keys['norm']!r}; allowed: {', '.join(NORMS)}"] * (keys["norm"] not in NORMS)
     problems += [f"{key}={keys[key]}; at least 1" for key in ("seeds", "candidates") if keys[key] < 1]
@@ -88,7 +88,7 @@ def check_keys(keys: Keys) -> None:
     raise_all("training on several datasets cannot start:", problems)
 
 
-def plan_study(keys: Keys) -> Plan:
+def plan_study(keys: Keys) -> MultiSourcePlan:
     """The trials that `keys` ask for."""
     folder = Path(keys["store_root"])
     words = [*keys["train_on"], *keys["test_on"], *keys["leave_one_out"]]
@@ -107,7 +107,7 @@ def plan_study(keys: Keys) -> Plan:
     store, available = study_store(keys), resources(keys)
     largest = max(stores.values(), key=len)  # what a node keeps a copy of
     placement = available.placement(largest, store, weights)
-    return Plan(store, asked, _own(keys, asked), placement, available)
+    return MultiSourcePlan(store, asked, _own(keys, asked), placement, available)
 
 
 def _size(folder: Path, words: list[str], given: int) -> int:
@@ -229,7 +229,9 @@ def _own(keys: Keys, asked: Generalization) -> dict[str, StudyStore]:
     return found
 
 
-def description(keys: Keys, plan: Plan, wanted: int, groups: tuple[str, ...]) -> dict[str, Any]:
+def generalization_description(
+    keys: Keys, plan: MultiSourcePlan, wanted: int, groups: tuple[str, ...]
+) -> dict[str, Any]:
     """What is asked, as it is kept in the study's folder; `searched` is for who reads it as a search."""
     splits = plan.asked.splits
     return {

@@ -19,11 +19,11 @@ from data.files import write_atomic
 
 FIELDS = ("run", "keys", "needs", "trains")
 Values = Mapping[str, str]
-Run = Callable[["Step"], int]  # the exit code of the step's command
+Run = Callable[["PlanStep"], int]  # the exit code of the step's command
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One command, and the steps that must be done before it."""
 
     name: str
@@ -37,14 +37,16 @@ class Step:
         return " ".join(["python", f"launch/{self.run}.py", *self.keys])
 
 
-def plan_steps(plan: Mapping[str, Any], folders: Values, extra: Sequence[str], commands: Sequence[str]) -> list[Step]:
+def plan_steps(
+    plan: Mapping[str, Any], folders: Values, extra: Sequence[str], commands: Sequence[str]
+) -> list[PlanStep]:
     """The steps of `plan`, each after those that it needs; one `InputError` for everything that is wrong with it.
 
     `folders` are names that stand for paths; `extra` are keys for every step that `trains`.
     """
     lists = {name: [str(value) for value in values] for name, values in plan.get("lists", {}).items()}
     problems: list[str] = []
-    steps: list[Step] = []
+    steps: list[PlanStep] = []
     for pattern, entry in plan.get("steps", {}).items():
         try:
             shared = {"extra": [_literal(word) for word in extra], **plan.get("shared", {})}
@@ -64,7 +66,7 @@ def plan_steps(plan: Mapping[str, Any], folders: Values, extra: Sequence[str], c
 
 def _expanded(
     pattern: str, entry: Any, lists: Mapping[str, list[str]], folders: Values, shared: Mapping[str, list[str]]
-) -> Iterator[Step]:
+) -> Iterator[PlanStep]:
     unknown = [name for name in entry if name not in FIELDS]
     if unknown:
         raise TypeError(f"{unknown} not known; allowed: {', '.join(FIELDS)}")
@@ -72,7 +74,7 @@ def _expanded(
     keys = [key for word in given for key in (shared[word[1:]] if word.startswith("@") else [word])]
     for values in _combinations(pattern, lists):
         known = {**folders, **values}
-        yield Step(
+        yield PlanStep(
             pattern.format(**values),
             entry["run"],
             tuple(_joined(str(key), lists).format(**known) for key in keys),
@@ -107,7 +109,7 @@ def _joined(key: str, lists: Mapping[str, list[str]]) -> str:
     return re.sub(r"\[([^\[\]]*{\*[^\[\]]*)\]", every, key)
 
 
-def _ordered(steps: Sequence[Step]) -> list[Step]:
+def _ordered(steps: Sequence[PlanStep]) -> list[PlanStep]:
     """Each step after those that it needs, else as in the plan."""
     left, ordered = {step.name: step for step in steps}, []
     while left:
@@ -125,11 +127,11 @@ class Journal:
 
     folder: Path
 
-    def log_path(self, step: Step) -> Path:
+    def log_path(self, step: PlanStep) -> Path:
         """Where the output of the step's command lies."""
         return self.folder / f"{step.name}.log"
 
-    def seconds(self, step: Step) -> float | None:
+    def seconds(self, step: PlanStep) -> float | None:
         """How long the step took, or None if this very command was never finished."""
         path = self._path(step)
         if not path.exists():
@@ -137,19 +139,19 @@ class Journal:
         kept = json.loads(path.read_bytes())
         return float(kept["seconds"]) if kept["command"] == step.line else None
 
-    def note(self, step: Step, seconds: float) -> None:
+    def note(self, step: PlanStep, seconds: float) -> None:
         """The step is done."""
         write_atomic(self._path(step), json.dumps({"command": step.line, "seconds": seconds}).encode())
 
-    def forget(self, step: Step) -> None:
+    def forget(self, step: PlanStep) -> None:
         """The step is to be done again."""
         self._path(step).unlink(missing_ok=True)
 
-    def _path(self, step: Step) -> Path:
+    def _path(self, step: PlanStep) -> Path:
         return self.folder / f"{step.name}.json"
 
 
-def run_steps(steps: Sequence[Step], run: Run, parallel: int) -> dict[str, int | None]:
+def run_steps(steps: Sequence[PlanStep], run: Run, parallel: int) -> dict[str, int | None]:
     """Run `steps`, at most `parallel` at once, none before all that it needs ended with 0.
 
     The exit code of each; None for one that did not run because another before it failed. A need that is not among

@@ -24,7 +24,7 @@ GROUPS = tuple(f.name for f in fields(TrialConfig) if f.name not in ("data", "se
 
 
 @dataclass(frozen=True)
-class Plan:
+class AblationPlan:
     """A checked comparison: its trials by variant and label noise, and what each variant is held against."""
 
     store: StudyStore
@@ -80,7 +80,7 @@ def variant_problems(keys: Keys) -> list[str]:
     return problems + common + [line for line in said if not any(known in line for known in common)]
 
 
-def plan_comparison(keys: Keys, frames: FrameStore) -> Plan:
+def plan_comparison(keys: Keys, frames: FrameStore) -> AblationPlan:
     """The trials that `keys` ask for, on `frames`."""
     plan = plan_variants(keys, frames, "the comparison cannot start:")
     cells = {
@@ -89,7 +89,9 @@ def plan_comparison(keys: Keys, frames: FrameStore) -> Plan:
         for name, config in plan.configs.items()
     }
     placement = replace(plan.placement, keep_detector=False)
-    return Plan(plan.store, cells, {name: _against(keys, name) for name in plan.configs}, placement, plan.resources)
+    return AblationPlan(
+        plan.store, cells, {name: _against(keys, name) for name in plan.configs}, placement, plan.resources
+    )
 
 
 def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
@@ -112,7 +114,7 @@ def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
     return Variants(store, configs, chosen, placement, available)
 
 
-def description(
+def ablation_description(
     keys: Keys, names: Iterable[str], frames: FrameStore, placement: Placement, wanted: int
 ) -> dict[str, Any]:
     """What is asked of a study of variants, as it is kept in its folder; `searched` is for who reads it as a search."""

@@ -55,7 +55,7 @@ class Watch(tune.Stopper):  # type: ignore[misc]
 
     def finished(self, outcome: Outcome) -> None:
         """See what became of a trial: the same failure several times in a row ends the search."""
-        cause = signature(outcome.error or "") if outcome.status == "FAILED" else ""
+        cause = failure_signature(outcome.error or "") if outcome.status == "FAILED" else ""
         self.alike = [*self.alike, cause] if cause and cause in (self.alike or [cause])[-1:] else [cause] * bool(cause)
         if len(self.alike) >= ALIKE:
             said = (
@@ -76,7 +76,7 @@ def used_gpu_hours(store: StudyStore) -> float:
     return sum(one.gpus * one.seconds for one in [*store.outcomes("sweep"), *running]) / 3600
 
 
-def signature(error: str) -> str:
+def failure_signature(error: str) -> str:
     """What failures with one cause have in common: the last line, and the last place in the project's own code.
 
     Empty for numbers that ran away: that is the settings' doing, not the code's.

@@ -22,7 +22,7 @@ from launch.cluster.work import Work, plan_text
 from launch.cluster.worker import Worker
 from launch.show.display import Display, is_headline
 
-POLL = 1.0  # seconds between two looks at files
+_POLL = 1.0  # seconds between two looks at files
 LIVES = 3  # heads in a row that end without a word and without a finished trial
 CRASHED = -1  # instead of an exit code
 IN_JOB = "in_head_job"  # key of a command that runs in the head job already
@@ -116,7 +116,7 @@ def _wait(work: Work, job: str, console: Console) -> tuple[str, int]:
     """The last head job and how it ended; one that dies without a word is started anew."""
     lives, finished, looked = LIVES, work.store.count(work.stage), time.monotonic()
     while (code := outcome(work.folder, job)) is None:
-        time.sleep(POLL)
+        time.sleep(_POLL)
         if time.monotonic() - looked < work.resources.cluster.poll_s:
             continue
         looked = time.monotonic()

@@ -8,7 +8,7 @@ from rich.console import Console
 from launch.cluster.work import Work
 from launch.plan.resources import Resources
 from launch.run.follow import elsewhere
-from launch.run.trials import Job, run_all
+from launch.run.trials import GivenTrial, run_all
 from launch.show.display import Display
 from study.records.config import TrialConfig
 from study.records.result import TrialResult
@@ -22,7 +22,7 @@ def given_work(
     keys: dict[str, Any],
     store: StudyStore,
     resources: Resources,
-    jobs: Sequence[Job],
+    jobs: Sequence[GivenTrial],
     begin: Callable[[int], None],
     finish: Callable[[], int],
 ) -> Work:
@@ -44,7 +44,7 @@ def given_work(
     )
 
 
-def run_given(work: Work, jobs: Sequence[Job], say: Callable[[], None], console: Console) -> int:
+def run_given(work: Work, jobs: Sequence[GivenTrial], say: Callable[[], None], console: Console) -> int:
     """Run the trials that have no result, here or on the cluster; the exit code of the command."""
     code = elsewhere(work, console)
     if code is not None:

@@ -14,18 +14,18 @@ from study.records.config import Placement, TrialConfig
 from study.records.store import StudyStore
 from study.trial.run import lost_trial, run_trial
 
-Job = tuple[TrialConfig, Placement]
+GivenTrial = tuple[TrialConfig, Placement]
 
-RETRIES = 3  # of a trial whose node is lost; one whose node was drained is free
+_RETRIES = 3  # of a trial whose node is lost; one whose node was drained is free
 
 
-def run_all(jobs: Iterable[Job], store: StudyStore, resources: Resources) -> None:
+def run_all(jobs: Iterable[GivenTrial], store: StudyStore, resources: Resources) -> None:
     """Run the trials that have no result yet; one whose process dies is started again, `RETRIES` times."""
     todo = {config.key: (config, placement) for config, placement in jobs if store.result(config.key) is None}
     if not todo:
         return
     with ray_session(resources, store, lambda: sum(not store.result_path(key).exists() for key in todo)):
-        task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=RETRIES)(_finish)
+        task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=_RETRIES)(_finish)
         running = [(config, task.remote(config, placement)) for config, placement in todo.values()]
         for config, reference in running:
             try:
@@ -35,7 +35,7 @@ def run_all(jobs: Iterable[Job], store: StudyStore, resources: Resources) -> Non
                 if disk_fails(cause):
                     raise InputError(f"the disk fails: {cause}. Mend it or make room; then go on as before") from error
                 crashed = isinstance(error, ray.exceptions.WorkerCrashedError)
-                lost_trial(config, store, death(store, config.key, RETRIES + 1) if crashed else str(error))
+                lost_trial(config, store, death(store, config.key, _RETRIES + 1) if crashed else str(error))
 
 
 def _finish(config: TrialConfig, placement: Placement) -> None:

@@ -12,7 +12,7 @@ from ray import tune
 from data.files import disk_fails
 from launch.cluster.session import ray_session
 from launch.cluster.staging import placed
-from launch.plan.preflight import Plan
+from launch.plan.preflight import SearchPlan
 from launch.run.ending import DISK, Ending, Watch
 from launch.run.searcher import CONFIG, EPOCH, METRIC, RETRIES, StorePruning, StoreSearcher
 from launch.run.watchdog import Watchdog
@@ -42,7 +42,7 @@ def _train(config: TrialConfig, placement: Placement) -> None:
         run_trial(config, placed(placement), report)
 
 
-def search(plan: Plan, trials: int) -> Ending | None:
+def search(plan: SearchPlan, trials: int) -> Ending | None:
     """Search fold after fold until each has its share of `trials`; returns why it ended early, if it did."""
     store = plan.store
     watch = Watch(store, plan.budget)
@@ -63,12 +63,12 @@ def search(plan: Plan, trials: int) -> Ending | None:
     return watch.ending
 
 
-def share(plan: Plan, trials: int) -> int:
+def share(plan: SearchPlan, trials: int) -> int:
     """Trials of each fold: an equal part of all, rounded up."""
     return -(-trials // len(plan.folds))
 
 
-def _search_fold(plan: Plan, fold: str, wanted: int, watch: Watch) -> None:
+def _search_fold(plan: SearchPlan, fold: str, wanted: int, watch: Watch) -> None:
     """Run trials until the fold has `wanted` of them; a round that adds none is the last."""
     before = -1
     while before < (finished := plan.store.count("sweep", fold)) < wanted and watch.ending is None:
@@ -76,7 +76,7 @@ def _search_fold(plan: Plan, fold: str, wanted: int, watch: Watch) -> None:
         _tune(plan, fold, wanted - finished, watch)
 
 
-def _tune(plan: Plan, fold: str, missing: int, watch: Watch) -> None:
+def _tune(plan: SearchPlan, fold: str, missing: int, watch: Watch) -> None:
     proposals = begin_search(plan.search, plan.store, plan.folds)[fold]
     searcher = StoreSearcher(proposals, plan.store, watch)
     rule = begin_rule(plan.search, plan.store, fold)

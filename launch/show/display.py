@@ -17,8 +17,8 @@ from launch.plan.budget import clock
 from launch.show.snapshot import Snapshot, take_snapshot
 from study.records.folder import StudyFolder
 
-SHOWN = 8  # running trials in the table
-POLL = 1.0  # seconds
+SHOWN_TRIALS = 8  # running trials in the table
+POLL_S = 1.0  # seconds
 SLOW, SHARE = 0.25, 20  # a look that takes longer than this many seconds is taken this much less often than it takes
 
 
@@ -35,7 +35,7 @@ class Display:
         self.again = 0.0  # when to look again
         self.over = threading.Event()
         self.announcer = threading.Thread(target=self._announce, daemon=True)
-        self.live = Live(console=console, get_renderable=self.render, refresh_per_second=1 / POLL)
+        self.live = Live(console=console, get_renderable=self.render, refresh_per_second=1 / POLL_S)
 
     def __enter__(self) -> "Display":
         self.live.start() if self.console.is_terminal else self.announcer.start()
@@ -61,7 +61,7 @@ class Display:
     def headline(self) -> Text:
         """Trials by state, and the time."""
         found = self.look()
-        return Text(f"{states(found)}  {self._clock(found.finished)}".rstrip())
+        return Text(f"{_states(found)}  {self._clock(found.finished)}".rstrip())
 
     def best(self) -> Text | None:
         """The best finished trial of a search."""
@@ -69,21 +69,21 @@ class Display:
 
     def _announce(self) -> None:
         seen = self.before
-        while not self.over.wait(POLL) or seen != self.store.count(self.stage):
+        while not self.over.wait(POLL_S) or seen != self.store.count(self.stage):
             if seen != self.store.count(self.stage):
                 seen, self.again = self.store.count(self.stage), 0.0
                 self.console.print(*filter(None, [self.headline(), self.best()]), sep="  ", soft_wrap=True)
 
     def _clock(self, finished: int) -> str:
         elapsed, here = time.time() - self.begun, finished - self.before
-        if elapsed < POLL:
+        if elapsed < POLL_S:
             return ""
         if here < 1 or finished >= self.wanted:
             return f"{clock(elapsed)} elapsed"
         return f"{clock(elapsed)} elapsed, about {clock(elapsed / here * (self.wanted - finished))} left"
 
 
-def states(found: Snapshot) -> str:
+def _states(found: Snapshot) -> str:
     """How many trials there are of each kind."""
     ended = ", ".join(f"{count} {status.lower()}" for status, count in found.counts.items())
     stopped = sum(trial.interrupted for trial in found.running)
@@ -96,7 +96,7 @@ def best_line(found: Snapshot) -> Text | None:
     if found.best is None or found.best.value is None:
         return None
     settings = {name: value for name, value in found.best.settings.items() if value is not None}
-    return Text(f"best {percent(found.best.value)}: {describe(settings)}")
+    return Text(f"best {percent_text(found.best.value)}: {describe(settings)}")
 
 
 def cluster_lines(found: Snapshot) -> Iterator[Text]:
@@ -113,9 +113,9 @@ def cluster_lines(found: Snapshot) -> Iterator[Text]:
 def trials(found: Snapshot) -> Iterator[Table]:
     """The trials that run now, those that have run longest first."""
     table = Table("running", "epoch", "now", "settings", box=None, header_style="dim", pad_edge=False)
-    for trial in found.running[:SHOWN]:
+    for trial in found.running[:SHOWN_TRIALS]:
         note = "interrupted" if trial.interrupted else describe(trial.settings)
-        table.add_row(trial.key[:8], f"{trial.epoch}/{found.epochs}", percent(trial.value), note)
+        table.add_row(trial.key[:8], f"{trial.epoch}/{found.epochs}", percent_text(trial.value), note)
     if table.row_count:
         yield table
 
@@ -123,7 +123,7 @@ def trials(found: Snapshot) -> Iterator[Table]:
 def whole(found: Snapshot) -> RenderableType:
     """Everything that status shows."""
     return Group(
-        Text(f"{found.name}: {states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
+        Text(f"{found.name}: {_states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
         *filter(None, [best_line(found)]),
         Text(hours_line(found)),
         *(Text(f"pre-training stage, written {clock(seconds)} ago") for seconds in found.stages),
@@ -158,7 +158,7 @@ def _running_with_hosts(found: Snapshot) -> Iterator[Table]:
     table = Table("running", "epoch", "now", "host", "seen", "settings", box=None, header_style="dim", pad_edge=False)
     for trial in found.running:
         seen = f"{clock(trial.seconds)} ago" + (", interrupted" if trial.interrupted else "")
-        epoch, value = f"{trial.epoch}/{found.epochs}", percent(trial.value)
+        epoch, value = f"{trial.epoch}/{found.epochs}", percent_text(trial.value)
         table.add_row(trial.key[:8], epoch, value, trial.host, seen, describe(trial.settings))
     if table.row_count:
         yield table
@@ -167,20 +167,20 @@ def _running_with_hosts(found: Snapshot) -> Iterator[Table]:
 def describe(settings: Mapping[str, Any]) -> str:
     """Settings in one line: the last part of each name, numbers to three digits."""
     given = {name.split(".")[-1]: value for name, value in settings.items() if value is not None}
-    return " ".join(f"{name}={plain(value)}" for name, value in given.items())
+    return " ".join(f"{name}={setting_text(value)}" for name, value in given.items())
 
 
-def plain(value: Any) -> str:
+def setting_text(value: Any) -> str:
     """A setting as people write it: numbers to three digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def percent(value: float) -> str:
+def percent_text(value: float) -> str:
     """A score as the field prints it."""
     return f"{100 * value:.1f}"
 
 
-def span(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+def interval_text(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
     """`66.1 (60.2 to 71.3)`, in percent; a dash for what is undefined, the score alone where no interval is known."""
     if value is None or math.isnan(value):
         return "-"

@@ -36,7 +36,7 @@ class Live:
 
 
 @dataclass(frozen=True)
-class Job:
+class LivePage:
     """What is watched: how its page is built and where it goes, when it is another one, and when it is the last."""
 
     build: Callable[[], str]
@@ -105,7 +105,7 @@ def _handler(live: Live) -> type[BaseHTTPRequestHandler]:
     return OnePage
 
 
-def watch(job: Job, every: float, port: int, say: Callable[[str], None]) -> None:
+def watch(job: LivePage, every: float, port: int, say: Callable[[str], None]) -> None:
     """Write the page and serve it, every `every` seconds until all trials have ended.
 
     The last page is served until a browser that had an earlier one has it.
@@ -127,7 +127,7 @@ def watch(job: Job, every: float, port: int, say: Callable[[str], None]) -> None
             live.last_seen.wait(2 * every + DRAWING_S)
 
 
-def _rebuilt(job: Job, live: Live, said: str, say: Callable[[str], None]) -> str:
+def _rebuilt(job: LivePage, live: Live, said: str, say: Callable[[str], None]) -> str:
     """Write and show the page; a store that gives none, new or damaged, leaves the last one. Returns what is said."""
     try:
         content = job.build().encode("utf-8", "replace")

@@ -7,20 +7,20 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from launch.show.display import span
+from launch.show.display import interval_text
 from study.experiments.cross_dataset.transfer import ANY_RULE, Transfer
 from study.records.score_table import RULES
 
 WIDTH = 160  # of what is no terminal
 RULE_NAMES = {"0.5": "0.5", "validation": "source validation", "base_rate": "base rate", "oracle": "oracle"}
-NOTE = (
+_NOTE = (
     "In brackets 95 % over the people of the target. On another dataset: all of its frames, mean over detectors. On "
     "the own one (bold): mean of folds, each detector on the people that it is tested on. Retention: the score on "
     "those same parts over that of the target's own detectors of the method."
 )
 
 
-def matrices(found: Transfer, kind: str, rule: str) -> Iterator[Table | Text]:
+def print_matrices(found: Transfer, kind: str, rule: str) -> Iterator[Table | Text]:
     """What is printed of a study: AUs of the `kind`, tests and retention at the threshold `rule`."""
     table = found.table.filter(pl.col("au").is_null() & (pl.col("aus_kind") == kind))
     yield Text("\n".join(caption(found, table, kind)))
@@ -46,7 +46,7 @@ def caption(found: Transfer, table: pl.DataFrame, kind: str) -> Iterator[str]:
     else:
         pairs = table.select("source", "target", "aus").unique(maintain_order=True).iter_rows()
         yield "AUs: " + "; ".join(f"{source} on {target} {aus}" for source, target, aus in pairs) + "."
-    yield f"Configurations were chosen by selection={asked['selection']}. {NOTE}"
+    yield f"Configurations were chosen by selection={asked['selection']}. {_NOTE}"
     yield from (f"note: {note}" for note in asked["notes"])
 
 
@@ -69,7 +69,7 @@ def _table(title: str, *heads: str) -> Table:
 
 
 def _cell(row: dict[str, Any], source: str) -> Text:
-    return Text(span(row["value"], row["low"], row["high"]), "bold" if row["target"] == source else "")
+    return Text(interval_text(row["value"], row["low"], row["high"]), "bold" if row["target"] == source else "")
 
 
 def _tests(tests: pl.DataFrame, rule: str) -> Table:
@@ -90,4 +90,4 @@ def _difference(tests: pl.DataFrame, rule: str, metric: str) -> tuple[str, str]:
     if not rows:
         return "", ""
     p = rows[0]["p_holm"]
-    return span(rows[0]["difference"], rows[0]["low"], rows[0]["high"], "+"), "" if p is None else f"{p:.3g}"
+    return interval_text(rows[0]["difference"], rows[0]["low"], rows[0]["high"], "+"), "" if p is None else f"{p:.3g}"

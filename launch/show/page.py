@@ -7,12 +7,12 @@ from data.files import write_atomic
 from launch.show.shown import frames_of, labels_of, sheets_of
 from reports.frames.comparison import compare_studies
 from reports.frames.facts import facts_of
-from reports.frames.report import Materials, gather
-from reports.page import render
+from reports.frames.report import Materials, report_of
+from reports.page import study_page
 from reports.sections import compared_sections, variant_sections
 from study.records.kinds import COMPARISON, kind_of
 from study.records.store import StudyStore
-from study.search.importance import importance
+from study.search.importance import ped_anova
 
 
 def write_page(store: StudyStore) -> Path:
@@ -25,11 +25,11 @@ def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
     """The page of a study, of a comparison of variants, or of several studies, read anew."""
     stores = [StudyStore(root) for root in roots]
     if len(stores) > 1:
-        facts = [facts_of(store, name) for name, store in zip(labels(roots), stores, strict=True)]
-        return compared_sections.render(compare_studies(facts))
+        facts = [facts_of(store, name) for name, store in zip(study_labels(roots), stores, strict=True)]
+        return compared_sections.comparison_page(compare_studies(facts))
     if kind_of(stores[0].study()) == COMPARISON:
-        return variant_sections.render(stores[0])
-    return render(gather(stores[0], importance, materials(stores[0], pictures)))
+        return variant_sections.ablation_page(stores[0])
+    return study_page(report_of(stores[0], ped_anova, materials(stores[0], pictures)))
 
 
 def materials(store: StudyStore, pictures: bool | None) -> Materials:
@@ -40,7 +40,7 @@ def materials(store: StudyStore, pictures: bool | None) -> Materials:
     return Materials(labels_of(frames, store), sheets_of(frames, pictures))
 
 
-def labels(roots: Sequence[Path]) -> list[str]:
+def study_labels(roots: Sequence[Path]) -> list[str]:
     """The names of the folders, with as many folders above as it takes to tell them apart."""
     parts = [root.resolve().parts for root in roots]
     for length in range(1, max(map(len, parts)) + 1):

@@ -4,7 +4,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from launch.show.display import span
+from launch.show.display import interval_text
 from study.records.score_table import AGGREGATES, BIAS
 
 ROWS = (
@@ -30,8 +30,8 @@ OF_AN_AU = {  # (metric, rule) -> head of its column
 }
 WITH_INTERVAL = (("f1", "0.5"), ("auc", "0.5"))
 AGGREGATE_NAMES = {"folds": "mean of folds", "pooled": "pooled"}
-HEADS = {BIAS: "selection bias"}
-NOTE = (
+COLUMN_HEADS = {BIAS: "selection bias"}
+_NOTE = (
     "Percent; in brackets the 95 % interval of a bootstrap of subjects, after ± the standard deviation over seeds. "
     "Tuned thresholds: those with the best F1 on each detector's validation part."
 )
@@ -41,13 +41,13 @@ def print_scores(scores: pl.DataFrame, console: Console) -> None:
     """The mean over AUs of every selection, then the AUs of the first."""
     selections = scores["selection"].unique(maintain_order=True).to_list()
     console.print(overview(scores.filter(pl.col("au").is_null()), selections))
-    console.print(by_au(scores.filter(selection=selections[0], aggregate="folds")))
-    console.print(NOTE, highlight=False)
+    console.print(_by_au(scores.filter(selection=selections[0], aggregate="folds")))
+    console.print(_NOTE, highlight=False)
 
 
 def overview(means: pl.DataFrame, selections: list[str]) -> Table:
     """One row a metric and aggregate, one column a selection."""
-    heads = [HEADS.get(name, f"selection={name}") for name in selections]
+    heads = [COLUMN_HEADS.get(name, f"selection={name}") for name in selections]
     table = Table("mean over AUs", "", *heads, box=None, header_style="bold")
     for metric, rule, name in ROWS:
         for aggregate in AGGREGATES:
@@ -60,7 +60,7 @@ def overview(means: pl.DataFrame, selections: list[str]) -> Table:
     return table
 
 
-def by_au(scores: pl.DataFrame) -> Table:
+def _by_au(scores: pl.DataFrame) -> Table:
     """One row an AU, one column a metric, mean of folds; to fit a terminal only some with their intervals."""
     title = f"selection={scores['selection'][0]}, mean of folds"
     table = Table("AU", *OF_AN_AU.values(), title=title, title_justify="left", box=None, header_style="bold")
@@ -81,4 +81,4 @@ def cell(found: pl.DataFrame, sign: str = "") -> str:
     """`66.1 (60.2 to 71.3) ±0.4`, without what is not known; a dash for an undefined score."""
     row = found.row(0, named=True)
     value, low, high, spread = (row[name] for name in ("value", "low", "high", "seed_sd"))
-    return span(value, low, high, sign) + ("" if spread is None else f" ±{100 * spread:.1f}")
+    return interval_text(value, low, high, sign) + ("" if spread is None else f" ±{100 * spread:.1f}")

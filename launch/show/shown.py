@@ -20,7 +20,7 @@ FREE_TO_SHOW = ("synthetic",)  # drawn faces
 SHEET = 24  # frames
 CAPTION = "Random frames as they are stored, with their labels."
 
-Picture = tuple[str, str, bytes]  # title, caption, PNG
+TitledPicture = tuple[str, str, bytes]  # title, caption, PNG
 
 
 def frames_of(store: StudyStore) -> FrameStore | None:
@@ -59,7 +59,7 @@ def _labels(table: pl.DataFrame, fold: Fold) -> pl.DataFrame:
     )
 
 
-def sheets_of(frames: FrameStore, asked: bool | None) -> tuple[Picture, ...]:
+def sheets_of(frames: FrameStore, asked: bool | None) -> tuple[TitledPicture, ...]:
     """A contact sheet: always with `asked` true, never with false, else of frames that anybody may see."""
     dataset = str(frames.table["dataset"][0])
     if not (dataset in FREE_TO_SHOW if asked is None else asked):

@@ -13,10 +13,10 @@ from study.records.kinds import READ, asked_stage, kind_of
 from study.records.outcome import Outcome
 from study.search.objectives import Goals, goals_in
 
-SILENT_S = 60.0  # a worker or head that showed nothing for this long is taken for dead
+SILENT_AFTER_S = 60.0  # a worker or head that showed nothing for this long is taken for dead
 RECENT = 20  # finished trials that the end is estimated from
 ALIVE = ("starting", "staging", "joined", "idle", "busy", "draining", "running")
-ENDED = ("gone", "lost", "pending", "completing")
+_ENDED = ("gone", "lost", "pending", "completing")
 QUEUE = ("waiting", "queue", "error", "excluded")
 
 
@@ -138,11 +138,13 @@ def granted(events: Iterable[Event], heartbeats: dict[str, Heartbeat], now: floa
     for event in events:
         if event.kind in ALIVE:
             since.setdefault(event.job, event.time)
-        elif event.kind in ENDED and event.job in since:
+        elif event.kind in _ENDED and event.job in since:
             total[event.job] = total.get(event.job, 0.0) + event.time - since.pop(event.job)
     for job, begun in since.items():  # no driver was there to see it end
         last = heartbeats.get(job)
-        end = now if last and last.state != "gone" and now - last.time < SILENT_S else last.time if last else begun
+        end = (
+            now if last and last.state != "gone" and now - last.time < SILENT_AFTER_S else last.time if last else begun
+        )
         total[job] = total.get(job, 0.0) + max(end - begun, 0.0)
     sizes = {job: last.gpus or last.cpus for job, last in heartbeats.items()}
     return {job: seconds * sizes.get(job, 0) for job, seconds in total.items()}
@@ -164,14 +166,14 @@ def _running(trial: Outcome, store: StudyFolder, now: float) -> Running:
         age = now - store.progress_path(trial.key).stat().st_mtime
     except FileNotFoundError:  # finished in this moment
         age = 0.0
-    patience = SILENT_S + 3 * trial.slowest
+    patience = SILENT_AFTER_S + 3 * trial.slowest
     settings = {"fold": trial.fold, "seed": trial.seed} if trial.stage == "final" else trial.settings
     return Running(trial.key, len(trial.curve), trial.curve[-1], trial.host, age, age > patience, settings)
 
 
 def _worker(last: Heartbeat, now: float) -> WorkerView:
     age = now - last.time
-    return WorkerView(last.job, last.node, last.state, last.text, last.cpus, last.gpus, age, age > SILENT_S)
+    return WorkerView(last.job, last.node, last.state, last.text, last.cpus, last.gpus, age, age > SILENT_AFTER_S)
 
 
 def _head(folder: ClusterFolder, now: float) -> str:
@@ -180,7 +182,7 @@ def _head(folder: ClusterFolder, now: float) -> str:
         return ""
     where = f"{head.host}, job {head.job}" if head.job else f"{head.host}, pid {head.pid}"
     age = now - head.time
-    return f"{where}; it says nothing since {age:.0f} s" if age > SILENT_S else where
+    return f"{where}; it says nothing since {age:.0f} s" if age > SILENT_AFTER_S else where
 
 
 def _dashboard(events: Sequence[Event]) -> str:

@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 from model.losses.numerics import NEVER
 
-SELF, MAX, CENTROID, MEAN = KINDS = 0, 1, 2, 3
+SELF, MAX, CENTROID, MEAN = _KINDS = 0, 1, 2, 3
 PIECE = 2**21  # scores at a time
 
 

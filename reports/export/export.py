@@ -13,14 +13,21 @@ from reports.export.latex import latex, slug
 from reports.export.markdown import markdown
 from reports.export.model_card import model_card
 from reports.frames.comparison import Comparison, compare_studies
-from reports.frames.facts import Facts, Results, facts_of
+from reports.frames.facts import Facts, StudyResults, facts_of
 from reports.frames.grid import Cell, Grid, Row, ranked, score, word
-from reports.frames.grids import INTERVALS, METRICS, p_value, per_au, scored, transfer_matrices, transfer_tests
-from reports.sections.variant_sections import Results as Compared
-from reports.sections.variant_sections import comparison_table
+from reports.frames.grids import (
+    INTERVALS,
+    METRIC_TITLES,
+    au_grid,
+    p_value,
+    study_scores,
+    transfer_matrices,
+    transfer_tests,
+)
+from reports.sections.variant_sections import AblationResults, comparison_table
 from study.experiments.cross_dataset.transfer import Transfer, read_transfer
 
-KINDS = ("latex", "markdown", "csv", "parquet", "model_card")
+EXPORTS = ("latex", "markdown", "csv", "parquet", "model_card")
 WRITERS: dict[str, tuple[str, Callable[[Grid], str]]] = {"latex": (".tex", latex), "markdown": (".md", markdown)}
 FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet would run
 
@@ -33,13 +40,13 @@ def transfers_beside(folder: Path, names: Sequence[str]) -> dict[str, Transfer]:
 
 def check_kinds(kinds: Sequence[str], studies: int) -> None:
     """Raise `InputError` for a kind of export that is not known, or that several studies have not."""
-    problems = [f"{kind!r}; allowed: {', '.join(KINDS)}" for kind in kinds if kind not in KINDS]
+    problems = [f"{kind!r}; allowed: {', '.join(EXPORTS)}" for kind in kinds if kind not in EXPORTS]
     problems += ["model_card is of one study; give the studies one by one"] * ("model_card" in kinds and studies > 1)
     raise_all("export:", problems)
 
 
 def export(
-    stores: Sequence[tuple[str, Results]], kinds: Sequence[str], folder: Path, transfers: Mapping[str, Transfer]
+    stores: Sequence[tuple[str, StudyResults]], kinds: Sequence[str], folder: Path, transfers: Mapping[str, Transfer]
 ) -> list[Path]:
     """Write the exports of the named studies into `folder`; returns the files, each of them whole."""
     check_kinds(kinds, len(stores))
@@ -56,7 +63,7 @@ def export(
     return written
 
 
-def export_variants(store: Compared, kinds: Sequence[str], folder: Path) -> list[Path]:
+def export_variants(store: AblationResults, kinds: Sequence[str], folder: Path) -> list[Path]:
     """Write the table of a comparison of variants; returns the files. `InputError` before it has one."""
     check_kinds(kinds, 1)
     table = comparison_table(store)
@@ -119,18 +126,18 @@ def _text(path: Path, content: str) -> Path:
 
 
 def _grids(members: Sequence[Facts], compared: Comparison | None, transfers: Mapping[str, Transfer]) -> list[Grid]:
-    rows = [scored(member) for member in members]
+    rows = [study_scores(member) for member in members]
     present = {metric for row in rows for metric in row.scores["metric"].unique()}
-    grids = [per_au(rows, metric) for metric in METRICS if metric in present and metric != "always_positive"]
+    grids = [au_grid(rows, metric) for metric in METRIC_TITLES if metric in present and metric != "always_positive"]
     if compared is not None:
-        grids += [grid for grid in (standings(compared), differences(compared)) if grid.groups[0]]
+        grids += [grid for grid in (_standings(compared), _differences(compared)) if grid.groups[0]]
     for name, transfer in transfers.items():
         grids += transfer_matrices(name, transfer.table)
         grids += [transfer_tests(name, transfer.tests)] * (transfer.tests.height > 0)
     return grids
 
 
-def standings(compared: Comparison) -> Grid:
+def _standings(compared: Comparison) -> Grid:
     """The studies as rows; ranked where their protocol is the same."""
     rows = []
     for row in compared.standings.filter(pl.col("f1").is_not_null()).iter_rows(named=True):
@@ -143,7 +150,7 @@ def standings(compared: Comparison) -> Grid:
     return ranked(Grid("studies", "Studies side by side, test part.", heads, [rows], [INTERVALS, note]))
 
 
-def differences(compared: Comparison) -> Grid:
+def _differences(compared: Comparison) -> Grid:
     """Differences between studies of one dataset."""
     rows = []
     for row in compared.differences.iter_rows(named=True):
@@ -155,7 +162,7 @@ def differences(compared: Comparison) -> Grid:
 
 
 def frames(
-    stores: Sequence[tuple[str, Results]],
+    stores: Sequence[tuple[str, StudyResults]],
     members: Sequence[Facts],
     compared: Comparison | None,
     transfers: Mapping[str, Transfer],

@@ -34,17 +34,17 @@ WIDE = 8  # columns, from which a table spans the page
 def latex(grid: Grid) -> str:
     """The table as a float with caption and label."""
     floating = "table*" if len(grid.heads) >= WIDE else "table"
-    notes = [f"\\par\\smallskip\n\\raggedright\\scriptsize {escape(note)}" for note in grid.notes]
+    notes = [f"\\par\\smallskip\n\\raggedright\\scriptsize {latex_text(note)}" for note in grid.notes]
     lines = [
         f"\\begin{{{floating}}}[t]",
         "\\centering",
-        f"\\caption{{{escape(grid.caption)}}}",
+        f"\\caption{{{latex_text(grid.caption)}}}",
         f"\\label{{tab:{slug(grid.name)}}}",
         "\\scriptsize",
         "\\setlength{\\tabcolsep}{3pt}",
         f"\\begin{{tabular}}{{@{{}}{_columns(grid)}@{{}}}}",
         "\\toprule",
-        _line([escape(head) for head in grid.heads]),
+        _line([latex_text(head) for head in grid.heads]),
         *_body(grid),
         "\\bottomrule",
         "\\end{tabular}",
@@ -54,7 +54,7 @@ def latex(grid: Grid) -> str:
     return HEAD + "\n".join(lines) + "\n"
 
 
-def escape(words: str) -> str:
+def latex_text(words: str) -> str:
     """Text for LaTeX: no command, no comment, no new line; what pdflatex cannot set is named by its code point."""
     written = "".join(_escaped(mark) for mark in " ".join(words.split()))
     return re.sub("-(?=-)", "-{}", written)  # two would be set as one long dash
@@ -96,7 +96,7 @@ def _line(cells: list[str]) -> str:
 def _cell(cell: Cell) -> str:
     """$61.2_{-2.1}^{+1.8}$: from the score to the ends of its interval; best bold, second underlined."""
     if cell.score is None:
-        return escape(cell.words)
+        return latex_text(cell.words)
     value = cell.shown.replace("−", "-")
     value = {1: f"\\mathbf{{{value}}}", 2: f"\\underline{{{value}}}"}.get(cell.rank, value)
     if cell.low is None or cell.high is None:

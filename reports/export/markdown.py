@@ -10,12 +10,18 @@ def markdown(grid: Grid) -> str:
     """The table under its caption."""
     marks = [":--" if at == 0 else "--:" for at in range(len(grid.heads))]
     rows = [_row(row) for group in grid.groups for row in group]
-    notes = [f"\n{escape(note)}\n" for note in grid.notes]
-    lines = [f"**{escape(grid.caption)}**", "", _line([escape(head) for head in grid.heads]), _line(marks), *rows]
+    notes = [f"\n{markdown_text(note)}\n" for note in grid.notes]
+    lines = [
+        f"**{markdown_text(grid.caption)}**",
+        "",
+        _line([markdown_text(head) for head in grid.heads]),
+        _line(marks),
+        *rows,
+    ]
     return "\n".join(lines) + "\n" + "".join(notes)
 
 
-def escape(words: object) -> str:
+def markdown_text(words: object) -> str:
     """Text for one line of Markdown: no markup, no HTML, no link, no new cell."""
     line = text.clean(" ".join(str(words).split()))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -34,7 +40,7 @@ def _line(cells: list[str]) -> str:
 def _cell(cell: Cell) -> str:
     """**61.2** (59.1 to 63.0); best bold, second underlined."""
     if cell.score is None:
-        return escape(cell.words)
+        return markdown_text(cell.words)
     value = {1: f"**{cell.shown}**", 2: f"<u>{cell.shown}</u>"}.get(cell.rank, cell.shown)
     if cell.low is None:
         return value

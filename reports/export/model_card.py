@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import polars as pl
 
 from data.aus import AU_NAMES
-from reports.export.markdown import escape, markdown
+from reports.export.markdown import markdown, markdown_text
 from reports.frames import text
 from reports.frames.facts import Facts
 from reports.frames.grid import Grid, Row, score, word
-from reports.frames.grids import INTERVALS, METRICS, RULES, per_au, scored
-from study.scoring.bootstrap import CELLS
+from reports.frames.grids import INTERVALS, METRIC_TITLES, RULE_TITLES, au_grid, study_scores
+from study.scoring.bootstrap import CONFUSION
 
 LICENCES = {
     "bp4d": "BP4D-Spontaneous: Binghamton University, by signed agreement, for research that is not commercial",
@@ -35,7 +35,7 @@ USE = (
     "Not for faces, cameras, alignment or populations other than those of the training data without an evaluation of "
     "its own; prevalence and coding rules differ between datasets, and thresholds do not carry over.",
 )
-FEW_SUBJECTS = 10
+_FEW_SUBJECTS = 10
 FEW_POSITIVES = 100
 
 
@@ -54,11 +54,11 @@ def model_card(facts: Facts) -> str:
         "Environment": _lines(f"{what}: {value}" for what, value in _environment(facts)),
     }
     sections = (f"## {title}\n\n{content.strip()}\n" for title, content in parts.items())
-    return "\n".join([f"# Model card: {escape(facts.name)}\n", *sections])
+    return "\n".join([f"# Model card: {markdown_text(facts.name)}\n", *sections])
 
 
 def _lines(words: Iterator[str] | tuple[str, ...]) -> str:
-    return "\n".join(f"- {escape(line)}" for line in words)
+    return "\n".join(f"- {markdown_text(line)}" for line in words)
 
 
 def _model(facts: Facts) -> Iterator[str]:
@@ -102,7 +102,7 @@ def _prevalence(facts: Facts) -> pl.DataFrame:
     """au, frames, positives of the test parts; every seed of a fold scores the same frames."""
     once = facts.counts.unique(["fold", "subject", "au"], keep="first", maintain_order=True)
     sums = once.group_by("au").agg(
-        frames=pl.sum_horizontal(pl.col(*CELLS).sum()), positives=pl.col("tp").sum() + pl.col("fn").sum()
+        frames=pl.sum_horizontal(pl.col(*CONFUSION).sum()), positives=pl.col("tp").sum() + pl.col("fn").sum()
     )
     return sums.sort("au")
 
@@ -137,11 +137,11 @@ def _selection(facts: Facts) -> Iterator[str]:
 def _results(facts: Facts) -> str:
     if facts.scores.is_empty():
         return "There are no final scores yet: run launch/final.py."
-    ours = scored(facts)
-    metrics = [metric for metric in METRICS if metric in set(facts.scores["metric"])]
+    ours = study_scores(facts)
+    metrics = [metric for metric in METRIC_TITLES if metric in set(facts.scores["metric"])]
     main = [metric for metric in metrics if metric in ("f1", "auc", "lift")]
     whole = "" if facts.complete else "From counts at threshold 0.5 alone: launch/final.py has not ended.\n\n"
-    return whole + _means(facts, metrics) + "\n" + "\n".join(_transposed(per_au([ours], metric)) for metric in main)
+    return whole + _means(facts, metrics) + "\n" + "\n".join(_transposed(au_grid([ours], metric)) for metric in main)
 
 
 def _means(facts: Facts, metrics: list[str]) -> str:
@@ -149,9 +149,9 @@ def _means(facts: Facts, metrics: list[str]) -> str:
     rows = [
         Row(
             [
-                word(METRICS[row["metric"]]),
+                word(METRIC_TITLES[row["metric"]]),
                 word(row["selection"]),
-                word(RULES.get(row["rule"], row["rule"])),
+                word(RULE_TITLES.get(row["rule"], row["rule"])),
                 word(row["aggregate"]),
                 score(row["value"], row["low"], row["high"]),
                 score(row["seed_sd"]),
@@ -185,7 +185,7 @@ def _limits(facts: Facts) -> Iterator[str]:
 
 def _measured_limits(facts: Facts) -> Iterator[str]:
     fewest = facts.counts.group_by("fold").agg(pl.col("subject").n_unique())["subject"].to_list()
-    if min(fewest) < FEW_SUBJECTS:
+    if min(fewest) < _FEW_SUBJECTS:
         few = text.plural(min(fewest), "test subject")
         yield f"A fold has only {few}: what another draw of subjects would change is hardly known."
     if len(facts.seeds) < 3:

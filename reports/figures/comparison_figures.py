@@ -5,12 +5,12 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import BLUE, GREY, ORANGE, RED, blank, percents, plain
+from reports.figures.figures import BLUE, NEUTRAL, ORANGE, RED, blank, escaped, percents
 from reports.frames import text
 
 GREEN, VIOLET = "#3f9165", "#8a6fc0"
-STUDIES = (BLUE, ORANGE, GREEN, RED, VIOLET, GREY)
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+STUDIES = (BLUE, ORANGE, GREEN, RED, VIOLET, NEUTRAL)
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 LONGEST = 32  # letters of a name on an axis
 
 
@@ -29,9 +29,9 @@ def study_dots(frame: pl.DataFrame) -> go.Figure:
             y=percents(rows["f1"]),
             error_y=_bars(rows, "f1"),
             mode="markers",
-            name=plain(shortened(name)),
+            name=escaped(shortened(name)),
             marker={"color": colour, "symbol": symbol, "size": 8},
-            text=[plain(f"AU{au} {words}") for au, words in rows.select("au", "name").iter_rows()],
+            text=[escaped(f"AU{au} {words}") for au, words in rows.select("au", "name").iter_rows()],
             hovertemplate="%{text}<br>%{y:.1f}",
         )
     figure.update_xaxes(tickvals=list(place.values()), ticktext=[str(au) for au in aus], showgrid=False)
@@ -43,14 +43,14 @@ def study_dots(frame: pl.DataFrame) -> go.Figure:
 
 def study_mark(at: int) -> tuple[str, str]:
     """Colour and symbol of the study number `at`: six colours, and another symbol from one to the next."""
-    return STUDIES[at % len(STUDIES)], SYMBOLS[(at + at // len(STUDIES)) % len(SYMBOLS)]
+    return STUDIES[at % len(STUDIES)], _SYMBOLS[(at + at // len(STUDIES)) % len(_SYMBOLS)]
 
 
 def difference_dots(frame: pl.DataFrame) -> go.Figure:
     """Differences with their intervals, one row each: columns label, difference, low, high, pairing."""
     rows = frame.filter(pl.col("difference").is_not_null()).with_row_index("at")
     figure = blank("difference of F1 (points)", "")
-    for pairing, colour, symbol in (("paired", BLUE, "circle"), ("unpaired", GREY, "circle-open")):
+    for pairing, colour, symbol in (("paired", BLUE, "circle"), ("unpaired", NEUTRAL, "circle-open")):
         part = rows.filter(pl.col("pairing") == pairing)
         if part.height:
             figure.add_scatter(
@@ -60,10 +60,10 @@ def difference_dots(frame: pl.DataFrame) -> go.Figure:
                 mode="markers",
                 name=pairing,
                 marker={"color": colour, "symbol": symbol, "size": 9, "line": {"width": 1.5, "color": colour}},
-                text=[plain(label) for label in part["label"]],
+                text=[escaped(label) for label in part["label"]],
                 hovertemplate="%{text}<br>%{x:+.1f} points",
             )
-    labels = [plain(shortened(label, 2 * LONGEST)) for label in rows["label"]]
+    labels = [escaped(shortened(label, 2 * LONGEST)) for label in rows["label"]]
     figure.update_yaxes(tickvals=rows["at"].to_list(), ticktext=labels, autorange="reversed", zeroline=False)
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=ORANGE)
     figure.update_layout(height=150 + 30 * max(rows.height, 1), hovermode="closest", showlegend=True)
@@ -84,7 +84,7 @@ def variant_heat(frame: pl.DataFrame) -> go.Figure:
         y=list(range(len(labels))),
         text=[[text.percent(value) for value in line] for line in grid],
         texttemplate="%{text}",
-        customdata=[[plain(label)] * len(aus) for label in labels],
+        customdata=[[escaped(label)] * len(aus) for label in labels],
         hovertemplate="%{customdata}<br>%{x}: %{text}<extra></extra>",
         # Light enough at both ends that black numbers can be read everywhere.
         colorscale=[[0, "#f3d9b8"], [0.5, "#e9edf1"], [1, "#8fbbe0"]],
@@ -93,7 +93,7 @@ def variant_heat(frame: pl.DataFrame) -> go.Figure:
         ygap=1,
         colorbar={"title": {"text": "F1 (%)", "side": "right"}, "thickness": 10, "outlinewidth": 0},
     )
-    ticks = [plain(shortened(label)) for label in labels]
+    ticks = [escaped(shortened(label)) for label in labels]
     figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=ticks, autorange="reversed", showgrid=False)
     figure.update_xaxes(side="top", showgrid=False, type="category")
     figure.update_layout(height=110 + 27 * max(len(labels), 2), margin={"t": 48, "b": 16})

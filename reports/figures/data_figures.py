@@ -3,14 +3,14 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import BLUE, GREY, blank, percents, plain
+from reports.figures.figures import BLUE, NEUTRAL, blank, escaped, percents
 
 
 def base_rates(frame: pl.DataFrame) -> go.Figure:
     """Base rate of every AU, and the range of its subjects; au, name, base_rate, least, most."""
     rows = frame.drop_nulls("base_rate")
     figure = blank("action unit", "active frames (%)")
-    titles = [plain(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]
+    titles = [escaped(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]
     names = [str(au) for au in rows["au"]]
     figure.add_bar(
         x=names,
@@ -46,7 +46,7 @@ def shift(frame: pl.DataFrame) -> go.Figure:
     figure.add_heatmap(
         z=z,
         x=[str(au) for au in aus],
-        y=[plain(fold) for fold in folds],
+        y=[escaped(fold) for fold in folds],
         colorscale=[[0, "#5b9bd5"], [0.5, "#f2f2f2"], [1, "#e08a3c"]],
         zmin=-most,
         zmax=most,
@@ -59,6 +59,6 @@ def shift(frame: pl.DataFrame) -> go.Figure:
         hovertemplate="fold %{y}, AU%{x}: %{text} points<extra></extra>",
     )
     figure.update_layout(height=120 + 44 * len(folds))
-    figure.update_xaxes(type="category", showgrid=False, linecolor=GREY)
+    figure.update_xaxes(type="category", showgrid=False, linecolor=NEUTRAL)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     return figure

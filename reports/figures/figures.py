@@ -14,20 +14,20 @@ from plotly.subplots import make_subplots
 
 from reports.frames import text
 
-BLUE, ORANGE, GREY, RED = "#3b82c4", "#d9730d", "#8b929c", "#c8507a"
+BLUE, ORANGE, NEUTRAL, RED = "#3b82c4", "#d9730d", "#8b929c", "#c8507a"
 # One a fold, in order; told apart by colour-blind readers too, and by the shape of the marks.
 SERIES = ("#3b82c4", "#d9730d", "#1a9a83", "#8f6cc4", "#a08300", "#c8507a")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-STATE_MARKS = {"DONE": (BLUE, "circle"), "PRUNED": (GREY, "circle-open"), "FAILED": (RED, "x")}
+STATE_MARKS = {"DONE": (BLUE, "circle"), "PRUNED": (NEUTRAL, "circle-open"), "FAILED": (RED, "x")}
 
 
-def plain(value: object) -> str:
+def escaped(value: object) -> str:
     """Text for a figure: plotly reads a few HTML tags, so that names from files are escaped."""
     return html.escape(str(value), quote=False)
 
 
-def template(dark: bool) -> dict[str, Any]:
+def plotly_template(dark: bool) -> dict[str, Any]:
     """The look that all figures share, for a light or a dark page."""
     ink, grid, paper = ("#d8dce2", "#343a43", "#22272e") if dark else ("#2b3138", "#e3e6ea", "#ffffff")
     title = {"font": {"size": 13}}
@@ -54,7 +54,7 @@ def template(dark: bool) -> dict[str, Any]:
             "bgcolor": clear,
             "itemsizing": "constant",
         },
-        "modebar": {"bgcolor": clear, "color": GREY, "activecolor": ink},
+        "modebar": {"bgcolor": clear, "color": NEUTRAL, "activecolor": ink},
         "xaxis": axis,
         "yaxis": axis,
         "ternary": {"bgcolor": clear} | {f"{name}axis": axis for name in "abc"},
@@ -68,11 +68,11 @@ def history(frame: pl.DataFrame, objective: str) -> go.Figure:
     folds = frame["fold"].unique().sort().to_list()
     if len(folds) > 1:
         figure = grid(len(folds), min(3, len(folds)), [f"fold {fold}" for fold in folds], 300, legend=True)
-        figure.update_yaxes(title=plain(f"{objective} (%)"), col=1)
+        figure.update_yaxes(title=escaped(f"{objective} (%)"), col=1)
         figure.update_xaxes(title="trial")
     else:
         figure = grid(1, 1, [], 300, legend=True)
-        figure.update_yaxes(title=plain(f"{objective} (%)"))
+        figure.update_yaxes(title=escaped(f"{objective} (%)"))
         figure.update_xaxes(title="trial")
     for fold, (row, column) in zip(folds, places(len(folds), min(3, len(folds))), strict=True):
         _add_history(figure, frame.filter(pl.col("fold") == fold), row, column)
@@ -99,7 +99,7 @@ def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) 
             legendgroup=state,
             showlegend=first and state in set(frame["status"]),
             marker={"color": colour, "symbol": symbol, "size": 8, "line": {"width": 1.5, "color": colour}},
-            text=[plain(key[:8]) for key in rows["key"]],
+            text=[escaped(key[:8]) for key in rows["key"]],
             hovertemplate=f"trial %{{x}} (%{{text}})<br>{value}",
             row=row,
             col=column,
@@ -131,9 +131,9 @@ def importance(frame: pl.DataFrame) -> go.Figure:
         shares = dict(frame.filter(pl.col("fold") == fold).select("parameter", "importance").iter_rows())
         figure.add_bar(
             x=[None if name not in shares else round(100 * shares[name], 3) for name in order],
-            y=[plain(names[name]) for name in order],
+            y=[escaped(names[name]) for name in order],
             orientation="h",
-            name=plain(fold),
+            name=escaped(fold),
             marker={"color": SERIES[at % 6]},
             text=[text.percent(shares.get(name)) for name in order],
             textposition="outside",
@@ -151,7 +151,7 @@ def curves(frame: pl.DataFrame, objective: str) -> go.Figure:
     figure = blank("epoch", f"{objective} (%)")
     usual = frame.filter(~pl.col("best"))
     styles = [
-        ("PRUNED", usual.filter(pl.col("status") == "PRUNED"), GREY, 1.0, 0.55),
+        ("PRUNED", usual.filter(pl.col("status") == "PRUNED"), NEUTRAL, 1.0, 0.55),
         ("DONE", usual.filter(pl.col("status") == "DONE"), BLUE, 1.2, 0.55),
         ("FAILED", usual.filter(pl.col("status") == "FAILED"), RED, 1.0, 0.8),
         (
@@ -220,7 +220,7 @@ def au_bars(frame: pl.DataFrame) -> go.Figure:
 
 
 def _au_labels(rows: pl.DataFrame) -> list[str]:
-    return [plain(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]
+    return [escaped(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]
 
 
 def _levels(rows: pl.DataFrame) -> dict[str, Any]:
@@ -238,7 +238,7 @@ def _levels(rows: pl.DataFrame) -> dict[str, Any]:
 def fold_dots(frame: pl.DataFrame) -> go.Figure:
     """Test F1 of every fold and seed, and the always-positive detector on the same fold."""
     figure = blank("F1 (%)", "")
-    folds = [f"fold {plain(fold)}" for fold in frame["fold"]]
+    folds = [f"fold {escaped(fold)}" for fold in frame["fold"]]
     figure.add_scatter(
         x=percents(frame["test_f1"]),
         y=folds,
@@ -271,7 +271,7 @@ def grid(
     figure = make_subplots(
         rows=rows,
         cols=columns,
-        subplot_titles=[plain(title) for title in titles],
+        subplot_titles=[escaped(title) for title in titles],
         shared_yaxes=shared_y,
         horizontal_spacing=0.04 if shared_y else 0.09,
         vertical_spacing=min(0.4 / rows, 84 / (height * rows)),
@@ -290,8 +290,8 @@ def places(count: int, columns: int) -> list[tuple[int, int]]:
 def blank(x: str, y: str) -> go.Figure:
     """A figure without traces whose look the page decides."""
     figure = go.Figure(layout={"template": "none", "height": 360})
-    figure.update_xaxes(title=plain(x))
-    figure.update_yaxes(title=plain(y))
+    figure.update_xaxes(title=escaped(x))
+    figure.update_yaxes(title=escaped(y))
     return figure
 
 

@@ -4,13 +4,13 @@ import plotly.graph_objects as go
 import polars as pl
 
 from data.aus import AU_NAMES
-from reports.figures.figures import BLUE, GREY, ORANGE, SERIES, SYMBOLS, blank, grid, percents, places, plain
+from reports.figures.figures import BLUE, NEUTRAL, ORANGE, SERIES, SYMBOLS, blank, escaped, grid, percents, places
 from reports.figures.space_figures import SCALE
 from reports.frames import text
 
-COLUMNS = 4
-CELLS = {"tp": ("found", BLUE), "fn": ("missed", "#a9c9ea"), "fp": ("false alarm", ORANGE)}
-CELLS |= {"tn": ("rightly silent", "#c4c9d0")}
+_COLUMNS = 4
+_CELLS = {"tp": ("found", BLUE), "fn": ("missed", "#a9c9ea"), "fp": ("false alarm", ORANGE)}
+_CELLS |= {"tn": ("rightly silent", "#c4c9d0")}
 
 
 def au_titles(aus: list[int]) -> list[str]:
@@ -25,12 +25,12 @@ def selections(frame: pl.DataFrame) -> go.Figure:
         rows = frame.filter(pl.col("selection") == name, pl.col("value").is_not_null())
         figure.add_scatter(
             x=percents(rows["value"]),
-            y=[f"threshold {plain(rule)}" for rule in rows["rule"]],
+            y=[f"threshold {escaped(rule)}" for rule in rows["rule"]],
             mode="markers",
-            name=plain(name),
+            name=escaped(name),
             error_x=_error(rows),
             marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 10},
-            hovertemplate=f"{plain(name)}, %{{y}}: %{{x:.1f}}<extra></extra>",
+            hovertemplate=f"{escaped(name)}, %{{y}}: %{{x:.1f}}<extra></extra>",
         )
     figure.update_layout(scattermode="group", height=150 + 60 * frame["rule"].n_unique())
     figure.update_yaxes(type="category", autorange="reversed")
@@ -47,9 +47,13 @@ def _error(rows: pl.DataFrame) -> dict[str, object] | None:
 def thresholds(frame: pl.DataFrame) -> go.Figure:
     """F1, precision and recall of every AU against the threshold, one panel an AU."""
     aus = frame["au"].unique(maintain_order=True).to_list()
-    figure = grid(len(aus), COLUMNS, au_titles(aus), 200, legend=True)
-    lines = [("f1", "F1", BLUE, "solid"), ("precision", "precision", ORANGE, "dash"), ("recall", "recall", GREY, "dot")]
-    for au, (row, column) in zip(aus, places(len(aus), COLUMNS), strict=True):
+    figure = grid(len(aus), _COLUMNS, au_titles(aus), 200, legend=True)
+    lines = [
+        ("f1", "F1", BLUE, "solid"),
+        ("precision", "precision", ORANGE, "dash"),
+        ("recall", "recall", NEUTRAL, "dot"),
+    ]
+    for au, (row, column) in zip(aus, places(len(aus), _COLUMNS), strict=True):
         rows = frame.filter(pl.col("au") == au)
         for score, name, colour, dash in lines:
             figure.add_scatter(
@@ -72,11 +76,11 @@ def thresholds(frame: pl.DataFrame) -> go.Figure:
 def reliability(frame: pl.DataFrame) -> go.Figure:
     """Share of active frames against the probability, one panel an AU; marks grow with the number of frames."""
     aus = frame["au"].unique(maintain_order=True).to_list()
-    figure = grid(len(aus), COLUMNS, au_titles(aus), 210)
-    for au, (row, column) in zip(aus, places(len(aus), COLUMNS), strict=True):
+    figure = grid(len(aus), _COLUMNS, au_titles(aus), 210)
+    for au, (row, column) in zip(aus, places(len(aus), _COLUMNS), strict=True):
         rows = frame.filter(pl.col("au") == au, pl.col("frames") > 0)
         most = float(rows["frames"].max() or 1)  # type: ignore[arg-type]
-        line = {"color": GREY, "width": 1, "dash": "dash"}
+        line = {"color": NEUTRAL, "width": 1, "dash": "dash"}
         ideal = {"mode": "lines", "line": line, "hoverinfo": "skip", "showlegend": False}
         figure.add_scatter(x=[0, 100], y=[0, 100], **ideal, row=row, col=column)
         figure.add_scatter(
@@ -98,10 +102,10 @@ def reliability(frame: pl.DataFrame) -> go.Figure:
 
 def confusion(frame: pl.DataFrame) -> go.Figure:
     """Every AU's coded frames, divided into found, missed, false alarm and rightly silent."""
-    labels = [plain(title) for title in au_titles(frame["au"].to_list())]
+    labels = [escaped(title) for title in au_titles(frame["au"].to_list())]
     figure = blank("share of the coded frames (%)", "")
-    total = frame.select(pl.sum_horizontal(*CELLS)).to_series()
-    for cell, (name, colour) in CELLS.items():
+    total = frame.select(pl.sum_horizontal(*_CELLS)).to_series()
+    for cell, (name, colour) in _CELLS.items():
         figure.add_bar(
             x=percents(frame[cell] / total),
             y=labels,
@@ -164,7 +168,7 @@ def heat(
     cells = {(x, y): cell for x, y, cell in frame.select(columns, rows, value).iter_rows()}
     shift = middle or 0.0
     matrix = [[None if cells.get((x, y)) is None else round(100 * (cells[x, y] - shift), 3) for x in xs] for y in ys]
-    return [plain(x) for x in xs], [plain(y) for y in ys], matrix
+    return [escaped(x) for x in xs], [escaped(y) for y in ys], matrix
 
 
 def annotated(xs: list[str], ys: list[str], matrix: list[list[float | None]], percent: bool = True) -> go.Heatmap:

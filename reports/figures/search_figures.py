@@ -6,11 +6,11 @@ from itertools import cycle
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import BLUE, GREY, ORANGE, RED, SERIES, SYMBOLS, blank, grid, percents, places, plain
+from reports.figures.figures import BLUE, NEUTRAL, ORANGE, RED, SERIES, SYMBOLS, blank, escaped, grid, percents, places
 from reports.figures.space_figures import scaled
 from reports.frames import text
 
-ENDS = {"DONE": BLUE, "PRUNED": GREY, "FAILED": RED}
+ENDS = {"DONE": BLUE, "PRUNED": NEUTRAL, "FAILED": RED}
 CROSSED = {"shape": "x", "size": 5, "fillmode": "overlay", "fgcolor": "#ffffff"}
 PATTERNS = {"DONE": {}, "PRUNED": {}, "FAILED": CROSSED}  # blue and grey differ to all readers, red does not
 
@@ -29,21 +29,21 @@ def slices(axes: pl.DataFrame, order: Sequence[str], objective: str) -> go.Figur
         figure.update_xaxes(type=kind, row=row, col=column, **({"nticks": 4} if kind != "category" else {}))
         if kind == "log":
             figure.update_xaxes(dtick=1, exponentformat="e", row=row, col=column)
-    figure.update_yaxes(title=plain(f"{objective} (%)"), col=1)
+    figure.update_yaxes(title=escaped(f"{objective} (%)"), col=1)
     return figure
 
 
 def _add_slices(figure: go.Figure, part: pl.DataFrame, row: int, column: int) -> None:
     for at, (fold, rows) in enumerate(_by_fold(part)):
         figure.add_scatter(
-            x=[plain(word) for word in rows["shown"]] if rows["category"][0] else rows["raw"].to_list(),
+            x=[escaped(word) for word in rows["shown"]] if rows["category"][0] else rows["raw"].to_list(),
             y=percents(rows["score"]),
             mode="markers",
-            name=plain(fold),
-            legendgroup=plain(fold),
+            name=escaped(fold),
+            legendgroup=escaped(fold),
             showlegend=(row, column) == (1, 1),
             marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 6, "opacity": 0.65},
-            text=[f"trial {trial}: {plain(shown)}" for trial, shown in rows.select("trial", "shown").iter_rows()],
+            text=[f"trial {trial}: {escaped(shown)}" for trial, shown in rows.select("trial", "shown").iter_rows()],
             hovertemplate="%{text}<br>%{y:.1f}<extra></extra>",
             row=row,
             col=column,
@@ -83,7 +83,7 @@ def pairs(frame: pl.DataFrame, objective: str) -> go.Figure:
 
 def _scale(update: object, name: str, log: bool, column: int) -> None:
     assert callable(update)
-    update(title=plain(name) + (" (log)" if log else ""), row=1, col=column)
+    update(title=escaped(name) + (" (log)" if log else ""), row=1, col=column)
     if log:
         update(type="log", dtick=1, exponentformat="e", row=1, col=column)
 
@@ -91,7 +91,7 @@ def _scale(update: object, name: str, log: bool, column: int) -> None:
 def rungs(frame: pl.DataFrame) -> go.Figure:
     """At every rung, how many trials went on and how many ended before the next one."""
     several = frame["fold"].n_unique() > 1
-    names = [f"{rung}, {plain(fold)}" if several else str(rung) for fold, rung in frame.select("fold", "rung").rows()]
+    names = [f"{rung}, {escaped(fold)}" if several else str(rung) for fold, rung in frame.select("fold", "rung").rows()]
     figure = blank("epochs trained (rung)", "trials that reached the rung")
     kinds = [("on", "went on, or finished", "DONE"), ("pruned", "pruned", "PRUNED"), ("failed", "failed", "FAILED")]
     for column, name, state in kinds:
@@ -126,7 +126,8 @@ def timeline(frame: pl.DataFrame) -> go.Figure:
             name=state,
             marker={"color": ENDS[state], "line": {"width": 0}, "pattern": PATTERNS[state]},
             text=[
-                f"{plain(key[:8])} ({stage}, {plain(fold)}), {plain(host)}: {text.duration(3600 * (ends - begins))}"
+                f"{escaped(key[:8])} ({stage}, {escaped(fold)}), {escaped(host)}: "
+                + text.duration(3600 * (ends - begins))
                 for key, stage, fold, host, begins, ends in part.select(
                     "key", "stage", "fold", "host", "begins", "ends"
                 ).iter_rows()
@@ -142,7 +143,7 @@ def timeline(frame: pl.DataFrame) -> go.Figure:
 def _name_hosts(figure: go.Figure, lanes: list[tuple[str, int]]) -> None:
     """The name of a node stands at its first lane."""
     first = {host: at for at, (host, lane) in enumerate(lanes) if lane == 1}
-    figure.update_yaxes(tickvals=list(first.values()), ticktext=[plain(host) for host in first], showgrid=False)
+    figure.update_yaxes(tickvals=list(first.values()), ticktext=[escaped(host) for host in first], showgrid=False)
     figure.update_yaxes(range=[-0.7, max(len(lanes), 2) - 0.3], zeroline=False)
 
 
@@ -155,7 +156,7 @@ def hours(frame: pl.DataFrame) -> go.Figure:
             continue
         figure.add_bar(
             x=[round(value, 4) for value in part["hours"]],
-            y=[f"{plain(stage)}, {plain(fold)}" for stage, fold in part.select("stage", "fold").iter_rows()],
+            y=[f"{escaped(stage)}, {escaped(fold)}" for stage, fold in part.select("stage", "fold").iter_rows()],
             orientation="h",
             name=state,
             marker={"color": ENDS[state], "pattern": PATTERNS[state]},
@@ -174,7 +175,7 @@ def pareto(frame: pl.DataFrame, x: str, y: str) -> go.Figure:
     figure = blank(x, y)
     shapes = cycle(SYMBOLS)
     for name, rows, colour in (
-        ("beaten by another trial in both", frame.filter(~pl.col("front")), GREY),
+        ("beaten by another trial in both", frame.filter(~pl.col("front")), NEUTRAL),
         ("beaten by none", frame.filter("front").sort("x"), ORANGE),
     ):
         figure.add_scatter(

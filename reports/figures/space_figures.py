@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import BLUE, blank, percents, plain
+from reports.figures.figures import BLUE, blank, escaped, percents
 from reports.frames import text
 
 # From grey-blue to orange: readable on white and on near-black, ordered for colour-blind readers too.
@@ -24,7 +24,7 @@ def parallel(frame: pl.DataFrame, objective: str) -> go.Figure:
     _add_colour_bar(figure, low, high, objective)
     short = text.short_names(names)
     marked = frame.group_by("parameter", maintain_order=True).agg(pl.col("log").first())
-    titles = [plain(short[name]) + (" (log)" if log else "") for name, log in marked.iter_rows()]
+    titles = [escaped(short[name]) + (" (log)" if log else "") for name, log in marked.iter_rows()]
     figure.update_xaxes(tickvals=list(place.values()), ticktext=titles, side="top", range=[-0.3, len(names) - 0.55])
     figure.update_xaxes(showgrid=True, zeroline=False, ticklabelstandoff=16, fixedrange=True)
     figure.update_yaxes(visible=False, range=[-0.08, 1.06], fixedrange=True)
@@ -37,11 +37,11 @@ def single(frame: pl.DataFrame, values: pl.Series, objective: str) -> go.Figure:
     """Objective against the one parameter that was searched; `frame` as for `parallel`, `values` beside it."""
     figure = blank(frame["parameter"][0], f"{objective} (%)")
     figure.add_scatter(
-        x=[plain(value) if isinstance(value, str) else value for value in values.drop_nulls()],
+        x=[escaped(value) if isinstance(value, str) else value for value in values.drop_nulls()],
         y=percents(frame["score"]),
         mode="markers",
         marker={"color": BLUE, "size": 9},
-        text=[f"trial {trial}: {plain(shown)}" for trial, shown in frame.select("trial", "shown").iter_rows()],
+        text=[f"trial {trial}: {escaped(shown)}" for trial, shown in frame.select("trial", "shown").iter_rows()],
         hovertemplate="%{text}<br>%{y:.1f}<extra></extra>",
     )
     if frame["log"][0]:
@@ -81,7 +81,7 @@ def _threads(rows: pl.DataFrame, place: dict[str, int]) -> dict[str, list[Any]]:
 
 
 def _thread_text(row: dict[str, Any]) -> str:
-    value = f"{plain(row['parameter'])} = {plain(row['shown'])}"
+    value = f"{escaped(row['parameter'])} = {escaped(row['shown'])}"
     return f"trial {row['trial']}: {text.percent(row['score'])}<br>{value}"
 
 
@@ -92,7 +92,7 @@ def _add_axis_ticks(figure: go.Figure, frame: pl.DataFrame, place: dict[str, int
         figure.add_annotation(
             x=place[name],
             y=position,
-            text=plain(label),
+            text=escaped(label),
             showarrow=False,
             font={"size": 11},
             xanchor="left" if 0 < position < 1 else "center",
@@ -146,7 +146,7 @@ def ternary(frame: pl.DataFrame, objective: str) -> go.Figure:
         cliponaxis=False,
     )
     axes = zip(("aaxis", "baxis", "caxis"), (first, second, third), strict=True)
-    titles = {axis: {"title": plain(name.rpartition(".")[2]), "tickvals": [0.25, 0.5, 0.75]} for axis, name in axes}
+    titles = {axis: {"title": escaped(name.rpartition(".")[2]), "tickvals": [0.25, 0.5, 0.75]} for axis, name in axes}
     figure.update_layout(ternary={"sum": 1, **titles}, height=460, showlegend=False)
     figure.update_layout(margin={"l": 48, "r": 48, "t": 40, "b": 96})
     return figure

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import GREY, SERIES, SYMBOLS, grid, percents, places, plain
+from reports.figures.figures import NEUTRAL, SERIES, SYMBOLS, escaped, grid, percents, places
 from reports.figures.final_figures import annotated, heat
 from reports.frames import text
 
@@ -26,7 +26,7 @@ def matrices(frame: pl.DataFrame) -> go.Figure:
     return figure
 
 
-def by_au(frame: pl.DataFrame) -> go.Figure:
+def au_dots(frame: pl.DataFrame) -> go.Figure:
     """F1 of every AU with its interval, one panel a pair; source, target, method, metric, au, value, low, high."""
     panels = frame.select("source", "target").unique(maintain_order=True).rows()
     columns = min(2, len(panels))
@@ -45,7 +45,7 @@ def by_au(frame: pl.DataFrame) -> go.Figure:
             name="always-positive",
             legendgroup="always-positive",
             showlegend=(row, column) == (1, 1),
-            marker={"symbol": "line-ew", "size": 16, "line": {"width": 3, "color": GREY}},
+            marker={"symbol": "line-ew", "size": 16, "line": {"width": 3, "color": NEUTRAL}},
             hovertemplate="AU%{x} always-positive %{y:.1f}<extra></extra>",
             row=row,
             col=column,
@@ -63,11 +63,11 @@ def _add_dots(figure: go.Figure, rows: pl.DataFrame, name: str, at: int, place: 
         y=percents(rows["value"]),
         error_y=error_bars(rows),
         mode="markers",
-        name=plain(name),
-        legendgroup=plain(name),
+        name=escaped(name),
+        legendgroup=escaped(name),
         showlegend=place == (1, 1),
         marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 8},
-        hovertemplate=f"AU%{{x}} {plain(name)} %{{y:.1f}}<extra></extra>",
+        hovertemplate=f"AU%{{x}} {escaped(name)} %{{y:.1f}}<extra></extra>",
         row=place[0],
         col=place[1],
     )
@@ -91,15 +91,15 @@ def rules(frame: pl.DataFrame) -> go.Figure:
         for at, method in enumerate(frame["method"].unique(maintain_order=True)):
             rows = here.filter(pl.col("method") == method)
             figure.add_scatter(
-                x=[plain(rule) for rule in rows["rule"]],
+                x=[escaped(rule) for rule in rows["rule"]],
                 y=percents(rows["value"]),
                 error_y=error_bars(rows),
                 mode="markers",
-                name=plain(method),
-                legendgroup=plain(method),
+                name=escaped(method),
+                legendgroup=escaped(method),
                 showlegend=(row, column) == (1, 1),
                 marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 9},
-                hovertemplate=f"{plain(method)}, %{{x}}: %{{y:.1f}}<extra></extra>",
+                hovertemplate=f"{escaped(method)}, %{{x}}: %{{y:.1f}}<extra></extra>",
                 row=row,
                 col=column,
             )
@@ -122,16 +122,16 @@ def stress(frame: pl.DataFrame, metric: str) -> go.Figure:
                 y=percents(rows["value"]),
                 error_y=error_bars(rows),
                 mode="lines+markers",
-                name=plain(method),
-                legendgroup=plain(method),
+                name=escaped(method),
+                legendgroup=escaped(method),
                 showlegend=(row, column) == (1, 1),
                 line={"color": SERIES[at % 6], "dash": ("solid", "dash", "dot")[at % 3]},
                 marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 7},
                 text=[text.rounded(level) for level in rows["level"]],
-                hovertemplate=f"{plain(method)} at %{{text}}: %{{y:.1f}}<extra></extra>",
+                hovertemplate=f"{escaped(method)} at %{{text}}: %{{y:.1f}}<extra></extra>",
                 row=row,
                 col=column,
             )
         figure.update_xaxes(title="people" if kind == "subjects" else "level (%)", row=row, col=column)
-    figure.update_yaxes(title=f"{plain(metric)} (%)", col=1)
+    figure.update_yaxes(title=f"{escaped(metric)} (%)", col=1)
     return figure

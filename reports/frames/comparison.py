@@ -42,16 +42,16 @@ def compare_studies(members: Sequence[Facts]) -> Comparison:
     scores = [member.scores.select(pl.lit(member.name).alias("study"), pl.all()) for member in members]
     return Comparison(
         members=list(members),
-        standings=standings(members),
-        differences=differences(members),
-        per_au=per_au(members),
+        standings=_standings(members),
+        differences=differences_frame(members),
+        per_au=study_au_frame(members),
         costs=costs(members),
-        settings=settings(members),
+        settings=_settings(members),
         scores=pl.concat(scores),
     )
 
 
-def standings(members: Sequence[Facts]) -> pl.DataFrame:
+def _standings(members: Sequence[Facts]) -> pl.DataFrame:
     """One row a study: test F1 at threshold 0.5, mean of folds, with its interval, beside always-positive."""
     scores = dict.fromkeys(("f1", "low", "high", "always_positive", "auc"), pl.Float64)
     rows = [_standing(member) for member in members]
@@ -99,7 +99,7 @@ def _day(trials: pl.DataFrame) -> str:
     )
 
 
-def differences(members: Sequence[Facts]) -> pl.DataFrame:
+def differences_frame(members: Sequence[Facts]) -> pl.DataFrame:
     """One row a pair of studies of one dataset: test F1 of `a` minus `b` with its interval, on what both share.
 
     Paired where folds, frames, labels and subjects are the same (column `pairing`): both then draw the same people.
@@ -159,7 +159,7 @@ def _on(counts: pl.DataFrame, folds: Sequence[str]) -> pl.DataFrame:
     return counts.filter(pl.col("fold").is_in(folds)) if folds else counts
 
 
-def per_au(members: Sequence[Facts]) -> pl.DataFrame:
+def study_au_frame(members: Sequence[Facts]) -> pl.DataFrame:
     """One row a study and AU: test F1 at threshold 0.5, mean of folds, with its interval."""
     rows = [row for member in members for row in _au_rows(member)]
     schema = {"study": pl.String, "au": pl.Int64, "name": pl.String}
@@ -193,7 +193,7 @@ def costs(members: Sequence[Facts]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def settings(members: Sequence[Facts]) -> pl.DataFrame:
+def _settings(members: Sequence[Facts]) -> pl.DataFrame:
     """One row a setting in which the studies differ, one column each, `study 1` and on: names are no column names."""
     found = [dict(flat(_configuration(member))) for member in members]
     names = sorted({name for values in found for name in values})

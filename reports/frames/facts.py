@@ -25,7 +25,7 @@ FROM_COUNTS = {
 }
 
 
-class Results(tables.Results, Protocol):
+class StudyResults(tables.Results, Protocol):
     """What is needed of a result store; `study.records.store.StudyStore` has it."""
 
     def result(self, key: str) -> TrialResult | None: ...
@@ -85,7 +85,7 @@ class Facts:
         return self.counts["subject"].n_unique() if self.counts.height else 0
 
 
-def facts_of(store: Results, name: str = "") -> Facts:
+def facts_of(store: StudyResults, name: str = "") -> Facts:
     """Everything, read once; `InputError` for a study that is no search, or without a trial."""
     study = store.study()
     check_search(store.root, study)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from reports.frames.tables import QUOTED
-from study.scoring.bootstrap import CELLS
+from study.scoring.bootstrap import CONFUSION
 
 QUOTED_RULE = "0.5"
 
@@ -43,9 +43,9 @@ def au_scores(scores: pl.DataFrame, au: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(lift=pl.col("f1") - pl.col("always_positive")).sort("au")
 
 
-def confusion(counts: pl.DataFrame) -> pl.DataFrame:
+def confusion_frame(counts: pl.DataFrame) -> pl.DataFrame:
     """au, tp, fp, fn, tn on the test parts: summed over subjects and folds, mean over seeds."""
     test = counts.filter(pl.col("split") == "test").sort("fold", "seed", "au")  # the order of a sum of floats matters
-    by_seed = test.group_by("fold", "seed", "au", maintain_order=True).agg(pl.col(*CELLS).sum())
-    by_fold = by_seed.group_by("fold", "au", maintain_order=True).agg(pl.col(*CELLS).mean())
-    return by_fold.group_by("au", maintain_order=True).agg(pl.col(*CELLS).sum()).sort("au")
+    by_seed = test.group_by("fold", "seed", "au", maintain_order=True).agg(pl.col(*CONFUSION).sum())
+    by_fold = by_seed.group_by("fold", "au", maintain_order=True).agg(pl.col(*CONFUSION).mean())
+    return by_fold.group_by("au", maintain_order=True).agg(pl.col(*CONFUSION).sum()).sort("au")

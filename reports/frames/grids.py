@@ -10,7 +10,7 @@ from reports.frames import tables, text
 from reports.frames.facts import Facts
 from reports.frames.grid import Cell, Grid, Row, ranked, score, word
 
-METRICS = {
+METRIC_TITLES = {
     "f1": "F1",
     "auc": "AUC",
     "balanced_accuracy": "balanced accuracy",
@@ -23,14 +23,14 @@ METRICS = {
     "retention_f1": "retained F1",
     "retention_auc": "retained AUC",
 }
-SIGNED = ("lift", "bias", "mcc")
-RULES = {
+_SIGNED = ("lift", "bias", "mcc")
+RULE_TITLES = {
     "0.5": "threshold 0.5",
     "validation": "thresholds of validation subjects",
     "base_rate": "thresholds by base rate",
     "oracle": "thresholds of the test part",
 }
-SELECTIONS = {
+SELECTION_TITLES = {
     "nested": "chosen in every fold",
     "shared": "chosen once",
     "oracle": "chosen on the test part",
@@ -41,11 +41,11 @@ NOT_RANKED = (
     "Published rows are printed by their authors or copied by later papers, each under a protocol of its own; "
     "they are ranked neither with ours nor with each other. * the printed mean is not that of the printed AUs."
 )
-ORACLE = "What was chosen on the test part, configuration or threshold, bounds from above and is no result."
+_ORACLE = "What was chosen on the test part, configuration or threshold, bounds from above and is no result."
 
 
 @dataclass(frozen=True)
-class Scored:
+class StudyScores:
     """Final scores of a study under the name of its row; equal, known protocols make scores comparable."""
 
     name: str
@@ -54,12 +54,12 @@ class Scored:
     scores: pl.DataFrame
 
 
-def scored(facts: Facts) -> Scored:
+def study_scores(facts: Facts) -> StudyScores:
     """The final scores of one study."""
-    return Scored(f"{facts.name} ({facts.method})", facts.dataset, facts.protocol, facts.scores)
+    return StudyScores(f"{facts.name} ({facts.method})", facts.dataset, facts.protocol, facts.scores)
 
 
-def per_au(studies: Sequence[Scored], metric: str = "f1") -> Grid:
+def au_grid(studies: Sequence[StudyScores], metric: str = "f1") -> Grid:
     """One row a study, choice, rule and aggregate, one column an AU and the mean; for F1 with the published rows."""
     frames = [study.scores.filter(pl.col("metric") == metric) for study in studies]
     aus = sorted({au for frame in frames for au in frame["au"].drop_nulls()})
@@ -69,23 +69,23 @@ def per_au(studies: Sequence[Scored], metric: str = "f1") -> Grid:
         groups += [_always_positive(studies, aus), *(_published(name, aus) for name in _datasets(studies))]
         notes += [NOT_RANKED] * any(_published(name, aus) for name in _datasets(studies))
     if any(row.cells[0].words.find("test part") >= 0 for row in ours):
-        notes.append(ORACLE)
-    caption = f"{METRICS.get(metric, metric)} on test subjects of {text.listing(_datasets(studies))}."
+        notes.append(_ORACLE)
+    caption = f"{METRIC_TITLES.get(metric, metric)} on test subjects of {text.listing(_datasets(studies))}."
     return ranked(Grid(f"per-au-{metric}", caption, ["", *(f"AU{au}" for au in aus), "mean"], groups, notes))
 
 
-def _datasets(studies: Sequence[Scored]) -> list[str]:
+def _datasets(studies: Sequence[StudyScores]) -> list[str]:
     return list(dict.fromkeys(study.dataset for study in studies))
 
 
-def _score_rows(study: Scored, frame: pl.DataFrame, aus: Sequence[int]) -> list[Row]:
+def _score_rows(study: StudyScores, frame: pl.DataFrame, aus: Sequence[int]) -> list[Row]:
     rows = []
     for (selection, rule, aggregate), part in frame.group_by("selection", "rule", "aggregate", maintain_order=True):
-        words = [SELECTIONS.get(str(selection), str(selection)), RULES.get(str(rule), str(rule))]
+        words = [SELECTION_TITLES.get(str(selection), str(selection)), RULE_TITLES.get(str(rule), str(rule))]
         if aggregate == "pooled":
             words.append("pooled")
         known = {row["au"]: row for row in part.iter_rows(named=True)}
-        signed = part["metric"][0] in SIGNED or selection == "bias"
+        signed = part["metric"][0] in _SIGNED or selection == "bias"
         cells = [_score_cell(known.get(au), signed) for au in (*aus, None)]
         # What is chosen on the test part is ranked with nothing.
         fair = study.protocol and "oracle" not in (selection, rule) and selection != "bias"
@@ -98,7 +98,7 @@ def _score_cell(row: Mapping[str, Any] | None, signed: bool) -> Cell:
     return score(row["value"], row["low"], row["high"], signed) if row else Cell(text.NONE)
 
 
-def _always_positive(studies: Sequence[Scored], aus: Sequence[int]) -> list[Row]:
+def _always_positive(studies: Sequence[StudyScores], aus: Sequence[int]) -> list[Row]:
     """The baseline, once where protocols give the same."""
     rows: dict[object, Row] = {}
     for study in studies:
@@ -112,7 +112,7 @@ def _always_positive(studies: Sequence[Scored], aus: Sequence[int]) -> list[Row]
 
 def _published(dataset: str, aus: Sequence[int]) -> list[Row]:
     """Rows of the literature, in the order of their names."""
-    frame = tables.published(dataset)
+    frame = tables.published_rows(dataset)
     if frame.is_empty():
         return []
     rows = []
@@ -141,7 +141,9 @@ def _matrix(name: str, part: pl.DataFrame, aus_kind: str, metric: str, rule: str
             Row([word(source), word(method), word(study), *cells], f"from {source}" if rule != "oracle" else "")
         )
     shared = "on the AUs that all datasets code" if aus_kind == "common" else "on the AUs that both datasets code"
-    caption = f"{METRICS.get(metric, metric)} of detectors trained on the dataset of a row, {shared}; {_rule(rule)}."
+    caption = (
+        f"{METRIC_TITLES.get(metric, metric)} of detectors trained on the dataset of a row, {shared}; {_rule(rule)}."
+    )
     heads = ["trained on", "method", "study", *(f"on {target}" for target in targets)]
     sets = part.select("source", "target", "aus").unique(maintain_order=True)
     listed = "; ".join(f"{source} to {target}: {aus}" for source, target, aus in sets.iter_rows())
@@ -149,14 +151,14 @@ def _matrix(name: str, part: pl.DataFrame, aus_kind: str, metric: str, rule: str
 
 
 def _rule(rule: str) -> str:
-    return RULES.get(rule, rule)
+    return RULE_TITLES.get(rule, rule)
 
 
 def transfer_tests(name: str, tests: pl.DataFrame) -> Grid:
     """Paired differences between methods, with Holm's correction."""
     rows = []
     for row in tests.iter_rows(named=True):
-        which = [word(row["source"]), word(row["target"]), word(METRICS.get(row["metric"], row["metric"]))]
+        which = [word(row["source"]), word(row["target"]), word(METRIC_TITLES.get(row["metric"], row["metric"]))]
         pair = [word(_rule(row["rule"])), word(row["method_a"]), word(row["method_b"])]
         gain = score(row["difference"], row["low"], row["high"], signed=True)
         rows.append(Row([*which, *pair, gain, Cell(p_value(row["p"])), Cell(p_value(row["p_holm"]))]))

@@ -9,8 +9,8 @@ import polars as pl
 
 from data.errors import InputError
 from study.experiments.cross_dataset.transfer import Transfer, read_transfer
-from study.experiments.hyperparameter_transfer import REGRET
-from study.experiments.robustness import CURVES
+from study.experiments.hyperparameter_transfer import REGRET_SCHEMA
+from study.experiments.robustness import CURVES_SCHEMA
 from study.records.store import StudyStore
 
 Content = TypeVar("Content")
@@ -39,10 +39,10 @@ def neighbours(root: Path, name: str, dataset: str) -> Neighbours:
         if store.curves_path.exists():
             asked = list(_read(_study, folder, found.problems))
             if asked and asked[0].get("dataset") == dataset:
-                frames = _read(_table(CURVES), store.curves_path, found.problems)
+                frames = _read(_table(CURVES_SCHEMA), store.curves_path, found.problems)
                 found.stress.extend((folder.name, frame) for frame in frames)
         if store.regret_path.exists():
-            frames = _read(_table(REGRET), store.regret_path, found.problems)
+            frames = _read(_table(REGRET_SCHEMA), store.regret_path, found.problems)
             found.regret.extend((folder.name, frame) for frame in frames if _names(frame) & {name, dataset})
     return found
 

@@ -16,8 +16,8 @@ from model.metrics import f1
 from study.records.predictions import Predictions, read_predictions
 from study.scoring.bootstrap import mean, precision, recall
 
-THRESHOLDS = np.arange(1, 100) / 100
-BINS = 10
+_THRESHOLDS = np.arange(1, 100) / 100
+_BINS = 10
 Whole = NDArray[np.int64]
 
 
@@ -40,9 +40,9 @@ def predicted(runs: pl.DataFrame, path_of: Callable[[str], Path], aus: tuple[int
         return None
     tallies = [(fold, _tally(read_predictions(path).part("test").on(aus))) for fold, path in there]
     return Predicted(
-        thresholds=thresholds([(fold, tally.above) for fold, tally in tallies], aus),
-        reliability=reliability(sum((tally.bins for _, tally in tallies[1:]), tallies[0][1].bins), aus),
-        cooccurrence=cooccurrence(sum((tally.pairs for _, tally in tallies[1:]), tallies[0][1].pairs), aus),
+        thresholds=thresholds_frame([(fold, tally.above) for fold, tally in tallies], aus),
+        reliability=reliability_frame(sum((tally.bins for _, tally in tallies[1:]), tallies[0][1].bins), aus),
+        cooccurrence=cooccurrence_frame(sum((tally.pairs for _, tally in tallies[1:]), tallies[0][1].pairs), aus),
         runs=len(there),
         missing=len(at) - len(there),
     )
@@ -70,15 +70,15 @@ def _tally(predictions: Predictions) -> _Tally:
 def _above(probabilities: NDArray[np.float32], active: NDArray[np.bool_]) -> Whole:
     """Confusion counts [T, 4] at every threshold; a probability equal to it is a detection."""
     # A float32 0.3 is not the float64 0.3: thresholds are taken as the probabilities are.
-    passed = np.searchsorted(THRESHOLDS.astype(np.float32), probabilities, side="right")
-    hit, false = (np.bincount(passed[which], minlength=THRESHOLDS.size + 1) for which in (active, ~active))
+    passed = np.searchsorted(_THRESHOLDS.astype(np.float32), probabilities, side="right")
+    hit, false = (np.bincount(passed[which], minlength=_THRESHOLDS.size + 1) for which in (active, ~active))
     tp, fp = (np.cumsum(counts[::-1])[::-1][1:] for counts in (hit, false))
     return np.stack([tp, fp, active.sum() - tp, (~active).sum() - fp], axis=-1).astype(np.int64)
 
 
 def _binned(probabilities: NDArray[np.float32], active: NDArray[np.bool_]) -> NDArray[np.float64]:
-    place = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
-    sums = [np.bincount(place, weights=weights, minlength=BINS) for weights in (None, active, probabilities)]
+    place = np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)
+    sums = [np.bincount(place, weights=weights, minlength=_BINS) for weights in (None, active, probabilities)]
     return np.stack(sums, axis=-1).astype(np.float64)
 
 
@@ -89,7 +89,7 @@ def _pairs(predicted: NDArray[np.bool_], labels: NDArray[np.int8]) -> Whole:
     return np.stack([on.T @ known, on.T @ on, said.T @ known, said.T @ said], axis=-1).astype(np.int64)
 
 
-def thresholds(runs: list[tuple[str, Whole]], aus: tuple[int, ...]) -> pl.DataFrame:
+def thresholds_frame(runs: list[tuple[str, Whole]], aus: tuple[int, ...]) -> pl.DataFrame:
     """au, threshold, f1, precision, recall: mean over seeds, then over folds, of what each run's counts say."""
     by_fold: dict[str, list[Whole]] = {}
     for fold, counts in runs:
@@ -98,11 +98,11 @@ def thresholds(runs: list[tuple[str, Whole]], aus: tuple[int, ...]) -> pl.DataFr
     for name, metric in (("f1", f1), ("precision", precision), ("recall", recall)):
         folds = np.stack([mean(metric(np.stack(seeds)), 0) for seeds in by_fold.values()])
         columns[name] = mean(folds, 0).ravel()
-    grid = {"au": np.repeat(aus, THRESHOLDS.size), "threshold": np.tile(THRESHOLDS, len(aus))}
+    grid = {"au": np.repeat(aus, _THRESHOLDS.size), "threshold": np.tile(_THRESHOLDS, len(aus))}
     return pl.DataFrame(grid | columns).fill_nan(None)
 
 
-def reliability(bins: NDArray[np.float64], aus: tuple[int, ...]) -> pl.DataFrame:
+def reliability_frame(bins: NDArray[np.float64], aus: tuple[int, ...]) -> pl.DataFrame:
     """au, bin, frames, mean_probability, share_active of the coded frames in each tenth of the probabilities."""
     return pl.DataFrame(list(_reliability_rows(bins, aus)), schema=_RELIABILITY, orient="row")
 
@@ -115,17 +115,17 @@ def _reliability_rows(bins: NDArray[np.float64], aus: tuple[int, ...]) -> Iterat
     for au, rows in zip(aus, bins.tolist(), strict=True):
         for at, (frames, active, total) in enumerate(rows):
             shares = (total / frames, active / frames) if frames else (None, None)
-            yield au, f"{at / BINS:.1f} to {(at + 1) / BINS:.1f}", int(frames), *shares
+            yield au, f"{at / _BINS:.1f} to {(at + 1) / _BINS:.1f}", int(frames), *shares
 
 
-def calibration_error(reliability: pl.DataFrame) -> dict[int, float]:
+def calibration_error(reliability_frame: pl.DataFrame) -> dict[int, float]:
     """By AU: mean gap between probability and share of active frames over the bins, weighed by their frames."""
     gap = (pl.col("mean_probability") - pl.col("share_active")).abs() * pl.col("frames")
-    errors = reliability.group_by("au", maintain_order=True).agg(error=gap.sum() / pl.col("frames").sum())
+    errors = reliability_frame.group_by("au", maintain_order=True).agg(error=gap.sum() / pl.col("frames").sum())
     return dict(errors.iter_rows())
 
 
-def cooccurrence(pairs: Whole, aus: tuple[int, ...]) -> pl.DataFrame:
+def cooccurrence_frame(pairs: Whole, aus: tuple[int, ...]) -> pl.DataFrame:
     """given, au, labelled, predicted: share of the frames with the AU `given` that have `au` too, both coded."""
     rows = []
     for at, given in enumerate(aus):

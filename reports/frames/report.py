@@ -12,13 +12,13 @@ from data.seeds import numpy_generator
 from reports.frames import predicted, series, tables
 from reports.frames.neighbours import Neighbours, neighbours
 from reports.frames.predicted import Predicted
-from reports.frames.tables import Evaluation
+from reports.frames.tables import SplitEvaluation
 from study.search.objectives import Goals, goals_in
 
 Importance = Callable[[pl.DataFrame], pl.DataFrame]
 
 NEEDED = ("name", "dataset", "method", "objective", "fold", "epochs", "seed", "aus")  # of study.json
-OBJECTIVES = {"f1": "mean F1", "auc": "mean AUC"}
+_OBJECTIVES = {"f1": "mean F1", "auc": "mean AUC"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Materials:
 
 
 @dataclass(frozen=True)
-class Report:
+class StudyReport:
     """All that the sections print, read and computed once."""
 
     study: dict[str, Any]
@@ -46,8 +46,8 @@ class Report:
     bests: dict[str, dict[str, Any]]  # by fold: each is searched by itself
     finals: tables.Finals
     final_counts: pl.DataFrame
-    val: Evaluation | None
-    test: Evaluation | None
+    val: SplitEvaluation | None
+    test: SplitEvaluation | None
     scores: pl.DataFrame  # study.scores.SCORES; empty before the final evaluation
     predicted: Predicted | None
     importance: pl.DataFrame
@@ -66,7 +66,7 @@ class Report:
     def objective(self) -> str:
         """Name of what the search maximised, over validation subjects."""
         named = str(self.study["objective"])
-        return f"validation {OBJECTIVES.get(named, named)}"
+        return f"validation {_OBJECTIVES.get(named, named)}"
 
     @property
     def aus(self) -> tuple[int, ...]:
@@ -79,7 +79,7 @@ class Report:
         return named + [fold for fold in self.sweep["fold"].unique().sort() if fold not in named]
 
 
-def gather(store: tables.Results, importance: Importance, materials: Materials | None = None) -> Report:
+def report_of(store: tables.Results, importance: Importance, materials: Materials | None = None) -> StudyReport:
     """Read the store and compute every number that the page prints."""
     study, trials = _checked(store), store.trials()
     if trials.is_empty():
@@ -91,7 +91,7 @@ def gather(store: tables.Results, importance: Importance, materials: Materials |
     counts = store.counts([*keys, *(best["key"] for best in bests.values())])
     final_counts = _of(counts, keys)
     chosen = _of(counts, [best["key"] for best in bests.values()])
-    return Report(
+    return StudyReport(
         study=study,
         provenance=store.provenance(),
         environments=store.environments(),
@@ -141,13 +141,13 @@ def _tradeoff(store: tables.Results, goals: Goals, sweep: pl.DataFrame) -> pl.Da
     rows = [(one.key, *goals.values(one)[:2]) for one in done]
     values = pl.DataFrame(rows, schema={"key": pl.String, "x": pl.Float64, "y": pl.Float64}, orient="row")
     joined = sweep.select("trial", "key", "fold").join(values, on="key")
-    return series.pareto(joined, goals.directions)
+    return series.pareto_frame(joined, goals.directions)
 
 
 def _of(counts: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return counts.filter(pl.col("key").is_in(keys)) if counts.height else counts
 
 
-def _evaluation(counts: pl.DataFrame, split: str, aus: tuple[int, ...]) -> Evaluation | None:
+def _evaluation(counts: pl.DataFrame, split: str, aus: tuple[int, ...]) -> SplitEvaluation | None:
     rows = counts.filter(pl.col("split") == split, pl.col("au").is_in(aus)) if counts.height else counts
-    return tables.evaluate(rows, aus, numpy_generator("bootstrap", split)) if rows.height else None
+    return tables.split_evaluation(rows, aus, numpy_generator("bootstrap", split)) if rows.height else None

@@ -11,7 +11,7 @@ from reports.frames.tables import PARAM, parameters
 LOG_SPAN = 20.0  # without a declared scale: positive values that span this factor are shown on a log axis
 
 
-def history(sweep: pl.DataFrame) -> pl.DataFrame:
+def history_frame(sweep: pl.DataFrame) -> pl.DataFrame:
     """One row a sweep trial: its objective, and the best of the finished ones of its fold so far."""
     finished = pl.when(pl.col("status") == "DONE").then("value")
     return sweep.select(
@@ -32,7 +32,7 @@ def trial_parameters(sweep: pl.DataFrame) -> pl.DataFrame:
     return sweep.filter(*done).select("trial", "key", "fold", "value", pl.col(f"^{PARAM}.*$"))
 
 
-def curves(epochs: pl.DataFrame, trials: pl.DataFrame, best: list[str]) -> pl.DataFrame:
+def curves_frame(epochs: pl.DataFrame, trials: pl.DataFrame, best: list[str]) -> pl.DataFrame:
     """One row a trial and epoch: validation objective and loss, whether the trial is among the `best` keys."""
     if epochs.is_empty():
         return pl.DataFrame()
@@ -123,7 +123,7 @@ def ratios(values: pl.DataFrame) -> pl.DataFrame:
     return values.select("trial", "key", "value", *names).drop_nulls()
 
 
-def pairs(axes: pl.DataFrame, importance: pl.DataFrame, most: int = 3) -> pl.DataFrame:
+def pairs_frame(axes: pl.DataFrame, importance: pl.DataFrame, most: int = 3) -> pl.DataFrame:
     """The `most` most important numeric parameters, two by two: pair, x, y, x_log, y_log, score of every trial."""
     numeric = axes.filter(~pl.col("category"))["parameter"].unique(maintain_order=True).to_list()
     chosen = [name for name in ranking(importance) if name in numeric][:most]
@@ -146,7 +146,7 @@ def ranking(importance: pl.DataFrame) -> list[str]:
     return means.sort(["importance", "parameter"], descending=[True, False])["parameter"].to_list()
 
 
-def pareto(trials: pl.DataFrame, directions: Sequence[str]) -> pl.DataFrame:
+def pareto_frame(trials: pl.DataFrame, directions: Sequence[str]) -> pl.DataFrame:
     """`trials` (fold, x, y) with `front`: no trial of its fold is better in one objective and as good in the other."""
     signs = [1 if direction == "maximize" else -1 for direction in directions[:2]]
     fronts: list[bool] = []

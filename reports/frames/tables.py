@@ -17,7 +17,7 @@ from study.scoring.bootstrap import Estimate
 from study.search.objectives import goals_in
 
 PARAM = "param/"
-STATES = ("DONE", "PRUNED", "FAILED")
+_STATES = ("DONE", "PRUNED", "FAILED")
 QUOTED = ("nested", "shared")  # selections that may be quoted, the better first
 PUBLISHED = Path(__file__).with_name("published.csv")
 
@@ -40,7 +40,7 @@ class Results(Protocol):
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class SplitEvaluation:
     """Detectors on one split: per AU, and over all AUs; several folds give the mean of the folds."""
 
     au: pl.DataFrame
@@ -60,7 +60,7 @@ class Evaluation:
         return self.au.filter(pl.col("f1").is_null())["au"].to_list()
 
 
-def evaluate(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> Evaluation:
+def split_evaluation(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> SplitEvaluation:
     """Score the rows of one split: one configuration, any number of folds and seeds."""
     cubes = bootstrap.fold_cubes(counts, aus)
     resampled = bootstrap.resample(cubes, rng)
@@ -74,7 +74,7 @@ def evaluate(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generato
 
     (value, draws), (base, base_draws) = ours.overall(), trivial.overall()
     by_au = [estimate(*pair) for pair in zip(ours.point, ours.replicates.T, strict=True)]
-    return Evaluation(
+    return SplitEvaluation(
         au=_au_frame(aus, resampled, ours.point, trivial.point, [(each.low, each.high) for each in by_au]),
         f1=estimate(value, draws),
         lift=estimate(value - base, draws - base_draws, least=-1.0),
@@ -88,9 +88,9 @@ def evaluate(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generato
     )
 
 
-def per_au(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> pl.DataFrame:
+def au_frame(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> pl.DataFrame:
     """One row an AU: F1 with interval, base rate, always-positive F1, lift, precision, recall."""
-    return evaluate(counts, aus, rng).au
+    return split_evaluation(counts, aus, rng).au
 
 
 def _au_frame(
@@ -132,7 +132,7 @@ def numbered(trials: pl.DataFrame, stage: str) -> pl.DataFrame:
 
 def states(trials: pl.DataFrame) -> dict[str, int]:
     """How many trials ended in each state."""
-    return {state: int((trials["status"] == state).sum()) for state in STATES}
+    return {state: int((trials["status"] == state).sum()) for state in _STATES}
 
 
 def parameters(trials: pl.DataFrame) -> list[str]:
@@ -284,7 +284,7 @@ def fold_means(spread: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def published(dataset: str) -> pl.DataFrame:
+def published_rows(dataset: str) -> pl.DataFrame:
     """Published F1, one row a method: method, one column an AU, mean, note, source, average_inconsistent.
 
     The always-positive detector comes first, the others by name: they are not ranked. The file has percent.

@@ -8,7 +8,7 @@ import polars as pl
 HOUR = 3600.0
 
 
-def rungs(sweep: pl.DataFrame, pruning: Mapping[str, Any], epochs: int) -> pl.DataFrame:
+def rungs_frame(sweep: pl.DataFrame, pruning: Mapping[str, Any], epochs: int) -> pl.DataFrame:
     """One row a fold and rung of ASHA: how many trials `reached` it, were `pruned` at it, `failed` after it, went `on`.
 
     A rung is the number of epochs after which a trial may be stopped; the last one is the whole training. A pruned
@@ -45,7 +45,7 @@ def _rung(part: pl.DataFrame, level: int, following: int | None) -> tuple[int, i
     return reached.height, pruned, failed, reached.height - pruned - failed
 
 
-def timeline(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFrame:
+def timeline_frame(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFrame:
     """One row a trial: host, `lane` on the host, `begins` and `ends` in hours since the first trial began.
 
     Trials that overlap on a host stand in lanes of their own. The length is the time spent on the trial; a trial that
@@ -80,7 +80,7 @@ def _lanes(frame: pl.DataFrame) -> pl.Series:
     return pl.Series(lanes, dtype=pl.Int64)
 
 
-def hours(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFrame:
+def hours_frame(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFrame:
     """One row a stage, fold, kind of device and status: trials, and the device-hours they held.
 
     On a GPU a trial counts the share of it that its environment names, a whole one without; on a CPU its threads.

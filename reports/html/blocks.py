@@ -169,7 +169,7 @@ def _least_width(drawing: go.Figure) -> int:
     return PANEL * len(columns) if len(columns) > 1 else 0
 
 
-def picture(name: str, title: str, caption: str, png: bytes) -> Picture:
+def picture_block(name: str, title: str, caption: str, png: bytes) -> Picture:
     """An image that is held by the page itself."""
     return Picture(name, title, caption, f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}")
 

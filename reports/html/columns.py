@@ -6,13 +6,13 @@ from reports.frames import text
 from reports.frames.tables import PARAM
 from reports.html.blocks import Format, Table, table
 
-SCORES = (
+_SCORES = (
     *("f1", "low", "high", "value", "val_f1", "test_f1", "always_positive", "precision", "recall", "auc"),
     *("base_rate", "best_so_far", "importance", "seed_sd", "labelled", "predicted", "share_active", "mean_probability"),
     *("balanced_accuracy", "accuracy", "mcc", "rare_f1", "objective", "score", "least", "most"),
 )
 FORMATS: dict[str, Format] = {
-    **dict.fromkeys(SCORES, text.percent),
+    **dict.fromkeys(_SCORES, text.percent),
     **dict.fromkeys(("lift", "difference", "regret", "regret_low", "regret_high"), text.points),
     **dict.fromkeys(("positives", "frames", "coded", "active", "not_coded", "trials"), text.count),
     **dict.fromkeys(("tp", "fp", "fn", "tn"), text.count),
@@ -20,16 +20,16 @@ FORMATS: dict[str, Format] = {
     "protocol": lambda digest: text.plain(digest)[:12],
     "nested": lambda nested: "yes" if nested else "",
 }
-NAMES = {"au": "AU", "f1": "F1", "val_f1": "validation F1", "test_f1": "test F1", "auc": "AUC", "mcc": "MCC"}
-NAMES |= {"always_positive": "always-positive", "seed_sd": "sd over seeds", "low": "95 % from", "high": "to"}
+_NAMES = {"au": "AU", "f1": "F1", "val_f1": "validation F1", "test_f1": "test F1", "auc": "AUC", "mcc": "MCC"}
+_NAMES |= {"always_positive": "always-positive", "seed_sd": "sd over seeds", "low": "95 % from", "high": "to"}
 
 
 def title_of(column: str) -> str:
     """What a column is called on a page."""
-    name = NAMES.get(column, column.removeprefix(PARAM).replace("_", " "))
+    name = _NAMES.get(column, column.removeprefix(PARAM).replace("_", " "))
     return f"{name} %" if FORMATS.get(column) is text.percent and column not in ("low", "high") else name
 
 
-def numbers(name: str, frame: pl.DataFrame, caption: str = "", marked: frozenset[int] = frozenset()) -> Table:
+def numbers_table(name: str, frame: pl.DataFrame, caption: str = "", marked: frozenset[int] = frozenset()) -> Table:
     """A frame as a table with the page's usual names and formats."""
     return table(name, frame, {column: title_of(column) for column in frame.columns}, FORMATS, marked, caption)

@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from reports.figures.figures import template
+from reports.figures.figures import plotly_template
 from reports.html.blocks import Section, script_json
 from reports.html.pack import packed, policy_hash
 
@@ -25,7 +25,7 @@ def render_sections(title: str, facts: Sequence[tuple[str, str]], sections: Sequ
         facts=facts,
         sections=sections,
         style=(TEMPLATES / "page.css").read_text("utf-8"),
-        looks=script_json({"light": template(dark=False), "dark": template(dark=True)}),
+        looks=script_json({"light": plotly_template(dark=False), "dark": plotly_template(dark=True)}),
         plotly=plotly,
         script=script,
         hashes=f"{hashed} {policy_hash(script)}",

@@ -7,9 +7,9 @@ import polars as pl
 from reports.figures import comparison_figures
 from reports.frames import tables, text
 from reports.frames.comparison import PAIRED, UNPAIRED, Comparison
-from reports.frames.grids import METRICS, NOT_RANKED, RULES, SELECTIONS, p_value
+from reports.frames.grids import METRIC_TITLES, NOT_RANKED, RULE_TITLES, SELECTION_TITLES, p_value
 from reports.html.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
-from reports.html.columns import FORMATS, numbers, title_of
+from reports.html.columns import FORMATS, numbers_table, title_of
 from reports.html.document import render_sections
 from study.scoring.bootstrap import REPLICATES
 
@@ -20,7 +20,7 @@ PROTOCOL = (
 SHOWN_PAIRS = 24
 
 
-def render(comparison: Comparison) -> str:
+def comparison_page(comparison: Comparison) -> str:
     """The page as text."""
     standing = comparison.standings
     facts = [
@@ -32,7 +32,7 @@ def render(comparison: Comparison) -> str:
     return render_sections("Studies side by side", facts, built)
 
 
-def summary(comparison: Comparison) -> Section:
+def _summary(comparison: Comparison) -> Section:
     """Who is where, and what can be compared."""
     blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(comparison)]
     blocks += [Paragraph(words, "note") for words in _cautions(comparison)]
@@ -41,7 +41,7 @@ def summary(comparison: Comparison) -> Section:
 
 def _standings(frame: pl.DataFrame) -> Table:
     titles = {column: title_of(column) for column in frame.columns} | {"finished": "last trial"}
-    shown = frame.with_columns(selection=pl.col("selection").replace(SELECTIONS))
+    shown = frame.with_columns(selection=pl.col("selection").replace(SELECTION_TITLES))
     known = [column for column in titles if shown[column].null_count() < shown.height or column == "f1"]
     caption = "Test F1 at threshold 0.5: mean of folds and seeds, then of AUs, with its 95 % interval."
     return table("studies", shown, {column: titles[column] for column in known}, FORMATS, caption=caption)
@@ -60,11 +60,11 @@ def _answers(comparison: Comparison) -> list[str]:
     return found or ["No two of these studies were tested under one protocol yet."]
 
 
-def _answer(differences: pl.DataFrame, dataset: str, names: list[str], value: float) -> str:
+def _answer(_differences: pl.DataFrame, dataset: str, names: list[str], value: float) -> str:
     best, second = names[:2]
     which = f"Of {len(names)} studies of {dataset} under one protocol, {best} has the highest test F1"
     words = f"{which} ({text.percent(value)})."
-    row = differences.filter(
+    row = _differences.filter(
         (pl.col("a") == best) & (pl.col("b") == second) | (pl.col("a") == second) & (pl.col("b") == best)
     ).row(0, named=True)
     sign = 1 if row["a"] == best else -1
@@ -97,7 +97,7 @@ def _cautions(comparison: Comparison) -> list[str]:
     return words
 
 
-def differences(comparison: Comparison) -> Section | None:
+def _differences(comparison: Comparison) -> Section | None:
     """Differences between studies of one dataset."""
     frame = comparison.differences
     if frame.is_empty():
@@ -130,7 +130,7 @@ def aus(comparison: Comparison) -> Section | None:
     caption = "Test F1 of every AU at threshold 0.5, with its 95 % interval of a bootstrap of subjects."
     drawing = comparison_figures.study_dots(frame)
     width = 60 * frame["au"].n_unique() + 120
-    block = figure("per-au", "F1 of every AU", caption, drawing, numbers("per-au", frame), width)
+    block = figure("per-au", "F1 of every AU", caption, drawing, numbers_table("per-au", frame), width)
     return Section("aus", "Every AU", [block])
 
 
@@ -140,13 +140,17 @@ def scores(comparison: Comparison) -> Section | None:
     if frame.is_empty():
         return None
     named = frame.with_columns(
-        pl.col("metric").replace(METRICS), pl.col("rule").replace(RULES), pl.col("selection").replace(SELECTIONS)
+        pl.col("metric").replace(METRIC_TITLES),
+        pl.col("rule").replace(RULE_TITLES),
+        pl.col("selection").replace(SELECTION_TITLES),
     )
     words = "Mean over AUs. What was chosen on the test part, configuration or threshold, is no result but a bound."
-    return Section("scores", "All scores", [Paragraph(words), numbers("scores", named, "All scores of all studies.")])
+    return Section(
+        "scores", "All scores", [Paragraph(words), numbers_table("scores", named, "All scores of all studies.")]
+    )
 
 
-def cost(comparison: Comparison) -> Section:
+def _cost(comparison: Comparison) -> Section:
     """What the searches took."""
     formats = {"search": text.duration, "final": text.duration}
     titles = {column: column for column in comparison.costs.columns}
@@ -155,7 +159,7 @@ def cost(comparison: Comparison) -> Section:
     return Section("cost", "Search cost", [table("cost", comparison.costs, titles, formats, caption=caption)])
 
 
-def settings(comparison: Comparison) -> Section:
+def _settings(comparison: Comparison) -> Section:
     """Where the configurations differ."""
     frame = comparison.settings
     if frame.is_empty():
@@ -167,7 +171,7 @@ def settings(comparison: Comparison) -> Section:
     return Section("settings", "Settings that differ", [Paragraph(words), shown])
 
 
-def published(comparison: Comparison) -> Section | None:
+def _published_section(comparison: Comparison) -> Section | None:
     """What the literature prints for the datasets, under other protocols."""
     datasets = comparison.standings["dataset"].unique(maintain_order=True)
     shown = [block for dataset in datasets for block in _published(comparison, dataset)]
@@ -175,7 +179,7 @@ def published(comparison: Comparison) -> Section | None:
 
 
 def _published(comparison: Comparison, dataset: str) -> list[Block]:
-    frame = tables.published(dataset)
+    frame = tables.published_rows(dataset)
     if frame.is_empty():
         return []
     columns = [column for column in frame.columns if column.isdigit()]
@@ -197,7 +201,7 @@ def _own_row(comparison: Comparison, name: str, columns: list[str]) -> dict[str,
     return {"method": name, **scores, "mean": mean, "source": "this page"}
 
 
-def provenance(comparison: Comparison) -> Section:
+def _provenance_section(comparison: Comparison) -> Section:
     """Where the numbers come from."""
     rows = [
         (member.name, text.clean(str(what)), text.clean(str(value)))
@@ -212,4 +216,4 @@ def provenance(comparison: Comparison) -> Section:
     return Section("provenance", "Provenance", [table("provenance", frame, caption="Code, data and commands."), *asked])
 
 
-SECTIONS = (summary, differences, aus, scores, cost, settings, published, provenance)
+SECTIONS = (_summary, _differences, aus, scores, _cost, _settings, _published_section, _provenance_section)

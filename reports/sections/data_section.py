@@ -7,31 +7,31 @@ import polars as pl
 from data.aus import AU_NAMES
 from reports.figures import data_figures
 from reports.frames import text
-from reports.frames.report import Report
-from reports.html.blocks import Block, Paragraph, Section, figure, picture
-from reports.html.columns import numbers
-from study.scoring.bootstrap import CELLS
+from reports.frames.report import StudyReport
+from reports.html.blocks import Block, Paragraph, Section, figure, picture_block
+from reports.html.columns import numbers_table
+from study.scoring.bootstrap import CONFUSION
 
 
-def data(report: Report) -> Section | None:
+def data_section(report: StudyReport) -> Section | None:
     """Labels of the frame store where it was at hand, else of the test frames of the final trials."""
     labels = report.materials.labels
     source = "All frames of the frame store."
     if labels is None:
-        labels, source = labels_of(report.final_counts), "The coded test frames of the final trials."
+        labels, source = _labels_of(report.final_counts), "The coded test frames of the final trials."
     if labels.is_empty():
         return None
     blocks = [Paragraph(_size(labels, source)), *_rates(labels), *_shift(labels)]
-    blocks += [picture(f"sheet-{at}", *sheet) for at, sheet in enumerate(report.materials.pictures)]
+    blocks += [picture_block(f"sheet-{at}", *sheet) for at, sheet in enumerate(report.materials.pictures)]
     return Section("data", "Data", blocks)
 
 
-def labels_of(counts: pl.DataFrame) -> pl.DataFrame:
+def _labels_of(counts: pl.DataFrame) -> pl.DataFrame:
     """subject, fold, au, frames, coded, active of the test parts; frames that are not coded are in no count."""
     first = counts.filter(pl.col("split") == "test").unique(
         ["fold", "subject", "au"], keep="first", maintain_order=True
     )
-    coded = pl.sum_horizontal(*CELLS)
+    coded = pl.sum_horizontal(*CONFUSION)
     return first.select(
         "subject", "fold", "au", frames=pl.lit(None, pl.Int64), coded=coded, active=pl.col("tp") + pl.col("fn")
     ).sort("fold", "subject", "au")
@@ -44,7 +44,7 @@ def _size(labels: pl.DataFrame, source: str) -> str:
     return f"{words}, {frames:,} frames." if frames else f"{words}."
 
 
-def base_rates(labels: pl.DataFrame) -> pl.DataFrame:
+def base_rates_section(labels: pl.DataFrame) -> pl.DataFrame:
     """One row an AU: coded, active and not coded frames, base rate, and the lowest and highest of a subject."""
     of_each = pl.col("active") / pl.col("coded")
     return (
@@ -66,7 +66,7 @@ def base_rates(labels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rates(labels: pl.DataFrame) -> Iterator[Block]:
-    frame = base_rates(labels)
+    frame = base_rates_section(labels)
     caption = (
         "Share of the coded frames in which an AU is active: all frames (bar), and the subjects from least to most."
     )
@@ -76,11 +76,11 @@ def _rates(labels: pl.DataFrame) -> Iterator[Block]:
         "au", "name", "coded", "not_coded", "active", "base_rate", "least", "most", subjects_with_it="subjects"
     )
     yield figure(
-        "base-rates", "Base rates", caption, data_figures.base_rates(frame), numbers("base-rates", shown), alt=alt
+        "base-rates", "Base rates", caption, data_figures.base_rates(frame), numbers_table("base-rates", shown), alt=alt
     )
 
 
-def shift(labels: pl.DataFrame) -> pl.DataFrame:
+def shift_section(labels: pl.DataFrame) -> pl.DataFrame:
     """One row a fold and AU: base rate of its test part, and how far it is from that of all other folds."""
     sums = labels.group_by("fold", "au").agg(pl.col("coded", "active").sum())
     rest = [(pl.col(name).sum().over("au") - pl.col(name)).alias(f"other_{name}") for name in ("coded", "active")]
@@ -94,11 +94,13 @@ def shift(labels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _shift(labels: pl.DataFrame) -> Iterator[Block]:
-    frame = shift(labels)
+    frame = shift_section(labels)
     if frame["fold"].n_unique() < 2:
         return
     caption = (
         "Base rate of each fold's test subjects minus that of all others, in points: what a detector meets that was "
         "trained on the others."
     )
-    yield figure("fold-shift", "Shift between folds", caption, data_figures.shift(frame), numbers("fold-shift", frame))
+    yield figure(
+        "fold-shift", "Shift between folds", caption, data_figures.shift(frame), numbers_table("fold-shift", frame)
+    )

@@ -7,12 +7,12 @@ import polars as pl
 
 from reports.figures import figures, final_figures
 from reports.frames import predicted, tables, text
-from reports.frames.final_series import au_scores, confusion, headline, overall
+from reports.frames.final_series import au_scores, confusion_frame, headline, overall
 from reports.frames.predicted import Predicted
-from reports.frames.report import Report
-from reports.frames.tables import Evaluation
+from reports.frames.report import StudyReport
+from reports.frames.tables import SplitEvaluation
 from reports.html.blocks import Block, Paragraph, Section, figure, table
-from reports.html.columns import FORMATS, numbers
+from reports.html.columns import FORMATS, numbers_table
 from study.scoring.bootstrap import REPLICATES
 
 AU_TITLES = {
@@ -28,7 +28,7 @@ AU_TITLES = {
     "precision": "precision %",
     "recall": "recall %",
 }
-FEW_SUBJECTS = 10  # below, a reader is told how few
+_FEW_SUBJECTS = 10  # below, a reader is told how few
 MEANINGS = {
     "nested": "nested: each fold's configuration was chosen within its own training part; this is what may be quoted",
     "shared": "shared: one configuration, chosen on one fold, whose validation subjects are tested on in other folds",
@@ -37,7 +37,7 @@ MEANINGS = {
 }
 
 
-def final(report: Report) -> Section | None:
+def final_section(report: StudyReport) -> Section | None:
     """Test scores of the final trials; of the sweep's best trial on validation subjects while there are none."""
     if report.test is None:
         blocks = list(_validation(report))
@@ -52,7 +52,7 @@ def final(report: Report) -> Section | None:
     return Section("final", "Final evaluation", blocks)
 
 
-def _how_chosen(report: Report) -> str:
+def _how_chosen(report: StudyReport) -> str:
     if report.finals.selection == "nested":
         return (
             "Every fold was searched by itself and is tested with its own choice, so that no test subject had a part "
@@ -65,7 +65,7 @@ def _how_chosen(report: Report) -> str:
     )
 
 
-def _overall(report: Report) -> Iterator[Block]:
+def _overall(report: StudyReport) -> Iterator[Block]:
     if report.scores.is_empty():
         return
     frame = overall(report.scores)
@@ -79,23 +79,23 @@ def _overall(report: Report) -> Iterator[Block]:
     best = headline(report.scores)
     alt = f"The number to quote, {best[0]} at threshold {best[1]}, is {text.percent(best[2])}." if best else ""
     drawing = final_figures.selections(chosen)
-    yield figure("selections", "Choice and threshold", caption, drawing, numbers("selections", frame), alt=alt)
+    yield figure("selections", "Choice and threshold", caption, drawing, numbers_table("selections", frame), alt=alt)
 
 
-def _aus(report: Report, test: Evaluation) -> Iterator[Block]:
+def _aus(report: StudyReport, test: SplitEvaluation) -> Iterator[Block]:
     runs = f"{text.plural(len(test.folds), 'fold')}, {text.plural(test.seeds, 'seed')}"
     frame = au_scores(report.scores, test.au) if report.scores.height else test.au
     where = f"Final trials on test subjects ({runs}): F1 of every fold and seed, mean over seeds, mean over folds. "
     yield from au_blocks("test-aus", "F1 of every AU", where, test, frame)
 
 
-def au_blocks(name: str, title: str, where: str, evaluation: Evaluation, frame: pl.DataFrame) -> Iterator[Block]:
+def au_blocks(name: str, title: str, where: str, evaluation: SplitEvaluation, frame: pl.DataFrame) -> Iterator[Block]:
     """Bars of every AU with their table, and which AUs have no F1."""
     caption = where + (
         f"Bars: F1 with the 95 % interval over subjects, Student's t on {REPLICATES:,} bootstraps inside each fold "
         "(what another draw of subjects would change; not another training run). Orange: always-positive."
     )
-    if evaluation.fewest < FEW_SUBJECTS:
+    if evaluation.fewest < _FEW_SUBJECTS:
         caption += f" It rests on as few as {text.plural(evaluation.fewest, 'subject')} in a fold."
     if not evaluation.has_interval:
         caption = f"{where}Bars: F1; one subject allows no interval. Orange: the always-positive detector."
@@ -117,7 +117,7 @@ def _alt(frame: pl.DataFrame) -> str:
     return f"From AU{low} with {text.percent(least)} to AU{high} with {text.percent(most)}."
 
 
-def _folds(report: Report, test: Evaluation) -> Iterator[Block]:
+def _folds(report: StudyReport, test: SplitEvaluation) -> Iterator[Block]:
     nested = report.finals.runs["fold"].unique().to_list() if report.finals.selection == "nested" else report.folds[:1]
     spread = tables.fold_seed_spread(report.final_counts, report.aus, nested)
     means = tables.fold_means(spread)
@@ -147,16 +147,18 @@ def _marked(frame: pl.DataFrame) -> frozenset[int]:
     return frozenset(at for at, nested in enumerate(frame["nested"]) if nested)
 
 
-def _confusion(report: Report) -> Iterator[Block]:
-    frame = confusion(report.final_counts)
+def _confusion(report: StudyReport) -> Iterator[Block]:
+    frame = confusion_frame(report.final_counts)
     caption = (
         "The coded test frames of every AU at threshold 0.5, summed over subjects and folds; with several seeds, the "
         "mean of the seeds."
     )
-    yield figure("confusion", "Right and wrong", caption, final_figures.confusion(frame), numbers("confusion", frame))
+    yield figure(
+        "confusion", "Right and wrong", caption, final_figures.confusion(frame), numbers_table("confusion", frame)
+    )
 
 
-def _no_predictions(report: Report) -> str:
+def _no_predictions(report: StudyReport) -> str:
     return (
         "Threshold curves, reliability and co-occurrence need the probabilities of the final detectors: "
         f"run launch/final.py name={report.study['name']}."
@@ -170,7 +172,7 @@ def _predicted(found: Predicted) -> Iterator[Block]:
         "F1, precision and recall on test frames if one threshold were set for every fold: mean over seeds, then over "
         "folds. Looking for the best point here is choosing on the test part."
     )
-    table = numbers("thresholds", found.thresholds)
+    table = numbers_table("thresholds", found.thresholds)
     yield figure("thresholds", "Threshold curves", caption, final_figures.thresholds(found.thresholds), table)
     errors = predicted.calibration_error(found.reliability)
     caption = (
@@ -179,7 +181,7 @@ def _predicted(found: Predicted) -> Iterator[Block]:
         "seed."
     )
     named = ", ".join(f"AU{au} {text.percent(error)}" for au, error in sorted(errors.items()))
-    drawing, table = final_figures.reliability(found.reliability), numbers("reliability", found.reliability)
+    drawing, table = final_figures.reliability(found.reliability), numbers_table("reliability", found.reliability)
     yield figure("reliability", "Reliability", f"{caption} Mean gap in points: {named}.", drawing, table)
     yield from _cooccurrence(found)
 
@@ -192,11 +194,11 @@ def _cooccurrence(found: Predicted) -> Iterator[Block]:
         "at threshold 0.5, and the difference. Where detections go together more than labels do, the detector takes "
         "one for the other."
     )
-    drawing, table = final_figures.cooccurrence(found.cooccurrence), numbers("cooccurrence", found.cooccurrence)
+    drawing, table = final_figures.cooccurrence(found.cooccurrence), numbers_table("cooccurrence", found.cooccurrence)
     yield figure("cooccurrence", "AUs that go together", caption, drawing, table, width=760)
 
 
-def _validation(report: Report) -> Iterator[Block]:
+def _validation(report: StudyReport) -> Iterator[Block]:
     if report.val is None or not report.bests:
         return
     which = text.listing([f"trial {best['trial']} of fold {fold}" for fold, best in report.bests.items()])

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import polars as pl
 
 from reports.frames import tables, text
-from reports.frames.report import Report
+from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, Verbatim, table
-from reports.html.columns import numbers
+from reports.html.columns import numbers_table
 
 
-def provenance(report: Report) -> Section:
+def provenance_section(report: StudyReport) -> Section:
     """Code, data, packages, protocol, seeds, and the whole configuration."""
     rows = [(text.clean(str(name)), text.clean(str(value))) for name, value in report.provenance.items()]
     facts = pl.DataFrame([*rows, *_facts(report)], schema={"what": pl.String, "value": pl.String}, orient="row")
@@ -22,7 +22,7 @@ def provenance(report: Report) -> Section:
     return Section("provenance", "Provenance", blocks)
 
 
-def _facts(report: Report) -> Iterator[tuple[str, str]]:
+def _facts(report: StudyReport) -> Iterator[tuple[str, str]]:
     yield "seed of the search", str(report.study["seed"])
     seeds = sorted(set(report.finals.runs["seed"])) if report.finals.runs.height else []
     if seeds:
@@ -30,7 +30,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "result store", text.clean(str(report.root))
 
 
-def _machines(report: Report) -> Iterator[Block]:
+def _machines(report: StudyReport) -> Iterator[Block]:
     """The environments of the trials: more than one row a fold means that they differ."""
     names = [name for name in report.environments.columns if name != "key"]
     if not names:
@@ -44,10 +44,10 @@ def _machines(report: Report) -> Iterator[Block]:
         "Where the trials ran. The protocol is a hash of the frames, labels, alignment and division into subjects of a "
         "fold: numbers with different hashes are not of the same task."
     )
-    yield numbers("environments", shown, "Environments of the trials")
+    yield numbers_table("environments", shown, "Environments of the trials")
 
 
-def failed(report: Report) -> Section | None:
+def failed(report: StudyReport) -> Section | None:
     """The failed trials with the end of their errors."""
     frame = tables.failures(report.trials)
     if frame.is_empty():

@@ -4,7 +4,7 @@ import polars as pl
 
 from data.aus import DATASET_AUS
 from reports.frames import tables, text
-from reports.frames.report import Report
+from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, table
 
 PROTOCOLS = (
@@ -15,12 +15,12 @@ PROTOCOLS = (
 )
 
 
-def published(report: Report) -> Section | None:
+def published_section(report: StudyReport) -> Section | None:
     """Published F1, our row first."""
     dataset = str(report.study["dataset"])
     if dataset not in DATASET_AUS:
         return None
-    frame = tables.published(dataset)
+    frame = tables.published_rows(dataset)
     if frame.is_empty():
         words = f"No complete published table of per-AU F1 for {dataset} is at hand."
         return Section("published", "Published numbers", [Paragraph(words)])
@@ -37,7 +37,7 @@ def published(report: Report) -> Section | None:
     return Section("published", "Published numbers", blocks)
 
 
-def _own_row(report: Report, columns: list[str]) -> pl.DataFrame:
+def _own_row(report: StudyReport, columns: list[str]) -> pl.DataFrame:
     """This study's test F1 in the form of a published row."""
     assert report.test is not None
     scores = dict(report.test.au.select(pl.col("au").cast(pl.String), "f1").iter_rows())

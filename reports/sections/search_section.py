@@ -6,14 +6,14 @@ import polars as pl
 
 from reports.figures import figures, search_figures, space_figures
 from reports.frames import series, text, usage
-from reports.frames.report import Report
+from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure
-from reports.html.columns import numbers
+from reports.html.columns import numbers_table
 
-POINTS, LINES, BARS, CURVES = 2_000, 300, 1_500, 150  # trials that a figure draws at most
+POINTS, LINES, BARS, _CURVES = 2_000, 300, 1_500, 150  # trials that a figure draws at most
 
 
-def search(report: Report) -> Section | None:
+def search_section(report: StudyReport) -> Section | None:
     """How the search went, which parameters mattered, and what it used; of final trials alone, what those used."""
     blocks: list[Block] = []
     if report.sweep.height:
@@ -26,7 +26,7 @@ def search(report: Report) -> Section | None:
     return Section("search", "Search", blocks) if blocks else None
 
 
-def _folds(report: Report) -> Iterator[Block]:
+def _folds(report: StudyReport) -> Iterator[Block]:
     if len(report.folds) > 1:
         yield Paragraph(
             f"{len(report.folds)} folds were searched, each by itself: {text.listing(report.folds)}. Their trials are "
@@ -45,9 +45,9 @@ def _first(frame: pl.DataFrame, score: str = "value") -> pl.Series:
     return frame.sort(score, descending=True, nulls_last=True)["trial"].unique(maintain_order=True).head(100)
 
 
-def _history(report: Report) -> Iterator[Block]:
-    history = series.history(report.sweep)
-    table = numbers("history", history, "Every trial of the search")
+def _history(report: StudyReport) -> Iterator[Block]:
+    history = series.history_frame(report.sweep)
+    table = numbers_table("history", history, "Every trial of the search")
     if not history["value"].count():
         yield table
         return
@@ -64,12 +64,12 @@ def _history(report: Report) -> Iterator[Block]:
     yield figure("history", "Search history", caption, drawing, table, alt=alt)
 
 
-def _curves(report: Report) -> Iterator[Block]:
+def _curves(report: StudyReport) -> Iterator[Block]:
     trials = report.sweep if report.sweep.height else report.finals.runs
-    frame = series.curves(report.epochs, trials, [best["key"] for best in report.bests.values()])
+    frame = series.curves_frame(report.epochs, trials, [best["key"] for best in report.bests.values()])
     if frame.is_empty():
         return
-    part = series.thinned(frame, CURVES, _first(frame.filter("best")) if report.bests else None)
+    part = series.thinned(frame, _CURVES, _first(frame.filter("best")) if report.bests else None)
     caption = (
         "Objective on validation subjects after every epoch, one line a trial. The score of a finished trial is taken "
         "after training, with its own linear evaluation where the method has one, and can differ from the curve."
@@ -77,10 +77,10 @@ def _curves(report: Report) -> Iterator[Block]:
     )
     drawing = figures.curves(part, report.objective)
     rounded = frame.with_columns(pl.col("value", "loss").round_sig_figs(7))  # it is the largest table of all
-    yield figure("curves", "Learning curves", caption, drawing, numbers("curves", rounded.drop("key", "best")))
+    yield figure("curves", "Learning curves", caption, drawing, numbers_table("curves", rounded.drop("key", "best")))
 
 
-def _pareto(report: Report) -> Iterator[Block]:
+def _pareto(report: StudyReport) -> Iterator[Block]:
     frame = report.tradeoff
     if frame.height < 2:
         return
@@ -90,12 +90,12 @@ def _pareto(report: Report) -> Iterator[Block]:
         "is better than in one without being worse in the other."
     )
     part = series.thinned(frame, POINTS, frame.filter("front")["trial"])
-    table = numbers("pareto", frame.rename({"x": x, "y": y}))
+    table = numbers_table("pareto", frame.rename({"x": x, "y": y}))
     drawing = search_figures.pareto(part, x, y)
     yield figure("pareto", "Trade-off of the objectives", caption + drawn(part, frame), drawing, table)
 
 
-def _importance(report: Report) -> Iterator[Block]:
+def _importance(report: StudyReport) -> Iterator[Block]:
     frame = report.importance
     if frame.is_empty():
         yield Paragraph("Parameter importance needs at least four finished trials.")
@@ -107,10 +107,10 @@ def _importance(report: Report) -> Iterator[Block]:
     first = series.ranking(frame)[0]
     shown = frame.drop("fold") if frame["fold"].n_unique() == 1 else frame
     drawing, alt = figures.importance(frame), f"The most important parameter is {first}."
-    yield figure("importance", "Parameter importance", caption, drawing, numbers("importance", shown), alt=alt)
+    yield figure("importance", "Parameter importance", caption, drawing, numbers_table("importance", shown), alt=alt)
 
 
-def _parameter_figures(report: Report) -> Iterator[Block]:
+def _parameter_figures(report: StudyReport) -> Iterator[Block]:
     values = series.trial_parameters(report.sweep)
     if values.height < 2:
         yield Paragraph("Fewer than two finished trials: there is nothing to compare parameters by.")
@@ -125,15 +125,15 @@ def _parameter_figures(report: Report) -> Iterator[Block]:
     yield from _ratios(report, values)
 
 
-def _slices(report: Report, axes: pl.DataFrame) -> Iterator[Block]:
+def _slices(report: StudyReport, axes: pl.DataFrame) -> Iterator[Block]:
     part = series.thinned(axes, POINTS // 4, _first(axes, "score"))
     caption = f"One dot a finished trial, one panel a parameter, the most important first.{drawn(part, axes)}"
     drawing = search_figures.slices(part, series.ranking(report.importance), report.objective)
-    table = numbers("slices", axes.select("trial", "fold", "parameter", setting="shown", objective="score"))
+    table = numbers_table("slices", axes.select("trial", "fold", "parameter", setting="shown", objective="score"))
     yield figure("slices", "The objective by parameter", caption, drawing, table)
 
 
-def _parallel(report: Report, axes: pl.DataFrame, values: pl.DataFrame) -> Iterator[Block]:
+def _parallel(report: StudyReport, axes: pl.DataFrame, values: pl.DataFrame) -> Iterator[Block]:
     part = series.thinned(axes, LINES, _first(axes, "score"))
     caption = (
         "One line a finished trial, orange is best. Every axis runs from the lowest to the highest value; a trial "
@@ -141,11 +141,13 @@ def _parallel(report: Report, axes: pl.DataFrame, values: pl.DataFrame) -> Itera
     )
     width = 120 * axes["parameter"].n_unique() + 120
     drawing = space_figures.parallel(part, report.objective)
-    yield figure("parameters", "Parameters of finished trials", caption, drawing, numbers("parameters", values), width)
+    yield figure(
+        "parameters", "Parameters of finished trials", caption, drawing, numbers_table("parameters", values), width
+    )
 
 
-def _pairs(report: Report, axes: pl.DataFrame) -> Iterator[Block]:
-    frame = series.pairs(axes, report.importance)
+def _pairs(report: StudyReport, axes: pl.DataFrame) -> Iterator[Block]:
+    frame = series.pairs_frame(axes, report.importance)
     if frame.is_empty():
         return
     part = series.thinned(frame, POINTS // 2, _first(frame, "score"))
@@ -155,34 +157,34 @@ def _pairs(report: Report, axes: pl.DataFrame) -> Iterator[Block]:
     )
     drawing, width = search_figures.pairs(part, report.objective), 300 * frame["x_parameter"].n_unique() + 100
     yield figure(
-        "pairs", "Parameters in pairs", caption, drawing, numbers("pairs", frame.drop("x_log", "y_log")), width
+        "pairs", "Parameters in pairs", caption, drawing, numbers_table("pairs", frame.drop("x_log", "y_log")), width
     )
 
 
-def _ratios(report: Report, values: pl.DataFrame) -> Iterator[Block]:
+def _ratios(report: StudyReport, values: pl.DataFrame) -> Iterator[Block]:
     ratios = series.ratios(values)
     if ratios.is_empty():
         return
     part = series.thinned(ratios, POINTS // 2, _first(ratios))
     caption = f"Shares of the kinds of positive pairs; a corner is one kind alone, orange is best.{drawn(part, ratios)}"
     drawing = space_figures.ternary(part, report.objective)
-    yield figure("ratios", "Pair-sampling ratios", caption, drawing, numbers("ratios", ratios))
+    yield figure("ratios", "Pair-sampling ratios", caption, drawing, numbers_table("ratios", ratios))
 
 
-def _rungs(report: Report) -> Iterator[Block]:
-    frame = usage.rungs(report.sweep, report.study.get("pruning") or {}, int(report.study["epochs"]))
+def _rungs(report: StudyReport) -> Iterator[Block]:
+    frame = usage.rungs_frame(report.sweep, report.study.get("pruning") or {}, int(report.study["epochs"]))
     if frame.is_empty():
         return
     caption = "ASHA compares trials at these numbers of epochs and stops those that fall behind."
     ended = int(frame["pruned"].sum())
     alt = f"{report.sweep.height:,} trials began, {ended:,} were pruned."
     yield figure(
-        "rungs", "Survival of the rungs", caption, search_figures.rungs(frame), numbers("rungs", frame), alt=alt
+        "rungs", "Survival of the rungs", caption, search_figures.rungs(frame), numbers_table("rungs", frame), alt=alt
     )
 
 
-def _timeline(report: Report) -> Iterator[Block]:
-    frame = usage.timeline(report.trials, report.environments)
+def _timeline(report: StudyReport) -> Iterator[Block]:
+    frame = usage.timeline_frame(report.trials, report.environments)
     if frame.is_empty():
         return
     part = frame.gather_every(-(-frame.height // BARS))
@@ -193,13 +195,13 @@ def _timeline(report: Report) -> Iterator[Block]:
     if part.height < frame.height:
         caption += f" Drawn: {part.height:,} of {frame.height:,} trials, evenly chosen."
     hosts = text.plural(frame["host"].n_unique(), "node")
-    table = numbers("timeline", frame)
+    table = numbers_table("timeline", frame)
     alt = f"{frame.height:,} trials on {hosts} within {max(frame['ends']):.1f} hours."
     yield figure("timeline", "Trials by node", caption, search_figures.timeline(part), table, alt=alt)
 
 
-def _hours(report: Report) -> Iterator[Block]:
-    frame = usage.hours(report.trials, report.environments)
+def _hours(report: StudyReport) -> Iterator[Block]:
+    frame = usage.hours_frame(report.trials, report.environments)
     for unit in frame["unit"].unique().sort().to_list():
         part = frame.filter(pl.col("unit") == unit)
         total = float(part["hours"].sum())
@@ -209,4 +211,4 @@ def _hours(report: Report) -> Iterator[Block]:
             f"{total:,.1f} {unit}-hours in all, {lost:,.1f} of them in failed trials; a trial's time times {share}."
         )
         name, title = f"hours-{unit.lower()}", f"{unit[0].upper()}{unit[1:]}-hours used"
-        yield figure(name, title, caption, search_figures.hours(part), numbers(name, part), alt=caption)
+        yield figure(name, title, caption, search_figures.hours(part), numbers_table(name, part), alt=caption)

@@ -4,20 +4,20 @@ import polars as pl
 
 from reports.frames import tables, text
 from reports.frames.final_series import headline
-from reports.frames.report import Report
-from reports.frames.tables import Evaluation
+from reports.frames.report import StudyReport
+from reports.frames.tables import SplitEvaluation
 from reports.html.blocks import Block, Paragraph, Section, table
 
 AGREE = 1e-6  # fractions; the score table and the counts are the same numbers, computed twice
-HEADS = {"sweep": "best of the sweep", "final": "final trials"}
+_HEADS = {"sweep": "best of the sweep", "final": "final trials"}
 
 
-def summary(report: Report) -> Section:
+def summary_section(report: StudyReport) -> Section:
     """The answer in one paragraph and one table, and the configuration it holds for."""
     blocks: list[Block] = [Paragraph(_answer(report), "lead")]
     blocks += [Paragraph(words, "note") for words in _cautions(report)]
     frame = _summary_frame(report)
-    titles = {"what": ""} | {name: HEADS[name] for name in frame.columns[1:]}
+    titles = {"what": ""} | {name: _HEADS[name] for name in frame.columns[1:]}
     blocks.append(table("summary", frame, titles, caption="What the study came to"))
     runs = report.finals.runs
     source = report.best or (runs.row(-1, named=True) if runs.height else None)
@@ -28,7 +28,7 @@ def summary(report: Report) -> Section:
     return Section("summary", "Summary", blocks)
 
 
-def _answer(report: Report) -> str:
+def _answer(report: StudyReport) -> str:
     sentences = [_sweep_answer(report)] if report.sweep.height else []
     if report.test:
         sentences += [_test_answer(report, report.test), _scores_answer(report)]
@@ -37,7 +37,7 @@ def _answer(report: Report) -> str:
     return " ".join(filter(None, sentences)) or "No trial ran to its end."
 
 
-def _sweep_answer(report: Report) -> str:
+def _sweep_answer(report: StudyReport) -> str:
     best, val, states = report.best, report.val, tables.states(report.sweep)
     if best is None:
         if states["DONE"]:
@@ -57,7 +57,7 @@ def _sweep_answer(report: Report) -> str:
     )
 
 
-def _folds_answer(report: Report) -> str:
+def _folds_answer(report: StudyReport) -> str:
     """Several folds, each searched by itself."""
     reached = [f"{text.percent(best['value'])} in {fold}" for fold, best in report.bests.items()]
     missing = [fold for fold in report.folds if fold not in report.bests]
@@ -69,7 +69,7 @@ def _folds_answer(report: Report) -> str:
     )
 
 
-def _test_answer(report: Report, test: Evaluation) -> str:
+def _test_answer(report: StudyReport, test: SplitEvaluation) -> str:
     runs = f"{text.plural(len(test.folds), 'fold')} × {text.plural(test.seeds, 'seed')}"
     which = "the chosen configuration" if report.finals.current else "an earlier choice of configuration"
     which = "each fold's own choice" if report.finals.selection == "nested" else which
@@ -79,7 +79,7 @@ def _test_answer(report: Report, test: Evaluation) -> str:
     )
 
 
-def _scores_answer(report: Report) -> str:
+def _scores_answer(report: StudyReport) -> str:
     """What the score table adds: the AUC, and how much choosing on the test part would have added."""
     overall = report.scores.filter(pl.col("au").is_null(), pl.col("aggregate") == "folds", pl.col("rule") == "0.5")
     said = {
@@ -98,7 +98,7 @@ def _scores_answer(report: Report) -> str:
     return " ".join(words)
 
 
-def _verdict(test: Evaluation) -> str:
+def _verdict(test: SplitEvaluation) -> str:
     lift = f"{text.points(test.lift.value)} points"
     if not test.has_interval:
         return f"The difference is {lift}."
@@ -108,7 +108,7 @@ def _verdict(test: Evaluation) -> str:
     return f"The difference is {lift} ({inside})."
 
 
-def _cautions(report: Report) -> list[str]:
+def _cautions(report: StudyReport) -> list[str]:
     """What a reader of the final numbers must know beside them."""
     words = []
     if report.test and not report.finals.current:
@@ -128,27 +128,27 @@ def _cautions(report: Report) -> list[str]:
     return words
 
 
-def _score(evaluation: Evaluation) -> str:
+def _score(evaluation: SplitEvaluation) -> str:
     value = text.percent(evaluation.f1.value)
     return f"{value} (95 % interval {_interval(evaluation)})" if evaluation.has_interval else value
 
 
-def _interval(evaluation: Evaluation) -> str:
+def _interval(evaluation: SplitEvaluation) -> str:
     if not evaluation.has_interval:
         return "none (one subject)"
     return text.span(evaluation.f1.low, evaluation.f1.high)
 
 
-def _summary_frame(report: Report) -> pl.DataFrame:
+def _summary_frame(report: StudyReport) -> pl.DataFrame:
     """Column `what`, and one column of text for each stage that has trials."""
     present = set(report.trials["stage"])
-    columns = {stage: _column(report, stage) for stage in HEADS if stage in present}
+    columns = {stage: _column(report, stage) for stage in _HEADS if stage in present}
     names = list(next(iter(columns.values())))
     frame = pl.DataFrame({"what": names, **{stage: list(column.values()) for stage, column in columns.items()}})
     return frame.filter(pl.any_horizontal(pl.col(*columns) != text.NONE))
 
 
-def _column(report: Report, stage: str) -> dict[str, str]:
+def _column(report: StudyReport, stage: str) -> dict[str, str]:
     """One column of the summary: the sweep's best trial, or the final trials."""
     scored = report.val if stage == "sweep" else report.test
     trials = report.trials.filter(pl.col("stage") == stage)

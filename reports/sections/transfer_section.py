@@ -7,12 +7,12 @@ import polars as pl
 
 from reports.figures import transfer_figures
 from reports.frames import text
-from reports.frames.report import Report
+from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure, table
-from reports.html.columns import FORMATS, numbers, title_of
+from reports.html.columns import FORMATS, numbers_table, title_of
 from study.experiments.cross_dataset.transfer import Transfer
 
-METRICS = {
+_METRICS = {
     "f1": ("F1", "F1 at threshold 0.5 on all frames of the target; on the own dataset the mean of its test parts."),
     "auc": ("AUC", "Area under the ROC curve, which no threshold enters."),
     "retention_f1": ("Retention of F1", "What is left of the F1 of the target's own detectors; 100 is all of it."),
@@ -21,7 +21,7 @@ METRICS = {
 RULE = "0.5"
 
 
-def transfer(report: Report) -> Section | None:
+def transfer_section(report: StudyReport) -> Section | None:
     """The transfer and regret studies beside this study; None when there are none."""
     found = report.neighbours
     blocks: list[Block] = [Paragraph(words, "note") for words in found.problems]
@@ -39,11 +39,11 @@ def _regret(number: int, name: str, frame: pl.DataFrame) -> Block:
     )
     drawing = transfer_figures.matrices(frame.select("source", "target", method=pl.lit(""), value="regret"))
     label = f"regret-{number}"
-    return figure(label, f"Regret of configurations, {name}", caption, drawing, numbers(label, frame))
+    return figure(label, f"Regret of configurations, {name}", caption, drawing, numbers_table(label, frame))
 
 
-def _study(number: int, name: str, transfer: Transfer) -> Iterator[Block]:
-    found = transfer.table
+def _study(number: int, name: str, transfer_section: Transfer) -> Iterator[Block]:
+    found = transfer_section.table
     yield Paragraph(
         f"Transfer study {name}: {text.listing(_datasets(found))}; methods {text.listing(_methods(found))}."
     )
@@ -52,11 +52,11 @@ def _study(number: int, name: str, transfer: Transfer) -> Iterator[Block]:
         "Rows are what a detector was trained on, columns what it was scored on. Label conventions differ between "
         f"datasets, and a change of base rate alone changes F1. AUs that all code: {', '.join(aus) or 'none'}."
     )
-    for metric in METRICS:
+    for metric in _METRICS:
         yield from _matrices(f"transfer-{number}-{metric.replace('_', '-')}", name, found, metric)
     yield from _by_au(f"transfer-{number}-aus", name, found)
     yield from _rules(f"transfer-{number}-rules", name, found)
-    yield from _tests(f"transfer-{number}-tests", name, transfer.tests)
+    yield from _tests(f"transfer-{number}-tests", name, transfer_section.tests)
 
 
 def _datasets(scores: pl.DataFrame) -> list[str]:
@@ -76,7 +76,7 @@ def means(scores: pl.DataFrame, metric: str, aus_kind: str) -> pl.DataFrame:
 
 
 def _matrices(label: str, name: str, scores: pl.DataFrame, metric: str) -> Iterator[Block]:
-    title, caption = METRICS[metric]
+    title, caption = _METRICS[metric]
     frame = means(scores, metric, "pair")
     if frame["value"].count():
         drawing = transfer_figures.matrices(frame)
@@ -85,7 +85,7 @@ def _matrices(label: str, name: str, scores: pl.DataFrame, metric: str) -> Itera
         alt = (
             f"The highest is {text.percent(best['value'])}, {best['method']} from {best['source']} to {best['target']}."
         )
-        yield figure(label, f"{title}, {name}", words, drawing, numbers(label, frame), alt=alt)
+        yield figure(label, f"{title}, {name}", words, drawing, numbers_table(label, frame), alt=alt)
 
 
 def _by_au(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
@@ -99,8 +99,8 @@ def _by_au(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
     frame = chosen.select("method", "source", "target", "metric", "au", "value", "low", "high")
     if frame.filter(pl.col("metric") == "f1")["value"].count():
         caption = "F1 of every shared AU on the target, one panel a pair of datasets, beside always-positive there."
-        drawing = transfer_figures.by_au(frame)
-        yield figure(label, f"F1 by AU, {name}", caption, drawing, numbers(label, frame))
+        drawing = transfer_figures.au_dots(frame)
+        yield figure(label, f"F1 by AU, {name}", caption, drawing, numbers_table(label, frame))
 
 
 def _rules(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
@@ -117,7 +117,7 @@ def _rules(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
             "many frames are detected as the target's base rate says; oracle, chosen on the target's test frames."
         )
         drawing = transfer_figures.rules(frame)
-        yield figure(label, f"Threshold rules, {name}", caption, drawing, numbers(label, frame))
+        yield figure(label, f"Threshold rules, {name}", caption, drawing, numbers_table(label, frame))
 
 
 def _tests(label: str, name: str, tests: pl.DataFrame) -> Iterator[Block]:

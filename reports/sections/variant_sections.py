@@ -13,9 +13,9 @@ from model.metrics import always_positive_f1
 from reports.figures import comparison_figures
 from reports.frames import tables, text
 from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, table
-from reports.html.columns import numbers
+from reports.html.columns import numbers_table
 from reports.html.document import render_sections
-from study.experiments.ablation import base_rates, rarest_third
+from study.experiments.ablation import counted_base_rates, rarest_third
 from study.scoring import bootstrap
 
 ESTIMATES = ("f1", "rare", "f1_gain", "rare_gain")
@@ -38,15 +38,15 @@ TITLES = {
     "trials": "trials",
     "seconds": "a trial",
 }
-BOUNDS = tuple(f"{name}{end}" for name in ESTIMATES for end in ("", "_low", "_high"))
-FORMATS = {
-    **{name: text.points if "gain" in name else text.percent for name in BOUNDS},
+_BOUNDS = tuple(f"{name}{end}" for name in ESTIMATES for end in ("", "_low", "_high"))
+_FORMATS = {
+    **{name: text.points if "gain" in name else text.percent for name in _BOUNDS},
     "noise": text.plain,
     "seconds": text.duration,
 }
 
 
-class Results(Protocol):
+class AblationResults(Protocol):
     """What is needed of the store of a comparison; `study.records.store.StudyStore` has it."""
 
     @property
@@ -58,7 +58,7 @@ class Results(Protocol):
     def comparison_path(self, suffix: str) -> Path: ...
 
 
-def render(store: Results) -> str:
+def ablation_page(store: AblationResults) -> str:
     """The page as text; without a finished row it says how far the trials are."""
     study, trials = store.study(), store.trials()
     facts = [(str(name), text.plain(study[name])) for name in ("dataset", "epochs", "seeds") if name in study]
@@ -67,7 +67,7 @@ def render(store: Results) -> str:
     return render_sections(str(study["name"]), facts, built)
 
 
-def comparison_table(store: Results) -> pl.DataFrame:
+def comparison_table(store: AblationResults) -> pl.DataFrame:
     """One row a variant and share of flipped labels, as `study.experiments.ablation` wrote it; empty before."""
     path = store.comparison_path(".csv")
     if not path.exists():
@@ -76,10 +76,10 @@ def comparison_table(store: Results) -> pl.DataFrame:
         frame = pl.read_csv(path, infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} is damaged ({error}); run launch/compare.py again") from error
-    lost = [name for name in ("variant", "label_noise", *BOUNDS, "trials", "seconds") if name not in frame.columns]
+    lost = [name for name in ("variant", "label_noise", *_BOUNDS, "trials", "seconds") if name not in frame.columns]
     if lost:
         raise InputError(f"{path} has no column {', '.join(lost)}; run launch/compare.py again")
-    scores = [name for name in frame.columns if name in BOUNDS or name.startswith("f1_au_")]
+    scores = [name for name in frame.columns if name in _BOUNDS or name.startswith("f1_au_")]
     words = pl.col("variant", "against").cast(pl.String)
     return frame.with_columns(words, pl.col(scores).cast(pl.Float64), noise=100 * pl.col("label_noise")).with_columns(
         label=pl.format("{}{}", "variant", pl.col("label_noise").map_elements(_with_noise, pl.String))
@@ -90,7 +90,7 @@ def _with_noise(share: float) -> str:
     return f" ({100 * share:g} % flipped)" if share else ""
 
 
-def _summary(store: Results, trials: pl.DataFrame) -> Section:
+def _summary(store: AblationResults, trials: pl.DataFrame) -> Section:
     frame = comparison_table(store)
     states = ", ".join(f"{count} {state}" for state, count in tables.states(trials).items() if count)
     done = f"{trials.height:,} of {store.study()['trials']:,} trials have ended ({states or 'none'})."
@@ -101,7 +101,7 @@ def _summary(store: Results, trials: pl.DataFrame) -> Section:
     blocks += [Paragraph(words) for words in (*_baseline(store), done)]
     titles = {name: title for name, title in TITLES.items() if frame[name].null_count() < frame.height}
     caption = "Test F1, mean of folds and seeds, then of AUs, with the 95 % interval of a bootstrap of subjects."
-    return Section("summary", "Summary", [*blocks, table("variants", frame, titles, FORMATS, caption=caption)])
+    return Section("summary", "Summary", [*blocks, table("variants", frame, titles, _FORMATS, caption=caption)])
 
 
 def _answers(frame: pl.DataFrame) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _answers(frame: pl.DataFrame) -> Iterator[str]:
         yield f"{labels} {best['variant']} has the highest test F1, {text.percent(best['f1'])}{span}."
 
 
-def _baseline(store: Results) -> Iterator[str]:
+def _baseline(store: AblationResults) -> Iterator[str]:
     """Always-positive and the rare AUs, which every variant shares: all are scored on the same frames."""
     counts = store.counts()
     if counts.is_empty():
@@ -125,12 +125,12 @@ def _baseline(store: Results) -> Iterator[str]:
         return
     folds = np.stack([bootstrap.mean(always_positive_f1(cube.sum(1)), 0) for cube in cubes.values()])
     base = float(bootstrap.mean(bootstrap.mean(folds, 0), 0))
-    rare, rates = rarest_third(cubes), base_rates(cubes)
+    rare, rates = rarest_third(cubes), counted_base_rates(cubes)
     listed = ", ".join(f"AU{aus[at]} ({text.percent(float(rates[at]))} %)" for at in rare)
     yield f"The always-positive detector reaches {text.percent(base)}. The rarest third: {listed}."
 
 
-def _rows(store: Results) -> Iterator[Section]:
+def _rows(store: AblationResults) -> Iterator[Section]:
     frame = comparison_table(store)
     if frame.is_empty():
         return
@@ -143,11 +143,11 @@ def _rows(store: Results) -> Iterator[Section]:
         drawing = comparison_figures.difference_dots(gains)
         shown = table("gains", gains, GAIN_TITLES, GAIN_FORMATS, caption="Gains of the variants, in points.")
         yield Section("gains", "Gains", [figure("gains", "Gains of the variants", caption, drawing, shown, 480)])
-    scores = by_au(frame)
+    scores = ablation_by_au(frame)
     caption = "Test F1 of every variant and AU, mean of folds and seeds."
     drawing = comparison_figures.variant_heat(scores)
     width = 54 * scores["au"].n_unique() + 220
-    block = figure("by-au", "F1 of every AU", caption, drawing, numbers("by-au", scores), width)
+    block = figure("by-au", "F1 of every AU", caption, drawing, numbers_table("by-au", scores), width)
     yield Section("aus", "Every AU", [block])
 
 
@@ -163,7 +163,7 @@ def gains_of(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def by_au(frame: pl.DataFrame) -> pl.DataFrame:
+def ablation_by_au(frame: pl.DataFrame) -> pl.DataFrame:
     """label, au, f1: one row a variant, share of flipped labels and AU; null is the mean over AUs."""
     columns = [name for name in frame.columns if name.startswith("f1_au_")]
     long = frame.select("label", *columns).unpivot(index="label", variable_name="au", value_name="f1")
@@ -181,7 +181,7 @@ def _asked(study: dict[str, Any]) -> Section:
     return Section("settings", "Variants", [Paragraph(words), *blocks])
 
 
-def _provenance(store: Results) -> Section:
+def _provenance(store: AblationResults) -> Section:
     rows = [(text.clean(str(what)), text.clean(str(value))) for what, value in store.provenance().items()]
     frame = pl.DataFrame(rows, schema={"what": pl.String, "value": pl.String}, orient="row")
     return Section("provenance", "Provenance", [table("provenance", frame, caption="Code, data and command.")])

@@ -24,7 +24,7 @@ Overall = tuple[float, Floats]  # mean over AUs, and its replicates [R]
 
 
 @dataclass(frozen=True)
-class Row:
+class AblationRow:
     """A variant at one label noise; F1 is the mean over AUs of the mean of folds, as on the page of a study."""
 
     variant: str
@@ -40,10 +40,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Ablation:
     """All that is done, and the baseline on the same frames."""
 
-    rows: list[Row]
+    rows: list[AblationRow]
     base_rates: dict[int, float]  # of the rarest third of the AUs, on the test subjects
     always_positive: float
     always_positive_rare: float
@@ -54,7 +54,7 @@ def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds
     return final_trials(replace(config, data=replace(config.data, label_noise=noise)), fold_names, seeds)
 
 
-def compare(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, str]) -> Comparison:
+def compare(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, str]) -> Ablation:
     """Put the finished trials of each cell, at least one cell, beside those of what its variant is held against."""
     cubes = {cell: _cubes(results) for cell, results in done.items()}
     first = next(iter(cubes.values()))
@@ -69,23 +69,23 @@ def compare(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, st
         reference = numbers.get(other) if other != cell else None
         by_au = dict(zip(aus, draws[cell].mean_of_folds(f1).point.tolist(), strict=True))
         rows.append(_row(cell, numbers[cell], other[0], reference, by_au, results))
-    rates = {aus[at]: float(base_rates(first)[at]) for at in rare}
-    return Comparison(rows, rates, trivial[0][0], trivial[1][0])
+    rates = {aus[at]: float(counted_base_rates(first)[at]) for at in rare}
+    return Ablation(rows, rates, trivial[0][0], trivial[1][0])
 
 
 def rarest_third(cubes: Mapping[str, Counts]) -> np.ndarray:
     """Positions of the AUs with the lowest base rates, a third of them rounded down but at least one, ascending."""
-    rates = base_rates(cubes)
+    rates = counted_base_rates(cubes)
     return np.sort(np.argsort(rates, kind="stable")[: max(len(rates) // 3, 1)])
 
 
-def base_rates(cubes: Mapping[str, Counts]) -> Floats:
+def counted_base_rates(cubes: Mapping[str, Counts]) -> Floats:
     """Share [A] of active among the coded frames; every seed of a fold scores the same ones."""
     frames = np.sum([cube[0].sum(axis=0) for cube in cubes.values()], axis=0)
     return ratio(frames[:, TP] + frames[:, FN], frames.sum(axis=1))
 
 
-def comparison_frame(comparison: Comparison) -> pl.DataFrame:
+def comparison_frame(comparison: Ablation) -> pl.DataFrame:
     """All numbers, one row a variant and label noise; scores are fractions, null is undefined."""
     rows = []
     for row in comparison.rows:
@@ -127,7 +127,7 @@ def _row(
     reference: tuple[Overall, Overall] | None,
     by_au: dict[int, float],
     results: Sequence[TrialResult],
-) -> Row:
+) -> AblationRow:
     people = {result.config.data.fold: len(result.scores["test"].subjects) for result in results}
 
     def estimate(value: float, replicates: Floats, least: float) -> Estimate:
@@ -139,7 +139,7 @@ def _row(
     if reference is not None:
         pairs = zip(numbers, reference, strict=True)
         gains = [estimate(value - base, drawn - base_drawn, least=-1) for (value, drawn), (base, base_drawn) in pairs]
-    return Row(
+    return AblationRow(
         variant=cell[0],
         label_noise=cell[1],
         f1=values[0],

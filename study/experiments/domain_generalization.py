@@ -34,11 +34,11 @@ from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
 from study.trial.detectors import weights_key
 from study.trial.multi_source import check_target
 
-POOLED, LEFT_OUT, ORACLE = "pooled", "leave_one_source_out", "oracle"
-SELECTIONS = (POOLED, LEFT_OUT, ORACLE)
+POOLED, LEFT_OUT, _ORACLE = "pooled", "leave_one_source_out", "oracle"
+GENERALIZATION_SELECTIONS = (POOLED, LEFT_OUT, _ORACLE)
 ONLY = "none"  # the rule where there is one candidate
 OWN = "own"  # the rule of a study of the target itself
-METRICS = (("f1", "0.5"), ("f1", "validation"), ("f1", "base_rate"), ("auc", "0.5"), ("always_positive", "0.5"))
+_METRICS = (("f1", "0.5"), ("f1", "validation"), ("f1", "base_rate"), ("auc", "0.5"), ("always_positive", "0.5"))
 GENERALIZE: dict[str, type[pl.DataType]] = {
     "method": pl.String,
     "target": pl.String,
@@ -109,7 +109,7 @@ class Generalization:
             for name, config in self.candidates.items():
                 for rule in self.rules(config.method_name):
                     for one in left_out(split) if rule == LEFT_OUT else [split]:
-                        weights = "last" if rule == ORACLE else "best"
+                        weights = "last" if rule == _ORACLE else "best"
                         yield from ((trial, weights, one.target) for trial in self.trials(one, name))
                 yield from ((trial, "best", split.target) for trial in self.trials(split, name))
 
@@ -164,7 +164,7 @@ def candidate_value(rule: str, asked: Generalization, split: Split, name: str, s
     """The number that `rule` maximises; the mean over seeds."""
     if rule == LEFT_OUT:
         return float(np.mean([_on_target("best", asked, one, name, store) for one in left_out(split)]))
-    if rule == ORACLE:
+    if rule == _ORACLE:
         return _on_target("last", asked, split, name, store)
     values = [store.result(trial.key) for trial in asked.trials(split, name)]
     return float(np.mean([result.value for result in values if result is not None and result.value is not None]))
@@ -183,7 +183,7 @@ def _predicted(trial: TrialConfig, weights: str, target: FrameStore, store: Stud
     return read_predictions(store.predictions_path(weights_key(trial, weights), target.fingerprint))
 
 
-def table(
+def generalization_table(
     asked: Generalization, store: StudyStore, done: Mapping[str, TrialResult], own: Mapping[str, StudyStore]
 ) -> pl.DataFrame:
     """Rows of `GENERALIZE` of all methods, splits and rules whose trials are `done`; `own` are studies by target."""
@@ -206,7 +206,7 @@ def _needed(rule: str, asked: Generalization, split: Split, method: str) -> Iter
 
 def _rows(rule: str, asked: Generalization, split: Split, method: str, store: StudyStore) -> list[dict[str, object]]:
     name = chosen_by(rule, asked, split, method, store)
-    found = evaluation(split, asked.trials(split, name), "last" if rule == ORACLE else "best", store)
+    found = evaluation(split, asked.trials(split, name), "last" if rule == _ORACLE else "best", store)
     names = {"method": method, "target": dataset_of(split.target), "sources": split.name, "selection": rule}
     facts = {**names, "candidates": len(asked.methods[method]), "chosen": name}
     return [facts | row for row in metric_rows(found)]
@@ -224,7 +224,7 @@ def _own_rows(split: Split, own: Mapping[str, StudyStore]) -> list[dict[str, obj
 
 def metric_rows(found: Evaluation) -> Iterator[dict[str, object]]:
     """Rule, metric, AU (null for the mean over AUs), value and interval, for every metric that was counted."""
-    for metric, rule in METRICS:
+    for metric, rule in _METRICS:
         if rule in found.rules:
             numbers = found.draws(metric, rule), found.by_seed(metric, rule)
             for row in rows_of(found, *numbers, (0.0, 1.0)):

@@ -15,7 +15,7 @@ from study.records.config import TrialConfig
 from study.records.result import TrialResult
 from study.records.store import StudyStore
 
-REGRET: dict[str, type[pl.DataType]] = {
+REGRET_SCHEMA: dict[str, type[pl.DataType]] = {
     "source": pl.String,
     "target": pl.String,
     **dict.fromkeys(("f1", "low", "high", "regret", "regret_low", "regret_high"), pl.Float64),
@@ -42,7 +42,7 @@ def regrets(target: str, results: Mapping[str, Sequence[TrialResult]]) -> pl.Dat
         gain = row.f1_gain
         regret = (0.0, 0.0, 0.0) if gain is None else (-gain.value, -gain.high, -gain.low)
         rows.append((row.variant, target, row.f1.value, row.f1.low, row.f1.high, *regret))
-    return pl.DataFrame(rows, schema=REGRET, orient="row").with_columns(pl.selectors.float().fill_nan(None))
+    return pl.DataFrame(rows, schema=REGRET_SCHEMA, orient="row").with_columns(pl.selectors.float().fill_nan(None))
 
 
 @dataclass(frozen=True)

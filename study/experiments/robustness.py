@@ -19,7 +19,7 @@ from model.metrics import auc, f1, mean_defined
 from study.experiments.ablation import score_cubes
 from study.records.config import DataSettings, TrialConfig
 from study.scoring.bootstrap import resample, subject_interval
-from study.trial.degraded import Scored
+from study.trial.degraded import DetectorScore
 
 Change = Callable[[DataSettings, float], DataSettings]
 
@@ -30,10 +30,10 @@ TRAINING: dict[str, Change] = {
     "positives": lambda data, level: replace(data, positives=level / 100),
     "subjects": lambda data, level: replace(data, train_subjects=round(level)),
 }
-KINDS = (*TRAINING, *DEGRADATIONS)
+DISTURBANCES = (*TRAINING, *DEGRADATIONS)
 UNDISTURBED = {"positives": 100.0}  # where it is not 0
 
-CURVES: dict[str, type[pl.DataType]] = {
+CURVES_SCHEMA: dict[str, type[pl.DataType]] = {
     "method": pl.String,
     "kind": pl.String,
     "level": pl.Float64,
@@ -69,16 +69,16 @@ def stressed(config: TrialConfig, kind: str, level: float) -> TrialConfig:
         raise InputError(f"{kind} at {level:g}: {error}") from error
 
 
-def curves(points: Mapping[Point, Sequence[Scored]]) -> pl.DataFrame:
+def robustness_table(points: Mapping[Point, Sequence[DetectorScore]]) -> pl.DataFrame:
     """CURVES rows of every point: F1 of each AU and their mean with intervals, and the mean AUC.
 
     F1 is the mean of folds, as everywhere. Every point is resampled with the same draws of subjects.
     """
     rows = [row for point, detectors in points.items() for row in _rows(point, detectors)]
-    return pl.DataFrame(rows, schema=CURVES).with_columns(pl.selectors.float().fill_nan(None))
+    return pl.DataFrame(rows, schema=CURVES_SCHEMA).with_columns(pl.selectors.float().fill_nan(None))
 
 
-def _rows(point: Point, detectors: Sequence[Scored]) -> list[dict[str, Any]]:
+def _rows(point: Point, detectors: Sequence[DetectorScore]) -> list[dict[str, Any]]:
     same = {"method": point.method, "kind": point.kind, "level": point.level}
     draws = resample(
         score_cubes((one.fold, one.seed, one.score) for one in detectors), numpy_generator("bootstrap", "test")

@@ -25,7 +25,7 @@ from study.records.result import TrialResult
 from study.records.score_table import SELECTIONS
 from study.records.store import StudyStore
 from study.scoring.bootstrap import Floats
-from study.scoring.evaluation import FIXED, Evaluation, bias, tally
+from study.scoring.evaluation import FIXED_THRESHOLD, Evaluation, bias, tally
 from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
 from study.search.best_trial import choose, final_trials
 from study.search.objectives import goals_in
@@ -34,7 +34,7 @@ Chosen = dict[str, list[TrialResult]]  # fold -> its final trials, a seed each
 
 
 @dataclass(frozen=True)
-class Plan:
+class SelectionPlan:
     """What a rule asks for: in each fold the seeds of a configuration, or of several that the test part decides on."""
 
     selection: str
@@ -55,7 +55,7 @@ def asked_selections(asked: str | Sequence[str]) -> list[str]:
     return names
 
 
-def plan(store: StudyStore, selection: str, fold_names: Sequence[str], seeds: int, candidates: int) -> Plan:
+def plan(store: StudyStore, selection: str, fold_names: Sequence[str], seeds: int, candidates: int) -> SelectionPlan:
     """The final trials of a rule; `InputError` names the folds whose search has no finished trial."""
     searched = [fold for fold in fold_names if store.count("sweep", fold) and _done(store, fold)]
     if selection == "shared" and searched:
@@ -64,7 +64,7 @@ def plan(store: StudyStore, selection: str, fold_names: Sequence[str], seeds: in
         _check_searched(store, selection, [fold for fold in fold_names if fold not in searched])
         count = candidates if selection == "oracle" else 1
         chosen = {fold: _best(store, fold, count) for fold in fold_names}
-    return Plan(
+    return SelectionPlan(
         selection,
         {fold: [final_trials(one.config, [fold], seeds) for one in results] for fold, results in chosen.items()},
     )
@@ -94,7 +94,7 @@ def _best(store: StudyStore, fold: str, count: int) -> list[TrialResult]:
     return [first, *(result for result in found if result is not None)]
 
 
-def decide(store: StudyStore, asked: Plan) -> Chosen:
+def decided_trials(store: StudyStore, asked: SelectionPlan) -> Chosen:
     """The trials of each fold that a rule stands for, when all of its plan are done: of several the best on test."""
     chosen = {}
     for fold, candidates in asked.candidates.items():
@@ -128,7 +128,7 @@ def final_trials_of(store: StudyStore, selection: str = "nested") -> list[TrialR
     return [_finished(store, key) for key in keys]
 
 
-def record(plans: Sequence[Plan], chosen: Mapping[str, Chosen]) -> dict[str, Any]:
+def record(plans: Sequence[SelectionPlan], chosen: Mapping[str, Chosen]) -> dict[str, Any]:
     """Which trials belong to which rule, as the store keeps it."""
     return {
         one.selection: {
@@ -155,11 +155,11 @@ def evaluation_of(store: StudyStore, chosen: Chosen) -> Evaluation:
     """The kept predictions of the trials, at 0.5 and at the thresholds that are best on each one's validation part."""
     tallies = []
     for trials in zip(*chosen.values(), strict=True):
-        parts, thresholds = {}, dict[str, dict[str, Floats]]({FIXED: {}, "validation": {}})
+        parts, thresholds = {}, dict[str, dict[str, Floats]]({FIXED_THRESHOLD: {}, "validation": {}})
         for fold, trial in zip(chosen, trials, strict=True):
             predictions = read_predictions(store.predictions_path(trial.config.key))
             parts[fold] = predictions.part("test")
-            thresholds[FIXED][fold] = fixed_thresholds(predictions.aus)
+            thresholds[FIXED_THRESHOLD][fold] = fixed_thresholds(predictions.aus)
             thresholds["validation"][fold] = tuned_thresholds(predictions.part("val"))
         tallies.append(tally(parts, thresholds))
     return Evaluation(tuple(tallies))

@@ -126,13 +126,15 @@ class Placement:
     threads: int = 1
     weights_file: Path | None = None
     keep_detector: bool = True  # of a trial that scores the test part
-    targets: tuple["Target", ...] = ()  # what the detector of a trial on several datasets is asked for
+    targets: tuple["PredictionTarget", ...] = ()  # what the detector of a trial on several datasets is asked for
     worse: tuple[tuple[str, float], ...] = ()  # kinds and levels of worse test pictures that it is scored on, too
     gpus: float = 0.0  # of the trial, for those who count hours
     timeout: float = 0.0  # minutes without a report after which the trial counts as hung; 0 for never
 
 
-Target = tuple[str, str]  # (weights of the "best" or the "last" epoch, fingerprint of a store beside `Placement.store`)
+PredictionTarget = tuple[
+    str, str
+]  # (weights of the "best" or the "last" epoch, fingerprint of a store beside `Placement.store`)
 
 
 def _not_of_several(config: TrialConfig) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 from data.errors import InputError
 from model.metrics import Score
 
-FORMAT = 1
+RESULT_FORMAT = 1
 STATUSES = ("DONE", "PRUNED", "FAILED")
 
 
@@ -38,8 +38,8 @@ def read_result(content: bytes, origin: str) -> dict[str, Any]:
     """What stands in the file of a result; `InputError` names `origin` where that is none, or none of this version."""
     with naming(origin):
         plain: dict[str, Any] = json.loads(content)
-        if plain["format"] != FORMAT:
-            raise ValueError(f"not of format {FORMAT}")
+        if plain["format"] != RESULT_FORMAT:
+            raise ValueError(f"not of format {RESULT_FORMAT}")
         found = key_of(plain["config"])
         if plain["key"] != found:
             raise ValueError(f"it says it is trial {plain['key']}, but its configuration is trial {found}")

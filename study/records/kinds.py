@@ -6,19 +6,19 @@ from typing import Any
 
 from data.errors import InputError
 
-SEARCH, COMPARISON, STRESS, REGRET = "search", "comparison", "stress", "regret"
+SEARCH, COMPARISON, STRESS, _REGRET = "search", "comparison", "stress", "regret"
 MARKS = {  # key of study.json that only this kind has; the first that is there counts
     "foreign": "foreign",
     "generalize": "generalize",
     "levels": STRESS,
-    "studies": REGRET,
+    "studies": _REGRET,
     "variants": COMPARISON,
 }
 READ = {
     "foreign": "holds predictions of another detector: launch/transfer.py reads it",
     "generalize": "is on several datasets: launch/generalize.py writes generalize.csv there",
     STRESS: "is a stress study: its curves are in stress.parquet, and on the page of a search on the same dataset",
-    REGRET: "is a study of regret: its matrix is in regret.parquet, and on the pages of its studies",
+    _REGRET: "is a study of regret: its matrix is in regret.parquet, and on the pages of its studies",
     COMPARISON: "is a comparison of variants: launch/compare.py writes comparison.md there, launch/report.py its page",
 }
 

@@ -20,8 +20,8 @@ from data.errors import InputError, raise_all
 from data.files import atomic_path
 from data.frames import KEY, SCHEMA
 
-COLUMNS: dict[str, type[pl.DataType]] = {**{name: SCHEMA[name] for name in KEY}, "split": pl.String}
-SPLITS = ("val", "test")
+_COLUMNS: dict[str, type[pl.DataType]] = {**{name: SCHEMA[name] for name in KEY}, "split": pl.String}
+_SPLITS = ("val", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Predictions:
         if unknown:
             raise InputError(f"no predictions of AU {unknown}; there are {list(self.aus)}")
         columns = [name for au in aus for name in (probability_column(au), label_column(au))]
-        return Predictions(self.frame.select(*COLUMNS, *columns), tuple(aus))
+        return Predictions(self.frame.select(*_COLUMNS, *columns), tuple(aus))
 
 
 def probability_column(au: int) -> str:
@@ -125,7 +125,7 @@ def aus_of_predictions(frame: pl.DataFrame) -> tuple[int, ...]:
 
 def _problems(frame: pl.DataFrame) -> list[str]:
     aus = aus_of_predictions(frame)
-    wanted = COLUMNS | {probability_column(au): pl.Float32 for au in aus} | {label_column(au): pl.Int8 for au in aus}
+    wanted = _COLUMNS | {probability_column(au): pl.Float32 for au in aus} | {label_column(au): pl.Int8 for au in aus}
     problems = [
         f"column {name!r} is {frame.schema.get(name, 'missing')}, expected {kind.__name__}"
         for name, kind in wanted.items()
@@ -152,8 +152,8 @@ def _value_problems(frame: pl.DataFrame, aus: tuple[int, ...]) -> list[str]:
 
 def _row_problems(frame: pl.DataFrame) -> list[str]:
     problems = ["no frame at all"] * frame.is_empty()
-    splits = [split for split in frame["split"].unique().to_list() if split not in SPLITS]
-    problems += [f"split {split!r}; allowed: {', '.join(SPLITS)}" for split in splits]
+    splits = [split for split in frame["split"].unique().to_list() if split not in _SPLITS]
+    problems += [f"split {split!r}; allowed: {', '.join(_SPLITS)}" for split in splits]
     problems += [f"{name}: {frame[name].null_count()} empty" for name in KEY if frame[name].null_count()]
     repeated = frame.height - frame.select(pl.struct(KEY).n_unique()).item() if frame.height else 0
     return problems + [f"{repeated} frames stand there more than once"] * bool(repeated)

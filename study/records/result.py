@@ -14,7 +14,7 @@ import torch
 from model.fit import EpochScore
 from model.metrics import Score
 from study.records.config import TrialConfig, trial_from_dict
-from study.records.json_records import FORMAT, naming, read_result, score_from_plain, score_to_plain, stage_name
+from study.records.json_records import RESULT_FORMAT, naming, read_result, score_from_plain, score_to_plain, stage_name
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class TrialResult:
     def to_json(self) -> bytes:
         """The file's content."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        plain |= {"format": FORMAT, "key": self.config.key, "config": self.config.to_dict()}
+        plain |= {"format": RESULT_FORMAT, "key": self.config.key, "config": self.config.to_dict()}
         plain["epochs"] = [dataclasses.asdict(epoch) for epoch in self.epochs]
         plain["scores"] = {split: score_to_plain(score) for split, score in self.scores.items()}
         return json.dumps(plain, indent=1, allow_nan=False).encode()

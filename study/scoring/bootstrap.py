@@ -21,7 +21,7 @@ Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Metric = Callable[[np.ndarray], np.ndarray]  # [..., 4] -> [...]
 
-CELLS = ("tp", "fp", "fn", "tn")
+CONFUSION = ("tp", "fp", "fn", "tn")
 REPLICATES = 2_000
 
 
@@ -63,12 +63,12 @@ def _cube(part: pl.DataFrame, aus: tuple[int, ...]) -> Counts:
         "subject": part["subject"].unique().sort().to_list(),
         "au": list(aus),
     }
-    cube = np.zeros((*(len(names) for names in values.values()), len(CELLS)), np.int64)
+    cube = np.zeros((*(len(names) for names in values.values()), len(CONFUSION)), np.int64)
     places = [
         part[column].replace_strict(names, list(range(len(names))), return_dtype=pl.Int64).to_numpy()
         for column, names in values.items()
     ]
-    np.add.at(cube, tuple(places), part.select(CELLS).to_numpy().astype(np.int64))
+    np.add.at(cube, tuple(places), part.select(CONFUSION).to_numpy().astype(np.int64))
     return cube
 
 

@@ -41,8 +41,8 @@ OF_COUNTS: dict[str, Metric] = {
     "always_positive": metrics.always_positive_f1,
 }
 WITHOUT_THRESHOLD = ("auc", "always_positive")
-FIXED = "0.5"
-SIGNED = ("mcc", "lift")
+FIXED_THRESHOLD = "0.5"
+_SIGNED = ("mcc", "lift")
 
 Thresholds = Mapping[str, Mapping[str, Floats]]  # rule -> fold -> [A]
 
@@ -129,12 +129,12 @@ class Evaluation:
     def _weights(self) -> dict[str, Floats]:
         return subject_draws(self.subjects, numpy_generator("bootstrap", "test"), self.replicates)
 
-    def draws(self, metric: str, rule: str = FIXED, aggregate: str = "folds") -> Draws:
+    def draws(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Draws:
         """The metric per AU, and in every replicate."""
         numbers, function = self._numbers(metric, rule, aggregate)
         return numbers.pooled(function) if aggregate == "pooled" else numbers.mean_of_folds(function)
 
-    def by_seed(self, metric: str, rule: str = FIXED, aggregate: str = "folds") -> Floats:
+    def by_seed(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Floats:
         """The metric that each seed alone gives, [K, A]."""
         numbers, function = self._numbers(metric, rule, aggregate)
         return numbers.by_seed(function, pooled=aggregate == "pooled")
@@ -190,7 +190,7 @@ def bias(oracle: Evaluation, nested: Evaluation) -> pl.DataFrame:
 def _table(evaluation: Evaluation, selection: str, numbers: Callable[[str, str, str], Numbers]) -> pl.DataFrame:
     rows: list[dict[str, object]] = []
     for metric, rule in _columns(evaluation.rules):
-        within = (-1.0, 1.0) if metric in SIGNED or selection == BIAS else (0.0, 1.0)
+        within = (-1.0, 1.0) if metric in _SIGNED or selection == BIAS else (0.0, 1.0)
         for aggregate in AGGREGATES:
             names = {"selection": selection, "rule": rule, "metric": metric, "aggregate": aggregate}
             rows += [names | row for row in rows_of(evaluation, *numbers(metric, rule, aggregate), within)]
@@ -198,7 +198,7 @@ def _table(evaluation: Evaluation, selection: str, numbers: Callable[[str, str, 
 
 
 def _columns(rules: Sequence[str]) -> Iterator[tuple[str, str]]:
-    yield from ((metric, FIXED) for metric in WITHOUT_THRESHOLD)
+    yield from ((metric, FIXED_THRESHOLD) for metric in WITHOUT_THRESHOLD)
     yield from ((metric, rule) for metric in OF_COUNTS if metric not in WITHOUT_THRESHOLD for rule in rules)
 
 

@@ -29,7 +29,7 @@ def best_configurations(store: StudyStore) -> list[TrialConfig]:
     return [_result(store, one).config for _, _, one in sorted(ranked, key=lambda entry: entry[:2])]
 
 
-def pareto(store: StudyStore, fold: str | None = None) -> list[TrialResult]:
+def pareto_front(store: StudyStore, fold: str | None = None) -> list[TrialResult]:
     """The feasible finished trials that no other beats in every objective, best first in the first objective."""
     done, goals = _candidates(store, fold)
     signs = [1.0 if way == "maximize" else -1.0 for way in goals.directions]

@@ -15,7 +15,7 @@ from study.search.pruning import Rule, make_rule, replay
 from study.search.sampler import (
     KEY_ATTRIBUTE,
     TUNE_ATTRIBUTE,
-    Memory,
+    SamplerMemory,
     make_sampler,
     new_memory,
     report,
@@ -59,7 +59,7 @@ class _Open:
 class Proposals:
     """Proposes the trials of one fold; knows them by the names that the driver gives them."""
 
-    def __init__(self, search: Search, store: StudyStore, fold: str, memory: Memory) -> None:
+    def __init__(self, search: Search, store: StudyStore, fold: str, memory: SamplerMemory) -> None:
         self.search, self.store, self.memory, self.base = search, store, memory, search.base_of(fold)
         self.fold = fold
         self.open: dict[str, _Open] = {}

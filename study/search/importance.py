@@ -10,7 +10,7 @@ from optuna.trial import create_trial
 MIN_TRIALS = 4
 
 
-def importance(trials: pl.DataFrame) -> pl.DataFrame:
+def ped_anova(trials: pl.DataFrame) -> pl.DataFrame:
     """How much each searched setting matters to the objective (PED-ANOVA): parameter, importance, descending.
 
     `trials` as `StudyStore.trials()` gives them; only finished ones count. Empty with fewer than 4 of them, and when

@@ -11,7 +11,7 @@ from study.records.outcome import Outcome
 
 MAXIMISED, MINIMISED = (*OBJECTIVES, "rare_f1"), ("hours", "gpu_hours")
 NUMBERS = (*MAXIMISED, *MINIMISED)
-BOUNDS = {"at_least": -1.0, "at_most": 1.0}  # the sign that makes a violation positive
+_BOUNDS = {"at_least": -1.0, "at_most": 1.0}  # the sign that makes a violation positive
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Goals:
     def violations(self, trial: Outcome) -> dict[str, float]:
         """By how much a finished trial misses each bound; kept where that is not positive."""
         return {
-            f"{name} {bound} {limit:g}": BOUNDS[bound] * (self._number(trial, name) - limit)
+            f"{name} {bound} {limit:g}": _BOUNDS[bound] * (self._number(trial, name) - limit)
             for name, bound, limit in self.constraints
         }
 
@@ -70,7 +70,7 @@ def parse_goals(objective: str, others: Sequence[str], bounds: Mapping[str, Mapp
 def _wrong_bound(name: str, limits: Mapping[str, Any]) -> str:
     if name not in NUMBERS:
         return f"constraints: {name!r}; allowed: {', '.join(NUMBERS)}"
-    if set(limits) - set(BOUNDS) or any(not math.isfinite(limit) for limit in limits.values()):
+    if set(limits) - set(_BOUNDS) or any(not math.isfinite(limit) for limit in limits.values()):
         return f"constraints: {name}: {dict(limits)}; write {{{name}: {{at_least: 0.3}}}}, or at_most"
     return ""
 

@@ -17,7 +17,7 @@ from study.records.outcome import Outcome
 from study.search.objectives import Goals
 from study.search.space import METHOD, Params, Space
 
-STATES = {"DONE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAILED": TrialState.FAIL}
+_STATES = {"DONE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAILED": TrialState.FAIL}
 KEY_ATTRIBUTE, TUNE_ATTRIBUTE, SECONDS_ATTRIBUTE = "trial_key", "tune_trial", "seconds"
 STARTUP = 6  # random trials before TPE, GP and CMA-ES begin
 
@@ -59,7 +59,7 @@ def sampler_problems(name: str, space: Space, goals: Goals) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Memory:
+class SamplerMemory:
     """A study of Optuna's over a space, with goals; knows how to tell it of trials."""
 
     study: optuna.Study
@@ -86,7 +86,7 @@ class Memory:
                 trial.set_constraint(name, missed)
             self.study.tell(trial, self.goals.values(outcome))
         else:
-            self.study.tell(trial, state=STATES[outcome.status])
+            self.study.tell(trial, state=_STATES[outcome.status])
 
     def add(self, outcome: Outcome, params: Params, facts: Mapping[str, Any]) -> None:
         """Tell of a trial of an earlier command."""
@@ -98,7 +98,7 @@ class Memory:
         tune = {TUNE_ATTRIBUTE: facts[TUNE_ATTRIBUTE]} if TUNE_ATTRIBUTE in facts else {}
         pruned = {"value": outcome.curve[-1]} if outcome.status == "PRUNED" and single else {}
         return create_trial(
-            state=STATES[outcome.status],
+            state=_STATES[outcome.status],
             params=dict(params),
             distributions=self.space.distributions_of(params),
             intermediate_values=outcome.reports if single else {},
@@ -135,10 +135,10 @@ def system_attributes(study: optuna.Study, trial: optuna.Trial) -> dict[str, Any
 
 def new_memory(
     storage: optuna.storages.BaseStorage, name: str, sampler: BaseSampler, space: Space, goals: Goals
-) -> Memory:
+) -> SamplerMemory:
     """An empty study called `name`."""
     study = optuna.create_study(storage=storage, study_name=name, directions=goals.directions, sampler=sampler)
-    return Memory(study, space, goals)
+    return SamplerMemory(study, space, goals)
 
 
 def report(trial: optuna.Trial, objectives: Sequence[str], epoch: int, value: float) -> None:

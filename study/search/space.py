@@ -38,9 +38,9 @@ _DISTRIBUTIONS: dict[str, Callable[[Sequence[Any]], BaseDistribution]] = {
     "int": lambda bounds: IntDistribution(*_two(bounds, (int,))),
     "choice": lambda values: CategoricalDistribution(list(values)),
 }
-KINDS = (*_DISTRIBUTIONS, "simplex")
+_KINDS = (*_DISTRIBUTIONS, "simplex")
 METHODS_KEY, METHOD = "methods", "method_name"
-FIXED = (
+_FIXED = (
     "data",
     "score_test",
     "seed",
@@ -205,7 +205,7 @@ def _leaves(spec: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     """(dotted name, how it is drawn) of every leaf of the nested space."""
     for key, value in spec.items():
         name = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping) and not set(value) & set(KINDS):
+        if isinstance(value, Mapping) and not set(value) & set(_KINDS):
             yield from _leaves(value, name)
         else:
             yield name, value
@@ -215,7 +215,7 @@ def _leaf_space(name: str, leaf: Any, base: TrialConfig) -> Space:
     """The space of one setting."""
     current = _setting(base, name)
     if not isinstance(leaf, Mapping) or len(leaf) != 1:
-        raise ValueError(f"{name}={leaf!r}: a setting needs one of {', '.join(KINDS)}")
+        raise ValueError(f"{name}={leaf!r}: a setting needs one of {', '.join(_KINDS)}")
     [(kind, argument)] = leaf.items()
     if not isinstance(argument, Sequence) or isinstance(argument, str):
         raise InputError(f"{name}: {kind} needs a list, got {argument!r}")
@@ -227,7 +227,7 @@ def _leaf_space(name: str, leaf: Any, base: TrialConfig) -> Space:
 
 def _setting(base: TrialConfig, name: str) -> Any:
     """The value of the setting `name` in `base`."""
-    if name.split(".")[0] in FIXED or name in FIXED:
+    if name.split(".")[0] in _FIXED or name in _FIXED:
         raise ValueError(f"{name}: what is compared cannot be searched over")
     place: Any = base
     for step in name.split("."):

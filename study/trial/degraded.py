@@ -20,7 +20,7 @@ from study.trial.detectors import kept_detector
 
 
 @dataclass(frozen=True)
-class Scored:
+class DetectorScore:
     """What one detector came to on the test part of its fold."""
 
     fold: str
@@ -28,14 +28,14 @@ class Scored:
     score: Score
 
 
-def scored(result: TrialResult) -> Scored:
+def detector_score(result: TrialResult) -> DetectorScore:
     """The test score of a finished final trial."""
-    return Scored(result.config.data.fold, result.config.seed, result.scores["test"])
+    return DetectorScore(result.config.data.fold, result.config.seed, result.scores["test"])
 
 
 def degraded(
     store: StudyStore, result: TrialResult, frames: FrameStore, kind: str, level: float, device: str
-) -> Scored:
+) -> DetectorScore:
     """Score of a final detector on its test part with worse pictures; computed only once."""
     path = store.degraded_path(result.config.key, kind, level)
     if not path.exists():
@@ -44,4 +44,4 @@ def degraded(
         fold = folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed)[data.fold]
         loader = Loader(worse, aus_of(frames.table), config.views, config.optim.batch_size, torch.device(device))
         write_once(path, json.dumps(score_to_plain(score_rows(detector, loader, fold.test))).encode())
-    return replace(scored(result), score=score_from_plain(json.loads(path.read_bytes())))
+    return replace(detector_score(result), score=score_from_plain(json.loads(path.read_bytes())))

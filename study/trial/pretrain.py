@@ -57,6 +57,6 @@ def pretrain(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
     detector.classifier.load_state_dict(classifier)
 
 
-def unlabelled_stores(config: TrialConfig, placement: Placement) -> tuple[FrameStore, ...]:
+def pretrained_stores(config: TrialConfig, placement: Placement) -> tuple[FrameStore, ...]:
     """The stores that are pre-trained on without labels; they lie beside the trial's own."""
     return tuple(named_store(placement.store.parent, fingerprint) for fingerprint in config.pretrain.stores)

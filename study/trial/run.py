@@ -29,7 +29,7 @@ from study.trial.degraded import degraded
 from study.trial.detectors import new_detector, weights_key
 from study.trial.label_noise import worsened
 from study.trial.multi_source import divided, keep_predictions, keep_target, new_loader, opened
-from study.trial.pretrain import finetuned, pretrain, stage_of, trained_by, unlabelled_stores
+from study.trial.pretrain import finetuned, pretrain, pretrained_stores, stage_of, trained_by
 
 Report = Callable[[int, float], None]  # (epoch, value of the objective)
 
@@ -132,7 +132,7 @@ def _build(config: TrialConfig, frames: FrameStore | UnionStore, placement: Plac
     if isinstance(frames, FrameStore):
         frames, fold = worsened(frames, fold, config.data, config.seed)
     loader = new_loader(config, frames, device)
-    return _Parts(frames, loader, fold, detector.to(device), unlabelled_stores(config, placement))
+    return _Parts(frames, loader, fold, detector.to(device), pretrained_stores(config, placement))
 
 
 def _pretrained(config: TrialConfig, parts: _Parts, store: StudyStore) -> float:

@@ -26,7 +26,7 @@ import study.trial.run
 from data.errors import InputError
 from launch.cluster.work import Work
 from launch.keys.cluster import ClusterSettings
-from launch.plan.preflight import Plan
+from launch.plan.preflight import SearchPlan
 from launch.plan.resources import Resources
 from launch.run.ending import Ending
 from launch.run.follow import HeadTask, elsewhere
@@ -227,11 +227,11 @@ def _study(spec: Spec, root: Path) -> dict[str, Any]:
     }
 
 
-def _plan(spec: Spec, work: Work) -> Plan:
+def _plan(spec: Spec, work: Work) -> SearchPlan:
     space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}}, base(spec))
     points = tuple({"optim.lr": lr} for lr in rates(spec))
     search = Search(base(spec), space, Goals(), "random", 0, points, "none")
-    return Plan(work.store, search, ("part1",), work.placement, work.resources)
+    return SearchPlan(work.store, search, ("part1",), work.placement, work.resources)
 
 
 def _final(spec: Spec, work: Work) -> Ending | None:

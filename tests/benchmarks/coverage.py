@@ -20,10 +20,10 @@ import polars as pl
 from data.seeds import numpy_generator
 from model import metrics
 from model.metrics import ratio
-from study.experiments.cross_dataset.marks import AUC, People, Scored, marks, scored
+from study.experiments.cross_dataset.marks import AUC, People, SampledScores, marks, sampled_scores
 from study.records.predictions import Predictions, predictions_of
 from study.scoring.bootstrap import mean, subject_interval
-from study.scoring.evaluation import FIXED, Evaluation, tally
+from study.scoring.evaluation import FIXED_THRESHOLD, Evaluation, tally
 from study.scoring.exact_auc import won_pairs
 from study.scoring.thresholds import fixed_thresholds
 
@@ -31,7 +31,7 @@ RATES = (0.211, 0.171, 0.203, 0.461, 0.549, 0.594, 0.562, 0.466, 0.169, 0.343, 0
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 FOLDS, FRAMES = 3, 60  # frames of a subject
 METRICS = ("f1", "auc")
-NAMES = (f"f1 {FIXED}", AUC)  # of the same numbers in a transfer study
+NAMES = (f"f1 {FIXED_THRESHOLD}", AUC)  # of the same numbers in a transfer study
 Detectors = Sequence[tuple[float, float]]
 OWN = ((-0.9, 1.6),)  # shift, and how far active frames are apart from the others, of the detector of each fold
 ELSEWHERE = ((-1.4, 1.1), (-0.9, 1.0), (-0.6, 0.9))  # the same of three detectors that were trained on other frames
@@ -86,7 +86,7 @@ def drawn(rng: np.random.Generator, subjects: int, replicates: int) -> Evaluatio
         f"part{number}": _part(rng, f"part{number}", len(people))
         for number, people in enumerate(np.array_split(np.arange(subjects), FOLDS), start=1)
     }
-    return Evaluation((tally(parts, {FIXED: {fold: fixed_thresholds(AUS) for fold in parts}}),), replicates)
+    return Evaluation((tally(parts, {FIXED_THRESHOLD: {fold: fixed_thresholds(AUS) for fold in parts}}),), replicates)
 
 
 def _part(rng: np.random.Generator, fold: str, people: int) -> Predictions:
@@ -102,13 +102,13 @@ def _predictions(names: Sequence[str], probabilities: np.ndarray, labels: np.nda
     return predictions_of(table, probabilities.reshape(-1, len(AUS)), labels.reshape(-1, len(AUS)), AUS, "test")
 
 
-def transferred(rng: np.random.Generator, subjects: int) -> tuple[Scored, Scored]:
+def transferred(rng: np.random.Generator, subjects: int) -> tuple[SampledScores, SampledScores]:
     """Three detectors of another dataset on people drawn from the population, and the people's own, a fold each."""
     said, labels = frames_of(rng, subjects, FRAMES, (*ELSEWHERE, *OWN))
     names = [f"{person:03d}" for person in range(subjects)]
     parts = {f"part{number}": part for number, part in enumerate(np.array_split(np.arange(subjects), FOLDS), start=1)}
     people = People(tuple(names), {part: tuple(names[at] for at in members) for part, members in parts.items()})
-    fixed = {FIXED: fixed_thresholds(AUS)}
+    fixed = {FIXED_THRESHOLD: fixed_thresholds(AUS)}
     visiting = [
         marks(part, _predictions(names, each, labels), people, fixed) for part, each in zip(parts, said, strict=False)
     ]
@@ -116,7 +116,7 @@ def transferred(rng: np.random.Generator, subjects: int) -> tuple[Scored, Scored
         marks(part, _predictions([names[at] for at in members], said[-1][members], labels[members]), people, fixed)
         for part, members in parts.items()
     ]
-    return scored(AUS, visiting, people, own=False), scored(AUS, own, people, own=True)
+    return sampled_scores(AUS, visiting, people, own=False), sampled_scores(AUS, own, people, own=True)
 
 
 def coverage(subjects: int, draws: int, known: dict[str, float], replicates: int = 1_000) -> list[Coverage]:

@@ -18,7 +18,7 @@ import polars as pl
 
 from data.seeds import numpy_generator
 from study.records.predictions import Predictions, label_column, probability_column
-from study.scoring.evaluation import FIXED, Evaluation, tally
+from study.scoring.evaluation import FIXED_THRESHOLD, Evaluation, tally
 from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
@@ -51,7 +51,7 @@ def bootstrap(frames: int = 147_000, replicates: int = 2_000) -> Measured:
     """Seconds for all scores of three folds and three seeds that were counted before."""
     share = frames // sum(FOLDS.values())
     same = {
-        FIXED: {f: fixed_thresholds(AUS) for f in FOLDS},
+        FIXED_THRESHOLD: {f: fixed_thresholds(AUS) for f in FOLDS},
         "validation": {f: fixed_thresholds(AUS) - 0.1 for f in FOLDS},
     }
     tallies = []
@@ -69,10 +69,10 @@ def scoring(frames: int = LARGE[0], subjects: int = LARGE[1]) -> Measured:
     part = random_predictions(frames, subjects, "large")
     before = peak()
     begun = time.process_time()
-    rules = {FIXED: {"": fixed_thresholds(AUS)}, "validation": {"": tuned_thresholds(part)}}
+    rules = {FIXED_THRESHOLD: {"": fixed_thresholds(AUS)}, "validation": {"": tuned_thresholds(part)}}
     found = tally({"": part}, rules)
     seconds = time.process_time() - begun
-    coded = sum(counts.sum() for counts in found.counts[FIXED].values())
+    coded = sum(counts.sum() for counts in found.counts[FIXED_THRESHOLD].values())
     return seconds, f"{coded:,} coded labels; {before} MB with the input alone"
 
 

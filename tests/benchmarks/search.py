@@ -24,7 +24,7 @@ import launch.run.tune
 from data.aus import DATASET_AUS
 from data.seeds import numpy_generator
 from launch.cluster.session import ray_session
-from launch.plan.preflight import Plan
+from launch.plan.preflight import SearchPlan
 from launch.plan.resources import Resources
 from launch.run.ending import Watch
 from launch.run.searcher import CONFIG, EPOCH, METRIC
@@ -90,7 +90,7 @@ def do_nothing(params: dict[str, Any], placement: Placement) -> None:
 def with_tune(folder: Path, trials: int) -> list[float]:
     """When each trial of a search by Ray Tune ended; one at a time."""
     store = opened(folder)
-    plan = Plan(store, search(), (FOLD,), Placement(folder, folder), Resources(1, 1, 0.0, "cpu"))
+    plan = SearchPlan(store, search(), (FOLD,), Placement(folder, folder), Resources(1, 1, 0.0, "cpu"))
     launch.run.tune.train = do_nothing
     launch.run.tune._search_fold(plan, FOLD, trials, Watch(store, plan.budget))
     return [one.started for one in store.outcomes()]

@@ -135,7 +135,7 @@ def test_a_finished_sweep_says_what_is_best_and_what_comes_next(store: StudyStor
     for config, value in ((trial(lr=0.004), 0.4), (best, 0.61)):
         store.write(result(config, value))
     out = console()
-    assert launch.sweep.finish(store, 2, out) == 0
+    assert launch.sweep.finish_sweep(store, 2, out) == 0
     for words in (f"best trial {best.key}: f1 61.0", "optim.lr = 0.00123", f"report: {store.report_path}", "name=mine"):
         assert words in said(out)
     assert pages == [store.root]
@@ -147,7 +147,7 @@ def test_too_many_failed_trials_fail_the_sweep(failed: int, code: int, store: St
         config = trial(seed=number)
         store.write(broken(config) if number < failed else result(config))
     out = console()
-    assert launch.sweep.finish(store, 5, out) == code
+    assert launch.sweep.finish_sweep(store, 5, out) == code
     assert said(out).count("failed: trial ") == failed
     assert "Traceback: it broke" in said(out)
     assert len(pages) == 1 - code
@@ -157,7 +157,7 @@ def test_a_sweep_without_all_of_its_trials_has_failed(store: StudyStore, pages: 
     store.write(result(trial()))
     store.write(result(trial(score_test=True)))
     out = console()
-    assert launch.sweep.finish(store, 2, out) == 1
+    assert launch.sweep.finish_sweep(store, 2, out) == 1
     assert "1 of 2" in said(out)
     assert "The same command goes on" in said(out)
     assert not pages

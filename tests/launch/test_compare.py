@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from launch.compare import finish, markdown
+from launch.compare import ablation_markdown, finish_ablation
 from launch.plan.resources import Resources
-from launch.plan.variants import Plan
-from study.experiments.ablation import Cell, Comparison, Row, noisy_trials
+from launch.plan.variants import AblationPlan
+from study.experiments.ablation import Ablation, AblationRow, Cell, noisy_trials
 from study.records.config import Placement, TrialConfig
 from study.records.store import StudyStore
 from study.scoring.bootstrap import Estimate
@@ -25,12 +25,12 @@ from tests.study.make import opened, result, trial
 NOTHING = float("nan")
 
 
-def plan(root: Path, *cells: Cell) -> Plan:
+def plan(root: Path, *cells: Cell) -> AblationPlan:
     """Variants that differ in their learning rate, on two folds."""
     variants = {name: trial(lr=1e-3 * number) for number, (name, _) in enumerate(cells, start=1)}
     trials = {cell: noisy_trials(variants[cell[0]], cell[1], ["part1", "part2"], 1) for cell in cells}
     against = dict.fromkeys(variants, cells[0][0])
-    return Plan(StudyStore(root), trials, against, Placement(root, root), Resources(1, 1, 0.0, "cpu"))
+    return AblationPlan(StudyStore(root), trials, against, Placement(root, root), Resources(1, 1, 0.0, "cpu"))
 
 
 def console() -> Console:
@@ -52,7 +52,7 @@ def test_the_table_is_printed_and_kept(tmp_path: Path) -> None:
     asked, out = plan(tmp_path, ("aunce", 0.0), ("other", 0.0)), console()
     for config in asked.trials:
         asked.store.write(result(config))
-    assert finish(asked, out) == 0
+    assert finish_ablation(asked, out) == 0
     kept = (tmp_path / "comparison.md").read_text()
     assert kept in said(out), "printed as it is kept, whatever the width of the terminal"
     assert {*table_rows(kept)} == {"variant", "aunce", "other"}
@@ -66,7 +66,7 @@ def test_rows_that_are_whole_are_shown_and_the_rest_is_asked_for(failed: bool, t
         asked.store.write(result(config))
     if failed:
         asked.store.write(result(asked.trials[3], None, status="FAILED", curve=()))
-    assert finish(asked, out) == 1
+    assert finish_ablation(asked, out) == 1
     assert {*table_rows((tmp_path / "comparison.md").read_text())} == {"variant", "aunce"}
     assert "3 of 4 final trials are done" in said(out)
     assert ("it broke" in said(out)) == failed
@@ -74,17 +74,19 @@ def test_rows_that_are_whole_are_shown_and_the_rest_is_asked_for(failed: bool, t
 
 def test_nothing_done_is_no_table(tmp_path: Path) -> None:
     asked, out = plan(tmp_path, ("aunce", 0.0)), console()
-    assert finish(asked, out) == 1
+    assert finish_ablation(asked, out) == 1
     assert "0 of 2" in said(out)
     assert not (tmp_path / "comparison.md").exists()
 
 
 def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_none() -> None:
-    row = Row("a", 0.2, Estimate(0.5, 0.4, 0.6), Estimate(0.25, NOTHING, NOTHING), "", None, None, {1: 0.5}, 9, 21.34)
+    row = AblationRow(
+        "a", 0.2, Estimate(0.5, 0.4, 0.6), Estimate(0.25, NOTHING, NOTHING), "", None, None, {1: 0.5}, 9, 21.34
+    )
     gained = replace(
         row, variant="b", against="a", f1_gain=Estimate(0.01, -0.02, 0.03), rare_gain=Estimate(-0.1, -0.2, 0)
     )
-    text = markdown(Comparison([row, gained], {1: 0.05, 2: 0.075}, 0.45, 0.1))
+    text = ablation_markdown(Ablation([row, gained], {1: 0.05, 2: 0.075}, 0.45, 0.1))
     rows = table_rows(text)
     assert rows["a"] == ["a", "20", "50.0 (40.0 to 60.0)", "25.0", "", "", "", "21.3"]
     assert rows["b"][4:7] == ["a", "+1.0 (-2.0 to +3.0)", "-10.0 (-20.0 to +0.0)"]

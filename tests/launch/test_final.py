@@ -15,15 +15,15 @@ import launch.final
 import launch.run.given
 from data.errors import InputError
 from data.store import FrameStore
-from launch.final import finish, named_study, unique_trials
+from launch.final import finish_final, named_study, unique_trials
 from launch.plan.datasets import prepare_store
-from launch.plan.preflight import Plan as Search
+from launch.plan.preflight import SearchPlan as Search
 from launch.plan.preflight import plan_sweep
 from launch.plan.resources import Resources
 from launch.run.command import Settings, compose_keys
 from launch.run.given import finished
-from launch.run.trials import Job
-from launch.show.scoreboard import HEADS, cell
+from launch.run.trials import GivenTrial
+from launch.show.scoreboard import COLUMN_HEADS, cell
 from launch.sweep import describe_study
 from study.experiments.selection import final_trials_of, plan
 from study.records.score_table import METRICS, scores_frame
@@ -65,7 +65,7 @@ def runs(search: tuple[Search, FrameStore], monkeypatch: pytest.MonkeyPatch) -> 
     """Keys of the trials that each command runs, here and one after another; no page is written."""
     asked: list[list[str]] = []
 
-    def run_all(jobs: Sequence[Job], store: StudyStore, available: Resources) -> None:
+    def run_all(jobs: Sequence[GivenTrial], store: StudyStore, available: Resources) -> None:
         asked.append([config.key for config, _ in jobs if store.result(config.key) is None])
         for config, placement in jobs:
             run_trial(config, placement)
@@ -91,7 +91,7 @@ def test_selections_share_trials_and_are_scored_side_by_side(
         "selection=nested, mean of fold",
     ):
         assert words in first
-    assert HEADS["bias"] not in first
+    assert COLUMN_HEADS["bias"] not in first
 
     assert run("final", f"study={root}", "selection=[nested,oracle]", "candidates=2", "seeds=1") == 0
     assert len(runs[1]) == 3, "the other candidate of each fold; the rest is there"
@@ -145,7 +145,7 @@ def test_a_final_evaluation_without_all_trials_says_what_to_do(
     store.write(result(asked.trials[0]))
     if failed:
         store.write(result(asked.trials[1], None, status="FAILED", curve=()))
-    assert finish(store, [asked], out) == 1
+    assert finish_final(store, [asked], out) == 1
     assert "1 of 2 final trials are done" in said(out)
     assert ("remove trials/<key>.json" in said(out)) == failed
     assert (f"failed: trial {asked.trials[1].key}: Traceback: it broke" in said(out)) == failed
@@ -159,7 +159,7 @@ def test_final_trials_of_before_that_kept_no_predictions(store: StudyStore, runs
     for config in asked.trials:
         store.write(result(config))
     with pytest.raises(InputError, match=rf"the predictions .*{asked.trials[0].key}.parquet are gone; delete trials/"):
-        finish(store, [asked], console())
+        finish_final(store, [asked], console())
 
 
 def test_trials_that_several_selections_need_are_run_once(store: StudyStore) -> None:

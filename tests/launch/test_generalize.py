@@ -10,8 +10,8 @@ import launch.run.given
 from data.store import FrameStore
 from launch.plan.resources import Resources
 from study.experiments.domain_generalization import GENERALIZE
-from study.experiments.selection import Plan as Selected
-from study.experiments.selection import decide, record, score_selections
+from study.experiments.selection import SelectionPlan as Selected
+from study.experiments.selection import decided_trials, record, score_selections
 from study.records.config import Placement, TrialConfig
 from study.records.predictions import read_predictions
 from study.records.store import StudyStore
@@ -154,7 +154,7 @@ def test_the_targets_own_detectors_stand_beside(
     plan = Selected("nested", {fold: [final_trials(base, [fold], 2)] for fold in names})
     for trial in plan.trials:
         run_trial(trial, Placement(frames.path, own.root))
-    chosen = {"nested": decide(own, plan)}
+    chosen = {"nested": decided_trials(own, plan)}
     own.write_final(record([plan], chosen), score_selections(own, chosen))
     given = "train_on=[bp4d,disfa]", "test_on=[gft]", "method=bce", "own=[gft-bce]"
     assert run("generalize", *arguments(stores, tmp_path, *given)) == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from launch import report
-from launch.show.page import labels
+from launch.show.page import study_labels
 from study.records.store import StudyStore
 from tests.launch.commands import run
 from tests.reports.made import made_comparison, made_study
@@ -55,8 +55,8 @@ def test_pages_go_where_they_belong(root: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_studies_of_one_name_are_told_apart(root: Path) -> None:
-    assert labels([root / "a", root / "b"]) == ["a", "b"]
-    assert labels([root / "a", root.parent / "other" / "a"]) == ["runs/a", "other/a"]
+    assert study_labels([root / "a", root / "b"]) == ["a", "b"]
+    assert study_labels([root / "a", root.parent / "other" / "a"]) == ["runs/a", "other/a"]
 
 
 def test_a_comparison_of_variants_is_no_study_to_compare(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

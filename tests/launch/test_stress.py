@@ -12,7 +12,7 @@ from data.errors import InputError
 from launch.plan.datasets import prepare_store
 from launch.run.command import compose_keys
 from launch.stress import check_stress, curve_table, plan_stress
-from study.experiments.robustness import CURVES, KINDS, Point, undisturbed
+from study.experiments.robustness import CURVES_SCHEMA, DISTURBANCES, Point, undisturbed
 from study.records.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL, sweep_arguments
@@ -37,7 +37,7 @@ def keys(folder: Path, *given: str) -> dict[str, Any]:
 
 def test_all_kinds_have_levels_by_default(tmp_path: Path) -> None:
     given = keys(tmp_path)
-    assert tuple(given["levels"]) == KINDS
+    assert tuple(given["levels"]) == DISTURBANCES
     check_stress(given)
 
 
@@ -72,7 +72,7 @@ def test_a_table_has_a_row_for_every_level() -> None:
         for level in (0.0, 2.0)
         for au in (None, 1)
     ]
-    frame = pl.DataFrame(rows, schema=CURVES, orient="row").with_columns(
+    frame = pl.DataFrame(rows, schema=CURVES_SCHEMA, orient="row").with_columns(
         low=pl.when(pl.col("level") == 0).then("low"), high=pl.when(pl.col("level") == 0).then("high")
     )
     out = Console(file=io.StringIO(), width=80)

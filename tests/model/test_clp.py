@@ -24,7 +24,7 @@ from model.losses.clp import (
     temporal_logits,
     temporal_loss,
 )
-from model.methods import METHODS, Step
+from model.methods import METHODS, TrainingStep
 from tests.data.stores import tiny_store
 from tests.model import oracles_clp as oracles
 from tests.model.batches import normal, same, sphere
@@ -198,7 +198,7 @@ def test_a_step_sees_whole_clips(tmp_path: Path, shared: bool, monkeypatch: pyte
     settings = ClpSettings(clip=ClipSettings(3, 2, shared))
     asked, seen, train = [], [], Loader.train
 
-    def watch(step: Step, settings: ClpSettings) -> Tensor:
+    def watch(step: TrainingStep, settings: ClpSettings) -> Tensor:
         seen.append(step.subject.view(-1, 3))
         return METHODS["clp"].loss(step, settings)
 

@@ -21,7 +21,7 @@ from model.losses.aunce import AunceSettings, Ratios
 from model.losses.byol import ByolSettings
 from model.losses.clp import ClpSettings
 from model.losses.moco import MocoSettings
-from model.methods import METHODS, Method, MethodSettings, Step
+from model.methods import METHODS, Method, MethodSettings, TrainingStep
 from model.metrics import objective_value
 from tests.data.stores import PLAIN
 from tests.model.small import equal, small_detector, small_job, small_settings, state_of
@@ -38,7 +38,7 @@ def facts(epochs: list[EpochScore]) -> Facts:
     return [(e.epoch, e.loss, e.value, e.score.counts.tobytes(), e.score.histogram.tobytes()) for e in epochs]
 
 
-def contrastive(loss: Callable[[Step, Any], Tensor]) -> Method:
+def contrastive(loss: Callable[[TrainingStep, Any], Tensor]) -> Method:
     return Method(AunceSettings, loss, end_to_end=False)
 
 
@@ -46,7 +46,7 @@ def dying_at(step: int, method: Method) -> Method:
     """The method, until the machine goes down at that step of the whole training, counted from 1."""
     count = iter(range(1, 10_000))
 
-    def loss(seen: Step, settings: Any) -> Tensor:
+    def loss(seen: TrainingStep, settings: Any) -> Tensor:
         if next(count) == step:
             raise PowerCutError
         return method.loss(seen, settings)
@@ -146,11 +146,11 @@ def test_the_best_epochs_weights_are_restored(
     assert equal(state_of(resumed), state_of(detector))
 
 
-def constant(step: Step, settings: Any) -> Tensor:
+def constant(step: TrainingStep, settings: Any) -> Tensor:
     return torch.zeros((), requires_grad=True)
 
 
-def blank(step: Step, settings: Any) -> Tensor:
+def blank(step: TrainingStep, settings: Any) -> Tensor:
     return step.z.sum() * 0
 
 
@@ -223,7 +223,7 @@ def test_seeds_make_the_difference(store: FrameStore, tmp_path: Path) -> None:
 def test_bf16_trains_and_keeps_losses_in_fp32(store: FrameStore, tmp_path: Path) -> None:
     seen = []
 
-    def watch(step: Step, settings: Any) -> Tensor:
+    def watch(step: TrainingStep, settings: Any) -> Tensor:
         seen.append((step.z.dtype, step.logits.dtype))
         return METHODS["aunce"].loss(step, settings)
 
@@ -239,7 +239,7 @@ def test_bf16_trains_and_keeps_losses_in_fp32(store: FrameStore, tmp_path: Path)
 def test_the_loss_draws_from_the_generator_of_seed_and_epoch(store: FrameStore, tmp_path: Path) -> None:
     seen: list[torch.Generator] = []
 
-    def watch(step: Step, settings: Any) -> Tensor:
+    def watch(step: TrainingStep, settings: Any) -> Tensor:
         seen.append(step.generator)
         return METHODS["aunce"].loss(step, settings)
 

@@ -15,7 +15,7 @@ from model.detector import Detector
 from model.embedding import Embed
 from model.fit import Fitting, fit
 from model.losses.aunce import AunceSettings
-from model.methods import METHODS, Method, Step
+from model.methods import METHODS, Method, TrainingStep
 from tests.model.small import equal, small_detector, small_job, state_of
 
 
@@ -70,9 +70,9 @@ def test_the_companion_is_trained_saved_and_told_of_every_step(store: FrameStore
 
 
 def test_a_step_has_the_facts_of_its_frames(store: FrameStore, tmp_path: Path) -> None:
-    steps: list[Step] = []
+    steps: list[TrainingStep] = []
 
-    def watch(step: Step, settings: Any) -> Tensor:
+    def watch(step: TrainingStep, settings: Any) -> Tensor:
         steps.append(step)
         return METHODS["aunce"].loss(step, settings)
 

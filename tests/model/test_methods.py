@@ -15,16 +15,16 @@ from model.losses.bce import BceSettings, bce_loss
 from model.losses.focal import FocalSettings, focal_loss
 from model.losses.hard_negative import HardNegativeSettings, hard_negative_loss
 from model.losses.supcon import SupconSettings, supcon_loss
-from model.methods import METHODS, Method, Step, method_named
+from model.methods import METHODS, Method, TrainingStep, method_named
 from tests.model.batches import labels_of, normal, sphere
 from tests.model.small import CROP, small_detector, small_settings
 
 END_TO_END = {"bce", "focal", "asymmetric", "graph_supervised"}
 
 
-def step(companion: Any = None) -> Step:
+def step(companion: Any = None) -> TrainingStep:
     labels, coded = labels_of(0, 8, 2, unknown=0.2)
-    return Step(
+    return TrainingStep(
         views=torch.rand(8, 2, 3, CROP, CROP, generator=generator("views")),
         z=sphere(1, 8, 2, 2, 8, dtype=torch.float32),
         logits=normal(2, 8, 2, 2, dtype=torch.float32),
@@ -114,7 +114,7 @@ def test_no_step_waits_for_the_device(name: str, settings: Any) -> None:
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         facts: dict[str, Any] = vars(step(companion))
         facts = {key: mode.from_tensor(value) if isinstance(value, Tensor) else value for key, value in facts.items()}
-        loss = method.loss(Step(**facts), settings)
+        loss = method.loss(TrainingStep(**facts), settings)
     assert loss.shape == ()
 
 

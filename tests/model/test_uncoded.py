@@ -10,7 +10,7 @@ from data.seeds import generator
 from model.companion import Companion
 from model.losses.aunce import AunceSettings
 from model.losses.clp import ClpSettings
-from model.methods import METHODS, MethodSettings, Step
+from model.methods import METHODS, MethodSettings, TrainingStep
 from tests.model.batches import sphere
 from tests.model.small import small_detector, small_settings
 
@@ -22,9 +22,9 @@ FORMS: list[tuple[str, MethodSettings]] = [
 ]
 
 
-def step(z: Tensor, logits: Tensor, labels: Tensor, coded: Tensor, companion: Companion | None = None) -> Step:
+def step(z: Tensor, logits: Tensor, labels: Tensor, coded: Tensor, companion: Companion | None = None) -> TrainingStep:
     """The other things that a step holds stay the same."""
-    return Step(
+    return TrainingStep(
         views=torch.rand(FRAMES, 2, 3, 16, 16, generator=generator("views")),
         z=z,
         logits=logits,

@@ -249,7 +249,7 @@ def add_scores(store: FakeStore, aus: tuple[int, ...] = AUS) -> None:
 
 
 def no_importance(trials: pl.DataFrame) -> pl.DataFrame:
-    """What `study.search.importance.importance` gives for too few trials."""
+    """What `study.search.importance.ped_anova` gives for too few trials."""
     return pl.DataFrame(schema={"parameter": pl.String, "importance": pl.Float64})
 
 

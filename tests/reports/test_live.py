@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Error, Page
 
 from data.errors import InputError
 from launch import report
-from launch.show.live import HOST, WAITING, Job, Live, serving, watch
+from launch.show.live import HOST, WAITING, Live, LivePage, serving, watch
 from study.records.store import StudyStore
 from tests.reports.made import made_result, made_study
 from tests.reports.test_page_browser import PATIENCE_MS
@@ -87,7 +87,7 @@ class Study:
     def __init__(self, folder: Path) -> None:
         self.looks = 0
         self.built: list[str] = []
-        self.job = Job(self.build, folder / "page.html", lambda: self.looks, self.is_finished)
+        self.job = LivePage(self.build, folder / "page.html", lambda: self.looks, self.is_finished)
 
     def build(self) -> str:
         if self.looks == 1:
@@ -128,7 +128,7 @@ def test_it_waits_writes_and_ends_with_the_last_page(tmp_path: Path, monkeypatch
 
 def test_a_store_that_did_not_change_is_not_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = Study(tmp_path)
-    job = Job(study.build, study.job.path, lambda: "same", study.is_finished)
+    job = LivePage(study.build, study.job.path, lambda: "same", study.is_finished)
     study.looks = 1
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     watch(job, 30.0, 0, lambda line: None)  # and nobody is waited for, as no browser came
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_it_and_leaves_the_page(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupt)
-    job = Job(lambda: "page", store.report_path, lambda: 0, lambda: False)
+    job = LivePage(lambda: "page", store.report_path, lambda: 0, lambda: False)
     assert report.watched(job, 30.0, 0) == 0
     assert f"stopped; the page stays: {store.report_path}" in capsys.readouterr().out
     assert store.report_path.read_text() == "page"

@@ -92,7 +92,7 @@ def test_a_fold_without_a_finished_trial_is_named(tmp_path: Path) -> None:
 
 def front(points: list[tuple[str, float, float]], directions: list[str]) -> list[bool]:
     frame = pl.DataFrame(points, {"fold": pl.String, "x": pl.Float64, "y": pl.Float64}, orient="row")
-    return series.pareto(frame, directions)["front"].to_list()
+    return series.pareto_frame(frame, directions)["front"].to_list()
 
 
 def test_the_front_by_hand() -> None:

@@ -107,7 +107,7 @@ def test_validation_numbers_are_called_optimistic_and_the_nested_row_is_marked(p
     assert "It was chosen on these same subjects: the numbers are optimistic" in page.text
     assert "validation subjects of the sweep's fold (part1)" in page.text
     assert "only the row of that fold is fully nested" in page.text
-    inconsistent = tables.published("bp4d")["average_inconsistent"].sum()
+    inconsistent = tables.published_rows("bp4d")["average_inconsistent"].sum()
     marked = sum(attrs.get("class") == "marked" for tag, attrs in page.tags if tag == "tr")
     assert marked == 1 + 3 + inconsistent  # the fold, its three seeds, and the published rows
 

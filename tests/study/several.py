@@ -6,7 +6,7 @@ from typing import Any
 
 from data.store import FrameStore
 from study.experiments.domain_generalization import source_trial
-from study.records.config import Placement, Target, TrialConfig, trial_from_dict
+from study.records.config import Placement, PredictionTarget, TrialConfig, trial_from_dict
 
 
 def candidate(method_name: str = "bce", lr: float = 0.01, **sources: Any) -> TrialConfig:
@@ -30,6 +30,6 @@ def several_trial(stores: Sequence[FrameStore], method_name: str = "bce", seed: 
     return source_trial(candidate(method_name, **sources), stores, seed)
 
 
-def placed(store: FrameStore, study: Path, targets: tuple[Target, ...] = ()) -> Placement:
+def placed(store: FrameStore, study: Path, targets: tuple[PredictionTarget, ...] = ()) -> Placement:
     """The CPU, one thread; `store` lies beside all others."""
     return Placement(store.path, study, targets=targets)

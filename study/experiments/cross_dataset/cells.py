@@ -9,7 +9,7 @@ import polars as pl
 from data.errors import raise_all
 from data.frames import KEY
 from data.store import FrameStore
-from study.experiments.cross_dataset.marks import Marks, People, Scored, marks, scored
+from study.experiments.cross_dataset.marks import Marks, People, SampledScores, marks, sampled_scores
 from study.experiments.cross_dataset.pairs import FOREIGN, Study, pair_aus
 from study.records.predictions import Predictions, read_predictions
 from study.records.result import TrialResult
@@ -20,13 +20,13 @@ from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class PairScores:
     """One study on one target."""
 
     study: Study
     target: str
     people: People
-    scored: Scored
+    scored: SampledScores
 
     @property
     def own(self) -> bool:
@@ -55,7 +55,7 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class TargetDataset:
     """One dataset, who is scored on it, and on which of its frames."""
 
     name: str
@@ -67,12 +67,12 @@ class Target:
     notes: tuple[str, ...]  # on frames that are left out
 
 
-def targets_of(studies: Sequence[Study]) -> list[Target]:
+def targets_of(studies: Sequence[Study]) -> list[TargetDataset]:
     """The dataset of every study once; the predictions of all visitors are there."""
     return [_target(name, studies) for name in dict.fromkeys(study.target for study in studies)]
 
 
-def _target(name: str, studies: Sequence[Study]) -> Target:
+def _target(name: str, studies: Sequence[Study]) -> TargetDataset:
     here = [study for study in studies if study.target == name]
     frames, own = here[0].frames, tuple(study for study in here if not study.foreign)
     elsewhere = [study for study in studies if study.target != name and not study.foreign]
@@ -87,7 +87,7 @@ def _target(name: str, studies: Sequence[Study]) -> Target:
     if keys.is_empty():
         raise_all(f"no frame of {frames.path.name} has predictions of all studies:", notes)
     people = People(tuple(keys["subject"].unique().sort()), _parts(own, keys))
-    return Target(name, frames, own, tuple(visitors), keys, people, tuple(dict.fromkeys(notes)))
+    return TargetDataset(name, frames, own, tuple(visitors), keys, people, tuple(dict.fromkeys(notes)))
 
 
 def _lost(text: str, found: pl.DataFrame, frames: FrameStore) -> list[str]:
@@ -120,16 +120,16 @@ def _tested(study: Study) -> dict[str, tuple[str, ...]]:
     return {result.config.data.fold: result.scores["test"].subjects for result in study.results}
 
 
-def cells_of(target: Target, rates: Rates) -> Iterator[Cell]:
+def cells_of(target: TargetDataset, rates: Rates) -> Iterator[PairScores]:
     """Every study that has an AU of the target, on it."""
     for study in (*target.own, *target.visitors):
         own = study in target.own
         aus = study.aus if own else pair_aus(study, target.frames)
         found = _own(study, target, rates) if own else _visiting(study, aus, target, rates)
-        yield Cell(study, target.name, target.people, scored(aus, found, target.people, own))
+        yield PairScores(study, target.name, target.people, sampled_scores(aus, found, target.people, own))
 
 
-def _own(study: Study, target: Target, rates: Rates) -> Iterator[Marks]:
+def _own(study: Study, target: TargetDataset, rates: Rates) -> Iterator[Marks]:
     for result in study.results:
         found = read_predictions(study.store.predictions_path(result.config.key))
         test = _covered(found.part("test").on(study.aus), target)
@@ -137,14 +137,14 @@ def _own(study: Study, target: Target, rates: Rates) -> Iterator[Marks]:
             yield marks(result.config.data.fold, test, target.people, _thresholds(study, result, test, target, rates))
 
 
-def _visiting(study: Study, aus: tuple[int, ...], target: Target, rates: Rates) -> Iterator[Marks]:
+def _visiting(study: Study, aus: tuple[int, ...], target: TargetDataset, rates: Rates) -> Iterator[Marks]:
     for result, path in zip(study.results or (None,), _files(study, target.frames), strict=True):
         found = _covered(read_predictions(path).on(aus), target)
         fold = result.config.data.fold if result else FOREIGN
         yield marks(fold, found, target.people, _thresholds(study, result, found, target, rates))
 
 
-def _covered(found: Predictions, target: Target) -> Predictions:
+def _covered(found: Predictions, target: TargetDataset) -> Predictions:
     """Those of the frames that are scored."""
     if target.keys.height == len(target.frames):
         return found
@@ -152,7 +152,7 @@ def _covered(found: Predictions, target: Target) -> Predictions:
 
 
 def _thresholds(
-    study: Study, result: TrialResult | None, found: Predictions, target: Target, rates: Rates
+    study: Study, result: TrialResult | None, found: Predictions, target: TargetDataset, rates: Rates
 ) -> dict[str, Floats]:
     """Thresholds [A] of each rule that the study allows; see `study.records.score_table.RULES`.
 

@@ -24,11 +24,11 @@ LONG: dict[str, type[pl.DataType]] = {
     "au": pl.Int64,
     "probability": pl.Float64,
 }
-NAMES, VALUES = ("dataset", "subject", "sequence"), ("frame", "au", "probability")
+_NAMES, VALUES = ("dataset", "subject", "sequence"), ("frame", "au", "probability")
 AU = r"^(?i:au)?_?0*([1-9]\d?)(?:\.0*)?$"
 SCALES = {"probability": 1.0, "intensity5": 5.0}  # what a 1 of ours is in the file
 SUFFIXES = (".parquet", ".csv")
-SHOWN = 3  # frames that are named as examples
+_SHOWN = 3  # frames that are named as examples
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _checked(rows: pl.LazyFrame, path: Path, one: float) -> pl.DataFrame:
     value = pl.col("probability").cast(pl.Float64, strict=False)
     try:
         typed = rows.select(
-            *(pl.col(name).cast(pl.String) for name in NAMES),
+            *(pl.col(name).cast(pl.String) for name in _NAMES),
             frame=pl.when(number == number.floor()).then(number).cast(SCHEMA["frame"], strict=False),
             au=text.str.extract(AU).cast(pl.Int64, strict=False),
             probability=pl.when(value.is_between(0, one)).then(value / one),
@@ -139,7 +139,7 @@ def _checked(rows: pl.LazyFrame, path: Path, one: float) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     problems = ["no row at all"] * typed.is_empty()
-    problems += [f"{name}: {typed[name].null_count():,} rows are empty" for name in NAMES if typed[name].null_count()]
+    problems += [f"{name}: {typed[name].null_count():,} rows are empty" for name in _NAMES if typed[name].null_count()]
     scales = f"from 0 to {one:g} (scale=probability from 0 to 1, scale=intensity5 from 0 to 5)"
     wanted = {"frame": "whole numbers", "au": "AUs such as 1, AU1 or AU01", "probability": scales}
     problems += [line for name in VALUES for line in _not(typed, name, wanted[name])]
@@ -160,7 +160,7 @@ def _refuse_repeated(rows: pl.DataFrame, path: Path) -> None:
     repeated = rows.group_by(keys, maintain_order=True).len().filter(pl.col("len") > 1)
     lines = [
         f"AU {row['au']} of frame {row['frame']} of {row['subject']}/{row['sequence']} stands there {row['len']} times"
-        for row in repeated.head(SHOWN).iter_rows(named=True)
+        for row in repeated.head(_SHOWN).iter_rows(named=True)
     ]
     raise_all(f"{path} has {repeated.height:,} probabilities twice or more:", lines)
 
@@ -190,5 +190,5 @@ def _put(wide: pl.DataFrame, aus: tuple[int, ...], store: FrameStore, path: Path
 
 
 def _named(rows: pl.DataFrame) -> tuple[str, ...]:
-    keys = rows.head(SHOWN).select("subject", "sequence", "frame").iter_rows()
+    keys = rows.head(_SHOWN).select("subject", "sequence", "frame").iter_rows()
     return tuple(f"{subject}/{sequence}/{frame}" for subject, sequence, frame in keys)

@@ -89,7 +89,7 @@ def _padded(counts: Counts, subjects: int) -> Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class SampledScores:
     """A study on a target: over all of its people, and fold by fold over those whom its own detectors test on."""
 
     aus: tuple[int, ...]
@@ -97,7 +97,7 @@ class Scored:
     parts: Sampled | None  # None where no study of the target says what its parts are
 
 
-def scored(aus: tuple[int, ...], detectors: Iterable[Marks], people: People, own: bool) -> Scored:
+def sampled_scores(aus: tuple[int, ...], detectors: Iterable[Marks], people: People, own: bool) -> SampledScores:
     """The mean over detectors; with `own`, each detector has marks only of the people that its fold tests on."""
     whole, parts = people.drawn(), people.drawn_by_part()
     everywhere: dict[str, list[Sampled]] = {}
@@ -109,7 +109,7 @@ def scored(aus: tuple[int, ...], detectors: Iterable[Marks], people: People, own
             if not own or part == one.fold:
                 by_part[part].setdefault(one.fold, []).append(one.sampled(weights))
     means = [_mean_of_folds(folds) for folds in by_part.values() if folds]
-    return Scored(aus, _mean_of_folds(everywhere) if everywhere else None, _mean(means) if means else None)
+    return SampledScores(aus, _mean_of_folds(everywhere) if everywhere else None, _mean(means) if means else None)
 
 
 def _mean_of_folds(folds: Mapping[str, list[Sampled]]) -> Sampled:

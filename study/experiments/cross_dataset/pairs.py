@@ -30,7 +30,7 @@ from study.trial.detectors import kept_detector
 
 FOREIGN = "foreign"  # the one set of predictions of a foreign study, where others have keys of trials
 ELSEWHERE = "elsewhere"
-OCCURRENCE = ("bp4d", "gft", "affwild2", "synthetic")
+_OCCURRENCE = ("bp4d", "gft", "affwild2", "synthetic")
 BATCHES = 32  # read and predicted from report to report
 
 
@@ -169,7 +169,7 @@ def common_aus(studies: Sequence[Study]) -> tuple[int, ...]:
 def label_convention(table: pl.DataFrame) -> str:
     """What a positive label of a FrameTable means, as far as the table and the name of its dataset tell."""
     name, aus = str(table["dataset"][0]), aus_of(table)
-    if name in OCCURRENCE:
+    if name in _OCCURRENCE:
         return "occurrence"
     if not aus or intensities_of(table) != aus:
         return "not recorded"

@@ -22,7 +22,7 @@ import polars as pl
 from data.aus import shared_aus
 from data.errors import InputError
 from data.files import atomic_path, write_atomic
-from study.experiments.cross_dataset.cells import Cell
+from study.experiments.cross_dataset.cells import PairScores
 from study.experiments.cross_dataset.marks import ALWAYS, AUC
 from study.experiments.cross_dataset.pairs import ELSEWHERE
 from study.records.score_table import RULES
@@ -38,7 +38,7 @@ TESTS: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("source", "target", "rule", "metric", "method_a", "method_b", "aus"), pl.String),
     **dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64),
 }
-KINDS = ("pair", "common")
+AU_SETS = ("pair", "common")
 ANY_RULE = RULES[0]  # where metrics that read no threshold stand
 
 
@@ -73,18 +73,18 @@ def write_transfer(folder: Path, transfer: Transfer) -> None:
     write_atomic(folder / "transfer.json", json.dumps(transfer.asked, indent=1, allow_nan=False).encode())
 
 
-def score_table(cells: Sequence[Cell], common: Sequence[int]) -> pl.DataFrame:
+def score_table(cells: Sequence[PairScores], common: Sequence[int]) -> pl.DataFrame:
     """TRANSFER rows of all cells, on the AUs of each pair and on the `common` ones."""
     own = {(cell.target, cell.study.method): cell for cell in cells if cell.own}
     rows: list[dict[str, Any]] = []
     for cell in cells:
-        for kind, aus in zip(KINDS, (cell.scored.aus, tuple(common)), strict=True):
+        for kind, aus in zip(AU_SETS, (cell.scored.aus, tuple(common)), strict=True):
             if aus:
                 rows += _rows(cell, kind, aus, own.get((cell.target, cell.study.method)))
     return _frame(rows, TRANSFER)
 
 
-def _rows(cell: Cell, kind: str, aus: tuple[int, ...], own: Cell | None) -> Iterator[dict[str, Any]]:
+def _rows(cell: PairScores, kind: str, aus: tuple[int, ...], own: PairScores | None) -> Iterator[dict[str, Any]]:
     study = cell.study
     names = {"method": study.method, "source": study.source, "target": cell.target, "study": study.name}
     names |= {"aus_kind": kind, "aus": " ".join(map(str, aus))}
@@ -99,7 +99,7 @@ def _rows(cell: Cell, kind: str, aus: tuple[int, ...], own: Cell | None) -> Iter
             yield from _estimates(names | kept, aus, ratio(here, there), overall, cell.resampled(True), np.inf)
 
 
-def _numbers(cell: Cell) -> Iterator[tuple[str, str, str]]:
+def _numbers(cell: PairScores) -> Iterator[tuple[str, str, str]]:
     """Rule, metric, and name of the number."""
     yield from ((rule, "f1", f"f1 {rule}") for rule in RULES if cell.has(f"f1 {rule}"))
     yield from ((ANY_RULE, name, name) for name in (AUC, ALWAYS))
@@ -115,7 +115,7 @@ def _estimates(
         yield names | {"au": au, "value": value, "low": low, "high": high}
 
 
-def difference_table(cells: Sequence[Cell]) -> pl.DataFrame:
+def difference_table(cells: Sequence[PairScores]) -> pl.DataFrame:
     """TESTS rows: each two methods of a source on a target, and each of them with every foreign detector there.
 
     On the AUs that both know and the target codes. Holm's correction is over all rows of one metric and rule.
@@ -130,7 +130,7 @@ def difference_table(cells: Sequence[Cell]) -> pl.DataFrame:
     return _frame(rows, TESTS)
 
 
-def _opponents(cells: Sequence[Cell]) -> Iterator[tuple[Cell, Cell, str]]:
+def _opponents(cells: Sequence[PairScores]) -> Iterator[tuple[PairScores, PairScores, str]]:
     """Two cells of one target, and the source that the comparison is about."""
     for target in dict.fromkeys(cell.target for cell in cells):
         there = sorted((cell for cell in cells if cell.target == target), key=_by_name)
@@ -140,12 +140,12 @@ def _opponents(cells: Sequence[Cell]) -> Iterator[tuple[Cell, Cell, str]]:
                 yield a, b, next(iter(ours), ELSEWHERE)
 
 
-def _by_name(cell: Cell) -> tuple[bool, str]:
+def _by_name(cell: PairScores) -> tuple[bool, str]:
     """Our methods first, so that a difference is ours less a foreign one."""
     return cell.study.foreign, cell.study.method
 
 
-def _tests(a: Cell, b: Cell, source: str) -> Iterator[dict[str, Any]]:
+def _tests(a: PairScores, b: PairScores, source: str) -> Iterator[dict[str, Any]]:
     by_part, aus = a.own or b.own, shared_aus(a.scored.aus, b.scored.aus)
     names = {"source": source, "target": a.target, "method_a": a.study.method, "method_b": b.study.method}
     numbers = [(rule, metric, name) for rule, metric, name in _numbers(a) if metric != ALWAYS and b.has(name)]

@@ -3,12 +3,12 @@
 from typing import Any
 
 from launch.cluster.files import Heartbeat
-from launch.cluster.slurm import Job
+from launch.cluster.slurm import QueuedJob
 from launch.keys.cluster import ClusterSettings
 
 
-def job(id: str, state: str = "RUNNING", reason: str = "None", restarts: int = 0) -> Job:
-    return Job(id, "study-worker", state, reason, "main", "" if state == "PENDING" else "node1", 600.0, restarts)
+def job(id: str, state: str = "RUNNING", reason: str = "None", restarts: int = 0) -> QueuedJob:
+    return QueuedJob(id, "study-worker", state, reason, "main", "" if state == "PENDING" else "node1", 600.0, restarts)
 
 
 def heartbeat(job: str, state: Any = "busy", **changed: Any) -> Heartbeat:

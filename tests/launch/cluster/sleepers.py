@@ -19,7 +19,7 @@ import ray
 from data.files import exclusive_lock
 from launch.cluster.files import ClusterFolder
 from launch.cluster.session import Site, cluster_session, slurm_site
-from launch.cluster.slurm import Job
+from launch.cluster.slurm import QueuedJob
 from launch.cluster.worker import worker_command
 from launch.keys.cluster import ClusterSettings
 
@@ -37,8 +37,8 @@ def local_site(folder: ClusterFolder, settings: ClusterSettings) -> Site:
         known |= {job: process.pid for job, process in started.items()}
         return {job: pid for job, pid in known.items() if Path("/proc", str(pid)).exists()}
 
-    def queue() -> list[Job]:
-        return [Job(job, "worker", "RUNNING", "None", "", "here", None, 0) for job in alive()]
+    def queue() -> list[QueuedJob]:
+        return [QueuedJob(job, "worker", "RUNNING", "None", "", "here", None, 0) for job in alive()]
 
     def cancel(jobs: list[str]) -> None:
         for job, pid in alive().items():

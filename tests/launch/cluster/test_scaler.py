@@ -14,35 +14,37 @@ from launch.cluster.scaler import (
     SILENT_S,
     UNSEEN_S,
     Actions,
-    Memory,
     News,
+    ScalerMemory,
     accepted,
-    decide,
+    fleet_news,
     hopeless,
     of_generation,
     rejected,
-    watch,
+    scaling_decision,
     worker_minutes,
 )
-from launch.cluster.slurm import Job
+from launch.cluster.slurm import QueuedJob
 from tests.launch.cluster.make import heartbeat, job, settings
 
-Round = tuple[float, Sequence[Job], Sequence[Heartbeat]]
+Round = tuple[float, Sequence[QueuedJob], Sequence[Heartbeat]]
 
 
-def after(rounds: Sequence[Round], memory: Memory | None = None) -> tuple[list[News], Memory]:
+def after(rounds: Sequence[Round], memory: ScalerMemory | None = None) -> tuple[list[News], ScalerMemory]:
     """The news of the last round, and the memory after it."""
-    memory = memory or Memory()
+    memory = memory or ScalerMemory()
     news: list[News] = []
     for now, jobs, heartbeats in rounds:
-        news, memory = watch(now, jobs, {one.job: one for one in heartbeats}, memory)
+        news, memory = fleet_news(now, jobs, {one.job: one for one in heartbeats}, memory)
     return news, memory
 
 
-def act(now: float, left: int, jobs: Sequence[Job], heartbeats: Sequence[Heartbeat] = (), **given: Any) -> Actions:
+def act(
+    now: float, left: int, jobs: Sequence[QueuedJob], heartbeats: Sequence[Heartbeat] = (), **given: Any
+) -> Actions:
     """What is decided at `now` after a first look at time 0; two trials fit on a worker."""
     memory = after([(0.0, jobs, heartbeats)], given.pop("memory", None))[1]
-    return decide(now, left, 2, jobs, {one.job: one for one in heartbeats}, settings(**given), memory)
+    return scaling_decision(now, left, 2, jobs, {one.job: one for one in heartbeats}, settings(**given), memory)
 
 
 # --- how many
@@ -68,11 +70,11 @@ def test_only_a_few_are_submitted_at_once() -> None:
 
 
 def test_a_job_that_the_queue_does_not_show_yet_is_not_submitted_twice() -> None:
-    memory = accepted("1", 0.0, Memory())
+    memory = accepted("1", 0.0, ScalerMemory())
     assert len(act(1, 8, [], memory=memory).submit) == 3
     assert len(act(1, 8, [job("1", "PENDING")], memory=memory).submit) == 3
     _, forgotten = after([(UNSEEN_S + 1, [], [])], memory)
-    assert len(decide(UNSEEN_S + 1, 8, 2, [], {}, settings(), forgotten).submit) == 4
+    assert len(scaling_decision(UNSEEN_S + 1, 8, 2, [], {}, settings(), forgotten).submit) == 4
 
 
 def test_where_jobs_may_not_submit_jobs_none_are_but_idle_ones_still_go() -> None:
@@ -115,7 +117,7 @@ def test_idle_workers_are_kept_for_a_while_and_the_longest_idle_goes_first() -> 
     later = [heartbeat("1", "idle", time=2.0), heartbeat("2", "idle", time=2.0)]
     _, memory = after([(0.0, jobs, first), (5.0, jobs, later)])
     for now, drained in [(9.0, ()), (10.0, ("2",)), (15.0, ("2",))]:
-        assert decide(now, 2, 2, jobs, {one.job: one for one in later}, settings(), memory).drain == drained
+        assert scaling_decision(now, 2, 2, jobs, {one.job: one for one in later}, settings(), memory).drain == drained
 
 
 def test_one_worker_stays_until_the_session_is_over() -> None:
@@ -133,7 +135,10 @@ def test_a_worker_that_works_again_is_no_longer_idle() -> None:
     jobs = [job("1"), job("2")]
     rounds = [(now, jobs, [heartbeat("1"), heartbeat("2", state)]) for now, state in [(0.0, "idle"), (8.0, "busy")]]
     _, memory = after([*rounds, (9.0, jobs, [heartbeat("1"), heartbeat("2", "idle")])])
-    assert decide(12.0, 1, 2, jobs, {"1": heartbeat("1"), "2": heartbeat("2", "idle")}, settings(), memory).drain == ()
+    assert (
+        scaling_decision(12.0, 1, 2, jobs, {"1": heartbeat("1"), "2": heartbeat("2", "idle")}, settings(), memory).drain
+        == ()
+    )
 
 
 def test_idle_workers_stay_while_there_is_work_for_them() -> None:
@@ -144,8 +149,8 @@ def test_those_that_were_asked_to_leave_are_neither_counted_nor_asked_again() ->
     jobs = [job("1"), job("2")]
     memory = replace(after([(0.0, jobs, [])])[1], leaving=frozenset({"1"}))
     asleep = {"1": heartbeat("1", "idle"), "2": heartbeat("2", "idle")}
-    assert decide(50, 2, 2, jobs, asleep, settings(), memory) == Actions()
-    assert len(decide(50, 4, 2, jobs, asleep, settings(), memory).submit) == 1
+    assert scaling_decision(50, 2, 2, jobs, asleep, settings(), memory) == Actions()
+    assert len(scaling_decision(50, 4, 2, jobs, asleep, settings(), memory).submit) == 1
 
 
 # --- what goes wrong
@@ -162,7 +167,7 @@ def test_a_worker_that_shows_nothing_is_given_up_and_replaced() -> None:
 def test_a_worker_whose_clock_is_wrong_is_not_given_up() -> None:
     rounds = [(now, [job("1")], [heartbeat("1", time=now - 10**6)]) for now in (0.0, 200.0, 400.0)]
     _, memory = after(rounds)
-    assert decide(500, 2, 2, [job("1")], {"1": rounds[-1][2][0]}, settings(), memory) == Actions()
+    assert scaling_decision(500, 2, 2, [job("1")], {"1": rounds[-1][2][0]}, settings(), memory) == Actions()
 
 
 def test_a_requeued_worker_gets_its_time_again() -> None:
@@ -170,7 +175,7 @@ def test_a_requeued_worker_gets_its_time_again() -> None:
     rounds = [(0.0, [job("1")], said), (200.0, [job("1", "PENDING")], said), (900.0, [job("1", restarts=1)], said)]
     news, memory = after(rounds)
     assert [kind for kind, _, _ in news] == ["running"]
-    assert decide(1000, 2, 2, [job("1", restarts=1)], {"1": said[0]}, settings(), memory) == Actions()
+    assert scaling_decision(1000, 2, 2, [job("1", restarts=1)], {"1": said[0]}, settings(), memory) == Actions()
 
 
 def test_a_job_that_slurm_itself_has_spoilt_is_replaced_but_one_that_somebody_holds_is_not() -> None:
@@ -180,7 +185,7 @@ def test_a_job_that_slurm_itself_has_spoilt_is_replaced_but_one_that_somebody_ho
 
 
 def test_refused_submissions_wait_twice_as_long_each_time_up_to_half_an_hour() -> None:
-    memory, pauses = Memory(), []
+    memory, pauses = ScalerMemory(), []
     for _ in range(9):
         memory = rejected(100.0, memory)
         pauses.append(memory.retry_at - 100)
@@ -228,7 +233,7 @@ def test_a_cluster_on_which_no_worker_can_work_is_given_up() -> None:
 
 
 def test_news_of_a_life() -> None:
-    lives: list[tuple[Sequence[Job], Sequence[Heartbeat]]] = [
+    lives: list[tuple[Sequence[QueuedJob], Sequence[Heartbeat]]] = [
         ([job("1", "PENDING", "Resources")], []),
         ([job("1", "PENDING", "Resources")], []),
         ([job("1")], []),
@@ -241,7 +246,7 @@ def test_news_of_a_life() -> None:
         ([job("1")], [heartbeat("1", "busy")]),
         ([], [heartbeat("1", "busy")]),
     ]
-    memory, kinds = Memory(), []
+    memory, kinds = ScalerMemory(), []
     for now, (jobs, heartbeats) in enumerate(lives):
         news, memory = after([(now, jobs, heartbeats)], memory)
         kinds.append([kind for kind, _, _ in news])
@@ -262,7 +267,7 @@ def test_news_of_a_life() -> None:
 
 
 def test_a_reason_is_told_again_when_it_changes() -> None:
-    def waits(reason: str) -> list[Job]:
+    def waits(reason: str) -> list[QueuedJob]:
         return [job("1", "PENDING", reason), job("2", "PENDING", "Priority")]
 
     rounds: list[Round] = [

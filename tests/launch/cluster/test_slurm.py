@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from launch.cluster import slurm
-from launch.cluster.slurm import Job, SlurmError, seconds_of
+from launch.cluster.slurm import QueuedJob, SlurmError, slurm_seconds
 from tests.launch.cluster.fake_slurm import answers
 
 QUEUE = """\
@@ -18,7 +18,7 @@ QUEUE = """\
 def test_the_queue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     answers(monkeypatch, tmp_path / "bin", squeue=QUEUE)
     first, second, third = slurm.queue()
-    assert first == Job("7", "a-1234-worker", "RUNNING", "None", "gpu", "node1", 93784.0, 2)
+    assert first == QueuedJob("7", "a-1234-worker", "RUNNING", "None", "gpu", "node1", 93784.0, 2)
     assert (second.state, second.reason, second.partition) == ("PENDING", "QOSMaxJobsPerUserLimit", "gpu,short")
     assert (second.node, second.time_left_s, third.restarts) == ("", None, 1)
     assert slurm.queue(["9", "10"]) == [third]
@@ -64,4 +64,4 @@ def test_a_command_that_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     ],
 )
 def test_times(text: str, seconds: float | None) -> None:
-    assert seconds_of(text) == seconds
+    assert slurm_seconds(text) == seconds

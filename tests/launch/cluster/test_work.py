@@ -8,7 +8,7 @@ import pytest
 
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import sbatch_text
-from launch.cluster.work import OPTIMISER_STATES, RESULT_BYTES, Work, cost, disk_bytes, size, weight_bytes
+from launch.cluster.work import OPTIMISER_STATES, RESULT_BYTES, Work, cost_text, disk_bytes, size, weight_bytes
 from launch.keys.cluster import ClusterSettings
 from launch.plan.resources import Resources
 from study.records.config import Placement
@@ -45,16 +45,16 @@ def work(tmp_path: Path) -> Making:
 
 
 def test_the_cost_of_what_is_left(work: Making) -> None:
-    assert cost(work()) == "unknown before the first trials are finished"
-    assert cost(work(todo=0)) == "nothing"
+    assert cost_text(work()) == "unknown before the first trials are finished"
+    assert cost_text(work(todo=0)) == "nothing"
     store = work().store
     for seed, seconds in ((1, 1800.0), (2, 5400.0)):
         store.write(dataclasses.replace(result(trial(seed=seed)), seconds=seconds))
-    assert cost(work()) == (
+    assert cost_text(work()) == (
         "about 16.0 core-hours (2 finished trials took 3600 s each), 2:00:00 with all of them at work"
     )
-    assert cost(work(resources=Resources(4, 2, 0.25, "cuda"))).startswith("about 2.0 GPU-hours ")
-    assert cost(work(stage="final")) == "unknown before the first trials are finished"
+    assert cost_text(work(resources=Resources(4, 2, 0.25, "cuda"))).startswith("about 2.0 GPU-hours ")
+    assert cost_text(work(stage="final")) == "unknown before the first trials are finished"
 
 
 def test_the_disk_that_is_left_to_write(work: Making) -> None:

@@ -13,7 +13,7 @@ import pytest
 from launch.cluster import slurm
 from launch.cluster import worker as module
 from launch.cluster.files import ClusterFolder, Rendezvous
-from launch.cluster.versions import CODE, code_digest, differences, versions
+from launch.cluster.versions import CODE, code_digest, version_differences, versions
 from launch.cluster.worker import Allocation, Refused, Worker, allocation, drain_seconds
 from tests.data.stores import tiny_store
 from tests.launch.cluster.make import settings
@@ -197,8 +197,8 @@ def test_a_drain_ends_before_slurm_does() -> None:
 
 
 def test_versions_that_differ_are_named_also_when_missing() -> None:
-    assert differences({"a": "1", "b": "2"}, {"a": "1", "b": "2"}) == []
-    assert differences({"a": "1"}, {"a": "2", "b": "3"}) == [
+    assert version_differences({"a": "1", "b": "2"}, {"a": "1", "b": "2"}) == []
+    assert version_differences({"a": "1"}, {"a": "2", "b": "3"}) == [
         "a is 1 here, 2 on the head",
         "b is missing here, 3 on the head",
     ]

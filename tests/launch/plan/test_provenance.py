@@ -10,12 +10,12 @@ import polars
 import pytest
 
 import launch.plan.provenance
-from launch.plan.provenance import PACKAGES, provenance
+from launch.plan.provenance import PACKAGES, provenance_facts
 
 
 def test_every_fact_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["launch/sweep.py", "name=a b", "trials=3"])
-    facts = provenance("f" * 64)
+    facts = provenance_facts("f" * 64)
     assert facts["command"] == "python launch/sweep.py 'name=a b' trials=3"
     assert facts["frame store"] == "f" * 64
     assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
@@ -44,12 +44,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., s
 
 @pytest.mark.usefixtures("checkout")
 def test_outside_a_checkout_the_revision_is_unknown() -> None:
-    assert provenance("")["git revision"] == "unknown"
+    assert provenance_facts("")["git revision"] == "unknown"
 
 
 def test_without_git_the_revision_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance("")["git revision"] == "unknown"
+    assert provenance_facts("")["git revision"] == "unknown"
 
 
 def test_the_revision_is_the_commit_and_marked_when_files_differ(checkout: Callable[..., str], tmp_path: Path) -> None:
@@ -57,6 +57,6 @@ def test_the_revision_is_the_commit_and_marked_when_files_differ(checkout: Calla
     checkout("add", ".")
     checkout("commit", "-q", "-m", "one")
     commit = checkout("rev-parse", "HEAD")
-    assert provenance("")["git revision"] == commit
+    assert provenance_facts("")["git revision"] == commit
     (tmp_path / "provenance.py").write_text("2\n")
-    assert provenance("")["git revision"] == f"{commit}-dirty"
+    assert provenance_facts("")["git revision"] == f"{commit}-dirty"

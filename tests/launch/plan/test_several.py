@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import InputError
 from data.store import FrameStore
-from launch.plan.several import Plan, check_keys, plan_study
+from launch.plan.several import MultiSourcePlan, check_keys, plan_study
 from launch.run.command import compose_keys
 from study.records.config import trial_from_dict
 from study.records.store import StudyStore
@@ -33,7 +33,7 @@ def keys(runs: Path, *given: str) -> dict[str, Any]:
     return compose_keys("generalize", [f"runs_root={runs}", "name=x", *given])
 
 
-def planned(root: Path, runs: Path, *given: str) -> Plan:
+def planned(root: Path, runs: Path, *given: str) -> MultiSourcePlan:
     asked = keys(runs, f"store_root={root / FOLDER}", "val_share=0.34", *given)
     check_keys(asked)
     return plan_study(asked)

@@ -9,7 +9,7 @@ import pytest
 
 from data.errors import InputError
 from launch.keys import COMMANDS
-from launch.plan.steps import Journal, Step, plan_steps, run_steps
+from launch.plan.steps import Journal, PlanStep, plan_steps, run_steps
 from launch.run.command import compose_keys
 
 FOLDERS = {"runs_root": "R", "store_root": "S", "trees": "T"}
@@ -24,12 +24,12 @@ PLAN: dict[str, Any] = {
 }
 
 
-def planned(plan: dict[str, Any], *extra: str) -> dict[str, Step]:
+def planned(plan: dict[str, Any], *extra: str) -> dict[str, PlanStep]:
     return {step.name: step for step in plan_steps(plan, FOLDERS, extra, ["report", "final", "prepare"])}
 
 
-def step(name: str, *needs: str) -> Step:
-    return Step(name, "sweep", (), needs)
+def step(name: str, *needs: str) -> PlanStep:
+    return PlanStep(name, "sweep", (), needs)
 
 
 def test_one_step_for_every_value_each_after_what_it_needs() -> None:
@@ -83,7 +83,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else() -> None:
     steps = [step("a"), step("b", "a"), step("c", "b"), step("d"), step("e", "d", "elsewhere")]
     ran = []
 
-    def run(one: Step) -> int:
+    def run(one: PlanStep) -> int:
         ran.append(one.name)
         return int(one.name == "a")
 
@@ -94,7 +94,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else() -> None:
 def test_independent_steps_run_at_once_and_needs_are_kept() -> None:
     both, order = threading.Barrier(2, timeout=20), []
 
-    def run(one: Step) -> int:
+    def run(one: PlanStep) -> int:
         if one.name in "ab":
             both.wait()
         order.append(one.name)
@@ -106,10 +106,10 @@ def test_independent_steps_run_at_once_and_needs_are_kept() -> None:
 
 
 def test_a_step_is_done_only_with_the_same_command(tmp_path: Path) -> None:
-    journal, one = Journal(tmp_path / "all"), Step("a", "sweep", ("trials=1",), ())
+    journal, one = Journal(tmp_path / "all"), PlanStep("a", "sweep", ("trials=1",), ())
     assert journal.seconds(one) is None
     journal.note(one, 1.5)
     assert journal.seconds(one) == 1.5
-    assert journal.seconds(Step("a", "sweep", ("trials=2",), ())) is None
+    assert journal.seconds(PlanStep("a", "sweep", ("trials=2",), ())) is None
     journal.forget(one)
     assert journal.seconds(one) is None

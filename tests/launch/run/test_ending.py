@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import InputError
 from launch.plan.budget import Budget, in_words, parse_budget, seconds_of
-from launch.run.ending import DISK, Watch, signature, used_gpu_hours
+from launch.run.ending import DISK, Watch, failure_signature, used_gpu_hours
 from launch.run.searcher import METRIC, StorePruning, StoreSearcher
 from study.records.config import TrialConfig
 from study.records.outcome import Outcome
@@ -129,11 +129,11 @@ def test_the_same_failure_three_times_in_a_row(errors: list[str], ends: bool, st
 
 
 def test_what_failures_have_in_common_is_their_place_in_our_code() -> None:
-    assert signature(ALIKE).splitlines() == [
+    assert failure_signature(ALIKE).splitlines() == [
         'File "/home/me/au/model/fit.py", line 7, in fit',
         "TypeError: unsupported operand",
     ]
-    assert signature("") == ""
+    assert failure_signature("") == ""
 
 
 def searcher_of(store: StudyStore, budget: Budget | None = None) -> tuple[StoreSearcher, Watch]:

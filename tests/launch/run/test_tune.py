@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import launch.run.tune
-from launch.plan.preflight import Plan
+from launch.plan.preflight import SearchPlan
 from launch.plan.resources import Resources
 from launch.run.ending import DISK
 from launch.run.searcher import CONFIG
@@ -82,7 +82,7 @@ def test_an_index_that_cannot_be_written_ends_the_search_and_says_why(
     monkeypatch.setattr(launch.run.tune, "_search_fold", search_fold)
     space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}}, trial())
     resources = Resources(1, 1, 0.0, "cpu")
-    plan = Plan(store, Search(trial(), space, Goals()), ("part1",), Placement(tmp_path, tmp_path), resources)
+    plan = SearchPlan(store, Search(trial(), space, Goals()), ("part1",), Placement(tmp_path, tmp_path), resources)
     ending = launch.run.tune.search(plan, 4)
     assert ending is not None
     assert (ending.code, "Read-only file system" in ending.said) == (1, True)

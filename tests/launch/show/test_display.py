@@ -11,7 +11,7 @@ from rich.console import Console
 
 import launch.show.display
 from launch.plan.budget import clock
-from launch.show.display import Display, describe, percent, plain, span
+from launch.show.display import Display, describe, interval_text, percent_text, setting_text
 from study.records.store import StudyStore
 from tests.study.make import opened, result, trial
 
@@ -65,11 +65,11 @@ def test_clock(seconds: float, text: str) -> None:
     [(0.00123456, "0.00123"), (1e-5, "1e-05"), (2.0, "2"), (12, "12"), (12345, "12345"), ("au", "au"), (True, "True")],
 )
 def test_plain(value: object, text: str) -> None:
-    assert plain(value) == text
+    assert setting_text(value) == text
 
 
 def test_percent_and_describe() -> None:
-    assert (percent(0.5), percent(0.61249), percent(1.0)) == ("50.0", "61.2", "100.0")
+    assert (percent_text(0.5), percent_text(0.61249), percent_text(1.0)) == ("50.0", "61.2", "100.0")
     assert describe({"optim.lr": 0.0012345, "method.draw": "au", "seed": 3}) == "lr=0.00123 draw=au seed=3"
     assert describe({}) == ""
 
@@ -137,16 +137,16 @@ def test_running_final_trials_show_fold_and_seed(store: StudyStore) -> None:
 
 
 def test_only_so_many_running_trials_are_shown(store: StudyStore) -> None:
-    for seed in range(launch.show.display.SHOWN + 3):
+    for seed in range(launch.show.display.SHOWN_TRIALS + 3):
         store.write_progress(result(trial(seed=seed), started=float(seed)))
     lines = rendered(Display(store, "sweep", 99, 16, page()))
-    assert len(lines) == 2 + launch.show.display.SHOWN
-    assert f"{launch.show.display.SHOWN + 3} running" in lines[0]
+    assert len(lines) == 2 + launch.show.display.SHOWN_TRIALS
+    assert f"{launch.show.display.SHOWN_TRIALS + 3} running" in lines[0]
     assert lines[2].startswith(trial(seed=0).key[:8])
 
 
 def test_outside_a_terminal_every_change_is_one_line(store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch.show.display, "POLL", 0.005)
+    monkeypatch.setattr(launch.show.display, "POLL_S", 0.005)
     store.write(result(trial(lr=0.001)))
     console = page()
     with Display(store, "sweep", 3, 16, console) as display:
@@ -214,4 +214,4 @@ def test_in_a_terminal_the_table_is_drawn_in_place(store: StudyStore) -> None:
 )
 def test_a_score_with_its_interval(numbers: tuple[float | None, ...], sign: str, said: str) -> None:
     value, low, high = numbers
-    assert span(value, low, high, sign) == said
+    assert interval_text(value, low, high, sign) == said

@@ -13,7 +13,7 @@ from rich.console import Console
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Head
 from launch.show.display import whole
-from launch.show.snapshot import SILENT_S, best_of, granted, take_snapshot, time_left
+from launch.show.snapshot import SILENT_AFTER_S, best_of, granted, take_snapshot, time_left
 from study.records.store import StudyStore
 from study.search.objectives import Goals
 from tests.launch.cluster.make import heartbeat
@@ -51,7 +51,7 @@ def test_the_final_evaluation_counts_its_own(store: StudyStore) -> None:
 
 
 def test_a_trial_that_shows_nothing_for_long_is_interrupted(store: StudyStore) -> None:
-    for seed, age in ((1, 0.0), (2, SILENT_S + 10)):
+    for seed, age in ((1, 0.0), (2, SILENT_AFTER_S + 10)):
         config = trial(seed=seed)
         store.write_progress(replace(result(config, started=seed), environment={"host": f"node{seed}"}))
         then = time.time() - age
@@ -103,7 +103,7 @@ def test_the_end_is_estimated_from_the_latest_pace(store: StudyStore) -> None:
 def test_workers_queue_and_head(store: StudyStore) -> None:
     folder, now = ClusterFolder(store.cluster_path).open(), time.time()
     folder.beat(heartbeat("7", "busy", time=now, text="1 trials"))
-    folder.beat(heartbeat("8", "idle", time=now - 2 * SILENT_S, gpus=2))
+    folder.beat(heartbeat("8", "idle", time=now - 2 * SILENT_AFTER_S, gpus=2))
     folder.beat(heartbeat("9", "gone", time=now))
     folder.write_head(Head("5", "node3", 1, now, now, 1))
     for kind, job in (("submitted", "7"), ("busy", "7"), ("submitted", "10"), ("pending", "10")):

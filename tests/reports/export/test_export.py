@@ -8,10 +8,10 @@ import pytest
 
 from data.errors import InputError
 from reports.export import latex, markdown
-from reports.export.export import KINDS, check_kinds, export, export_variants, safe, transfers_beside
+from reports.export.export import EXPORTS, check_kinds, export, export_variants, safe, transfers_beside
 from reports.frames.facts import facts_of, scores_of_counts
 from reports.frames.grid import Cell, Grid, Row, ranked, score, word
-from reports.frames.grids import Scored, per_au, scored, transfer_matrices
+from reports.frames.grids import StudyScores, au_grid, study_scores, transfer_matrices
 from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
 from study.records.score_table import SCORES, scores_frame
 from study.records.store import StudyStore
@@ -56,7 +56,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_no_mark_of_latex_survives() -> None:
-    written = latex.escape(HOSTILE)
+    written = latex.latex_text(HOSTILE)
     assert r"\textbackslash{}input\{/etc/passwd\}" in written
     assert "\n" not in written
     assert "名" not in written
@@ -79,7 +79,7 @@ def test_no_mark_of_latex_survives() -> None:
     ],
 )
 def test_signs_of_our_own(words: str, written: str) -> None:
-    assert latex.escape(words) == written
+    assert latex.latex_text(words) == written
 
 
 def test_a_hostile_table_keeps_its_shape() -> None:
@@ -102,8 +102,8 @@ def test_markdown_keeps_its_cells_and_lets_nothing_act() -> None:
     line = next(line for line in text.splitlines() if "50.0" in line)
     assert len(re.findall(r"(?<!\\)\|", line)) == 3
     assert line.endswith("| 50.0 (40.0 to 60.0) |")
-    assert "https://" not in markdown.escape("see https://evil.example and www.evil.example")
-    assert "www." not in markdown.escape("see https://evil.example and www.evil.example")
+    assert "https://" not in markdown.markdown_text("see https://evil.example and www.evil.example")
+    assert "www." not in markdown.markdown_text("see https://evil.example and www.evil.example")
 
 
 def row(name: str, value: float | None, protocol: str) -> Row:
@@ -138,8 +138,8 @@ def test_what_saw_the_test_part_is_ranked_with_nothing() -> None:
     parts = [scores("nested", "0.5", 0.6), scores("nested", "oracle", 0.8), scores("oracle", "0.5", 0.7)]
     parts.append(scores("nested", "0.5", 0.4, "always_positive"))
     lower = [scores("nested", "0.5", 0.5), scores("nested", "oracle", 0.7), scores("bias", "0.5", 0.1)]
-    ours, other = (Scored(name, "mine", "p", pl.concat(frames)) for name, frames in (("a", parts), ("b", lower)))
-    grid = per_au([ours, other])
+    ours, other = (StudyScores(name, "mine", "p", pl.concat(frames)) for name, frames in (("a", parts), ("b", lower)))
+    grid = au_grid([ours, other])
     assert grid.heads == ["", "AU1", "AU12", "mean"]
     ranks = {line.cells[0].words: line.cells[1].rank for line in grid.groups[0]}
     assert [name for name, rank in ranks.items() if rank] == [
@@ -148,12 +148,12 @@ def test_what_saw_the_test_part_is_ranked_with_nothing() -> None:
     ]
     assert "no result" in " ".join(grid.notes)
     assert [cell.shown for cell in grid.groups[1][0].cells] == ["always-positive on mine", "40.0", "40.0", "40.0"]
-    other_protocol = per_au([ours, Scored("b", "mine", "q", pl.concat(lower))])
+    other_protocol = au_grid([ours, StudyScores("b", "mine", "q", pl.concat(lower))])
     assert not any(cell.rank for group in other_protocol.groups for line in group for cell in line.cells)
 
 
 def test_published_rows_stand_beside_ours_and_are_never_ranked(root: Path) -> None:
-    grid = per_au([scored(facts_of(StudyStore(root / name), name)) for name in ("ours", "theirs")])
+    grid = au_grid([study_scores(facts_of(StudyStore(root / name), name)) for name in ("ours", "theirs")])
     ours, base, published = grid.groups
     assert {cell.rank for line in ours for cell in line.cells[1:]} == {1, 2}
     assert len(base) == 1, "one protocol, one baseline"
@@ -189,7 +189,7 @@ def test_scores_of_counts_by_hand() -> None:
 
 def test_every_export_of_a_study(root: Path, tmp_path: Path) -> None:
     store = StudyStore(root / "ours")
-    files = export([("ours", store)], KINDS, tmp_path, {})
+    files = export([("ours", store)], EXPORTS, tmp_path, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
     for path in tmp_path.glob("*.tex"):
         check_latex(path.read_text("utf-8"), len(AUS) + 2)

@@ -20,7 +20,7 @@ def test_best_so_far_follows_finished_trials_only() -> None:
         [("FAILED", None), ("DONE", 0.4), ("PRUNED", 0.9), ("DONE", 0.3), ("DONE", 0.5)]
     ):
         store.add_trial(number, status, value=value)
-    frame = series.history(sweep_of(store))
+    frame = series.history_frame(sweep_of(store))
     assert frame["best_so_far"].to_list() == [None, 0.4, 0.4, 0.4, 0.5]
     drawing = figures.history(frame, "F1")
     shown = {trace.name: list(trace.x) for trace in drawing.data}
@@ -30,7 +30,7 @@ def test_best_so_far_follows_finished_trials_only() -> None:
 def test_curves_hold_every_epoch_and_mark_the_best() -> None:
     store = FakeStore()
     rows = [store.add_trial(number, status) for number, status in enumerate(("DONE", "PRUNED", "DONE"))]
-    frame = series.curves(store.epochs(), sweep_of(store), [rows[2]["key"]])
+    frame = series.curves_frame(store.epochs(), sweep_of(store), [rows[2]["key"]])
     assert frame.height == len(store.epoch_rows)
     assert frame.filter("best")["trial"].unique().to_list() == [3]
     drawn = {trace.name: sum(y is not None for y in trace.y) for trace in figures.curves(frame, "F1").data}
@@ -42,7 +42,7 @@ def test_curves_leave_out_epochs_without_a_value() -> None:
     store.add_trial(0)
     store.epoch_rows[3]["value"] = float("nan")
     store.epoch_rows[4]["value"] = None
-    assert series.curves(store.epochs(), sweep_of(store), []).height == 10
+    assert series.curves_frame(store.epochs(), sweep_of(store), []).height == 10
 
 
 def test_positions_on_linear_log_and_named_axes() -> None:
@@ -158,6 +158,6 @@ def test_names_cannot_bring_markup_into_a_figure() -> None:
 
 
 def test_templates_differ_in_colour_only() -> None:
-    light, dark = figures.template(dark=False), figures.template(dark=True)
+    light, dark = figures.plotly_template(dark=False), figures.plotly_template(dark=True)
     assert light["layout"].keys() == dark["layout"].keys()
     assert light["layout"]["font"]["color"] != dark["layout"]["font"]["color"]

@@ -94,7 +94,7 @@ def test_other_people_in_a_fold_are_not_paired(tmp_path: Path) -> None:
     fewer = {**PARTS, "part1": PARTS["part1"][:2]}
     one, other = (facts_of(made_study(tmp_path / name, parts=parts)) for name, parts in (("a", PARTS), ("b", fewer)))
     assert comparison.shared_folds(one, other) == ["part2", "part3"]
-    row = comparison.differences([one, other]).row(0, named=True)
+    row = comparison.differences_frame([one, other]).row(0, named=True)
     assert (row["pairing"], row["folds"]) == ("paired", "part2, part3")
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_protocol_is_never_shared(tmp_path: Path) -> None:
             result.environment.pop("protocol")
         studies.append(facts)
     assert [facts.protocol for facts in studies] == ["", ""]
-    assert comparison.differences(studies)["pairing"].to_list() == ["unpaired"]
+    assert comparison.differences_frame(studies)["pairing"].to_list() == ["unpaired"]
 
 
 def test_settings_that_differ(compared: Comparison) -> None:
@@ -129,7 +129,7 @@ def test_names_must_differ(members: dict[str, Facts]) -> None:
 
 
 def test_the_page_says_what_can_be_compared(compared: Comparison) -> None:
-    page = Outline(compared_sections.render(compared))
+    page = Outline(compared_sections.comparison_page(compared))
     assert page.sections == ["summary", "differences", "aus", "scores", "cost", "settings", "published", "provenance"]
     assert "Of 2 studies of disfa under one protocol, ours has the highest test F1" in page.text
     assert "begun has no final trials yet" in page.text
@@ -141,7 +141,7 @@ def test_the_page_says_what_can_be_compared(compared: Comparison) -> None:
 
 def test_studies_without_any_final_trial_still_give_a_page(tmp_path: Path) -> None:
     begun = [facts_of(made_study(tmp_path / name, seeds=0)) for name in ("a", "b")]
-    page = Outline(compared_sections.render(compare_studies(begun)))
+    page = Outline(compared_sections.comparison_page(compare_studies(begun)))
     assert "No two of these studies were tested under one protocol yet." in page.text
     assert page.sections == ["summary", "cost", "settings", "published", "provenance"]
 
@@ -152,7 +152,7 @@ def test_a_hostile_study_stays_text(tmp_path: Path) -> None:
         for store in stores:
             store.write_provenance({name: name})
         named = [facts_of(store, f"{at} {name}") for at, store in zip(("a", "setting"), stores, strict=True)]
-        return Outline(compared_sections.render(compare_studies(named)))
+        return Outline(compared_sections.comparison_page(compare_studies(named)))
 
     plain, hostile = page("plain"), page(HOSTILE)
     assert HOSTILE in hostile.text
@@ -181,7 +181,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
 
 
 def test_the_page_of_a_comparison_of_variants(variants: StudyStore) -> None:
-    page = Outline(variant_sections.render(variants))
+    page = Outline(variant_sections.ablation_page(variants))
     assert page.sections == ["summary", "gains", "aus", "settings", "provenance"]
     assert "With clean labels bce has the highest test F1" in page.text
     assert "With 20 % of the training labels flipped bce has the highest test F1" in page.text
@@ -192,7 +192,7 @@ def test_the_page_of_a_comparison_of_variants(variants: StudyStore) -> None:
 def test_frames_of_the_variants_are_those_of_the_comparison(variants: StudyStore) -> None:
     table = variant_sections.comparison_table(variants)
     written = pl.read_csv(variants.comparison_path(".csv"))
-    by_au = variant_sections.by_au(table)
+    by_au = variant_sections.ablation_by_au(table)
     for name, noise in (("aunce-max", 0.2), ("bce", 0.0)):
         label = f"{name} (20 % flipped)" if noise else name
         row = written.filter(pl.col("variant") == name, pl.col("label_noise") == noise).row(0, named=True)
@@ -212,10 +212,10 @@ def test_a_comparison_that_is_not_done_says_how_far_it_is(variants: StudyStore) 
     kept = path.read_bytes()
     path.unlink()
     try:
-        page = Outline(variant_sections.render(variants))
+        page = Outline(variant_sections.ablation_page(variants))
         path.write_text("variant,label_noise\na,0\n")
         with pytest.raises(InputError, match=r"has no column f1, .*run launch/compare\.py again"):
-            variant_sections.render(variants)
+            variant_sections.ablation_page(variants)
     finally:
         path.write_bytes(kept)
     assert "The table follows when launch/compare.py has ended." in page.text

@@ -32,7 +32,7 @@ def test_per_au_by_hand() -> None:
             ("b", 0, "test", "M1", 4, 0, 0, 0, 10),
         ]
     )
-    table = tables.per_au(frame, (4, 12), numpy_generator(*RNG))
+    table = tables.au_frame(frame, (4, 12), numpy_generator(*RNG))
     never, smile = table.iter_rows(named=True)
     assert smile["name"] == "lip corner puller"
     assert smile["positives"] == 12
@@ -54,7 +54,7 @@ def test_per_au_by_hand() -> None:
 
 def test_positives_are_frames_not_frames_times_seeds() -> None:
     rows = [("a", seed, "test", "F1", 12, 4 - seed, 1, 1 + seed, 4) for seed in range(3)]
-    assert tables.per_au(counts(rows), (12,), numpy_generator(*RNG))["positives"].item() == 5
+    assert tables.au_frame(counts(rows), (12,), numpy_generator(*RNG))["positives"].item() == 5
 
 
 def test_evaluation_counts_what_it_rests_on() -> None:
@@ -65,7 +65,7 @@ def test_evaluation_counts_what_it_rests_on() -> None:
         for person in range(people)
         for au in (1, 12)
     ]
-    evaluation = tables.evaluate(counts(rows), (1, 12, 26), numpy_generator(*RNG))
+    evaluation = tables.split_evaluation(counts(rows), (1, 12, 26), numpy_generator(*RNG))
     assert (evaluation.subjects, evaluation.fewest, evaluation.folds, evaluation.seeds) == (5, 2, ("a", "b"), 2)
     assert evaluation.undefined == [26]
     assert evaluation.f1.value == pytest.approx(10 / 15)
@@ -73,7 +73,7 @@ def test_evaluation_counts_what_it_rests_on() -> None:
 
 
 def test_one_subject_has_no_interval() -> None:
-    evaluation = tables.evaluate(counts([("a", 0, "val", "F1", 12, 5, 2, 3, 20)]), (12,), numpy_generator(*RNG))
+    evaluation = tables.split_evaluation(counts([("a", 0, "val", "F1", 12, 5, 2, 3, 20)]), (12,), numpy_generator(*RNG))
     assert not evaluation.has_interval
     assert evaluation.f1.low != evaluation.f1.low
     assert evaluation.au["low"].item() is None
@@ -165,8 +165,8 @@ def test_what_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
 
 def test_only_asha_has_rungs() -> None:
     sweep, rule = tables.numbered(full_store().trials(), "sweep"), {"grace": 2, "reduction": 2}
-    assert usage.rungs(sweep, rule | {"name": "asha"}, 12).height
-    assert usage.rungs(sweep, rule | {"name": "none"}, 12).is_empty()
+    assert usage.rungs_frame(sweep, rule | {"name": "asha"}, 12).height
+    assert usage.rungs_frame(sweep, rule | {"name": "none"}, 12).is_empty()
 
 
 def test_fold_seed_spread_by_hand() -> None:
@@ -196,7 +196,7 @@ def test_fold_means_give_the_number_of_the_summary() -> None:
     store = full_store(trials=2)
     rows = store.counts().filter(pl.col("stage") == "final")
     aus = tuple(store.study()["aus"])
-    evaluation = tables.evaluate(rows.filter(pl.col("split") == "test"), aus, numpy_generator(*RNG))
+    evaluation = tables.split_evaluation(rows.filter(pl.col("split") == "test"), aus, numpy_generator(*RNG))
     means = tables.fold_means(tables.fold_seed_spread(rows, aus, ["part1"]))
     assert means["test_f1"].mean() == pytest.approx(evaluation.f1.value)
     assert means["always_positive"].mean() == pytest.approx(evaluation.always_positive)
@@ -204,7 +204,7 @@ def test_fold_means_give_the_number_of_the_summary() -> None:
 
 @pytest.mark.parametrize(("dataset", "mean", "aus"), [("bp4d", 0.480, 12), ("disfa", 0.186, 8)])
 def test_published_numbers_start_with_always_positive_and_are_not_ranked(dataset: str, mean: float, aus: int) -> None:
-    frame = tables.published(dataset)
+    frame = tables.published_rows(dataset)
     assert frame.row(0, named=True)["method"] == "always-positive"
     assert frame["mean"][0] == pytest.approx(mean)
     assert sum(name.isdigit() for name in frame.columns) == aus
@@ -216,7 +216,7 @@ def test_published_numbers_start_with_always_positive_and_are_not_ranked(dataset
 
 @pytest.mark.parametrize("dataset", ["bp4d", "disfa"])
 def test_inconsistent_averages_are_the_marked_ones(dataset: str) -> None:
-    frame = tables.published(dataset)
+    frame = tables.published_rows(dataset)
     aus = [name for name in frame.columns if name.isdigit()]
     for row in frame.drop_nulls(aus).iter_rows(named=True):
         # AUs and the mean are rounded to 0.1: they can differ by 0.1 without a mistake.
@@ -225,7 +225,7 @@ def test_inconsistent_averages_are_the_marked_ones(dataset: str) -> None:
 
 
 def test_no_published_numbers_elsewhere() -> None:
-    assert tables.published("gft").is_empty()
+    assert tables.published_rows("gft").is_empty()
 
 
 def test_failures_end_with_the_reason() -> None:

@@ -14,8 +14,8 @@ from reports.page import write_report
 from reports.sections import data_section
 from reports.sections.transfer_section import means
 from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
-from study.experiments.hyperparameter_transfer import REGRET
-from study.experiments.robustness import CURVES
+from study.experiments.hyperparameter_transfer import REGRET_SCHEMA
+from study.experiments.robustness import CURVES_SCHEMA
 from tests.reports.fake import FakeStore, full_store, some_importance
 from tests.reports.test_page import HOSTILE, Outline
 
@@ -46,13 +46,13 @@ def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce") -> No
         for metric in ("f1", "auc")
         for au in (None, 12)
     ]
-    pl.DataFrame(rows, CURVES, orient="row").write_parquet(folder / "stress.parquet")
+    pl.DataFrame(rows, CURVES_SCHEMA, orient="row").write_parquet(folder / "stress.parquet")
 
 
 def add_regret(folder: Path, source: str = "aunce-ratios") -> None:
     folder.mkdir(parents=True)
     rows = [(source, "disfa-aunce", 0.5, 0.4, 0.6, 0.03, -0.01, 0.07), (source, source, 0.55, 0.4, 0.6, 0.0, 0.0, 0.0)]
-    pl.DataFrame(rows, REGRET, orient="row").write_parquet(folder / "regret.parquet")
+    pl.DataFrame(rows, REGRET_SCHEMA, orient="row").write_parquet(folder / "regret.parquet")
 
 
 def page_of(store: FakeStore, folder: Path, materials: Materials | None = None) -> Outline:
@@ -153,7 +153,7 @@ LABELS = pl.DataFrame(
 
 
 def test_base_rates_by_hand() -> None:
-    first, second = data_section.base_rates(LABELS).iter_rows(named=True)
+    first, second = data_section.base_rates_section(LABELS).iter_rows(named=True)
     assert (first["coded"], first["active"], first["not_coded"], first["subjects"]) == (140, 70, 10, 2)
     assert first["base_rate"] == 0.5
     assert (first["least"], first["most"]) == (pytest.approx(30 / 90), 0.8)
@@ -161,7 +161,7 @@ def test_base_rates_by_hand() -> None:
 
 
 def test_shift_by_hand() -> None:
-    rows = {(row["fold"], row["au"]): row for row in data_section.shift(LABELS).iter_rows(named=True)}
+    rows = {(row["fold"], row["au"]): row for row in data_section.shift_section(LABELS).iter_rows(named=True)}
     assert rows["part1", 1]["difference"] == pytest.approx(30 / 90 - 0.8)
     assert rows["part2", 1]["difference"] == pytest.approx(0.8 - 30 / 90)
     assert rows["part1", 2]["difference"] is None

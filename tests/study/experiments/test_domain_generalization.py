@@ -13,15 +13,15 @@ from data.seeds import numpy_generator
 from data.store import FrameStore
 from model.metrics import always_positive_f1, f1, score_predictions
 from study.experiments.domain_generalization import (
+    GENERALIZATION_SELECTIONS,
     GENERALIZE,
-    SELECTIONS,
     Generalization,
     Split,
     check_splits,
     chosen_by,
+    generalization_table,
     left_out,
     source_rates,
-    table,
 )
 from study.records.predictions import Predictions, predictions_of, write_predictions
 from study.records.result import TrialResult
@@ -44,7 +44,10 @@ def splits(stores: Mapping[str, FrameStore]) -> tuple[Split, ...]:
 
 
 def asked(
-    stores: Mapping[str, FrameStore], *lrs: float, seeds: int = 1, selections: tuple[str, ...] = SELECTIONS
+    stores: Mapping[str, FrameStore],
+    *lrs: float,
+    seeds: int = 1,
+    selections: tuple[str, ...] = GENERALIZATION_SELECTIONS,
 ) -> Generalization:
     """Candidates that differ in their learning rate."""
     candidates = {f"lr{lr:g}": candidate(lr=lr) for lr in lrs}
@@ -76,7 +79,7 @@ def finish(
     return done
 
 
-@pytest.mark.parametrize(("rules", "trials"), [(SELECTIONS, 10), (("pooled",), 4), (("oracle",), 4)])
+@pytest.mark.parametrize(("rules", "trials"), [(GENERALIZATION_SELECTIONS, 10), (("pooled",), 4), (("oracle",), 4)])
 def test_targets_share_the_trials_of_the_same_sources(
     stores: dict[str, FrameStore], rules: tuple[str, ...], trials: int
 ) -> None:
@@ -112,7 +115,7 @@ def test_every_rule_chooses_by_its_own_number(stores: dict[str, FrameStore], tmp
     right = {("lr0.02", "best", name): 0.9 for name in stores} | {("lr0.03", "last", name): 0.9 for name in stores}
     finish(study, store, right, {"lr0.01": 0.7})
     split = study.splits[0]
-    chosen = {rule: chosen_by(rule, study, split, "bce", store) for rule in SELECTIONS}
+    chosen = {rule: chosen_by(rule, study, split, "bce", store) for rule in GENERALIZATION_SELECTIONS}
     assert chosen == {"pooled": "lr0.01", "leave_one_source_out": "lr0.02", "oracle": "lr0.03"}
 
 
@@ -133,7 +136,7 @@ def test_of_equals_the_first_is_chosen(stores: dict[str, FrameStore], tmp_path: 
 def test_the_numbers_of_the_table(stores: dict[str, FrameStore], tmp_path: Path) -> None:
     study, store = asked(stores, 0.01, seeds=2), StudyStore(tmp_path)
     done = finish(study, store, {("lr0.01", "best", "gft"): 0.8}, {})
-    rows = table(study, store, done, {})
+    rows = generalization_table(study, store, done, {})
     assert dict(rows.schema) == GENERALIZE
     gft = rows.filter(target="gft")
     assert gft.select("method", "sources", "selection", "candidates", "chosen").unique().rows() == [
@@ -164,22 +167,22 @@ def test_the_numbers_of_the_table(stores: dict[str, FrameStore], tmp_path: Path)
 def test_the_oracle_row_is_that_of_the_last_epoch(stores: dict[str, FrameStore], tmp_path: Path) -> None:
     study, store = asked(stores, 0.01, 0.02), StudyStore(tmp_path)
     done = finish(study, store, {("lr0.02", "last", name): 1.0 for name in stores}, {})
-    rows = table(study, store, done, {}).filter(metric="f1", rule="0.5")
+    rows = generalization_table(study, store, done, {}).filter(metric="f1", rule="0.5")
     means = rows.filter(pl.col("au").is_null())
     assert (means.filter(selection="oracle")["value"] == 1).all()
     assert (means.filter(selection="oracle")["chosen"] == "lr0.02").all()
     assert (means.filter(pl.col("selection") != "oracle")["value"] < 0.9).all()
-    assert {*means["selection"]} == {*SELECTIONS}
+    assert {*means["selection"]} == {*GENERALIZATION_SELECTIONS}
 
 
 def test_only_whole_rows_are_in_the_table(stores: dict[str, FrameStore], tmp_path: Path) -> None:
     study, store = asked(stores, 0.01, 0.02), StudyStore(tmp_path)
     done = finish(study, store, {}, {})
     lost = next(trial for trial, *_ in study.asked() if len(trial.sources.stores) == 2)
-    rows = table(study, store, {key: one for key, one in done.items() if key != lost.key}, {})
+    rows = generalization_table(study, store, {key: one for key, one in done.items() if key != lost.key}, {})
     whole = set(rows.select("target", "selection").unique().rows())
     names = {name for name, one in stores.items() if one.fingerprint not in lost.sources.stores}
-    assert whole == {(name, rule) for name in stores for rule in SELECTIONS} - {
+    assert whole == {(name, rule) for name in stores for rule in GENERALIZATION_SELECTIONS} - {
         (name, "leave_one_source_out") for name in names
     }
     assert len(names) == 2
@@ -198,7 +201,10 @@ def test_the_rates_of_sources_weigh_each_source_alike(stores: dict[str, FrameSto
 
 def test_what_cannot_be_trained_or_tested_is_said_at_once(stores: dict[str, FrameStore], tmp_path: Path) -> None:
     single = Generalization(
-        (Split(stores["gft"], (stores["bp4d"],)),), {"a": candidate(), "b": candidate(lr=0.1)}, SELECTIONS, 1
+        (Split(stores["gft"], (stores["bp4d"],)),),
+        {"a": candidate(), "b": candidate(lr=0.1)},
+        GENERALIZATION_SELECTIONS,
+        1,
     )
     with pytest.raises(InputError, match="leave_one_source_out needs at least two datasets to train on, there is bp4d"):
         check_splits(single)

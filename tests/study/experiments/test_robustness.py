@@ -13,18 +13,18 @@ from data.frames import aus_of
 from data.store import FrameStore
 from model.metrics import Score
 from study.experiments.robustness import (
-    CURVES,
-    KINDS,
+    CURVES_SCHEMA,
+    DISTURBANCES,
     TRAINING,
     Point,
-    curves,
+    robustness_table,
     stressed,
     undisturbed,
 )
 from study.records.result import TrialResult
 from study.records.store import StudyStore
 from study.trial import degraded as degraded_module
-from study.trial.degraded import Scored, degraded, scored
+from study.trial.degraded import DetectorScore, degraded, detector_score
 from study.trial.detectors import kept_detector
 from study.trial.run import run_trial
 from tests.data.stores import tiny_store
@@ -46,7 +46,7 @@ def result(frames: FrameStore, store: StudyStore) -> TrialResult:
     return run_trial(replace(small_trial(frames, "bce"), score_test=True), placement(frames, store.root))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISTURBANCES)
 def test_at_its_undisturbed_level_a_kind_is_the_trial_itself(kind: str) -> None:
     assert stressed(trial(), kind, undisturbed(kind)) == trial()
 
@@ -120,11 +120,11 @@ def f1_by_hand(counts: np.ndarray) -> float:
 def test_curves_are_means_of_folds() -> None:
     people = [("F001", "F002"), ("M001", "M002", "M003")]
     detectors = [
-        Scored(f"part{fold}", seed, score(10 * fold + seed, people[fold])) for fold in (0, 1) for seed in (0, 1)
+        DetectorScore(f"part{fold}", seed, score(10 * fold + seed, people[fold])) for fold in (0, 1) for seed in (0, 1)
     ]
     point = Point("bce", "blur", 2.0)
-    frame = curves({point: detectors})
-    assert dict(frame.schema) == {name: kind() for name, kind in CURVES.items()}
+    frame = robustness_table({point: detectors})
+    assert dict(frame.schema) == {name: kind() for name, kind in CURVES_SCHEMA.items()}
     aus = detectors[0].score.aus
     per_au = {
         au: np.mean(
@@ -154,17 +154,17 @@ def auc_by_hand(one: Score) -> float:
 
 
 def test_every_level_is_resampled_with_the_same_people() -> None:
-    same = [Scored("part1", 0, score(3, ("F001", "F002", "F003")))]
-    frame = curves({Point("bce", "blur", level): same for level in (0.0, 1.0)})
+    same = [DetectorScore("part1", 0, score(3, ("F001", "F002", "F003")))]
+    frame = robustness_table({Point("bce", "blur", level): same for level in (0.0, 1.0)})
     first, second = (frame.filter(level=level).drop("level") for level in (0.0, 1.0))
     assert first.equals(second)
 
 
 def test_one_person_has_no_interval() -> None:
-    frame = curves({Point("bce", "blur", 0.0): [Scored("part1", 0, score(3, ("F001",)))]})
+    frame = robustness_table({Point("bce", "blur", 0.0): [DetectorScore("part1", 0, score(3, ("F001",)))]})
     assert frame["low"].null_count() == frame.height
 
 
 def test_a_score_is_that_of_the_test_part(result: TrialResult, frames: FrameStore) -> None:
-    assert scored(result).score is result.scores["test"]
-    assert scored(result).score.aus == aus_of(frames.table)
+    assert detector_score(result).score is result.scores["test"]
+    assert detector_score(result).score.aus == aus_of(frames.table)

@@ -12,9 +12,9 @@ from data.errors import InputError
 from model.metrics import BINS, Score, f1
 from study.experiments.selection import (
     Chosen,
-    Plan,
+    SelectionPlan,
     asked_selections,
-    decide,
+    decided_trials,
     evaluation_of,
     final_trials_of,
     plan,
@@ -43,7 +43,7 @@ def searched(folder: Path, folds: Sequence[str] = FOLDS) -> StudyStore:
     return store
 
 
-def rates(asked: Plan) -> dict[str, list[float]]:
+def rates(asked: SelectionPlan) -> dict[str, list[float]]:
     return {fold: [seeds[0].optim.lr for seeds in candidates] for fold, candidates in asked.candidates.items()}
 
 
@@ -60,7 +60,9 @@ def finish(store: StudyStore, config: TrialConfig, share: float) -> None:
     write_predictions(store.predictions_path(config.key), Predictions(pl.concat([val.frame, test.frame]), test.aus))
 
 
-def finished(store: StudyStore, selections: Sequence[str] = ("nested", "oracle"), seeds: int = 2) -> list[Plan]:
+def finished(
+    store: StudyStore, selections: Sequence[str] = ("nested", "oracle"), seeds: int = 2
+) -> list[SelectionPlan]:
     """All trials of some selections; the higher the learning rate, the better on the test part."""
     plans = [plan(store, selection, FOLDS, seeds, candidates=3) for selection in selections]
     for config in {config.key: config for one in plans for config in one.trials}.values():
@@ -68,8 +70,8 @@ def finished(store: StudyStore, selections: Sequence[str] = ("nested", "oracle")
     return plans
 
 
-def decided(store: StudyStore, plans: Sequence[Plan]) -> dict[str, Chosen]:
-    return {one.selection: decide(store, one) for one in plans}
+def decided(store: StudyStore, plans: Sequence[SelectionPlan]) -> dict[str, Chosen]:
+    return {one.selection: decided_trials(store, one) for one in plans}
 
 
 def test_nested_takes_the_best_of_each_folds_own_search(tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def test_a_failed_trial_cannot_be_decided_on(tmp_path: Path) -> None:
     nested = plan(store, "nested", FOLDS, 1, 3)
     store.write(result(nested.trials[0], None, status="FAILED"))
     with pytest.raises(InputError, match="is not done"):
-        decide(store, nested)
+        decided_trials(store, nested)
 
 
 def test_scores_are_of_the_kept_predictions(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_fold_mean_is_the_one_of_plain_loops() -> None:
 def test_pooled_is_f1_of_the_sums() -> None:
     frame = counts_frame({"a": 3, "b": 5})
     resampled = bootstrap.resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
-    sums = frame.group_by("au").agg(pl.col(bootstrap.CELLS).sum()).sort("au")
+    sums = frame.group_by("au").agg(pl.col(bootstrap.CONFUSION).sum()).sort("au")
     expected = [plain_f1(*row) for row in sums.select("tp", "fp", "fn").iter_rows()]
     np.testing.assert_allclose(resampled.pooled(f1).point, expected)
 
@@ -119,13 +119,15 @@ def test_a_subject_without_an_au_adds_nothing_to_it() -> None:
     (cube,) = bootstrap.fold_cubes(part, AUS).values()
     assert cube.shape == (1, 3, 3, 4)
     assert cube[0, 0, 1].tolist() == [0, 0, 0, 0]
-    assert cube.sum() == part.select(bootstrap.CELLS).sum().sum_horizontal().item()
+    assert cube.sum() == part.select(bootstrap.CONFUSION).sum().sum_horizontal().item()
 
 
 def test_other_aus_are_left_out() -> None:
     frame = counts_frame({"a": 2}, seeds=1)
     (cube,) = bootstrap.fold_cubes(frame, (2,)).values()
-    assert cube[:, :, 0].sum() == frame.filter(pl.col("au") == 2).select(bootstrap.CELLS).sum().sum_horizontal().item()
+    assert (
+        cube[:, :, 0].sum() == frame.filter(pl.col("au") == 2).select(bootstrap.CONFUSION).sum().sum_horizontal().item()
+    )
 
 
 def test_the_seeds_alone_are_the_means_of_plain_loops() -> None:
@@ -135,7 +137,7 @@ def test_the_seeds_alone_are_the_means_of_plain_loops() -> None:
         alone = frame.filter(pl.col("seed") == seed)
         expected = [plain_mean_of_folds(alone, au) for au in AUS]
         np.testing.assert_allclose(resampled.by_seed(f1)[seed], expected)
-        sums = alone.group_by("au").agg(pl.col(bootstrap.CELLS).sum()).sort("au")
+        sums = alone.group_by("au").agg(pl.col(bootstrap.CONFUSION).sum()).sort("au")
         pooled = [plain_f1(*row) for row in sums.select("tp", "fp", "fn").iter_rows()]
         np.testing.assert_allclose(resampled.by_seed(f1, pooled=True)[seed], pooled)
 

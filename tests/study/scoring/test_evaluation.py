@@ -16,7 +16,7 @@ from study.records.predictions import Predictions, predictions_of
 from study.records.score_table import METRICS, SCORES
 from study.scoring import bootstrap
 from study.scoring.bootstrap import Floats, subject_draws
-from study.scoring.evaluation import FIXED, OF_COUNTS, Evaluation, bias, evaluate, tally
+from study.scoring.evaluation import FIXED_THRESHOLD, OF_COUNTS, Evaluation, bias, evaluate, tally
 from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
 from tests.study.predicted import AUS, predicted, table
 
@@ -84,7 +84,7 @@ def parts_of(seeds: int = 2, **options: Any) -> dict[str, list[Predictions]]:
 def rules_of(parts: Mapping[str, list[Predictions]]) -> dict[str, dict[str, list[Floats]]]:
     """Thresholds that differ from fold to fold and seed to seed."""
     return {
-        FIXED: {fold: [fixed_thresholds(one.aus) for one in seeds] for fold, seeds in parts.items()},
+        FIXED_THRESHOLD: {fold: [fixed_thresholds(one.aus) for one in seeds] for fold, seeds in parts.items()},
         "validation": {fold: [tuned_thresholds(one) for one in seeds] for fold, seeds in parts.items()},
     }
 
@@ -143,7 +143,7 @@ def assert_is(value: float, expected: float) -> None:
 
 def test_a_detector_that_says_the_same_of_every_frame() -> None:
     made = predictions_of(table(["F1"], 4), np.full((4, 1), 0.3), np.array([[1], [0], [0], [-1]]), (1,), "test")
-    found = evaluate({"a": [made]}, {FIXED: {"a": [fixed_thresholds((1,))]}}, "nested", 3).filter(
+    found = evaluate({"a": [made]}, {FIXED_THRESHOLD: {"a": [fixed_thresholds((1,))]}}, "nested", 3).filter(
         au=1, aggregate="folds"
     )
     values = dict(found.select("metric", "value").iter_rows())
@@ -157,13 +157,15 @@ def test_undefined_is_null_and_in_no_mean() -> None:
     found = evaluate(with_hard_cases(parts_of()), rules_of(parts_of()), "nested", 50).filter(metric="auc")
     for au, folds in ((1, ["part2"]), (4, ["part1", "part3"])):
         only = {f: parts for f, parts in with_hard_cases(parts_of()).items() if f in folds}
-        alone = evaluate(only, {FIXED: rules_of(only)[FIXED]}, "nested", 3).filter(metric="auc")
-        assert value_of(found, FIXED, "folds", au) == pytest.approx(value_of(alone, FIXED, "folds", au))
+        alone = evaluate(only, {FIXED_THRESHOLD: rules_of(only)[FIXED_THRESHOLD]}, "nested", 3).filter(metric="auc")
+        assert value_of(found, FIXED_THRESHOLD, "folds", au) == pytest.approx(
+            value_of(alone, FIXED_THRESHOLD, "folds", au)
+        )
 
 
 def test_nothing_coded_at_all_is_null_everywhere() -> None:
     made = predictions_of(table(["F1", "F2"], 3), np.full((6, 1), 0.7), np.full((6, 1), -1), (1,), "test")
-    found = evaluate({"a": [made]}, {FIXED: {"a": [fixed_thresholds((1,))]}}, "nested", 9)
+    found = evaluate({"a": [made]}, {FIXED_THRESHOLD: {"a": [fixed_thresholds((1,))]}}, "nested", 9)
     assert found["value"].null_count() == found["low"].null_count() == found["high"].null_count() == found.height
     assert {*found["metric"]} == {*METRICS}
 
@@ -192,7 +194,7 @@ def repeated(one: Predictions, weights: np.ndarray) -> Predictions:
 def test_a_replicate_is_the_metric_of_the_drawn_subjects(metric: str) -> None:
     whole, parts = evaluation()
     draws = subject_draws({f: len(people) for f, people in FOLDS.items()}, numpy_generator("bootstrap", "test"), 40)
-    folds, pooled = (whole.draws(metric, FIXED, aggregate).replicates for aggregate in ("folds", "pooled"))
+    folds, pooled = (whole.draws(metric, FIXED_THRESHOLD, aggregate).replicates for aggregate in ("folds", "pooled"))
     same = fixed_thresholds(AUS)
     for replicate in (0, 7, 39):
         drawn = {f: [repeated(one, draws[f][replicate].astype(int)) for one in parts[f]] for f in FOLDS}
@@ -209,7 +211,7 @@ def test_a_replicate_is_the_metric_of_the_drawn_subjects(metric: str) -> None:
 
 def test_the_interval_is_students_around_the_estimate_less_its_bias() -> None:
     whole, _ = evaluation(replicates=200)
-    rows = whole.scores("nested").filter(metric="f1", rule=FIXED, aggregate="folds")
+    rows = whole.scores("nested").filter(metric="f1", rule=FIXED_THRESHOLD, aggregate="folds")
     value, replicates = whole.draws("f1").overall()
     error = replicates.std(ddof=1) * math.sqrt(8 / 5)
     centre = 2 * value - replicates.mean()
@@ -228,7 +230,7 @@ def test_an_interval_stays_inside_the_range_of_its_metric() -> None:
 
 def test_a_single_subject_a_fold_has_no_interval() -> None:
     parts = {"a": [predicted("a", ["F1"])], "b": [predicted("b", ["M1"])]}
-    found = evaluate(parts, {FIXED: rules_of(parts)[FIXED]}, "nested", 20)
+    found = evaluate(parts, {FIXED_THRESHOLD: rules_of(parts)[FIXED_THRESHOLD]}, "nested", 20)
     assert found["low"].null_count() == found["high"].null_count() == found.height
     assert found.filter(metric="f1")["value"].null_count() == 0
 
@@ -236,8 +238,8 @@ def test_a_single_subject_a_fold_has_no_interval() -> None:
 def test_seeds_spread_as_their_own_means_do() -> None:
     whole, _ = evaluation(seeds=3)
     for aggregate in ("folds", "pooled"):
-        found = whole.scores("nested").filter(metric="f1", rule=FIXED, aggregate=aggregate)
-        by_seed = [Evaluation((one,), 3).draws("f1", FIXED, aggregate).point for one in whole.tallies]
+        found = whole.scores("nested").filter(metric="f1", rule=FIXED_THRESHOLD, aggregate=aggregate)
+        by_seed = [Evaluation((one,), 3).draws("f1", FIXED_THRESHOLD, aggregate).point for one in whole.tallies]
         spread = np.std([mean_defined(values) for values in by_seed], ddof=1)
         assert found.filter(pl.col("au").is_null())["seed_sd"].item() == pytest.approx(spread)
         np.testing.assert_allclose(found.drop_nulls("au")["seed_sd"], np.std(by_seed, axis=0, ddof=1))
@@ -271,7 +273,7 @@ def test_the_bias_is_oracle_less_nested_in_paired_replicates() -> None:
 def test_folds_share_no_subject() -> None:
     one = predicted("a", ["F1", "F2"])
     with pytest.raises(AssertionError, match="in two folds"):
-        tally({"a": one, "b": one}, {FIXED: {"a": fixed_thresholds(AUS), "b": fixed_thresholds(AUS)}})
+        tally({"a": one, "b": one}, {FIXED_THRESHOLD: {"a": fixed_thresholds(AUS), "b": fixed_thresholds(AUS)}})
 
 
 def test_metrics_of_counts_are_those_of_the_schema() -> None:

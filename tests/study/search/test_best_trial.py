@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import InputError
 from study.records.store import StudyStore
-from study.search.best_trial import choose, final_trials, pareto
+from study.search.best_trial import choose, final_trials, pareto_front
 from tests.study.make import result, trial
 
 
@@ -77,7 +77,7 @@ def test_each_fold_has_its_best(tmp_path: Path) -> None:
 def test_the_front_is_what_nothing_beats(tmp_path: Path) -> None:
     store = with_goals(StudyStore(tmp_path), ["f1", "hours"])
     timed(store, (0.5, 1.0), (0.75, 2.0), (0.5, 2.0), (0.25, 0.5), (0.25, 0.75), (0.75, 2.0))
-    assert [(one.value, one.seconds / 3600) for one in pareto(store)] == [
+    assert [(one.value, one.seconds / 3600) for one in pareto_front(store)] == [
         (0.75, 2.0),
         (0.75, 2.0),
         (0.5, 1.0),
@@ -90,7 +90,7 @@ def test_only_trials_that_keep_the_constraints_are_chosen(tmp_path: Path) -> Non
     store = with_goals(StudyStore(tmp_path), ["f1", "hours"], ["hours", "at_most", 1.0])
     timed(store, (0.75, 2.0), (0.5, 1.0), (0.25, 0.5))
     assert choose(store).config == trial(1)
-    assert [one.config.seed for one in pareto(store)] == [1, 2]
+    assert [one.config.seed for one in pareto_front(store)] == [1, 2]
 
 
 def test_no_trial_keeps_the_constraints(tmp_path: Path) -> None:

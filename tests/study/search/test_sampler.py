@@ -15,7 +15,7 @@ from study.search.optuna_journal import new_journal
 from study.search.sampler import (
     KEY_ATTRIBUTE,
     SAMPLERS,
-    Memory,
+    SamplerMemory,
     make_sampler,
     new_memory,
     sampler_problems,
@@ -36,7 +36,9 @@ def space() -> Space:
     return parse_space(LR, TrialConfig())
 
 
-def memory_of(space: Space, folder: Path, sampler: str = "tpe", goals: Goals | None = None, seed: int = 0) -> Memory:
+def memory_of(
+    space: Space, folder: Path, sampler: str = "tpe", goals: Goals | None = None, seed: int = 0
+) -> SamplerMemory:
     storage, _ = new_journal(folder / "optuna.journal")
     return new_memory(storage, "s", make_sampler(sampler, seed, bool(space.methods)), space, goals or Goals())
 
@@ -179,7 +181,7 @@ def test_cma_es_goes_on_where_it_was(tmp_path: Path) -> None:
     for past in told:
         second.add(*past)
 
-    def generation(memory: Memory) -> int:
+    def generation(memory: SamplerMemory) -> int:
         asked = memory.ask()
         return int(next(x for name, x in system_attributes(memory.study, asked).items() if "generation" in name))
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from data.seeds import numpy_generator
-from study.experiments.cross_dataset.marks import AUC, Marks, People, marks, scored
+from study.experiments.cross_dataset.marks import AUC, Marks, People, marks, sampled_scores
 from study.records.predictions import Predictions, predictions_of
 
 AUS = (1, 4, 12)
@@ -79,7 +79,7 @@ def test_the_first_row_is_what_was_observed_and_parts_draw_their_own_people() ->
 def test_a_score_is_the_mean_over_seeds_and_then_over_folds() -> None:
     found = {("x", 0): predicted(0), ("x", 1): predicted(1), ("y", 0): predicted(2)}
     detectors = [marks(fold, one, PEOPLE, RULES) for (fold, _), one in found.items()]
-    whole = scored(AUS, detectors, PEOPLE, own=False).whole
+    whole = sampled_scores(AUS, detectors, PEOPLE, own=False).whole
     assert whole is not None
     weights = PEOPLE.drawn()
     for row in (0, 5):
@@ -90,7 +90,9 @@ def test_a_score_is_the_mean_over_seeds_and_then_over_folds() -> None:
 
 def test_part_by_part_every_detector_of_another_dataset_is_on_every_part() -> None:
     found = {"p": predicted(0), "q": predicted(1)}
-    parts = scored(AUS, [marks(fold, one, PEOPLE, RULES) for fold, one in found.items()], PEOPLE, own=False).parts
+    parts = sampled_scores(
+        AUS, [marks(fold, one, PEOPLE, RULES) for fold, one in found.items()], PEOPLE, own=False
+    ).parts
     assert parts is not None
     weights = PEOPLE.drawn_by_part()
     for row in (0, 3):
@@ -103,7 +105,7 @@ def test_part_by_part_every_detector_of_another_dataset_is_on_every_part() -> No
 
 def test_own_detectors_are_only_on_the_part_that_they_are_tested_on() -> None:
     tested = {"x": predicted(0, ("a", "b", "c")), "y": predicted(1, ("d", "e"))}
-    found = scored(AUS, [marks(fold, one, PEOPLE, RULES) for fold, one in tested.items()], PEOPLE, own=True)
+    found = sampled_scores(AUS, [marks(fold, one, PEOPLE, RULES) for fold, one in tested.items()], PEOPLE, own=True)
     assert found.whole is None
     assert found.parts is not None
     for at in range(3):

@@ -11,7 +11,7 @@ import pytest
 
 from data.errors import InputError
 from data.store import FrameStore
-from study.experiments.cross_dataset.cells import Cell, cells_of, targets_of
+from study.experiments.cross_dataset.cells import PairScores, cells_of, targets_of
 from study.experiments.cross_dataset.pairs import FOREIGN, Study, common_aus, member, pair_aus, predict_all
 from study.experiments.cross_dataset.transfer import (
     TESTS,
@@ -39,7 +39,7 @@ class World:
 
     frames: dict[str, FrameStore]
     studies: list[Study]
-    cells: list[Cell]
+    cells: list[PairScores]
     table: pl.DataFrame
     tests: pl.DataFrame
     notes: tuple[str, ...]
