@@ -1,4 +1,4 @@
-"""The action unit vocabulary: FACS numbers, their names, and which of them each dataset codes."""
+"""The action unit vocabulary: FACS numbers and their names."""
 
 AU_NAMES: dict[int, str] = {
     1: "inner brow raiser",
@@ -18,14 +18,6 @@ AU_NAMES: dict[int, str] = {
     24: "lip pressor",
     25: "lips part",
     26: "jaw drop",
-}
-
-# The label sets that the detection literature reports on.
-DATASET_AUS: dict[str, tuple[int, ...]] = {
-    "bp4d": (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24),
-    "disfa": (1, 2, 4, 6, 9, 12, 25, 26),
-    "gft": (1, 2, 4, 6, 10, 12, 14, 15, 23, 24),
-    "affwild2": (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26),
 }
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 
 from data.aus import au_column
+from data.catalog import CATALOG
+from data.dataset import FOLD_NUMBERS
 from data.errors import InputError, raise_all
 from data.frames import aus_of, table_digest
 from data.seeds import numpy_generator
@@ -17,30 +19,6 @@ from data.seeds import numpy_generator
 log = logging.getLogger(__name__)
 
 DRAWS = 500  # candidate validation sets
-
-_BP4D = {
-    "part1": "F001 F002 F008 F009 F010 F016 F018 F023 M001 M004 M007 M008 M012 M014",
-    "part2": "F003 F005 F011 F013 F020 F022 M002 M005 M010 M011 M013 M016 M017 M018",
-    "part3": "F004 F006 F007 F012 F014 F015 F017 F019 F021 M003 M006 M009 M015",
-}
-_DISFA = {
-    "part1": "SN001 SN002 SN009 SN010 SN016 SN026 SN027 SN030 SN032",
-    "part2": "SN006 SN011 SN012 SN013 SN018 SN021 SN024 SN028 SN031",
-    "part3": "SN003 SN004 SN005 SN007 SN008 SN017 SN023 SN025 SN029",
-}
-
-# The three parts that most published results test on, the same in JAA-Net, ME-GraphAU, AUNCE, MDHR and FMAE.
-PARTS: dict[str, dict[str, tuple[str, ...]]] = {
-    dataset: {part: tuple(subjects.split()) for part, subjects in parts.items()}
-    for dataset, parts in {"bp4d": _BP4D, "disfa": _DISFA, "synthetic": _BP4D}.items()
-}
-
-# Our folds are named by the part they hold out; what other code calls the fold that tests on that part.
-FOLD_NUMBERS: dict[str, dict[str, str]] = {
-    "part1": {"ME-GraphAU": "3", "AUNCE": "3", "MDHR": "3", "FG-Net": "0", "FMAE": "1", "JAA-Net": "combine_2_3"},
-    "part2": {"ME-GraphAU": "2", "AUNCE": "2", "MDHR": "2", "FG-Net": "1", "FMAE": "2", "JAA-Net": "combine_1_3"},
-    "part3": {"ME-GraphAU": "1", "AUNCE": "1", "MDHR": "1", "FG-Net": "2", "FMAE": "3", "JAA-Net": "combine_1_2"},
-}
 
 SCHEMES = "parts, official, random<k> (e.g. random3)"
 
@@ -139,10 +117,11 @@ def _random(table: pl.DataFrame, k: int, seed: int) -> dict[str, list[str]]:
 
 def _published(table: pl.DataFrame) -> dict[str, list[str]]:
     dataset = table["dataset"][0]
-    if dataset not in PARTS:
+    published = CATALOG[dataset].parts if dataset in CATALOG else {}
+    if not published:
         raise InputError(f"{dataset} has no published parts; allowed for it: official, random<k> (e.g. random3)")
     present = set(_subjects(table))
-    parts = {part: [s for s in subjects if s in present] for part, subjects in PARTS[dataset].items()}
+    parts = {part: [s for s in subjects if s in present] for part, subjects in published.items()}
     unknown = sorted(present - {s for subjects in parts.values() for s in subjects})
     problems = [f"subject {subject} is in none of them" for subject in unknown]
     problems += [f"{part} has no subject in the table" for part, subjects in parts.items() if not subjects]

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from data.aus import au_column
+from data.catalog import CATALOG
 from data.errors import InputError, raise_all
 from data.folds import Fold, validation_subjects
 from data.frames import SCHEMA, aus_of
@@ -107,11 +108,16 @@ def size_problems(stores: Sequence[FrameStore]) -> list[str]:
 
 
 def shared_subjects(one: FrameStore, other: FrameStore) -> list[str]:
-    """The people whom two stores show both: those of the same name in stores of the same dataset."""
-    if dataset_of(one) != dataset_of(other):
+    """The people whom two stores both show: those of the same name in stores of datasets that share people."""
+    if not _share_people(dataset_of(one), dataset_of(other)):
         return []
     both = sorted({*one.table["subject"].unique()} & {*other.table["subject"].unique()})
     return [f"{one.path.name} and {other.path.name} both show subject {subject}" for subject in both]
+
+
+def _share_people(one: str, other: str) -> bool:
+    shared = [CATALOG[name].shares_people_with if name in CATALOG else () for name in (one, other)]
+    return one == other or other in shared[0] or one in shared[1]
 
 
 def source_fold(frames: UnionStore, val_share: float, seed: int) -> Fold:

@@ -10,10 +10,10 @@ from typing import Literal
 import polars as pl
 
 from data.aus import au_column
-from data.doctor.expected import Expected
+from data.dataset import Expected
 from data.errors import InputError
 from data.faces.align import Faces
-from data.folds import PARTS, Fold, folds
+from data.folds import Fold, folds
 from data.frames import Reading, aus_of
 
 Verdict = Literal["ok", "note", "wrong"]
@@ -108,12 +108,8 @@ def _counts(coded: pl.DataFrame, known: Expected, partial: bool) -> Iterator[Che
         else:
             yield _count(name, wanted, found[what], PARTIAL if partial else OTHER_FRAMES, note=partial)
     for part, wanted in known.part_frames.items():
-        mine = coded.filter(pl.col("subject").is_in(_members(part, known))).height
+        mine = coded.filter(pl.col("subject").is_in(known.parts.get(part, ()))).height
         yield _count(f"coded frames of {part}", wanted, mine, PARTIAL if partial else OTHER_FRAMES, note=partial)
-
-
-def _members(part: str, known: Expected) -> list[str]:
-    return [subject for parts in PARTS.values() for subject in parts.get(part, ()) if subject in known.names]
 
 
 def _count(what: str, wanted: int, found: int, advice: str, note: bool) -> Check:

@@ -2,26 +2,20 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from data.catalog import CATALOG
+from data.dataset import OwnLandmarks
 from data.errors import InputError, raise_all
-from data.faces.mats import bp4d_folder, bp4d_tasks, disfa_folder, disfa_tasks
 from data.faces.points import SETS
 from data.faces.tables import Task, openface_tasks, table_points
 from data.files import Progress, no_progress
 from data.parallel import run_tasks
 from data.readers import _common as common
-
-# where the landmarks of a dataset lie below its root, and how they are read
-OWN: dict[str, tuple[Callable[[Path], Path], Callable[[Path, pl.DataFrame], Iterator[Task]]]] = {
-    "bp4d": (bp4d_folder, bp4d_tasks),
-    "synthetic": (bp4d_folder, bp4d_tasks),
-    "disfa": (disfa_folder, disfa_tasks),
-}
 
 
 def find_landmarks(dataset: str, root: Path, elsewhere: Path | None = None) -> Path:
@@ -30,12 +24,17 @@ def find_landmarks(dataset: str, root: Path, elsewhere: Path | None = None) -> P
         if not elsewhere.exists():
             raise InputError(f"landmarks: {elsewhere} does not exist. Give a folder, or a parquet or CSV file.")
         return elsewhere
-    if dataset not in OWN:
+    own = _own(dataset)
+    if own is None:
         raise InputError(
             f"{dataset} has no landmarks of its own that can be read here. Give landmarks made elsewhere, or choose "
             "alignment haar, yunet or precropped."
         )
-    return OWN[dataset][0](root)
+    return own.folder(root)
+
+
+def _own(dataset: str) -> OwnLandmarks | None:
+    return CATALOG[dataset].landmarks if dataset in CATALOG else None
 
 
 def signature(source: Path) -> str:
@@ -71,7 +70,8 @@ def read_landmarks(
     source = find_landmarks(dataset, root, elsewhere)
     if source.is_file():
         return table_points(source, table).astype(np.float32)
-    tasks = list((openface_tasks if elsewhere else OWN[dataset][1])(source, table))
+    own = None if elsewhere else _own(dataset)
+    tasks = list(own.tasks(source, table) if own else openface_tasks(source, table))
     parts: list[np.ndarray | None] = [None] * len(tasks)
     problems, done = [], 0
     for position, (parts[position], wrong) in run_tasks(_run, tasks, processes):

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from data.aus import au_column
+from data.dataset import Dataset
 from data.errors import InputError, raise_all
 from data.frames import Reading, aus_of, excluded_frames, frame_table
 from data.readers import _common as common
@@ -27,7 +28,7 @@ _AU = re.compile(r"AU[0-9]{1,2}", re.IGNORECASE)
 DEPTH = 3
 
 
-def read(root: Path, dataset: str = "affwild2", uncoded: str = "mask", annotations: str = "") -> Reading:
+def read(root: Path, row: Dataset, uncoded: str = "mask", annotations: str = "") -> Reading:
     """Frames of an Aff-Wild2 tree, with the AUs that the headers of its label files name.
 
     uncoded="drop" leaves out frames of which any AU is not coded. `annotations` is a part of the path of the
@@ -48,9 +49,9 @@ def read(root: Path, dataset: str = "affwild2", uncoded: str = "mask", annotatio
     rows = {str(table["subject"][0]): table.height for table in tables}
     images = _crops(root, list(rows), crops)
     problems += [*images.problems, *_shifted(images.table, rows)]
-    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", problems)
+    raise_all(f"{common.printable(root)} cannot be read as {row.name}:", problems)
     notes += [*images.notes, *_without_rows(images.table, rows), *_without_labels(crops, rows)]
-    return Reading(*_frames(tables, images.table, dataset, uncoded), tuple(notes))
+    return Reading(*_frames(tables, images.table, row.name, uncoded), tuple(notes))
 
 
 def _frames(

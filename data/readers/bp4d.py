@@ -12,13 +12,13 @@ from pathlib import Path
 
 import polars as pl
 
-from data.aus import DATASET_AUS, intensity_column
+from data.aus import intensity_column
+from data.dataset import Dataset
 from data.errors import InputError, raise_all
 from data.frames import Reading, excluded_frames, frame_table
 from data.readers import _bp4d_frames as frames
 from data.readers import _common as common
 
-AUS = DATASET_AUS["bp4d"]
 INTENSITY_AUS = (6, 10, 12, 14, 17)
 CODES = {0: 0, 1: 1, 9: None}
 LEVELS = {**{level: level for level in range(6)}, 9: None}
@@ -30,7 +30,7 @@ _LEVEL_NAME = re.compile(r"([FM][0-9]{3})_(T[0-9]+)_AU0*([0-9]+)", re.IGNORECASE
 _FLAG = re.compile(r"(?:au)?_?0*(2[5-9]|[3-9][0-9]|[1-9][0-9]{2,})|.*occlu.*", re.IGNORECASE)
 
 
-def read(root: Path, dataset: str = "bp4d", image_offset: int = -1, drop_occluded: bool = False) -> Reading:
+def read(root: Path, row: Dataset, image_offset: int = -1, drop_occluded: bool = False) -> Reading:
     """Frames of a BP4D tree; the image of label frame n is number n + `image_offset`.
 
     Labels count from 1. Images as distributed count from 0 (-1); renamed copies often count from 1 (0). An offset
@@ -38,16 +38,16 @@ def read(root: Path, dataset: str = "bp4d", image_offset: int = -1, drop_occlude
     """
     _check(image_offset, drop_occluded)
     label_files, notes = _label_files(root)
-    tables, problems = common.gather(label_files, partial(_labels, drop_occluded=drop_occluded))
+    tables, problems = common.gather(label_files, partial(_labels, aus=row.aus, drop_occluded=drop_occluded))
     raise_all(f"no label file of {common.printable(root)} can be read:", [] if tables else problems)
     coded = pl.concat(tables)
     located = frames.locate(root, coded, image_offset)
     rows, more, wrong = _with_intensities(root, located.rows)
     raise_all(
-        f"{common.printable(root)} cannot be read as {dataset}{located.hint}:", [*problems, *located.problems, *wrong]
+        f"{common.printable(root)} cannot be read as {row.name}{located.hint}:", [*problems, *located.problems, *wrong]
     )
     kept, excluded, flagged = _occluded(rows, drop_occluded)
-    table = frame_table(kept.with_columns(dataset=pl.lit(dataset)), AUS)
+    table = frame_table(kept.with_columns(dataset=pl.lit(row.name)), row.aus)
     return Reading(table, excluded, (*notes, *located.notes, *more, *flagged))
 
 
@@ -67,13 +67,13 @@ def _label_files(root: Path) -> tuple[list[Path], list[str]]:
     raise frames.not_found(root, labels_found=False)
 
 
-def _labels(path: Path, drop_occluded: bool) -> pl.DataFrame:
+def _labels(path: Path, aus: tuple[int, ...], drop_occluded: bool) -> pl.DataFrame:
     match = _NAME.fullmatch(path.stem)
     if not match:
         raise InputError(f"{path.parent.name}/{path.name}: the name is not <subject>_<task>.csv, e.g. F001_T1.csv")
     cells = common.read_cells(path)
     numbers = common.frame_numbers(cells)
-    labels = common.labels(cells, common.au_positions(cells, AUS), CODES)
+    labels = common.labels(cells, common.au_positions(cells, aus), CODES)
     table = pl.DataFrame([numbers, *labels, _occlusion(cells, drop_occluded)])
     return table.with_columns(subject=pl.lit(match[1].upper()), sequence=pl.lit(match[2].upper()))
 

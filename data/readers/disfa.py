@@ -10,13 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
-from data.aus import DATASET_AUS, au_column, intensity_column
+from data.aus import au_column, intensity_column
+from data.dataset import Dataset
 from data.errors import InputError, raise_all
 from data.frames import Reading, excluded_frames, frame_table
 from data.readers import _common as common
 from data.readers._images import video_lengths
 
-AUS = DATASET_AUS["disfa"]
 CAMERAS = ("left", "right")
 THRESHOLDS = (1, 2)
 FRAME_SETS = ("all", "tracked")
@@ -25,27 +25,8 @@ LABEL_FOLDERS = (r"ActionUnit_Labels",)
 _SUBJECT = re.compile(r"SN[0-9]{3}", re.IGNORECASE)
 _LABEL_FILE = re.compile(r"(SN[0-9]{3})_au0*([0-9]{1,2})", re.IGNORECASE)
 
-# Frames (first and last, from 1) whose landmarks are wrong; JAA-Net leaves out exactly these 4,670 of 130,814.
-BAD_LANDMARKS = {
-    "SN001": "398-420 3190-3243",
-    "SN002": "800-826",
-    "SN004": "4541-4555",
-    "SN006": "1349-1405",
-    "SN009": "1736-1808 1851-1885",
-    "SN011": "4529-4533 4830-4845",
-    "SN021": "574-616 985-1164 1190-1205 1305-1338 1665-1710 1862-2477 2554-4657 4710-4722",
-    "SN023": "1021-1049 3378-3557 3584-3668 4547-4621 4741-4772 4825-4845",
-    "SN025": "4596-4662 4816-4835",
-    "SN027": "3461-3494 4738-4785",
-    "SN028": "1875-1885 4571-4690",
-    "SN029": "4090-4543",
-    "SN030": "939-962 1406-1422 2100-2132 2893-2955",
-}
 
-
-def read(
-    root: Path, dataset: str = "disfa", camera: str = "left", threshold: int = 2, frame_set: str = "all"
-) -> Reading:
+def read(root: Path, row: Dataset, camera: str = "left", threshold: int = 2, frame_set: str = "all") -> Reading:
     """Frames of a DISFA tree: one camera, positive where intensity >= `threshold` (1 or 2).
 
     The `tracked` frames are those whose landmarks are usable, as JAA-Net and its successors take them.
@@ -53,13 +34,13 @@ def read(
     _check(camera, threshold, frame_set)
     subjects, videos, problems = _locate(root, camera)
     lengths, unreadable = video_lengths(videos.values())
-    read_subject = partial(_subject, root=root, videos=videos, lengths=lengths)
+    read_subject = partial(_subject, root=root, aus=row.aus, videos=videos, lengths=lengths)
     tables, more = common.gather(subjects, read_subject)
-    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", [*problems, *unreadable, *more])
-    rows = pl.concat(tables).with_columns(dataset=pl.lit(dataset), sequence=pl.lit(camera))
-    positive = [(pl.col(intensity_column(au)) >= threshold).cast(pl.Int8).alias(au_column(au)) for au in AUS]
-    kept, excluded = _tracked(rows.with_columns(positive), frame_set)
-    return Reading(frame_table(kept, AUS), excluded)
+    raise_all(f"{common.printable(root)} cannot be read as {row.name}:", [*problems, *unreadable, *more])
+    rows = pl.concat(tables).with_columns(dataset=pl.lit(row.name), sequence=pl.lit(camera))
+    positive = [(pl.col(intensity_column(au)) >= threshold).cast(pl.Int8).alias(au_column(au)) for au in row.aus]
+    kept, excluded = _tracked(rows.with_columns(positive), row, frame_set)
+    return Reading(frame_table(kept, row.aus), excluded)
 
 
 def _check(camera: object, threshold: object, frame_set: object) -> None:
@@ -103,12 +84,14 @@ def _videos(folder: Path, camera: str) -> tuple[dict[str, Path], list[str]]:
     return videos, problems
 
 
-def _subject(folder: Path, root: Path, videos: dict[str, Path], lengths: dict[Path, int]) -> pl.DataFrame:
+def _subject(
+    folder: Path, root: Path, aus: tuple[int, ...], videos: dict[str, Path], lengths: dict[Path, int]
+) -> pl.DataFrame:
     """Frame, intensities, path and index of one subject."""
     subject = folder.name.upper()
-    label_files, problems = _label_files(folder)
+    label_files, problems = _label_files(folder, aus)
     tables, more = common.gather(label_files.values(), _intensities)
-    if missing := [au for au in AUS if au not in label_files]:
+    if missing := [au for au in aus if au not in label_files]:
         more.append(f"{folder.name}: no label file for AU {', '.join(str(au) for au in missing)}")
     if subject not in videos:
         more.append(f"{folder.name}: has labels but no video")
@@ -120,12 +103,12 @@ def _subject(folder: Path, root: Path, videos: dict[str, Path], lengths: dict[Pa
     return table.with_columns(subject=pl.lit(subject), path=pl.lit(path), index=pl.col("frame") - 1)
 
 
-def _label_files(folder: Path) -> tuple[dict[int, Path], list[str]]:
+def _label_files(folder: Path, aus: tuple[int, ...]) -> tuple[dict[int, Path], list[str]]:
     found: dict[int, Path] = {}
     problems = []
     for path in common.files(folder, (".txt",)):
         match = _LABEL_FILE.fullmatch(path.stem)
-        if match and match[1].upper() == folder.name.upper() and int(match[2]) in AUS:
+        if match and match[1].upper() == folder.name.upper() and int(match[2]) in aus:
             if int(match[2]) in found:
                 problems.append(f"{folder.name}: {found[int(match[2])].name} and {path.name} are of the same AU")
             found[int(match[2])] = path
@@ -158,13 +141,12 @@ def _check_length(table: pl.DataFrame, video: Path, lengths: dict[Path, int]) ->
         raise InputError(f"{video.parent.name}/{video.name}: {lengths[video]} frames, but labels up to frame {last}")
 
 
-def _tracked(rows: pl.DataFrame, frame_set: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _tracked(rows: pl.DataFrame, row: Dataset, frame_set: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of `frame_set`, and those that it leaves out."""
     if frame_set == "all":
         return rows, excluded_frames(rows.clear(), "bad landmarks")
     bad = pl.any_horizontal(
-        (pl.col("subject") == subject) & pl.col("frame").is_between(int(first), int(last))
-        for subject, spans in BAD_LANDMARKS.items()
-        for first, last in (span.split("-") for span in spans.split())
+        (pl.col("subject") == subject) & pl.col("frame").is_between(first, last)
+        for subject, first, last in row.bad_spans()
     )
     return rows.filter(~bad), excluded_frames(rows.filter(bad), "bad landmarks")

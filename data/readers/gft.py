@@ -11,29 +11,28 @@ from typing import Any
 
 import polars as pl
 
-from data.aus import DATASET_AUS
+from data.dataset import Dataset
 from data.errors import InputError, raise_all
 from data.frames import Reading, frame_table
 from data.readers import _common as common
 from data.readers._images import attach_images, missing_images, numbered_images
 
-AUS = DATASET_AUS["gft"]
 LISTS = {"train": "train_subjects.txt", "test": "test_subjects.txt"}
 
 
-def read(root: Path, dataset: str = "gft", missing: Iterable[int] = (9,)) -> Reading:
+def read(root: Path, row: Dataset, missing: Iterable[int] = (9,)) -> Reading:
     """Frames of a GFT tree; codes in `missing` become null, any other than 0 and 1 is refused."""
     codes = _codes(missing)
     label_files, folders, notes = _locate(root)
-    tables, problems = common.gather(label_files, partial(_labels, codes=codes))
+    tables, problems = common.gather(label_files, partial(_labels, aus=row.aus, codes=codes))
     raise_all(f"no label file of {common.printable(root)} can be read:", [] if tables else problems)
     images = numbered_images(root, ((p.name, p.name, p) for p in folders))
     rows = attach_images(pl.concat(tables), images.table)
     parts, wrong, more = _parts(root, [path.stem for path in label_files])
     problems += [*images.problems, *missing_images(rows), *wrong]
-    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", problems)
+    raise_all(f"{common.printable(root)} cannot be read as {row.name}:", problems)
     split = pl.col("subject").replace_strict(parts, default=None, return_dtype=pl.String)
-    table = frame_table(rows.with_columns(dataset=pl.lit(dataset), split=split), AUS)
+    table = frame_table(rows.with_columns(dataset=pl.lit(row.name), split=split), row.aus)
     return Reading(table, notes=(*notes, *images.notes, *more))
 
 
@@ -56,12 +55,12 @@ def _locate(root: Path) -> tuple[list[Path], list[Path], list[str]]:
     return [labels / name for name in names.found], folders, names.notes(labels.name)
 
 
-def _labels(path: Path, codes: dict[int, int | None]) -> pl.DataFrame:
+def _labels(path: Path, aus: tuple[int, ...], codes: dict[int, int | None]) -> pl.DataFrame:
     cells = common.read_cells(path)
     if cells.header[0].lower() != "frame":
         raise InputError(f"{cells.file}, header: the first column is {cells.header[0]!r}, expected 'frame'")
     frames = common.frame_numbers(cells)
-    table = pl.DataFrame([frames, *common.labels(cells, common.au_positions(cells, AUS), codes)])
+    table = pl.DataFrame([frames, *common.labels(cells, common.au_positions(cells, aus), codes)])
     return table.with_columns(subject=pl.lit(path.stem), sequence=pl.lit(path.stem))
 
 

@@ -15,17 +15,14 @@ from pathlib import Path
 
 import polars as pl
 
-from data.aus import DATASET_AUS, au_column
+from data.aus import au_column
+from data.dataset import FOLD_NUMBERS, Dataset, ListForm
 from data.errors import InputError, raise_all
-from data.folds import PARTS
 from data.frames import Reading, frame_table
 from data.readers import _common as common
-from data.readers import bp4d, disfa
 from data.readers._images import KEY, Images, attach_images, missing_images, numbered_images
 
 LIST_FOLDERS = (r"list_256x256", r"list", r"list_200x200")
-SEQUENCE = {"bp4d": r"([FM][0-9]{3})/(T[0-9]+)", "disfa": r"(SN[0-9]{3})()"}
-RAW_LABELS = {"bp4d": bp4d.LABEL_FOLDERS, "disfa": disfa.LABEL_FOLDERS}
 _MISSING = "9"
 
 
@@ -38,7 +35,7 @@ class Layout:
     codes: str  # what a label may be
 
 
-def _fold(kind: str, number: int) -> tuple[str, str]:
+def _fold(kind: str, number: str) -> tuple[str, str]:
     return f"{{name}}_{kind}_img_path_fold{number}.txt", f"{{name}}_{kind}_label_fold{number}.txt"
 
 
@@ -46,17 +43,15 @@ def _part(name: str) -> tuple[str, str]:
     return f"{{name}}_{name}_path.txt", f"{{name}}_{name}_AUoccur.txt"
 
 
-_FOLDS = {"part1": 3, "part2": 2, "part3": 1}
-_COMBINED = {"part1": "combine_2_3", "part2": "combine_1_3", "part3": "combine_1_2"}
 LAYOUTS = {
     "ME-GraphAU": Layout(
-        {part: _fold("test", number) for part, number in _FOLDS.items()},
-        {part: _fold("train", number) for part, number in _FOLDS.items()},
+        {part: _fold("test", numbers["ME-GraphAU"]) for part, numbers in FOLD_NUMBERS.items()},
+        {part: _fold("train", numbers["ME-GraphAU"]) for part, numbers in FOLD_NUMBERS.items()},
         codes="01",
     ),
     "JAA-Net": Layout(
-        {part: _part(part) for part in _COMBINED},
-        {part: _part(combined) for part, combined in _COMBINED.items()},
+        {part: _part(part) for part in FOLD_NUMBERS},
+        {part: _part(numbers["JAA-Net"]) for part, numbers in FOLD_NUMBERS.items()},
         codes="01" + _MISSING,
     ),
 }
@@ -64,43 +59,49 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Lists:
-    """The folder of the lists, how they are named, and the files in it by their lower case name."""
+    """The lists of a dataset: their folder, how they are named, and the files in it by their lower case name."""
 
     folder: Path
     layout: str
-    like: str  # bp4d or disfa
+    row: Dataset
     files: dict[str, Path]
+
+    @property
+    def form(self) -> ListForm:
+        """How the files name the images of the dataset."""
+        assert self.row.lists
+        return self.row.lists
 
     def pair(self, names: tuple[str, str]) -> tuple[Path | None, Path | None]:
         """Path list and label list."""
-        paths, labels = (self.files.get(name.format(name=self.like).lower()) for name in names)
+        paths, labels = (self.files.get(name.format(name=self.form.prefix).lower()) for name in names)
         return paths, labels
 
 
-def found(root: Path, like: str) -> list[Lists]:
-    """The lists of `like` (bp4d or disfa) at most two folders below `root`, best first, where no raw labels are."""
-    if common.resolve(root, *RAW_LABELS[like]):
+def found(root: Path, row: Dataset) -> list[Lists]:
+    """The lists of a dataset at most two folders below `root`, best first, where no raw labels are."""
+    if row.lists is None or common.resolve(root, *row.lists.raw_labels):
         return []
     lists = []
     for folder in (f for pattern in LIST_FOLDERS for f in _folders(root) if re.fullmatch(pattern, f.name, re.I)):
         files = {path.name.lower(): path for path in common.files(folder, (".txt",))}
-        candidates = [Lists(folder, layout, like, files) for layout in LAYOUTS]
+        candidates = [Lists(folder, layout, row, files) for layout in LAYOUTS]
         lists += [c for c in candidates if any(any(c.pair(names)) for names in LAYOUTS[c.layout].test.values())]
     return lists
 
 
-def read(root: Path, like: str, dataset: str) -> Reading:
-    """Frames of the best lists that `found` finds; `like` says whose subjects and AUs they have."""
-    lists, *others = found(root, like)
-    heading = f"{common.printable(lists.folder)} cannot be read as {dataset}:"
+def read(root: Path, row: Dataset) -> Reading:
+    """Frames of the best lists that `found` finds."""
+    lists, *others = found(root, row)
+    heading = f"{common.printable(lists.folder)} cannot be read as {row.name}:"
     rows, problems = _test_rows(lists)
     raise_all(heading, problems if rows.is_empty() else [])
-    start, notes = _numbering(rows, like)
+    start, notes = _numbering(rows, lists)
     images = _images(root, lists, rows)
     located = attach_images(rows.with_columns(frame=pl.col("number") + start), images.table, offset=-start)
     raise_all(heading, [*problems, *images.problems, *missing_images(located, offset=-start)])
     notes += [f"{_name(root, other)} were found too and not read" for other in others]
-    table = frame_table(_labelled(located, like).with_columns(dataset=pl.lit(dataset)), DATASET_AUS[like])
+    table = frame_table(_labelled(located, row.aus).with_columns(dataset=pl.lit(row.name)), row.aus)
     return Reading(table, notes=(f"read from {_name(root, lists)}", *notes, *images.notes))
 
 
@@ -142,8 +143,8 @@ def _read_all(
             except InputError as error:
                 problems += str(error).splitlines()
         elif needed:
-            absent = [name.format(name=lists.like.upper()) for name, path in zip(pair, (paths, labels), strict=True)
-                      if not path]  # fmt: skip
+            named = zip(pair, (paths, labels), strict=True)
+            absent = [name.format(name=lists.form.prefix.upper()) for name, path in named if not path]
             problems.append(f"{lists.folder.name}/ lacks {' and '.join(absent)}")
     return tables, problems
 
@@ -155,12 +156,11 @@ def _rows(lists: Lists, path_file: Path, label_file: Path) -> pl.DataFrame:
         raise InputError(f"{path_file.name} has {len(paths)} lines, but {label_file.name} has {len(labels)}")
     if not len(paths):
         raise InputError(f"{path_file.name}: holds no path")
-    codes, count = LAYOUTS[lists.layout].codes, len(DATASET_AUS[lists.like])
+    codes, count = LAYOUTS[lists.layout].codes, len(lists.row.aus)
     _refuse(label_file, labels, rf"^[{codes}]( [{codes}]){{{count - 1}}}$", f"{count} codes of {', '.join(codes)}")
-    prefix = f"(?:{lists.like}/)?"
-    pattern = rf"(?i)^(?:\./)?{prefix}(?<folder>{SEQUENCE[lists.like]})/(?<number>[0-9]{{1,9}})\.(?:jpe?g|png|bmp)$"
-    example = "F001/T1/2440.jpg" if lists.like == "bp4d" else "SN001/0.png"
-    _refuse(path_file, paths, pattern, f"e.g. {example}")
+    prefix = f"(?:{lists.form.prefix}/)?"
+    pattern = rf"(?i)^(?:\./)?{prefix}(?<folder>{lists.form.sequence})/(?<number>[0-9]{{1,9}})\.(?:jpe?g|png|bmp)$"
+    _refuse(path_file, paths, pattern, f"e.g. {lists.form.example}")
     parsed = pl.DataFrame({"labels": labels, "groups": paths.str.extract_groups(pattern)}).unnest("groups")
     subject, sequence = parsed.columns[2:4]
     return parsed.select(
@@ -199,9 +199,9 @@ def _wrong_parts(lists: Lists, tests: dict[str, pl.DataFrame]) -> list[str]:
     """Subjects that a list tests on although the published part does not hold them."""
     problems = []
     for part, table in tests.items():
-        wrong = sorted(set(table["subject"]) - set(PARTS[lists.like][part]))
+        wrong = sorted(set(table["subject"]) - set(lists.row.parts[part]))
         if wrong:
-            name = LAYOUTS[lists.layout].test[part][0].format(name=lists.like.upper())
+            name = LAYOUTS[lists.layout].test[part][0].format(name=lists.form.prefix.upper())
             problems.append(f"{name} holds {common.listed(wrong)}, which the published {part} does not hold")
     return problems
 
@@ -218,15 +218,15 @@ def _train_problems(lists: Lists, part: str, train: pl.DataFrame, rows: pl.DataF
         "images with other labels than in their test list": differing.height,
         "images more than once": int(train.select(key).is_duplicated().sum()),
     }
-    name = LAYOUTS[lists.layout].train[part][0].format(name=lists.like.upper())
+    name = LAYOUTS[lists.layout].train[part][0].format(name=lists.form.prefix.upper())
     return [f"{name}: {count} {what}" for what, count in counts.items() if count]
 
 
-def _numbering(rows: pl.DataFrame, like: str) -> tuple[int, list[str]]:
+def _numbering(rows: pl.DataFrame, lists: Lists) -> tuple[int, list[str]]:
     """Label frame - image number, and notes on that and on missing subjects."""
-    missing = sorted({subject for part in PARTS[like].values() for subject in part} - set(rows["subject"]))
+    missing = sorted({subject for part in lists.row.parts.values() for subject in part} - set(rows["subject"]))
     notes = [f"the lists hold no image of {common.listed(missing)}"] if missing else []
-    from_zero = like == "disfa" and rows["number"].min() == 0
+    from_zero = lists.form.from_zero and rows["number"].min() == 0
     rule = "images count from 0: frame = image number + 1" if from_zero else "image number = label frame number"
     return int(from_zero), [*notes, f"{rule}, as these lists take it"]
 
@@ -234,20 +234,21 @@ def _numbering(rows: pl.DataFrame, like: str) -> tuple[int, list[str]]:
 def _images(root: Path, lists: Lists, coded: pl.DataFrame) -> Images:
     folders = coded.select(*KEY, "folder").unique(KEY).sort(KEY).rows()
     size = lists.folder.name.lower().removeprefix("list")
-    choices = [f"img{re.escape(size)}", "img", r"img_\w+", f"imgs/{lists.like}", f"img/{lists.like}", "imgs"]
+    prefix = lists.form.prefix
+    choices = [f"img{re.escape(size)}", "img", r"img_\w+", f"imgs/{prefix}", f"img/{prefix}", "imgs"]
     bases = [base for choice in choices if (base := common.resolve(lists.folder.parent, choice))]
     base = next((base for base in bases if any((base / folder[2]).is_dir() for folder in folders)), None)
     if base is None:
         raise InputError(
             f"{common.printable(lists.folder.parent)}: the lists name {folders[0][2]}/, but there is no such folder in "
-            f"img{size}/, img/, imgs/ or imgs/{lists.like.upper()}/ beside {lists.folder.name}/"
+            f"img{size}/, img/, imgs/ or imgs/{prefix.upper()}/ beside {lists.folder.name}/"
         )
     present = [(subject, sequence, base / folder) for subject, sequence, folder in folders if (base / folder).is_dir()]
     images = numbered_images(root, present)
     return Images(images.table, images.problems, [*images.notes, f"images of {base.relative_to(root).as_posix()}"])
 
 
-def _labelled(rows: pl.DataFrame, like: str) -> pl.DataFrame:
+def _labelled(rows: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
     codes = pl.col("labels").str.split(" ")
-    labels = [codes.list.get(i).replace(_MISSING, None).cast(pl.Int8) for i in range(len(DATASET_AUS[like]))]
-    return rows.with_columns(label.alias(au_column(au)) for label, au in zip(labels, DATASET_AUS[like], strict=True))
+    labels = [codes.list.get(i).replace(_MISSING, None).cast(pl.Int8) for i in range(len(aus))]
+    return rows.with_columns(label.alias(au_column(au)) for label, au in zip(labels, aus, strict=True))

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
+from data.dataset import Dataset
 from data.errors import InputError, raise_all
 from data.frames import Reading, frame_table
 from data.readers import _common as common
 from data.readers._images import video_lengths
 
 
-def read(root: Path, dataset: str = "videos", frame_step: int = 1) -> Reading:
+def read(root: Path, row: Dataset, frame_step: int = 1) -> Reading:
     """Every `frame_step`-th frame of all videos below `root`; taken frames are numbered from 1 without gaps."""
     if isinstance(frame_step, bool) or not isinstance(frame_step, int) or frame_step < 1:
         raise InputError(f"frame_step={frame_step!r}; a whole number, at least 1")
@@ -23,9 +24,9 @@ def read(root: Path, dataset: str = "videos", frame_step: int = 1) -> Reading:
         raise common.not_found(root, [f"<subject>/<video>{suffix}" for suffix in common.VIDEO_SUFFIXES])
     lengths, problems = video_lengths(videos)
     problems += [f"{path.relative_to(root)}: holds no frame" for path, length in lengths.items() if length == 0]
-    raise_all(f"{common.printable(root)} cannot be read as {dataset}:", [*problems, *_alike(videos, root)])
+    raise_all(f"{common.printable(root)} cannot be read as {row.name}:", [*problems, *_alike(videos, root)])
     rows = pl.concat(_frames(path.relative_to(root), length, frame_step) for path, length in lengths.items())
-    return Reading(frame_table(rows.with_columns(dataset=pl.lit(dataset)), ()))
+    return Reading(frame_table(rows.with_columns(dataset=pl.lit(row.name)), ()))
 
 
 def _below(folder: Path) -> Iterator[Path]:

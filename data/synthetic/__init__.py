@@ -1,5 +1,6 @@
 """Faces with known action units, drawn without any data, as the raw trees of the four datasets."""
 
-from data.synthetic.trees import LAYOUTS, write_tree
+from data.synthetic.layouts import LAYOUTS
+from data.synthetic.trees import write_tree
 
 __all__ = ["LAYOUTS", "write_tree"]

@@ -9,29 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.catalog import CATALOG
 from data.seeds import generator
 from data.synthetic.identity import AUS
 from data.synthetic.style import smooth_noise
 
-# Share of frames in which an AU is active (DISFA: intensity >= 2, else >= 1). BP4D and DISFA: published label
-# statistics where the AU is coded; all others are plausible guesses.
-RATES: dict[str, dict[int, float]] = {
-    "bp4d": {1: 0.211, 2: 0.171, 4: 0.203, 5: 0.04, 6: 0.461, 7: 0.549, 9: 0.06, 10: 0.594, 12: 0.562, 14: 0.466,
-             15: 0.169, 17: 0.343, 20: 0.03, 23: 0.165, 24: 0.151, 25: 0.30, 26: 0.12},
-    "disfa": {1: 0.050, 2: 0.043, 4: 0.152, 5: 0.02, 6: 0.079, 7: 0.10, 9: 0.042, 10: 0.04, 12: 0.129, 14: 0.05,
-              15: 0.03, 17: 0.05, 20: 0.02, 23: 0.03, 24: 0.03, 25: 0.277, 26: 0.088},
+# Share of frames in which an AU is active, where no label statistics are published: plausible guesses.
+GUESSED: dict[str, dict[int, float]] = {
+    "bp4d": {5: 0.04, 9: 0.06, 20: 0.03, 25: 0.30, 26: 0.12},
+    "disfa": {5: 0.02, 7: 0.10, 10: 0.04, 14: 0.05, 15: 0.03, 17: 0.05, 20: 0.02, 23: 0.03, 24: 0.03},
     "gft": {1: 0.09, 2: 0.12, 4: 0.07, 5: 0.03, 6: 0.29, 7: 0.35, 9: 0.03, 10: 0.25, 12: 0.30, 14: 0.35, 15: 0.11,
             17: 0.25, 20: 0.02, 23: 0.22, 24: 0.14, 25: 0.35, 26: 0.12},
     "affwild2": {1: 0.14, 2: 0.08, 4: 0.16, 5: 0.04, 6: 0.25, 7: 0.38, 9: 0.03, 10: 0.32, 12: 0.24, 14: 0.08,
                  15: 0.05, 17: 0.10, 20: 0.03, 23: 0.06, 24: 0.06, 25: 0.55, 26: 0.12},
 }  # fmt: skip
+RATES = {layout: {**guessed, **CATALOG[layout].rates} for layout, guessed in GUESSED.items()}
 COMPANY: dict[tuple[int, int], float] = {
     (1, 2): 0.60, (1, 4): 0.10, (1, 5): 0.25, (2, 5): 0.30, (4, 7): 0.35, (4, 9): 0.35, (6, 7): 0.35, (6, 10): 0.30,
     (6, 12): 0.60, (7, 10): 0.20, (9, 10): 0.30, (10, 12): 0.30, (12, 14): 0.10, (12, 15): -0.30, (12, 17): -0.15,
     (12, 25): 0.20, (15, 17): 0.50, (17, 23): 0.20, (17, 24): 0.30, (20, 25): 0.20, (23, 24): 0.30, (23, 25): -0.40,
     (24, 25): -0.50, (24, 26): -0.40, (23, 26): -0.30, (25, 26): 0.45,
 }  # fmt: skip
-ACTIVE_AT = {"bp4d": 1, "disfa": 2, "gft": 1, "affwild2": 1}  # lowest intensity that counts as active
+ACTIVE_AT = {layout: CATALOG[layout].threshold or 1 for layout in GUESSED}  # lowest intensity that counts as active
 
 # Intensity at multiples of the base rate: q / r = 0 is the rarest moment, 1 the edge of activity.
 COURSES: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {

@@ -14,21 +14,14 @@ from data.errors import InputError, raise_all
 from data.files import Progress, check_writable, no_progress
 from data.synthetic.faults import FAULTS, fault_problems
 from data.synthetic.full import full_recordings
-from data.synthetic.layouts import LAYOUTS as BY_NAME
-from data.synthetic.layouts import subject_ids
+from data.synthetic.layouts import LAYOUTS
 from data.synthetic.layouts._files import Tick
-from data.synthetic.layouts.bp4d import TASKS
 from data.synthetic.patterns import SIZE_STEP
 from data.synthetic.recordings import Plan, Recording
 
-LAYOUTS = tuple(BY_NAME)
 VERSION = 1  # raise it when the same arguments give other files
 RECORD = "synthetic.json"
 SUBJECTS, SEQUENCES, FRAMES = 12, 2, 60
-SIZES = {"affwild2": 112}  # pixels, where the size is left open
-DEFAULT_SIZE = 128
-FULL_SIZES = {"disfa": 32}
-FULL_SIZE = 16
 
 
 def write_tree(
@@ -59,15 +52,17 @@ def write_tree(
     The same arguments give the same bytes; `out` is reused if it was written with them. Raises `InputError` for
     arguments out of range and for an `out` that holds something else.
     """
-    sizes, size_else = (FULL_SIZES, FULL_SIZE) if full else (SIZES, DEFAULT_SIZE)
+    if layout not in LAYOUTS:
+        raise InputError(f"layout {layout!r}; allowed: {', '.join(LAYOUTS)}")
+    form = LAYOUTS[layout]
     plan = Plan(
         layout,
-        _else(subjects, len(subject_ids(layout)) if full and layout in LAYOUTS else SUBJECTS),
+        _else(subjects, len(form.subjects()) if full else SUBJECTS),
         _else(sequences, 0 if full else SEQUENCES),
         _else(frames, 0 if full else FRAMES),
         seed,
         label_noise,
-        _else(size, sizes.get(layout, size_else)),
+        _else(size, form.full_size if full else form.size),
         variant,
         fault,
         scene,
@@ -78,7 +73,7 @@ def write_tree(
         return
     with _whole_or_absent(out, plan) as folder, _one_thread():
         recordings = _recordings(plan)
-        BY_NAME[layout].write(folder, recordings, _counter(recordings, progress))
+        form.write(folder, recordings, _counter(recordings, progress))
         if fault:
             FAULTS[fault].apply(folder, layout)
         (folder / RECORD).write_text(_record(plan))
@@ -89,23 +84,22 @@ def _else(given: int | None, otherwise: int) -> int:
 
 
 def _recordings(plan: Plan) -> list[Recording]:
-    subjects = subject_ids(plan.layout)[: plan.subjects]
-    return full_recordings(plan, subjects) if plan.full else BY_NAME[plan.layout].recordings(plan, subjects)
+    form = LAYOUTS[plan.layout]
+    subjects = form.subjects()[: plan.subjects]
+    return full_recordings(plan, subjects) if plan.full else form.recordings(plan, subjects)
 
 
 def _problems(plan: Plan) -> Iterator[str]:
-    if plan.layout not in LAYOUTS:
-        yield f"layout {plan.layout!r}; allowed: {', '.join(LAYOUTS)}"
-    else:
-        yield from _form_problems(plan)
-        yield from fault_problems(plan)
+    yield from _form_problems(plan)
+    yield from fault_problems(plan)
     yield from _size_problems(plan)
     if not 0 <= plan.label_noise <= 1:
         yield f"label_noise {plan.label_noise}; allowed: a probability, 0 to 1"
 
 
 def _form_problems(plan: Plan) -> Iterator[str]:
-    layout, most = BY_NAME[plan.layout], len(subject_ids(plan.layout))
+    layout = LAYOUTS[plan.layout]
+    most = len(layout.subjects())
     if not 1 <= plan.subjects <= most:
         yield f"subjects {plan.subjects}; allowed for {plan.layout}: 1 to {most}"
     if plan.variant not in layout.variants:
@@ -125,8 +119,10 @@ def _size_problems(plan: Plan) -> Iterator[str]:
         if not 16 <= plan.size <= 512 or plan.size % SIZE_STEP:
             yield f"size {plan.size}; allowed with full: multiples of {SIZE_STEP} up to 512"
         return
-    if plan.sequences < 1 or (plan.layout == "bp4d" and plan.sequences > TASKS):
-        yield f"sequences {plan.sequences}; allowed: 1 or more, at most {TASKS} for bp4d"
+    most = LAYOUTS[plan.layout].most_sequences
+    if plan.sequences < 1 or (most and plan.sequences > most):
+        at_most = f", at most {most} for {plan.layout}" if most else ""
+        yield f"sequences {plan.sequences}; allowed: 1 or more{at_most}"
     if plan.frames < 1:
         yield f"frames {plan.frames}; allowed: 1 or more"
     if not 32 <= plan.size <= 512 or plan.size % 2:

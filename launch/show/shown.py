@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from data.aus import au_column
+from data.catalog import CATALOG
 from data.doctor.sheet import heading, picture, sample_rows, tiles
 from data.errors import InputError
 from data.folds import Fold, folds
@@ -16,7 +17,6 @@ from data.frames import aus_of
 from data.store import FrameStore, open_store
 from study.records.store import StudyStore
 
-FREE_TO_SHOW = ("synthetic",)  # drawn faces
 SHEET = 24  # frames
 CAPTION = "Random frames as they are stored, with their labels."
 
@@ -62,7 +62,8 @@ def _labels(table: pl.DataFrame, fold: Fold) -> pl.DataFrame:
 def sheets_of(frames: FrameStore, asked: bool | None) -> tuple[TitledPicture, ...]:
     """A contact sheet: always with `asked` true, never with false, else of frames that anybody may see."""
     dataset = str(frames.table["dataset"][0])
-    if not (dataset in FREE_TO_SHOW if asked is None else asked):
+    free = dataset in CATALOG and CATALOG[dataset].images_are_free
+    if not (free if asked is None else asked):
         return ()
     rows = sample_rows(frames.table["subject"].to_list(), SHEET, seed=0)
     content = BytesIO()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from data.aus import AU_NAMES
+from data.catalog import CATALOG
 from reports.export.markdown import markdown, markdown_text
 from reports.frames import text
 from reports.frames.facts import Facts
@@ -14,13 +15,6 @@ from reports.frames.grid import Grid, Row, score, word
 from reports.frames.grids import INTERVALS, METRIC_TITLES, RULE_TITLES, au_grid, study_scores
 from study.scoring.bootstrap import CONFUSION
 
-LICENCES = {
-    "bp4d": "BP4D-Spontaneous: Binghamton University, by signed agreement, for research that is not commercial",
-    "disfa": "DISFA: University of Denver, by signed agreement, for research that is not commercial",
-    "gft": "GFT: University of Pittsburgh, by signed agreement, for research that is not commercial",
-    "affwild2": "Aff-Wild2: Imperial College London, by signed agreement, for research that is not commercial",
-    "synthetic": "synthetic: faces drawn by this software; no licence of others applies, and no person is shown",
-}
 SELECTION = {
     "nested": "In every fold the configuration was searched on validation subjects of that fold's training part alone; "
     "its test subjects chose nothing (nested).",
@@ -207,7 +201,8 @@ def _measured_limits(facts: Facts) -> Iterator[str]:
 
 def _licences(facts: Facts) -> Iterator[str]:
     unknown = f"{facts.dataset}: not known to this software; name its licence before you share the detectors"
-    yield LICENCES.get(facts.dataset, unknown)
+    row = CATALOG.get(facts.dataset)
+    yield row.licence if row and row.licence else unknown
     yield "Ask the owner of the dataset whether detectors trained on it may be shared; this card does not decide that."
     yield "code: Apache License 2.0"
 

@@ -12,7 +12,7 @@ import sys
 import torch
 from torchvision.transforms import v2
 
-from data.aus import DATASET_AUS
+from data.catalog import CATALOG
 from data.seeds import generator
 from data.views import ViewSettings, draw_views
 from data.views_cpu import cpu_views
@@ -23,7 +23,7 @@ from model.losses.aunce import AunceSettings, aunce_loss
 from tests.benchmarks._timing import median_ratio, timed_rounds
 
 BATCH, STORED, CROP, ROUNDS = 64, 72, 64, 9
-AUS = DATASET_AUS["bp4d"]
+AUS = CATALOG["bp4d"].aus
 
 
 def torchvision_views() -> v2.Transform:

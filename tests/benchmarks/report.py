@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 from playwright.sync_api import sync_playwright
 
-from data.aus import DATASET_AUS, shared_aus
+from data.aus import shared_aus
+from data.catalog import CATALOG
 from data.seeds import numpy_generator
 from reports.page import write_report
 from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
@@ -22,6 +23,7 @@ from study.records.score_table import RULES
 from tests.reports.fake import FakeStore, add_predictions, add_scores, full_store
 
 CHROMIUM = Path("/usr/bin/chromium")
+DATASETS = ("bp4d", "disfa", "gft", "affwild2")
 METHODS = ("aunce", "clp", "bce", "supcon", "graph_supervised")
 FRAMES = 20_000  # of each prediction file
 SCROLL = "document.querySelector('.drawing').scrollIntoView()"
@@ -47,8 +49,8 @@ def study(trials: int, folder: Path, frames: int) -> FakeStore:
 
 def _rows() -> Iterator[tuple[Any, ...]]:
     rng = numpy_generator("benchmark transfer")
-    for method, source, target in product(METHODS, DATASET_AUS, DATASET_AUS):
-        aus = shared_aus(DATASET_AUS[source], DATASET_AUS[target])
+    for method, source, target in product(METHODS, DATASETS, DATASETS):
+        aus = shared_aus(CATALOG[source].aus, CATALOG[target].aus)
         metrics = [("f1", rule) for rule in RULES] + [
             ("auc", "0.5"),
             ("always_positive", "0.5"),
@@ -63,7 +65,7 @@ def _rows() -> Iterator[tuple[Any, ...]]:
 def _tests() -> pl.DataFrame:
     rows = [
         (source, target, "0.5", "f1", a, b, "1 2 4", 0.02, -0.01, 0.05, 0.2, 1.0)
-        for source, target, a, b in product(DATASET_AUS, DATASET_AUS, METHODS, METHODS)
+        for source, target, a, b in product(DATASETS, DATASETS, METHODS, METHODS)
         if a < b
     ]
     return pl.DataFrame(rows, TESTS, orient="row")

@@ -21,7 +21,7 @@ import numpy as np
 from ray import tune
 
 import launch.run.tune
-from data.aus import DATASET_AUS
+from data.catalog import CATALOG
 from data.seeds import numpy_generator
 from launch.cluster.session import ray_session
 from launch.plan.preflight import SearchPlan
@@ -39,7 +39,7 @@ from study.search.sampler import make_sampler, new_memory
 from study.search.space import parse_space
 
 FOLD, EPOCHS, SUBJECTS = "part1", 16, 7
-AUS = DATASET_AUS["bp4d"]
+AUS = CATALOG["bp4d"].aus
 SPACE = {
     "method": {"temperature": {"log_uniform": [0.05, 1.0]}, "ratios": {"simplex": ["self", "max", "mean"]}},
     "optim": {"lr": {"log_uniform": [5e-4, 1e-2]}, "weight_decay": {"log_uniform": [1e-5, 1e-1]}},

@@ -5,12 +5,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from data.catalog import CATALOG
+from data.dataset import FOLD_NUMBERS
 from data.errors import InputError
-from data.folds import FOLD_NUMBERS, PARTS, Fold, fold_names, fold_number_table, folds, make_fold, protocol_hash
+from data.folds import Fold, fold_names, fold_number_table, folds, make_fold, protocol_hash
 from data.seeds import numpy_generator
 from tests.data.trees import subject_table
 
-BP4D = [subject for part in PARTS["bp4d"].values() for subject in part]
+BP4D = [subject for part in CATALOG["bp4d"].parts.values() for subject in part]
 OFFICIAL = {**{f"{i:03d}A": "train" for i in range(1, 8)}, "008A": "test", "009A": "test"}
 
 
@@ -33,12 +35,12 @@ def check(table: pl.DataFrame, made: dict[str, Fold]) -> None:
 
 
 def test_the_published_parts() -> None:
-    assert [len(part) for part in PARTS["bp4d"].values()] == [14, 14, 13]
-    assert [len(part) for part in PARTS["disfa"].values()] == [9, 9, 9]
+    assert [len(part) for part in CATALOG["bp4d"].parts.values()] == [14, 14, 13]
+    assert [len(part) for part in CATALOG["disfa"].parts.values()] == [9, 9, 9]
     assert len(set(BP4D)) == 41
-    assert len({s for part in PARTS["disfa"].values() for s in part}) == 27
+    assert len({s for part in CATALOG["disfa"].parts.values() for s in part}) == 27
     assert set(BP4D) == {f"F{i:03d}" for i in range(1, 24)} | {f"M{i:03d}" for i in range(1, 19)}
-    assert set(FOLD_NUMBERS) == set(PARTS["bp4d"])
+    assert set(FOLD_NUMBERS) == set(CATALOG["bp4d"].parts)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -47,7 +49,7 @@ def test_parts_are_named_by_what_they_hold_out(seed: int) -> None:
     made = folds(table, "parts", seed=seed)
     check(table, made)
     for part, fold in made.items():
-        assert subjects_of(table, fold)[2] == set(PARTS["bp4d"][part])
+        assert subjects_of(table, fold)[2] == set(CATALOG["bp4d"].parts[part])
         assert len(subjects_of(table, fold)[1]) in (5, 6)
 
 

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from data.aus import DATASET_AUS, au_column
+from data.aus import au_column
+from data.catalog import CATALOG
+from data.dataset import FOLD_NUMBERS
 from data.errors import InputError
-from data.folds import FOLD_NUMBERS, PARTS
 from data.frames import Reading, frame_table
 from data.seeds import numpy_generator
 
@@ -85,7 +86,7 @@ def disfa_subject(
 ) -> None:
     """Write the left video of `frames` frames and label files, intensity 0 where not given."""
     video(root / "Videos_LeftCamera" / f"LeftVideo{subject}_comp.avi", frames)
-    for au in (*DATASET_AUS["disfa"], 5, 17):
+    for au in (*CATALOG["disfa"].aus, 5, 17):
         values = (intensities or {}).get(au, [0] * frames)
         rows = [(frame, value) for frame, value in enumerate(values, start=1)]
         lines(root / "ActionUnit_Labels" / subject / f"{subject}_au{au}.txt", *rows)
@@ -93,7 +94,7 @@ def disfa_subject(
 
 def gft_subject(root: Path, subject: str = "001A", codes: Mapping[int, Sequence[object]] | None = None) -> None:
     """Write three frames of a GFT subject, code 0 where not given."""
-    aus = DATASET_AUS["gft"]
+    aus = CATALOG["gft"].aus
     for frame in (1, 2, 3):
         picture(root / "images" / subject / f"{frame}.jpg", seed=frame)
     rows = [[frame, *((codes or {}).get(au, [0] * 3)[frame - 1] for au in aus)] for frame in (1, 2, 3)]
@@ -104,7 +105,7 @@ def affwild2_video(
     root: Path, video_name: str, part: str = "Train_Set", rows: int = 3, crops: Sequence[int] = (1, 2, 3)
 ) -> Path:
     """Write the label file of a video (AU1 is positive in odd rows) and some of its crops."""
-    aus = DATASET_AUS["affwild2"]
+    aus = CATALOG["affwild2"].aus
     for number in crops:
         picture(root / "cropped_aligned" / video_name / f"{number:05d}.jpg", seed=number)
     body = [[row % 2, -1, *([0] * (len(aus) - 2))] for row in range(rows)]
@@ -122,10 +123,10 @@ def fold_lists(
     """Write the lists of ME-GraphAU and their images (a name and one image a number); returns the list folder."""
     folder = {"bp4d": "{}/T1", "disfa": "{}"}[dataset]
     suffix = {"bp4d": "jpg", "disfa": "png"}[dataset]
-    blank = " ".join("0" * len(DATASET_AUS[dataset]))
+    blank = " ".join("0" * len(CATALOG[dataset].aus))
     of_part: dict[str, list[tuple[str, str]]] = {part: [] for part in FOLD_NUMBERS}
     for subject in subjects:
-        part = next(part for part, members in PARTS[dataset].items() if subject in members)
+        part = next(part for part, members in CATALOG[dataset].parts.items() if subject in members)
         for number in numbers:
             path = f"{folder.format(subject)}/{number}.{suffix}"
             picture(root / "img" / path, seed=number)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from data.aus import DATASET_AUS
+from data.catalog import CATALOG
 from data.seeds import numpy_generator
 from model.metrics import BINS, Score
 from study.experiments.ablation import compare, comparison_frame
@@ -15,7 +15,7 @@ from study.records.result import TrialResult
 from study.records.store import StudyStore
 from tests.study.make import epochs
 
-AUS = DATASET_AUS["disfa"]
+AUS = CATALOG["disfa"].aus
 PARTS = {"part1": ("SN001", "SN002", "SN009"), "part2": ("SN003", "SN004", "SN005"), "part3": ("SN006", "SN010")}
 PROVENANCE = {"command": "python launch/sweep.py", "git revision": "ceb08da", "frame store": "f" * 64}
 

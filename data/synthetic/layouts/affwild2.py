@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.aus import DATASET_AUS
+import numpy as np
+
+from data.catalog import AFFWILD2
 from data.synthetic.layouts._files import Tick, write_images, write_table
+from data.synthetic.layouts._shapes import Shape, lengths, videos
 from data.synthetic.recordings import Plan, Recording, some_rows
 
 
@@ -14,7 +17,7 @@ class Annotations:
 
     folder: str
     train: str = "Train_Set"
-    aus: tuple[int, ...] = DATASET_AUS["affwild2"]
+    aus: tuple[int, ...] = AFFWILD2.aus
 
 
 ANNOTATIONS = {
@@ -24,6 +27,28 @@ ANNOTATIONS = {
     "abaw3": Annotations("3rd_ABAW_Annotations/AU_Detection_Challenge"),
     "abaw8": Annotations("8th ABAW Annotations/AU_Detection_Challenge"),
 }
+
+
+# Quoted from the literature and not verified, for the labels of the test videos are not public.
+# How the rows are spread over the videos is a guess.
+VIDEOS, ROWS, LENGTHS = 541, 2_627_632, (300, 9_400)
+
+
+def subjects() -> list[str]:
+    """Names of both kinds that are in use, and videos of two persons."""
+    return [_video_name(index) for index in range(VIDEOS)]
+
+
+def _video_name(index: int) -> str:
+    group, place = divmod(index, 6)
+    suffix = {4: "_left", 5: "_right"}.get(place, "")
+    number = 10 * group + min(place, 4) + 1
+    return f"video{number}{suffix}" if place % 2 == 0 or suffix else f"{number}-30-1280x720"
+
+
+def shapes(draw: np.random.Generator) -> list[Shape]:
+    """One recording a video."""
+    return videos(subjects(), lengths(VIDEOS, ROWS, LENGTHS, draw))
 
 
 def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:

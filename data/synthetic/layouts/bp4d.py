@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data.aus import DATASET_AUS
+from data.catalog import BP4D
 from data.synthetic.identity import AUS
 from data.synthetic.layouts._files import Tick, write_images, write_table, write_videos
 from data.synthetic.layouts._lists import Listed, listed, write_fold_lists, write_part_lists
 from data.synthetic.layouts._points import write_bp4d_points
+from data.synthetic.layouts._shapes import Shape, in_turn, lengths
 from data.synthetic.recordings import Plan, Recording, some_rows
 
-CODED = (*DATASET_AUS["bp4d"], 5, 9, 20)
+CODED = (*BP4D.aus, 5, 9, 20)
 COLUMNS = 28
 INTENSITY = (6, 10, 12, 14, 17)
 TASKS = 8
@@ -23,6 +24,32 @@ FLAGGED = ("plain", "fera", "videos")  # variants whose last column says whether
 VIDEO_TASKS = {"T1": "01", "T2": "03", "T3": "07", "T4": "08", "T5": "09", "T6": "10", "T7": "11", "T8": "13"}
 LATEST = 10  # label frame with which the coded segment of a video starts at most
 STARTS = ((1, 2), (2, 90), (100, 900), (1000, 2500))
+
+
+LATEST_FULL = 2_500  # and that of any sequence of a tree of full size
+
+
+def subjects() -> list[str]:
+    """Those of the published parts."""
+    return in_turn(BP4D.parts)
+
+
+def shapes(draw: np.random.Generator) -> list[Shape]:
+    """Eight tasks a subject, as many frames a part and as many sequences from label frame 1 as are published."""
+    whole = BP4D.expected
+    assert whole
+    assert whole.lengths
+    frames: dict[str, list[int]] = {}
+    for part, people in BP4D.parts.items():
+        drawn = lengths(len(people) * TASKS, whole.part_frames[part], whole.lengths, draw)
+        frames |= {subject: drawn[i * TASKS : (i + 1) * TASKS] for i, subject in enumerate(people)}
+    places = [(subject, task) for subject in subjects() for task in range(TASKS)]
+    starts = draw.integers(2, LATEST_FULL, len(places))
+    starts[draw.choice(len(places), whole.from_one, replace=False)] = 1
+    return [
+        (subject, f"T{task + 1}", frames[subject][task], int(first))
+        for (subject, task), first in zip(places, starts, strict=True)
+    ]
 
 
 def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:
@@ -42,10 +69,10 @@ def write(root: Path, recordings: list[Recording], tick: Tick) -> None:
     variant = recordings[0].plan.variant
     if variant == "lists":
         frames = _crops(root / "img", "", 0, recordings, tick)
-        write_fold_lists(root / "list", "bp4d", frames)
+        write_fold_lists(root / "list", BP4D, frames)
     elif variant == "jaa":
         frames = _crops(root / "imgs", "BP4D/", 4, recordings, tick)
-        write_part_lists(root / "list", "bp4d", frames)
+        write_part_lists(root / "list", BP4D, frames)
     else:
         for recording in recordings:
             _sequence(root, recording, tick)
@@ -105,7 +132,7 @@ def _crops(root: Path, prefix: str, digits: int, recordings: list[Recording], ti
         folder = f"{prefix}{recording.subject}/{recording.sequence}"
         names = [f"{number:0{digits}d}" for number in recording.numbers]
         write_images(root / folder, recording, names, tick)
-        labels = recording.occurrence(DATASET_AUS["bp4d"])
+        labels = recording.occurrence(BP4D.aus)
         paths = [f"{folder}/{name}.jpg" for name in names]
         frames.setdefault(recording.subject, []).extend(listed(paths, labels))
     return frames

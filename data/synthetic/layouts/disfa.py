@@ -4,16 +4,30 @@ from pathlib import Path
 
 import numpy as np
 
-from data.aus import DATASET_AUS
-from data.folds import PARTS
+from data.catalog import DISFA
 from data.synthetic.identity import AUS
 from data.synthetic.layouts._files import Tick, write_images, write_table, write_videos
 from data.synthetic.layouts._lists import Listed, listed, write_fold_lists
 from data.synthetic.layouts._points import write_disfa_points
+from data.synthetic.layouts._shapes import Shape, in_turn, videos
 from data.synthetic.recordings import Plan, Recording
 
 CODED = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
-SUBJECTS = sorted(subject for part in PARTS["disfa"].values() for subject in part)
+SUBJECTS = sorted(subject for part in DISFA.parts.values() for subject in part)
+SHORTER = "SN010"  # by one frame
+
+
+def subjects() -> list[str]:
+    """Those of the published parts."""
+    return in_turn(DISFA.parts)
+
+
+def shapes(draw: np.random.Generator) -> list[Shape]:
+    """One recording a subject, of one length but for one of them."""
+    assert DISFA.expected
+    assert DISFA.expected.lengths
+    shortest, longest = DISFA.expected.lengths
+    return videos(subjects(), [shortest if subject == SHORTER else longest for subject in subjects()])
 
 
 def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:
@@ -27,7 +41,7 @@ def write(root: Path, recordings: list[Recording], tick: Tick) -> None:
         frames: Listed = {}
         for recording in recordings:
             frames[recording.subject] = _crops(root / "img", recording, tick)
-        write_fold_lists(root / "list", "disfa", frames)
+        write_fold_lists(root / "list", DISFA, frames)
     else:
         for recording in recordings:
             _subject(root, recording, tick)
@@ -57,4 +71,4 @@ def _crops(root: Path, recording: Recording, tick: Tick) -> list[tuple[str, str]
     names = [str(number - 1) for number in recording.numbers]
     write_images(root / recording.subject, recording, names, tick, ".png")
     paths = [f"{recording.subject}/{name}.png" for name in names]
-    return listed(paths, recording.occurrence(DATASET_AUS["disfa"]))
+    return listed(paths, recording.occurrence(DISFA.aus))

@@ -9,12 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
-from data.aus import DATASET_AUS
+from data.catalog import GFT
 from data.synthetic.layouts._files import Tick, write_images, write_lines, write_table
+from data.synthetic.layouts._shapes import Shape, videos
 from data.synthetic.recordings import Plan, Recording, some_rows
 
-CODED = tuple(sorted((*DATASET_AUS["gft"], 5, 7, 9, 17)))
+CODED = tuple(sorted((*GFT.aus, 5, 7, 9, 17)))
 UNCODED = {"": 9, "codes": 999}
+
+
+def subjects() -> list[str]:
+    """Groups of three people."""
+    return [f"{group:03d}{seat}" for group in range(1, 33) for seat in "ABC"]
+
+
+def shapes(draw: np.random.Generator) -> list[Shape]:
+    """One recording a subject, all of the same length."""
+    assert GFT.expected
+    assert GFT.expected.frames
+    return videos(subjects(), [GFT.expected.frames // GFT.expected.subjects] * GFT.expected.subjects)
 
 
 def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:

@@ -15,6 +15,7 @@ import polars as pl
 import torch
 
 from data.aus import au_column, intensity_column, shared_aus
+from data.catalog import CATALOG
 from data.errors import InputError, raise_all
 from data.files import Progress, no_progress
 from data.folds import folds
@@ -30,7 +31,6 @@ from study.trial.detectors import kept_detector
 
 FOREIGN = "foreign"  # the one set of predictions of a foreign study, where others have keys of trials
 ELSEWHERE = "elsewhere"
-_OCCURRENCE = ("bp4d", "gft", "affwild2", "synthetic")
 BATCHES = 32  # read and predicted from report to report
 
 
@@ -169,7 +169,8 @@ def common_aus(studies: Sequence[Study]) -> tuple[int, ...]:
 def label_convention(table: pl.DataFrame) -> str:
     """What a positive label of a FrameTable means, as far as the table and the name of its dataset tell."""
     name, aus = str(table["dataset"][0]), aus_of(table)
-    if name in _OCCURRENCE:
+    row = CATALOG.get(name)
+    if row and row.aus and row.threshold is None:
         return "occurrence"
     if not aus or intensities_of(table) != aus:
         return "not recorded"

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from data.aus import au_column
+from data.catalog import CATALOG
+from data.dataset import Expected
 from data.doctor.checks import Check, Verdict, examine
-from data.doctor.expected import Expected, expected
-from data.folds import PARTS
+from data.doctor.expected import expected
 from data.frames import Reading, excluded_frames, frame_table
 from tests.data.stores import precropped
 from tests.data.trees import subject_table
@@ -33,7 +34,7 @@ def whole_bp4d() -> pl.DataFrame:
     """A table with the published numbers of BP4D."""
     assert BP4D
     rows: list[pl.DataFrame] = []
-    for part, subjects in PARTS["bp4d"].items():
+    for part, subjects in CATALOG["bp4d"].parts.items():
         names = [(subject, f"T{task}") for subject in subjects for task in range(1, 9)]
         for (subject, task), frames in zip(names, lengths(part, len(names)), strict=True):
             first = 1 if len(rows) < 118 else 500

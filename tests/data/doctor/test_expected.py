@@ -2,10 +2,9 @@
 
 import pytest
 
-from data.aus import DATASET_AUS
-from data.doctor.expected import Expected, expected
-from data.folds import PARTS
-from data.readers.disfa import BAD_LANDMARKS
+from data.catalog import CATALOG
+from data.dataset import Expected
+from data.doctor.expected import expected
 
 
 def known(dataset: str, alignment: str = "precropped", **options: object) -> Expected:
@@ -22,9 +21,9 @@ def test_parts_names_and_rates_cover_the_dataset(dataset: str) -> None:
     assert whole.lengths
     assert whole.from_one
     assert sum(whole.part_frames.values()) == whole.frames
-    assert set(whole.part_frames) == set(PARTS[dataset])
+    assert set(whole.part_frames) == set(CATALOG[dataset].parts)
     assert len(whole.names) == len({*whole.names}) == whole.subjects
-    assert tuple(whole.rates) == DATASET_AUS[dataset]
+    assert tuple(whole.rates) == CATALOG[dataset].aus
     assert all(0 < rate < 100 for rate in whole.rates.values())
     assert whole.from_one <= whole.sequences
     assert whole.lengths[0] < whole.frames / whole.sequences < whole.lengths[1]
@@ -42,8 +41,8 @@ def test_the_options_of_disfa_change_what_is_expected() -> None:
     tracked = known("disfa", frame_set="tracked")
     assert tracked.frames
     assert tracked.frames - tracked.left_out["bad landmarks"] in tracked.other_frames
-    ranges = [span.split("-") for spans in BAD_LANDMARKS.values() for span in spans.split()]
-    assert sum(int(last) - int(first) + 1 for first, last in ranges) == tracked.left_out["bad landmarks"]
+    frames = sum(last - first + 1 for _, first, last in CATALOG["disfa"].bad_spans())
+    assert frames == tracked.left_out["bad landmarks"] == 4_670
     assert not known("disfa").left_out
     assert known("disfa", threshold=2).rates
     assert not known("disfa", threshold=1).rates

@@ -3,13 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from data.aus import DATASET_AUS
-from data.frames import aus_of, intensities_of
-from data.readers import bp4d
+from data.catalog import CATALOG, read_dataset
+from data.frames import Reading, aus_of, intensities_of
 from tests.data.trees import bp4d_levels, bp4d_row, bp4d_sequence, lines, picture, refused, video
 
 ROWS = [bp4d_row(5, {1: 1, 12: 9}), bp4d_row(6, {2: 1}), bp4d_row(7, {})]
 IMAGES = "Sequences(2D+3D)"
+
+
+def read(root: Path, **options: object) -> Reading:
+    return read_dataset("bp4d", root, options)
 
 
 def flagged(rows: list[list[object]], flags: list[object]) -> list[list[object]]:
@@ -19,9 +22,9 @@ def flagged(rows: list[list[object]], flags: list[object]) -> list[list[object]]
 def test_labels_and_images(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", ROWS, (4, 5, 6))
     bp4d_sequence(tmp_path, "M002_T8", ROWS[:1], (4,))
-    reading = bp4d.read(tmp_path)
+    reading = read(tmp_path)
     table = reading.table
-    assert aus_of(table) == DATASET_AUS["bp4d"]
+    assert aus_of(table) == CATALOG["bp4d"].aus
     assert intensities_of(table) == ()
     assert table["frame"].to_list() == [5, 6, 7, 5]
     assert table["subject"].to_list() == ["F001"] * 3 + ["M002"]
@@ -37,7 +40,7 @@ def test_labels_and_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", [IMAGES, "BP4D-training", "bp4d-TRAINING", "."])
 def test_the_image_folders(tmp_path: Path, folder: str) -> None:
     bp4d_sequence(tmp_path, "F001_T1", ROWS, (4, 5, 6), folder=folder)
-    table = bp4d.read(tmp_path).table
+    table = read(tmp_path).table
     assert all((tmp_path / path).is_file() for path in table["path"])
 
 
@@ -47,25 +50,25 @@ def test_the_label_folders(tmp_path: Path, folder: str) -> None:
     (tmp_path / "AUCoding").rename(tmp_path / "old")
     (tmp_path / folder).parent.mkdir(exist_ok=True)
     (tmp_path / "old" / "AU_OCC").rename(tmp_path / folder)
-    assert bp4d.read(tmp_path).table.height == 3
+    assert read(tmp_path).table.height == 3
 
 
 def test_images_are_found_whatever_their_padding(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", ROWS, ("04", "0005", "6"))
     picture(tmp_path / IMAGES / "F001" / "T1" / "._0006.jpg")
-    paths = [Path(path).name for path in bp4d.read(tmp_path).table["path"]]
+    paths = [Path(path).name for path in read(tmp_path).table["path"]]
     assert paths == ["04.jpg", "0005.jpg", "6.jpg"]
 
 
 def test_gaps_between_coded_frames_are_allowed(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(7, {}), bp4d_row(2, {1: 1})], range(10))
-    assert bp4d.read(tmp_path).table["path"].to_list() == [f"{IMAGES}/F001/T1/{n}.jpg" for n in (1, 6)]
+    assert read(tmp_path).table["path"].to_list() == [f"{IMAGES}/F001/T1/{n}.jpg" for n in (1, 6)]
 
 
 def test_the_columns_come_from_the_header(tmp_path: Path) -> None:
     header = [0, 2, 1, *range(3, 25), "note"]
     bp4d_sequence(tmp_path, "F001_T1", [[*row, "x"] for row in ROWS], (4, 5, 6), header=header)
-    table = bp4d.read(tmp_path).table
+    table = read(tmp_path).table
     assert table["au_2"].to_list() == [1, 0, 0]
     assert table["au_1"].to_list() == [0, 1, 0]
 
@@ -73,7 +76,7 @@ def test_the_columns_come_from_the_header(tmp_path: Path) -> None:
 def test_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     path = bp4d_sequence(tmp_path, "F001_T1", ROWS, (4, 5, 6))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n\r\n")
-    assert bp4d.read(tmp_path).table["au_1"].to_list() == [1, 0, 0]
+    assert read(tmp_path).table["au_1"].to_list() == [1, 0, 0]
 
 
 # --- the numbering of the images
@@ -97,16 +100,16 @@ def test_what_the_numbers_of_images_tell(
     bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(frame, {}) for frame in frames], images)
     given = -1 if offset is None else offset
     if offset is None and set(images) != {4, 6}:
-        assert "contradicts" not in refused(bp4d.read, tmp_path, "have no image")
+        assert "contradicts" not in refused(read, tmp_path, "have no image")
         return
-    (note,) = bp4d.read(tmp_path, image_offset=given).notes
+    (note,) = read(tmp_path, image_offset=given).notes
     if offset is None:
         assert note == "image_offset=-1 could not be checked: no folder tells where its numbers start"
     else:
         assert note == f"image_offset={offset} confirmed by 1 of 1 folders"
         other = -1 - offset
         refused(
-            bp4d.read,
+            read,
             tmp_path,
             f"image_offset={other} contradicts the files; give dataset.options.image_offset={offset}",
             f"the images of 1 of 1 folders are numbered for dataset.options.image_offset={offset}: F001/T1",
@@ -117,14 +120,14 @@ def test_what_the_numbers_of_images_tell(
 def test_an_offset_wrong_by_one_is_refused_although_every_frame_has_an_image(tmp_path: Path) -> None:
     for task in ("T1", "T2", "T3"):
         bp4d_sequence(tmp_path, f"F001_{task}", ROWS, range(20))
-    message = refused(bp4d.read, tmp_path, "3 of 3 folders", "image_offset=-1", image_offset=0)
+    message = refused(read, tmp_path, "3 of 3 folders", "image_offset=-1", image_offset=0)
     assert "no image" not in message
 
 
 def test_one_telling_folder_confirms_the_others(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", ROWS, range(12))
     bp4d_sequence(tmp_path, "F001_T2", ROWS, range(3, 12))
-    assert bp4d.read(tmp_path).notes == ("image_offset=-1 confirmed by 1 of 2 folders",)
+    assert read(tmp_path).notes == ("image_offset=-1 confirmed by 1 of 2 folders",)
 
 
 def test_folders_that_disagree_are_named(tmp_path: Path) -> None:
@@ -133,7 +136,7 @@ def test_folders_that_disagree_are_named(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "M002_T1", ROWS, range(1, 12))
     for offset in (-1, 0):
         refused(
-            bp4d.read,
+            read,
             tmp_path,
             f"image_offset={offset}: the folders disagree; number their images alike",
             "1 of 9 folders are numbered for dataset.options.image_offset=0: M002/T1",
@@ -146,25 +149,25 @@ def test_folders_that_disagree_are_named(tmp_path: Path) -> None:
 def test_missing_images_get_a_hint(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", ROWS, (5, 6, 7))
     refused(
-        bp4d.read,
+        read,
         tmp_path,
         "F001/T1: 1 of 3 coded frames have no image (image 4 to 4)",
         "(with dataset.options.image_offset=0 every coded frame would have an image)",
     )
     for wrong in ("0", 0.5, True, None):
-        refused(bp4d.read, tmp_path, f"image_offset={wrong!r}", image_offset=wrong)
+        refused(read, tmp_path, f"image_offset={wrong!r}", image_offset=wrong)
 
 
 def test_missing_images_of_every_sequence_are_listed(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", ROWS, (5,))
     bp4d_sequence(tmp_path, "F001_T2", ROWS, ())
-    message = refused(bp4d.read, tmp_path, "F001/T1: 2 of 3", "(image 4 to 6)", "F001/T2: 3 of 3")
+    message = refused(read, tmp_path, "F001/T1: 2 of 3", "(image 4 to 6)", "F001/T2: 3 of 3")
     assert "would have an image" not in message
 
 
 def test_two_files_for_one_image_are_refused(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", ROWS, ("4", "04", "5", "6"))
-    refused(bp4d.read, tmp_path, "Sequences(2D+3D)/F001/T1: ['04.jpg', '4.jpg'] are all image 4")
+    refused(read, tmp_path, "Sequences(2D+3D)/F001/T1: ['04.jpg', '4.jpg'] are all image 4")
 
 
 # --- videos
@@ -178,7 +181,7 @@ def test_videos(tmp_path: Path, name: str) -> None:
     bp4d_sequence(tmp_path, "F001_T5", rows)
     video(tmp_path / name, 4)
     video(tmp_path / "2F01_02.avi", 4)  # a task that is not coded
-    reading = bp4d.read(tmp_path)
+    reading = read(tmp_path)
     assert reading.table["path"].to_list() == [name] * 2
     assert reading.table["index"].to_list() == [2, 3]
     assert reading.table["au_1"].to_list() == [0, 1]
@@ -189,7 +192,7 @@ def test_raw_numbers_of_tasks(tmp_path: Path) -> None:
     for i, raw in enumerate(("01", "03", "07", "08", "09", "10", "11", "13"), start=1):
         bp4d_sequence(tmp_path, f"M011_T{i}", ROWS)
         video(tmp_path / "Videos" / f"2M11_{raw}.avi", 7 + i)
-    table = bp4d.read(tmp_path).table
+    table = read(tmp_path).table
     found = dict(table.select("sequence", "path").unique().iter_rows())
     assert found["T3"] == "Videos/2M11_07.avi"
     assert found["T8"] == "Videos/2M11_13.avi"
@@ -204,7 +207,7 @@ def test_videos_that_do_not_fit(tmp_path: Path) -> None:
     video(tmp_path / "2D" / "2F01_03.avi", 9)
     lines(tmp_path / "F001_T4.avi", "no video")
     refused(
-        bp4d.read,
+        read,
         tmp_path,
         "F001_T1.avi: 6 frames, but the labels of F001/T1 are of its frames 5 to 7",
         "F001/T2: more than one video: F001_T2.avi, 2D/2F01_03.avi",
@@ -216,13 +219,13 @@ def test_videos_that_do_not_fit(tmp_path: Path) -> None:
 def test_a_frame_before_the_video_is_refused(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(0, {})])
     video(tmp_path / "F001_T1.avi", 6)
-    refused(bp4d.read, tmp_path, "6 frames, but the labels of F001/T1 are of its frames 0 to 0")
+    refused(read, tmp_path, "6 frames, but the labels of F001/T1 are of its frames 0 to 0")
 
 
 def test_images_are_preferred_to_videos(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", ROWS, (4, 5, 6))
     video(tmp_path / "2D" / "2F01_T1.avi", 9)
-    reading = bp4d.read(tmp_path)
+    reading = read(tmp_path)
     assert reading.table["index"].null_count() == 3
     assert "1 videos were found beside the images and are not used" in reading.notes
 
@@ -231,7 +234,7 @@ def test_folders_of_three_dimensional_data_do_not_hide_the_videos(tmp_path: Path
     bp4d_sequence(tmp_path, "F001_T1", ROWS)
     lines(tmp_path / IMAGES / "F001" / "T1" / "004.obj", "v")
     video(tmp_path / "2F01_T1.avi", 9)
-    assert bp4d.read(tmp_path).table["path"].unique().to_list() == ["2F01_T1.avi"]
+    assert read(tmp_path).table["path"].unique().to_list() == ["2F01_T1.avi"]
 
 
 # --- occlusion
@@ -240,11 +243,11 @@ def test_folders_of_three_dimensional_data_do_not_hide_the_videos(tmp_path: Path
 @pytest.mark.parametrize("name", ["28", "99", "AU39", "occlusion"])
 def test_the_occlusion_flag(tmp_path: Path, name: str) -> None:
     bp4d_sequence(tmp_path, "F001_T1", flagged(ROWS, [0, 1, 9]), (4, 5, 6), header=(*range(25), name))
-    kept = bp4d.read(tmp_path)
+    kept = read(tmp_path)
     assert kept.table.height == 3
     assert kept.excluded.is_empty()
     assert any(note.startswith("1 frames are flagged as occluded") for note in kept.notes)
-    dropped = bp4d.read(tmp_path, drop_occluded=True)
+    dropped = read(tmp_path, drop_occluded=True)
     assert dropped.table["frame"].to_list() == [5, 7]
     assert dropped.excluded.rows() == [("F001", "T1", 6, "occluded")]
     assert len(dropped.notes) == 1
@@ -252,15 +255,15 @@ def test_the_occlusion_flag(tmp_path: Path, name: str) -> None:
 
 def test_an_au_in_the_last_column_is_no_occlusion_flag(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(5, {24: 1})], (4,))
-    assert len(bp4d.read(tmp_path).notes) == 1
-    refused(bp4d.read, tmp_path, "the last column, '24', is no occlusion flag", drop_occluded=True)
-    refused(bp4d.read, tmp_path, "drop_occluded='yes'; allowed: true, false", drop_occluded="yes")
+    assert len(read(tmp_path).notes) == 1
+    refused(read, tmp_path, "the last column, '24', is no occlusion flag", drop_occluded=True)
+    refused(read, tmp_path, "drop_occluded='yes'; allowed: true, false", drop_occluded="yes")
 
 
 def test_codes_of_the_flag_are_checked_where_it_is_used(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", flagged(ROWS, [0, 2, "x"]), (4, 5, 6), header=(*range(25), 99))
-    assert bp4d.read(tmp_path).table.height == 3
-    refused(bp4d.read, tmp_path, "line 3 and 1 more lines, column '99': '2'; allowed: 0, 1, 9", drop_occluded=True)
+    assert read(tmp_path).table.height == 3
+    refused(read, tmp_path, "line 3 and 1 more lines, column '99': '2'; allowed: 0, 1, 9", drop_occluded=True)
 
 
 # --- intensities
@@ -273,7 +276,7 @@ def test_intensities(tmp_path: Path, folder: str) -> None:
         bp4d_levels(tmp_path, au, [(4, 5), (6, 9), (5, au % 6)])
     if folder != "AUCoding/AU_INT":
         (tmp_path / "AUCoding" / "AU_INT").rename(tmp_path / folder)
-    table = bp4d.read(tmp_path).table
+    table = read(tmp_path).table
     assert intensities_of(table) == (6, 10, 12, 14), "AU 17 has no folder"
     assert table["intensity_10"].to_list() == [4, None, None]
     assert table["intensity_12"].to_list() == [0, None, None]
@@ -285,7 +288,7 @@ def test_a_sequence_without_intensities_is_noted(tmp_path: Path) -> None:
         bp4d_sequence(tmp_path, name, ROWS, (4, 5, 6))
     bp4d_levels(tmp_path, 12, [(5, 1)])
     bp4d_levels(tmp_path, 12, [(5, 7)], "F009_T1")  # has no occurrence labels
-    reading = bp4d.read(tmp_path)
+    reading = read(tmp_path)
     assert reading.table["intensity_12"].to_list() == [1, None, None, None, None, None]
     assert "AU_INT/AU12 has no file of F001_T2" in reading.notes
 
@@ -302,7 +305,7 @@ def test_faults_of_intensity_files_are_collected(tmp_path: Path) -> None:
     lines(tmp_path / "AUCoding" / "AU_INT" / "AU06" / "F001_T1_AU10.csv", "5,1")
     lines(tmp_path / "AUCoding" / "AU_INT" / "AU06" / "f001_t1_au6.csv", "5,1")
     refused(
-        bp4d.read,
+        read,
         tmp_path,
         "F001_T1_AU06.csv, line 1, column 'intensity': '6'; allowed: 0, 1, 2, 3, 4, 5, 9",
         "F001_T2_AU06.csv, line 1, column 'intensity': '-1'",
@@ -324,12 +327,12 @@ def test_faults_of_intensity_files_are_collected(tmp_path: Path) -> None:
 )
 def test_other_codes_are_refused(tmp_path: Path, code: object, shown: str) -> None:
     bp4d_sequence(tmp_path, "F001_T1", [ROWS[0], bp4d_row(6, {12: code}), bp4d_row(7, {12: code})], (4, 5, 6))
-    refused(bp4d.read, tmp_path, f"F001_T1.csv, line 3 and 1 more lines, column '12': {shown}; allowed: 0, 1, 9")
+    refused(read, tmp_path, f"F001_T1.csv, line 3 and 1 more lines, column '12': {shown}; allowed: 0, 1, 9")
 
 
 def test_codes_of_aus_that_are_not_used_are_ignored(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(5, {3: 7})], (4,))
-    assert bp4d.read(tmp_path).table.height == 1
+    assert read(tmp_path).table.height == 1
 
 
 def test_the_problems_of_all_files_are_collected(tmp_path: Path) -> None:
@@ -344,7 +347,7 @@ def test_the_problems_of_all_files_are_collected(tmp_path: Path) -> None:
     lines(tmp_path / "AUCoding" / "AU_OCC" / "copy of F001_T1.csv", "0,1")
     (tmp_path / "AUCoding" / "AU_OCC" / "F009_T1.csv").write_bytes(b"\xff\xfe\x00")
     refused(
-        bp4d.read,
+        read,
         tmp_path,
         "F001_T1.csv, line 2, column '12': '3'",
         "F001_T1.csv, line 2, column '24': '4'",
@@ -363,7 +366,7 @@ def test_the_problems_of_all_files_are_collected(tmp_path: Path) -> None:
 def test_two_label_files_of_a_sequence_are_refused(tmp_path: Path) -> None:
     path = bp4d_sequence(tmp_path, "F001_T1", ROWS, (4, 5, 6))
     path.with_name("f001_t1.CSV").write_text(path.read_text())
-    refused(bp4d.read, tmp_path, "frame 5 of F001/T1 stands there 2 times")
+    refused(read, tmp_path, "frame 5 of F001/T1 stands there 2 times")
 
 
 def test_odd_entries_do_not_hinder(tmp_path: Path) -> None:
@@ -381,7 +384,7 @@ def test_odd_entries_do_not_hinder(tmp_path: Path) -> None:
         Path(os.fsdecode(os.fsencode(folder) + b"/\xff.jpg.csv")).touch()
         Path(os.fsdecode(os.fsencode(folder) + b"/\xff.csv.jpg")).touch()
     lines(tmp_path / "__MACOSX" / "x", "x")
-    reading = bp4d.read(tmp_path)
+    reading = read(tmp_path)
     assert reading.table.height == 3
     assert {
         "AU_OCC: 1 names are not UTF-8 and were left out",
@@ -393,4 +396,4 @@ def test_odd_entries_do_not_hinder(tmp_path: Path) -> None:
 def test_the_rows_do_not_depend_on_the_root(tmp_path: Path) -> None:
     for name in ("one", "two"):
         bp4d_sequence(tmp_path / name, "F001_T1", ROWS, (4, 5, 6))
-    assert bp4d.read(tmp_path / "one").table.equals(bp4d.read(tmp_path / "two").table)
+    assert read(tmp_path / "one").table.equals(read(tmp_path / "two").table)

@@ -1,19 +1,25 @@
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from data.catalog import read_dataset
 from data.errors import InputError
 from data.frames import Reading
 from data.readers import _common as common
-from data.readers import affwild2, bp4d, disfa, gft
 from data.readers._images import numbered_images, video_lengths
 from tests.data.trees import bp4d_row, bp4d_sequence, lines, picture, refused, video
 
 
-@pytest.mark.parametrize("read", [bp4d.read, disfa.read, gft.read, affwild2.read])
-def test_a_wrong_root_says_what_was_looked_for_and_what_is_there(read: Callable[..., Reading], tmp_path: Path) -> None:
+def read(root: Path) -> Reading:
+    return read_dataset("bp4d", root, {})
+
+
+@pytest.mark.parametrize("name", ["bp4d", "disfa", "gft", "affwild2"])
+def test_a_wrong_root_says_what_was_looked_for_and_what_is_there(name: str, tmp_path: Path) -> None:
+    def read(root: Path) -> Reading:
+        return read_dataset(name, root, {})
+
     refused(read, tmp_path, "Looked below it for", "It holds: nothing")
     (tmp_path / "holiday").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -25,8 +31,8 @@ def test_a_wrong_root_says_what_was_looked_for_and_what_is_there(read: Callable[
 
 def test_every_reader_names_its_dataset_as_told(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(5, {})], (4,))
-    assert bp4d.read(tmp_path, dataset="synthetic").table["dataset"].to_list() == ["synthetic"]
-    assert bp4d.read(tmp_path).table["dataset"].to_list() == ["bp4d"]
+    assert read_dataset("synthetic", tmp_path, {}).table["dataset"].to_list() == ["synthetic"]
+    assert read(tmp_path).table["dataset"].to_list() == ["bp4d"]
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +46,7 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: py
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    refused(bp4d.read, tmp_path, "F001/T1: Permission denied", "F002/T1: 1 of 1 coded frames have no image")
+    refused(read, tmp_path, "F001/T1: Permission denied", "F002/T1: 1 of 1 coded frames have no image")
 
 
 def test_files_are_told_from_what_only_looks_like_them(tmp_path: Path) -> None:
@@ -106,4 +112,4 @@ def test_long_listings_are_cut() -> None:
 def test_a_picture_is_no_sequence(tmp_path: Path) -> None:
     bp4d_sequence(tmp_path, "F001_T1", [bp4d_row(5, {})], (4,))
     picture(tmp_path / "Sequences(2D+3D)" / "F002.jpg")
-    assert bp4d.read(tmp_path).table.height == 1
+    assert read(tmp_path).table.height == 1

@@ -2,15 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from data.aus import DATASET_AUS
-from data.catalog import read_dataset
-from data.folds import PARTS
+from data.catalog import CATALOG, read_dataset
 from data.frames import Reading, aus_of
 from data.readers import lists
 from tests.data.trees import bp4d_row, bp4d_sequence, fold_lists, lines, picture, refused
 
 ONE_A_PART = ("F001", "F003", "F004")
-ALL = [subject for part in PARTS["bp4d"].values() for subject in part]
+ALL = [subject for part in CATALOG["bp4d"].parts.values() for subject in part]
 
 
 def read(root: Path, name: str = "bp4d", **options: object) -> Reading:
@@ -30,7 +28,7 @@ def test_the_lists_of_me_graphau(tmp_path: Path) -> None:
     lines(tmp_path / "list" / "BP4D_weight_fold1.txt", "1.0 2.0")
     reading = read(tmp_path)
     table = reading.table
-    assert aus_of(table) == DATASET_AUS["bp4d"]
+    assert aus_of(table) == CATALOG["bp4d"].aus
     assert table.height == 41
     assert table["frame"].unique().to_list() == [2440]
     assert table["sequence"].unique().to_list() == ["T1"]
@@ -51,7 +49,7 @@ def test_disfa_lists_count_images_from_zero(tmp_path: Path) -> None:
     reading = read(tmp_path, "disfa", camera="left", threshold=2, frame_set="all")
     assert reading.table["frame"].to_list() == [1, 2] * 3
     assert reading.table["path"].to_list()[:2] == ["img/SN001/0.png", "img/SN001/1.png"]
-    assert aus_of(reading.table) == DATASET_AUS["disfa"]
+    assert aus_of(reading.table) == CATALOG["disfa"].aus
     assert "images count from 0: frame = image number + 1, as these lists take it" in reading.notes
     assert any(note.startswith("the lists hold no image of SN002, SN004") for note in reading.notes)
 
@@ -125,7 +123,7 @@ def test_raw_labels_win_over_lists(tmp_path: Path) -> None:
     fold_lists(tmp_path, "bp4d", ONE_A_PART)
     bp4d_sequence(tmp_path, "F009_T1", [bp4d_row(5, {})], (4,))
     assert read(tmp_path).table["subject"].to_list() == ["F009"]
-    assert lists.found(tmp_path, "bp4d") == []
+    assert lists.found(tmp_path, CATALOG["bp4d"]) == []
 
 
 def test_lists_of_another_dataset_are_not_taken(tmp_path: Path) -> None:

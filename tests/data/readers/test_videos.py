@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from data.catalog import read_dataset
 from data.errors import InputError
 from data.folds import fold_names
-from data.frames import aus_of
-from data.readers.videos import read
+from data.frames import Reading, aus_of
 from tests.data.trees import refused, video
+
+
+def read(root: Path, **options: object) -> Reading:
+    return read_dataset("videos", root, options)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.aus import DATASET_AUS
+from data.catalog import CATALOG
 from data.synthetic import LAYOUTS
 from data.synthetic.actions import ACTIVE_AT, RATES, codes, flip, intensities
 from data.synthetic.identity import AUS
@@ -24,7 +24,7 @@ def test_base_rates(layout: str) -> None:
 def test_every_published_au_uses_the_whole_scale(layout: str) -> None:
     coded = codes(draws(layout))
     assert set(np.unique(coded)) == {0, 1, 2, 3, 4, 5}
-    for au in DATASET_AUS[layout]:
+    for au in CATALOG[layout].aus:
         assert coded[..., AUS.index(au)].max() >= 4
 
 

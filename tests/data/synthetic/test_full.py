@@ -5,13 +5,11 @@ import av
 import numpy as np
 import pytest
 
-from data.aus import DATASET_AUS
-from data.catalog import read_dataset
-from data.folds import PARTS
+from data.catalog import CATALOG, read_dataset
 from data.media import iter_video, read_image
 from data.synthetic import write_tree
 from data.synthetic.full import calibrate, full_recordings
-from data.synthetic.layouts import subject_ids
+from data.synthetic.layouts import LAYOUTS
 from data.synthetic.patterns import MODULUS, pattern, read_pattern
 from data.synthetic.recordings import Plan, Recording
 
@@ -21,43 +19,43 @@ def plan(layout: str, seed: int = 0) -> Plan:
 
 
 def test_bp4d_has_the_published_counts() -> None:
-    recordings = full_recordings(plan("bp4d"), subject_ids("bp4d"))
+    recordings = full_recordings(plan("bp4d"), LAYOUTS["bp4d"].subjects())
     lengths = [recording.frames for recording in recordings]
     assert len(recordings) == 328
     assert (sum(lengths), min(lengths), max(lengths)) == (146_847, 90, 768)
     assert sum(recording.first == 1 for recording in recordings) == 118
-    for subjects, frames in zip(PARTS["bp4d"].values(), (50_631, 50_182, 46_034), strict=True):
+    for subjects, frames in zip(CATALOG["bp4d"].parts.values(), (50_631, 50_182, 46_034), strict=True):
         assert sum(recording.frames for recording in recordings if recording.subject in subjects) == frames
-    active = np.concatenate([recording.occurrence(DATASET_AUS["bp4d"]) for recording in recordings]).mean(axis=0)
+    active = np.concatenate([recording.occurrence(CATALOG["bp4d"].aus) for recording in recordings]).mean(axis=0)
     published = (21.1, 17.1, 20.3, 46.1, 54.9, 59.4, 56.2, 46.6, 16.9, 34.3, 16.5, 15.1)
     np.testing.assert_allclose(100 * active, published, atol=0.02)
     assert active.std() > 0
 
 
 def test_disfa_has_the_published_counts() -> None:
-    recordings = full_recordings(plan("disfa"), subject_ids("disfa"))
+    recordings = full_recordings(plan("disfa"), LAYOUTS["disfa"].subjects())
     lengths = {recording.subject: recording.frames for recording in recordings}
     assert sum(lengths.values()) == 130_814
     assert lengths.pop("SN010") == 4_844
     assert set(lengths.values()) == {4_845}
-    aus = DATASET_AUS["disfa"]
+    aus = CATALOG["disfa"].aus
     active = np.concatenate([recording.occurrence(aus) for recording in recordings]).mean(axis=0)
     np.testing.assert_allclose(100 * active, (5.0, 4.3, 15.2, 7.9, 4.2, 12.9, 27.7, 8.8), atol=0.02)
     assert {1, 2, 5} <= set(np.unique(recordings[0].coded))
 
 
 def test_gft_and_affwild2_have_the_reported_counts() -> None:
-    assert [recording.frames for recording in full_recordings(plan("gft"), subject_ids("gft"))] == [1_800] * 96
-    lengths = [recording.frames for recording in full_recordings(plan("affwild2"), subject_ids("affwild2"))]
+    assert [recording.frames for recording in full_recordings(plan("gft"), LAYOUTS["gft"].subjects())] == [1_800] * 96
+    lengths = [recording.frames for recording in full_recordings(plan("affwild2"), LAYOUTS["affwild2"].subjects())]
     assert (len(lengths), sum(lengths)) == (541, 2_627_632)
-    assert len(set(subject_ids("affwild2"))) == 541
+    assert len(set(LAYOUTS["affwild2"].subjects())) == 541
 
 
 def test_some_subjects_have_the_lengths_that_they_have_among_all() -> None:
-    whole = full_recordings(plan("affwild2"), subject_ids("affwild2"))
-    some = full_recordings(plan("affwild2"), subject_ids("affwild2")[:5])
+    whole = full_recordings(plan("affwild2"), LAYOUTS["affwild2"].subjects())
+    some = full_recordings(plan("affwild2"), LAYOUTS["affwild2"].subjects()[:5])
     assert [(r.subject, r.frames, r.marker) for r in some] == [(r.subject, r.frames, r.marker) for r in whole[:5]]
-    assert [r.frames for r in full_recordings(plan("affwild2", seed=1), subject_ids("affwild2")[:5])] != [
+    assert [r.frames for r in full_recordings(plan("affwild2", seed=1), LAYOUTS["affwild2"].subjects()[:5])] != [
         r.frames for r in some
     ]
 

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.aus import DATASET_AUS
+from data.catalog import CATALOG
 from data.errors import InputError
-from data.folds import PARTS
 from data.synthetic import LAYOUTS, write_tree
-from data.synthetic.layouts import subject_ids
 
 FRAMES = 12
 
@@ -71,7 +69,7 @@ def test_bp4d_label_columns(tmp_path: Path) -> None:
     header, *body = rows(root / "AUCoding" / "AU_OCC" / "F001_T1.csv")
     assert header == [str(number) for number in range(29)]
     values = np.array(body, dtype=int)
-    coded = DATASET_AUS["bp4d"]
+    coded = CATALOG["bp4d"].aus
     assert set(values[:, coded].flat) <= {0, 1}
     assert (values[:, [3, 8, 25, 28]] == 9).all()
 
@@ -112,7 +110,7 @@ def test_gft_layout(tmp_path: Path) -> None:
     assert sorted(lists[0] + lists[1]) == ["001A", "001B", "001C", "002A", "002B", "002C"]
     header, *body = rows(root / "labels" / "001A.csv")
     assert header[0] == "frame"
-    assert {f"AU{au}" for au in DATASET_AUS["gft"]} <= set(header)
+    assert {f"AU{au}" for au in CATALOG["gft"].aus} <= set(header)
     assert [row[0] for row in body] == [str(number) for number in range(1, FRAMES + 1)]
     assert {path.stem for path in (root / "images" / "001A").iterdir()} == {row[0] for row in body}
     cells = [set(row[1:]) for row in body]
@@ -125,12 +123,12 @@ def test_affwild2_layout(tmp_path: Path) -> None:
     labels = root / "6th ABAW Annotations" / "AU_Detection_Challenge"
     files = sorted(labels.rglob("*.txt"))
     assert {path.parent.name for path in files} == {"Train_Set", "Validation_Set"}
-    assert {path.stem for path in files} == set(subject_ids("affwild2")[:6])
+    assert {path.stem for path in files} == set(LAYOUTS["affwild2"].subjects()[:6])
     assert any(path.stem.endswith("_left") for path in files)
     assert list(root.rglob(".DS_Store"))
     for path in files:
         header, *body = rows(path)
-        assert header == [f"AU{au}" for au in DATASET_AUS["affwild2"]]
+        assert header == [f"AU{au}" for au in CATALOG["affwild2"].aus]
         assert len(body) == FRAMES
         assert {"-1"} in [set(row) for row in body]
         images = [image.stem for image in (root / "cropped_aligned" / path.stem).glob("*.jpg")]
@@ -148,7 +146,7 @@ def test_default_sizes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["bp4d", "disfa"])
 def test_the_first_subjects_cover_all_parts_evenly(layout: str) -> None:
-    ids, parts = subject_ids(layout), PARTS[layout].values()
+    ids, parts = LAYOUTS[layout].subjects(), CATALOG[layout].parts.values()
     assert sorted(ids) == sorted(subject for part in parts for subject in part)
     for count in (3, 6, 12):
         assert {sum(name in part for name in ids[:count]) for part in parts} == {count // 3}

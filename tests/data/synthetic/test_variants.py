@@ -6,17 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data.aus import DATASET_AUS
-from data.catalog import read_dataset
+from data.catalog import CATALOG, read_dataset
 from data.errors import InputError
-from data.folds import PARTS
 from data.frames import aus_of, intensities_of
 from data.media import iter_video, read_image
 from data.synthetic import LAYOUTS, write_tree
-from data.synthetic.layouts import LAYOUTS as BY_NAME
 
 FRAMES = 12
-VARIANTS = [(layout, variant) for layout in LAYOUTS for variant in BY_NAME[layout].variants]
+VARIANTS = [(layout, variant) for layout in LAYOUTS for variant in LAYOUTS[layout].variants]
 
 
 Tree = Callable[..., Path]
@@ -54,7 +51,7 @@ def test_each_variant_is_read_as_the_same_dataset(tree: Tree, layout: str, varia
     if variant == "abaw1":
         assert aus_of(reading.table) == (1, 2, 4, 6, 12, 15, 20, 25)
         return
-    assert aus_of(reading.table) == DATASET_AUS[layout]
+    assert aus_of(reading.table) == CATALOG[layout].aus
     shared = [au for au in aus_of(reading.table) if au in aus_of(plain.table)]
     if variant != "videos":  # a longer recording: the frames before the coded ones are drawn, too
         labels = [f"au_{au}" for au in shared]
@@ -65,7 +62,7 @@ def test_each_variant_is_read_as_the_same_dataset(tree: Tree, layout: str, varia
 def test_the_same_arguments_give_the_same_bytes(tmp_path: Path, layout: str, variant: str) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for out in (one, two):
-        write_tree(layout, out, 1, 1, 4, size=32, variant=variant, scene=variant in BY_NAME[layout].scenes)
+        write_tree(layout, out, 1, 1, 4, size=32, variant=variant, scene=variant in LAYOUTS[layout].scenes)
     assert below(one) == below(two)
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in below(one))
 
@@ -115,7 +112,7 @@ def test_lists_of_bp4d_are_those_of_the_published_folds(tree: Tree) -> None:
         labels = (root / "list" / f"BP4D_{use}_label_fold{fold}.txt").read_text().splitlines()
         assert len(labels) == len(paths) == (2 if use == "test" else 4) * FRAMES
         assert {len(line.split(" ")) for line in labels} == {12}
-        tested = PARTS["bp4d"][f"part{4 - fold}"]
+        tested = CATALOG["bp4d"].parts[f"part{4 - fold}"]
         assert all((path[:4] in tested) == (use == "test") for path in paths)
     coded = read_dataset("bp4d", tree("bp4d", "", subjects=6), {}).table
     names = {f"{subject}/T1/{frame}.jpg" for subject, frame in coded.select("subject", "frame").iter_rows()}

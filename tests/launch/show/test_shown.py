@@ -1,10 +1,12 @@
 """What a page shows of the frame store: labels by subject and fold, and pictures only of drawn faces unless asked."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from data.catalog import CATALOG
 from data.store import FrameStore
 from launch import report
 from launch.show import page, shown
@@ -45,12 +47,13 @@ def test_labels_are_those_of_the_frames(frames: FrameStore, store: StudyStore) -
 
 
 def test_pictures_of_people_are_shown_only_when_asked_for(frames: FrameStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert str(frames.table["dataset"][0]) not in shown.FREE_TO_SHOW
+    name = str(frames.table["dataset"][0])
+    assert not CATALOG[name].images_are_free
     assert shown.sheets_of(frames, None) == shown.sheets_of(frames, False) == ()
     ((title, _, png),) = shown.sheets_of(frames, True)
     assert png.startswith(b"\x89PNG")
-    assert str(frames.table["dataset"][0]) in title
-    monkeypatch.setattr(shown, "FREE_TO_SHOW", (frames.table["dataset"][0],))
+    assert name in title
+    monkeypatch.setitem(CATALOG, name, replace(CATALOG[name], images_are_free=True))
     assert len(shown.sheets_of(frames, None)) == 1
     assert shown.sheets_of(frames, False) == ()
 

@@ -8,7 +8,7 @@ divide into false alarms and misses, which F1 does not depend on.
 import numpy as np
 import pytest
 
-from data.folds import FOLD_NUMBERS
+from data.dataset import FOLD_NUMBERS
 from model.metrics import accuracy, f1
 from study.scoring.bootstrap import Draws, Resampled
 
