@@ -134,14 +134,19 @@ def dataset(name: str) -> Dataset:
     return CATALOG[name]
 
 
+def options_of(row: Dataset) -> dict[str, object]:
+    """The options of a dataset's reader, with their defaults."""
+    _, _, *options = inspect.signature(row.read).parameters.values()
+    return {option.name: option.default for option in options}
+
+
 def read_dataset(name: str, root: Path, options: Mapping[str, object]) -> Reading:
     """Read the tree of dataset `name` at `root` with the options of its reader."""
     row = dataset(name)
-    defaults = {option: value.default for option, value in inspect.signature(row.read).parameters.items()}
-    allowed = [option for option in defaults if option not in ("root", "row")]
-    unknown = sorted(set(options) - set(allowed))
+    defaults = options_of(row)
+    unknown = sorted(set(options) - set(defaults))
     if unknown:
-        raise InputError(f"{name} has no option {', '.join(unknown)}; allowed: {', '.join(allowed) or 'none'}")
+        raise InputError(f"{name} has no option {', '.join(unknown)}; allowed: {', '.join(defaults) or 'none'}")
     if not root.is_dir():
         raise InputError(f"{name}: {root} is not a folder. Give the folder that holds the dataset as distributed.")
     if not lists.found(root, row):

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from data.catalog import CATALOG, dataset, read_dataset
+from data.aus import AU_NAMES
+from data.catalog import CATALOG, dataset, options_of, read_dataset
+from data.dataset import Dataset
 from data.errors import InputError
 from data.frames import aus_of
 from data.synthetic import LAYOUTS, write_tree
@@ -12,6 +14,19 @@ from tests.data.trees import bp4d_row, bp4d_sequence
 def test_rows_are_named_by_their_key() -> None:
     assert {name: row.name for name, row in CATALOG.items()} == {name: name for name in CATALOG}
     assert dataset("synthetic").read is dataset("bp4d").read
+
+
+@pytest.mark.parametrize("row", CATALOG.values(), ids=lambda row: row.name)
+def test_the_facts_of_a_row_agree(row: Dataset) -> None:
+    assert list(row.aus) == sorted({*row.aus} & {*AU_NAMES})
+    assert not row.rates or set(row.rates) == set(row.aus)
+    assert bool(row.parts) == (row.fold_scheme == "parts")
+    assert bool(row.aus) == bool(row.fold_scheme)
+    assert row.threshold is None or options_of(row)["threshold"] == row.threshold
+    assert row.images_are_free == (row.name == "synthetic")
+    people = {subject for members in row.parts.values() for subject in members}
+    assert {place.split("/")[0] for place in (*row.untracked, *row.badly_tracked)} <= people
+    assert all(first <= last for _, first, last in row.bad_spans())
 
 
 def test_an_unknown_dataset_gets_the_choices_and_a_guess() -> None:

@@ -1,10 +1,12 @@
 """Several datasets as one: whose frame a row is, what is coded in it, and who is in which part."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data.catalog import CATALOG
 from data.clips import ClipSettings, clips_of
 from data.errors import InputError
 from data.frames import SCHEMA, aus_of
@@ -101,3 +103,16 @@ def test_what_does_not_go_together_is_refused_with_all_reasons(stores: dict[str,
     others = store_of(tmp_path, "bp4d", subjects=2, first=4)
     assert shared_subjects(stores["bp4d"], others) == []
     assert len(UnionStore((stores["bp4d"], others))) == 24 + 12
+
+
+def test_datasets_that_share_people_are_held_apart(
+    stores: dict[str, FrameStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bp4d, gft = stores["bp4d"], stores["gft"]
+    both = sorted({*bp4d.table["subject"]} & {*gft.table["subject"]})
+    assert both
+    assert shared_subjects(bp4d, gft) == []
+    monkeypatch.setitem(CATALOG, "gft", replace(CATALOG["gft"], shares_people_with=("bp4d",)))
+    for one, other in ((bp4d, gft), (gft, bp4d)):
+        said = [f"{one.path.name} and {other.path.name} both show subject {subject}" for subject in both]
+        assert shared_subjects(one, other) == said

@@ -1,6 +1,5 @@
 """From a raw tree, or without one, to an open store."""
 
-import inspect
 import io
 import threading
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from data.catalog import CATALOG
+from data.catalog import CATALOG, options_of
 from data.errors import InputError
 from data.parallel import cores
 from data.store import FrameStore
@@ -133,8 +132,7 @@ def test_raw_frames_are_aligned_unless_told_otherwise(layout: str, alignment: st
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_yaml_files_show_every_option_with_its_default(layout: str) -> None:
     given = compose_keys("prepare", [f"dataset={layout}"])["dataset"]["options"]
-    taken = inspect.signature(CATALOG[layout].read).parameters
-    defaults = {name: value.default for name, value in taken.items() if name not in ("root", "dataset")}
+    defaults = options_of(CATALOG[layout])
     assert given == {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
 
 
