@@ -44,19 +44,19 @@ ROOMS = {  # a room -> the rooms of its package that it may import; "" is what l
         "": {"frames", "figures", "html", "sections"},
     },
 }
-OWNERS = {
-    "PIL": "data",
-    "av": "data",
-    "cv2": "data",
-    "scipy": "data",
-    "optuna": "study",
-    "ray": "launch",
-    "hydra": "launch",
-    "omegaconf": "launch",
-    "submitit": "launch",
-    "rich": "launch",
-    "plotly": "reports",
-    "jinja2": "reports",
+OWNERS = {  # the packages that may import a library; all of them, where it is not listed
+    "PIL": {"data"},
+    "av": {"data"},
+    "cv2": {"data"},
+    "scipy": {"data", "study"},  # MATLAB files; Student's t
+    "optuna": {"study"},
+    "ray": {"launch"},
+    "hydra": {"launch"},
+    "omegaconf": {"launch"},
+    "submitit": {"launch"},
+    "rich": {"launch"},
+    "plotly": {"reports"},
+    "jinja2": {"reports"},
 }
 
 
@@ -97,7 +97,7 @@ def test_imports_follow_the_layers(path: Path) -> None:
     allowed = LAYERS[layer] | DOORS.get(name, set())
     for imported in imports(path):
         assert imported not in LAYERS or imported in allowed, f"{layer} must not import {imported}"
-        assert OWNERS.get(imported, layer) == layer, f"only {OWNERS.get(imported)} imports {imported}"
+        assert layer in OWNERS.get(imported, {layer}), f"only {OWNERS[imported]} imports {imported}"
 
 
 @pytest.mark.parametrize("package", ROOMS)

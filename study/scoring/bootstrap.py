@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from model.metrics import precision as precision
 from model.metrics import ratio as ratio
 from model.metrics import recall as recall
-from study.scoring.student import student_quantile
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -28,6 +28,11 @@ REPLICATES = 2_000
 def mean(values: Floats, axis: int) -> Floats:
     """Mean over `axis` of the defined values; NaN where none is."""
     return ratio(np.nansum(values, axis), (~np.isnan(values)).sum(axis))
+
+
+def student_quantile(freedom: int, level: float = 0.95) -> float:
+    """The t that a share `level` of Student's distribution lies within, on both sides of 0."""
+    return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def subject_interval(value: float, replicates: Floats, subjects: int, folds: int = 1) -> tuple[float, float]:

@@ -10,8 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from study.scoring.bootstrap import Floats, subject_interval
-from study.scoring.student import student_p, student_quantile
+from scipy.special import stdtr
+
+from study.scoring.bootstrap import Floats, student_quantile, subject_interval
 
 Overall = tuple[float, Floats]  # a score, and its bootstrap replicates [R]
 
@@ -24,6 +25,11 @@ class Difference:
     low: float
     high: float
     p: float
+
+
+def student_p(t: float, freedom: int) -> float:
+    """Two-sided p-value of Student's t."""
+    return 2 * float(stdtr(freedom, -abs(t)))
 
 
 def difference(a: Overall, b: Overall, subjects: int, parts: int = 1) -> Difference:

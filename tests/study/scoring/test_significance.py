@@ -8,8 +8,8 @@ from scipy import stats as reference
 
 from data.seeds import numpy_generator
 from model.metrics import f1
-from study.scoring.bootstrap import subject_weights
-from study.scoring.significance import Overall, difference, holm
+from study.scoring.bootstrap import student_quantile, subject_weights
+from study.scoring.significance import Overall, difference, holm, student_p
 
 
 def mean_score(by_subject: np.ndarray, weights: np.ndarray) -> Overall:
@@ -103,3 +103,16 @@ def test_holm_does_not_count_what_is_undefined() -> None:
     corrected = holm([math.nan, 0.02, 0.5])
     assert math.isnan(corrected[0])
     assert corrected[1:] == pytest.approx([0.04, 0.5])
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 9, 38, 57, 400])
+def test_p_values_and_quantiles_of_students_t(freedom: int) -> None:
+    for t in (0.0, 0.3, 1.0, 2.2, 7.0):
+        assert student_p(t, freedom) == pytest.approx(2 * reference.t.sf(t, freedom), abs=1e-12)
+        assert student_p(-t, freedom) == student_p(t, freedom)
+    for level in (0.5, 0.95, 0.999):
+        assert student_quantile(freedom, level) == pytest.approx(reference.t.ppf((1 + level) / 2, freedom), rel=1e-7)
+
+
+def test_a_tiny_p_value_is_not_0() -> None:
+    assert student_p(40.0, 57) == pytest.approx(2 * reference.t.sf(40.0, 57), rel=1e-9, abs=0)
