@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from data.synthetic import write_tree
-from data.synthetic.faults import FAULTS
+from tests.data.faults import FAULTS
 from tests.readme import README, blocks, commands
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ import torch
 
 from data.errors import InputError, raise_all
 from data.files import Progress, check_writable, no_progress
-from data.synthetic.faults import FAULTS, fault_problems
+from data.synthetic.damage import damage, damage_problems
 from data.synthetic.full import full_recordings
 from data.synthetic.layouts import LAYOUTS
 from data.synthetic.layouts._files import Tick
@@ -45,7 +45,7 @@ def write_tree(
     12 subjects with 2 sequences of 60 frames, if not given. bp4d: `sequences` tasks of `frames` frames a subject; the
     others: one recording of `sequences * frames` frames. `label_noise` is the probability that an occurrence label in
     the files is wrong. `size` is the side of the face crops in pixels (None: 128, Aff-Wild2 112). `variant` is another
-    form in which the dataset is found, `fault` the name of a damage done to the finished tree (see faults). With
+    form in which the dataset is found, `fault` the name of a damage done to the finished tree (`damage.py`). With
     `scene` the pictures show more than the face, and landmark files say where it is. `full` writes as many labels as
     the real dataset has (all `subjects`, if not given) and tiny pictures without faces.
 
@@ -74,8 +74,7 @@ def write_tree(
     with _whole_or_absent(out, plan) as folder, _one_thread():
         recordings = _recordings(plan)
         form.write(folder, recordings, _counter(recordings, progress))
-        if fault:
-            FAULTS[fault].apply(folder, layout)
+        damage(folder, plan)
         (folder / RECORD).write_text(_record(plan))
 
 
@@ -91,7 +90,7 @@ def _recordings(plan: Plan) -> list[Recording]:
 
 def _problems(plan: Plan) -> Iterator[str]:
     yield from _form_problems(plan)
-    yield from fault_problems(plan)
+    yield from damage_problems(plan)
     yield from _size_problems(plan)
     if not 0 <= plan.label_noise <= 1:
         yield f"label_noise {plan.label_noise}; allowed: a probability, 0 to 1"

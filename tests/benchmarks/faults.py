@@ -8,8 +8,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from data.synthetic.faults import FAULTS
-from tests.data.outcomes import Stored, draw, needed, outcome
+from tests.data.faults import FAULTS
+from tests.data.faults.outcomes import Stored, draw, needed, outcome
 
 LINES, WIDTH = 3, 220
 

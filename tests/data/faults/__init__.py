@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.synthetic.faults import _litter, _media, _tables
 from data.synthetic.recordings import Plan
+from tests.data.faults import _litter, _media, _tables
 
 ALL = ("bp4d", "disfa", "gft", "affwild2")
 FOLDERS = ("bp4d", "disfa", "gft")  # a sequence without images is an error, not a video without faces
@@ -78,7 +78,7 @@ FAULTS: dict[str, Fault] = {
 def fault_problems(plan: Plan) -> Iterator[str]:
     """What is wrong with the fault that `plan` asks for."""
     possible = [name for name, fault in FAULTS.items() if plan.layout in fault.layouts and HAS[fault.needs](plan)]
-    if plan.fault and plan.fault not in possible:
+    if plan.fault not in possible:
         known = FAULTS.get(plan.fault)
         lacks = f" needs {known.needs} of {', '.join(known.layouts)}, which this tree lacks" if known else ""
         yield f"fault {plan.fault!r}{lacks}; allowed for this tree: {', '.join(sorted(possible))}"

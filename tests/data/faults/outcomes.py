@@ -13,7 +13,7 @@ from data.faces.align import AlignSettings, locate
 from data.frames import KEY
 from data.store import FrameStore, StoreSettings
 from data.synthetic import write_tree
-from data.synthetic.faults import FAULTS
+from tests.data.faults import FAULTS
 
 SIZE = 24
 

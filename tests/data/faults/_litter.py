@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from data.synthetic.faults._damage import edit, images, label_files
+from tests.data.faults._damage import edit, images, label_files
 
 
 def finder_files(root: Path, layout: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.synthetic.faults._damage import images, middle_image, renumber, replace_file, videos
+from tests.data.faults._damage import images, middle_image, renumber, replace_file, videos
 
 
 def truncated_image(root: Path, layout: str) -> None:

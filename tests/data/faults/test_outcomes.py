@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data.synthetic.faults import FAULTS
-from tests.data.outcomes import Stored, draw, needed, outcome
+from tests.data.faults import FAULTS
+from tests.data.faults.outcomes import Stored, draw, needed, outcome
 
 CASES = [(fault, layout) for fault in FAULTS for layout in FAULTS[fault].layouts]
 

@@ -9,9 +9,9 @@ from data.catalog import read_dataset
 from data.errors import InputError
 from data.media import iter_video, read_image
 from data.synthetic import write_tree
-from data.synthetic.faults import FAULTS, HAS
 from data.synthetic.layouts import LAYOUTS
 from data.synthetic.recordings import Plan
+from tests.data.faults import FAULTS, HAS
 
 FRAMES = 12
 HARMLESS = ("extra_column", "code_9_column", "gap", "windows_text", "finder_files", "symlink_loop", "non_utf8_name")

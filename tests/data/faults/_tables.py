@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from string import ascii_letters
 
-from data.synthetic.faults._damage import edit, edit_middle_row, label_files, replace_file, set_code
+from tests.data.faults._damage import edit, edit_middle_row, label_files, replace_file, set_code
 
 
 def wrong_header(root: Path, layout: str) -> None:
