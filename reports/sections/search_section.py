@@ -10,7 +10,7 @@ from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure
 from reports.html.columns import numbers_table
 
-POINTS, LINES, BARS, _CURVES = 2_000, 300, 1_500, 150  # trials that a figure draws at most
+POINTS, LINES, BARS, MOST_CURVES = 2_000, 300, 1_500, 150  # trials that a figure draws at most
 
 
 def search_section(report: StudyReport) -> Section | None:
@@ -69,7 +69,7 @@ def _curves(report: StudyReport) -> Iterator[Block]:
     frame = series.curves_frame(report.epochs, trials, [best["key"] for best in report.bests.values()])
     if frame.is_empty():
         return
-    part = series.thinned(frame, _CURVES, _first(frame.filter("best")) if report.bests else None)
+    part = series.thinned(frame, MOST_CURVES, _first(frame.filter("best")) if report.bests else None)
     caption = (
         "Objective on validation subjects after every epoch, one line a trial. The score of a finished trial is taken "
         "after training, with its own linear evaluation where the method has one, and can differ from the curve."

@@ -38,7 +38,7 @@ def test_thinning_counts_trials_not_rows() -> None:
 def test_a_page_says_what_it_leaves_out_and_its_downloads_have_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit in ("POINTS", "LINES", "BARS", "CURVES"):
+    for limit in ("POINTS", "LINES", "BARS", "MOST_CURVES"):
         monkeypatch.setattr(search_section, limit, 24)
     store = full_store(tmp_path / "study", trials=300, counted=False)
     page = outline(store, tmp_path)
