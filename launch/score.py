@@ -22,7 +22,7 @@ from study.experiments.cross_dataset.external_predictions import SCALES, Coverag
 from study.experiments.cross_dataset.pairs import FOREIGN, label_convention
 from study.records.predictions import Predictions, write_predictions
 from study.scoring.evaluation import FIXED_THRESHOLD, evaluate
-from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
+from study.scoring.thresholds import rule_thresholds
 
 
 def main(keys: Settings) -> int:
@@ -79,8 +79,7 @@ def _describe(keys: Settings, frames: FrameStore, predictions: Predictions, cove
 
 def _scores(predictions: Predictions) -> pl.DataFrame:
     """Of all covered frames together, at 0.5 and at the best thresholds; nobody knows a validation part."""
-    thresholds = {FIXED_THRESHOLD: fixed_thresholds(predictions.aus), "oracle": tuned_thresholds(predictions)}
-    return evaluate({"all": [predictions]}, {rule: {"all": [values]} for rule, values in thresholds.items()}, "nested")
+    return evaluate({"all": [predictions]}, {"all": [rule_thresholds(predictions, oracle=True)]}, "nested")
 
 
 def _table(scores: pl.DataFrame) -> Table:

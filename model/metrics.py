@@ -116,6 +116,17 @@ def always_positive_f1(counts: np.ndarray) -> np.ndarray:
     return ratio(2 * active, active + counts.sum(axis=-1))
 
 
+def active_share(counts: np.ndarray) -> np.ndarray:
+    """Share [...] of active among the coded frames of counts [..., 4]."""
+    return ratio(counts[..., TP] + counts[..., FN], counts.sum(axis=-1))
+
+
+def rarest_third(counts: np.ndarray) -> np.ndarray:
+    """Positions, ascending, of the AUs of counts [A, 4] that are active least often: a third, but at least one."""
+    shares = active_share(counts)
+    return np.sort(np.argsort(shares, kind="stable")[: max(len(shares) // 3, 1)])
+
+
 def lift(counts: np.ndarray) -> np.ndarray:
     """How far F1 [...] is above that of calling every coded frame active."""
     return np.asarray(f1(counts) - always_positive_f1(counts))

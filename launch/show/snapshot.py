@@ -11,7 +11,7 @@ from study.records.folder import StudyFolder
 from study.records.json_records import STATUSES
 from study.records.kinds import READ, asked_stage, kind_of
 from study.records.outcome import Outcome
-from study.search.objectives import Goals, goals_in
+from study.search.objectives import goals_in
 
 SILENT_AFTER_S = 60.0  # a worker or head that showed nothing for this long is taken for dead
 RECENT = 20  # finished trials that the end is estimated from
@@ -107,7 +107,7 @@ def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: 
         wanted=wanted,
         epochs=epochs or int(work.get("epochs") or study["epochs"]),
         counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
-        best=best_of(outcomes, goals_in(study)) if stage == "sweep" else None,
+        best=next(iter(goals_in(study).ranked(outcomes)), None) if stage == "sweep" else None,
         running=begun,
         head=_head(folder, now) if left > 0 else "",
         workers=workers,
@@ -117,12 +117,6 @@ def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: 
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
     )
-
-
-def best_of(outcomes: Iterable[Outcome], goals: Goals) -> Outcome | None:
-    """The best finished trial that keeps the constraints; the earliest among equals, as it will be chosen."""
-    done = [one for one in outcomes if one.status == "DONE" and one.value is not None and goals.feasible(one)]
-    return max(done, key=lambda one: (one.value, -one.started), default=None)
 
 
 def time_left(outcomes: Sequence[Outcome], left: int) -> float | None:

@@ -92,7 +92,7 @@ def facts_of(store: StudyResults, name: str = "") -> Facts:
     trials = store.trials()
     if trials.is_empty():
         raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
-    bests = tables.best_trials(tables.allowed(tables.numbered(trials, "sweep"), store))
+    bests = tables.best_trials(tables.numbered(trials, "sweep"), store)
     chosen = tables.final_runs(trials, bests, store.selections())
     keys = chosen.runs["key"].to_list()
     counts = store.counts(keys).filter(pl.col("split") == "test")

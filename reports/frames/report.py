@@ -85,7 +85,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
     if trials.is_empty():
         raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
     sweep = tables.numbered(trials, "sweep")
-    bests = tables.best_trials(tables.allowed(sweep, store))
+    bests = tables.best_trials(sweep, store)
     finals = tables.final_runs(trials, bests, store.selections())
     aus, keys = tuple(study["aus"]), finals.runs["key"].to_list()
     counts = store.counts([*keys, *(best["key"] for best in bests.values())])

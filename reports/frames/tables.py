@@ -140,18 +140,15 @@ def parameters(trials: pl.DataFrame) -> list[str]:
     return [name.removeprefix(PARAM) for name in trials.columns if name.startswith(PARAM)]
 
 
-def best_trial(sweep: pl.DataFrame) -> dict[str, Any] | None:
-    """The finished trial with the highest objective, the earliest of equals; pruned trials cannot win."""
-    done = sweep.filter(pl.col("status") == "DONE", pl.col("value").is_not_null())
-    ranked = done.sort("value", descending=True, maintain_order=True)
-    return ranked.row(0, named=True) if ranked.height else None
+def best_trials(sweep: pl.DataFrame, store: Results) -> dict[str, dict[str, Any]]:
+    """The row of `sweep` of the trial that is chosen in each fold that has one.
 
-
-def best_trials(sweep: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """The best trial of each fold that has a finished one: trials of different folds are scored on different people."""
-    folds = sweep["fold"].unique().sort().to_list()
-    found = {str(fold): best_trial(sweep.filter(pl.col("fold") == fold)) for fold in folds}
-    return {fold: best for fold, best in found.items() if best}
+    Trials of different folds are scored on different people.
+    """
+    ranked = goals_in(store.study()).ranked(store.outcomes("sweep"))
+    best = {one.fold: one.key for one in reversed(ranked)}
+    rows = sweep.filter(pl.col("key").is_in([*best.values()])).sort("fold")
+    return {str(row["fold"]): row for row in rows.iter_rows(named=True)}
 
 
 def best_configuration(trials: pl.DataFrame, bests: list[dict[str, Any]]) -> pl.DataFrame:
@@ -185,15 +182,6 @@ class Finals:
     current: bool
     left_out: int
     selection: str = "shared"
-
-
-def allowed(sweep: pl.DataFrame, store: Results) -> pl.DataFrame:
-    """The trials of the search that may be chosen: the finished ones that keep its constraints."""
-    goals = goals_in(store.study())
-    if not goals.constraints:
-        return sweep
-    kept = [one.key for one in store.outcomes("sweep") if one.status == "DONE" and goals.feasible(one)]
-    return sweep.filter(pl.col("key").is_in(kept))
 
 
 def final_runs(

@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 
 from data.errors import InputError
-from model.metrics import always_positive_f1
+from model.metrics import active_share, always_positive_f1, rarest_third
 from reports.figures import comparison_figures
 from reports.frames import tables, text
 from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, table
 from reports.html.columns import numbers_table
 from reports.html.document import render_sections
-from study.experiments.ablation import counted_base_rates, rarest_third
+from study.experiments.ablation import scored_frames
 from study.scoring import bootstrap
 
 ESTIMATES = ("f1", "rare", "f1_gain", "rare_gain")
@@ -125,7 +125,8 @@ def _baseline(store: AblationResults) -> Iterator[str]:
         return
     folds = np.stack([bootstrap.mean(always_positive_f1(cube.sum(1)), 0) for cube in cubes.values()])
     base = float(bootstrap.mean(bootstrap.mean(folds, 0), 0))
-    rare, rates = rarest_third(cubes), counted_base_rates(cubes)
+    frames = scored_frames(cubes)
+    rare, rates = rarest_third(frames), active_share(frames)
     listed = ", ".join(f"AU{aus[at]} ({text.percent(float(rates[at]))} %)" for at in rare)
     yield f"The always-positive detector reaches {text.percent(base)}. The rarest third: {listed}."
 

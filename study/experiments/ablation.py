@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 
 from data.seeds import numpy_generator
-from model.metrics import FN, TP, Score, always_positive_f1, f1
+from model.metrics import Score, active_share, always_positive_f1, f1, rarest_third
 from study.records.config import TrialConfig
 from study.records.result import TrialResult
-from study.scoring.bootstrap import Counts, Draws, Estimate, Floats, ratio, resample, subject_interval
+from study.scoring.bootstrap import Counts, Draws, Estimate, Floats, resample, subject_interval
 from study.search.best_trial import final_trials
 
 Cell = tuple[str, float]  # name of a variant, and the label noise it is trained with
@@ -58,7 +58,8 @@ def compare(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, st
     """Put the finished trials of each cell, at least one cell, beside those of what its variant is held against."""
     cubes = {cell: _cubes(results) for cell, results in done.items()}
     first = next(iter(cubes.values()))
-    rare = rarest_third(first)
+    frames = scored_frames(first)
+    rare = rarest_third(frames)
     draws = {cell: resample(cube, numpy_generator("bootstrap", "test")) for cell, cube in cubes.items()}
     numbers = {cell: _overall(drawn.mean_of_folds(f1), rare) for cell, drawn in draws.items()}
     trivial = _overall(next(iter(draws.values())).mean_of_folds(always_positive_f1), rare)
@@ -69,20 +70,13 @@ def compare(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, st
         reference = numbers.get(other) if other != cell else None
         by_au = dict(zip(aus, draws[cell].mean_of_folds(f1).point.tolist(), strict=True))
         rows.append(_row(cell, numbers[cell], other[0], reference, by_au, results))
-    rates = {aus[at]: float(counted_base_rates(first)[at]) for at in rare}
+    rates = {aus[at]: float(active_share(frames)[at]) for at in rare}
     return Ablation(rows, rates, trivial[0][0], trivial[1][0])
 
 
-def rarest_third(cubes: Mapping[str, Counts]) -> np.ndarray:
-    """Positions of the AUs with the lowest base rates, a third of them rounded down but at least one, ascending."""
-    rates = counted_base_rates(cubes)
-    return np.sort(np.argsort(rates, kind="stable")[: max(len(rates) // 3, 1)])
-
-
-def counted_base_rates(cubes: Mapping[str, Counts]) -> Floats:
-    """Share [A] of active among the coded frames; every seed of a fold scores the same ones."""
-    frames = np.sum([cube[0].sum(axis=0) for cube in cubes.values()], axis=0)
-    return ratio(frames[:, TP] + frames[:, FN], frames.sum(axis=1))
+def scored_frames(cubes: Mapping[str, Counts]) -> Counts:
+    """Counts [A, 4] of the first seed over all folds: every seed scores the same frames."""
+    return np.asarray(np.sum([cube[0].sum(axis=0) for cube in cubes.values()], axis=0))
 
 
 def comparison_frame(comparison: Ablation) -> pl.DataFrame:

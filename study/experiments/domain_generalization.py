@@ -22,15 +22,14 @@ from data.frames import aus_of
 from data.store import FrameStore
 from data.union import UnionStore, dataset_of
 from model.metrics import objective_value, ratio, score_predictions
-from study.experiments.selection import final_trials_of
+from study.experiments.selection import evaluation_of, final_trials_of
 from study.records.config import DataSettings, TrialConfig
 from study.records.predictions import Predictions, read_predictions
 from study.records.result import TrialResult
 from study.records.store import StudyStore
-from study.scoring.base_rates import matched_thresholds
 from study.scoring.bootstrap import Floats
 from study.scoring.evaluation import Evaluation, rows_of, tally
-from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
+from study.scoring.thresholds import rule_thresholds
 from study.trial.detectors import weights_key
 from study.trial.multi_source import check_target
 
@@ -237,13 +236,8 @@ def evaluation(split: Split, trials: Sequence[TrialConfig], weights: str, store:
     tallies = []
     for trial in trials:
         found = _predicted(trial, weights, split.target, store).on(split.aus)
-        known = read_predictions(store.predictions_path(weights_key(trial, weights))).part("val").on(split.aus)
-        thresholds = {
-            "0.5": fixed_thresholds(split.aus),
-            "validation": tuned_thresholds(known),
-            "base_rate": matched_thresholds(found, rates.tolist()),
-        }
-        tallies.append(tally({target: found}, {rule: {target: values} for rule, values in thresholds.items()}))
+        known = read_predictions(store.predictions_path(weights_key(trial, weights))).part("val")
+        tallies.append(tally({target: found}, {target: rule_thresholds(found, known, rates.tolist())}))
     return Evaluation(tuple(tallies))
 
 
@@ -252,14 +246,7 @@ def own_evaluation(aus: tuple[int, ...], store: StudyStore) -> Evaluation:
     by_fold: dict[str, list[TrialResult]] = {}
     for result in final_trials_of(store):
         by_fold.setdefault(result.config.data.fold, []).append(result)
-    tallies = []
-    for trials in zip(*by_fold.values(), strict=True):
-        kept = [read_predictions(store.predictions_path(trial.config.key)).on(aus) for trial in trials]
-        parts = {fold: found.part("test") for fold, found in zip(by_fold, kept, strict=True)}
-        tuned = {fold: tuned_thresholds(found.part("val")) for fold, found in zip(by_fold, kept, strict=True)}
-        fixed = {fold: fixed_thresholds(aus) for fold in by_fold}
-        tallies.append(tally(parts, {"0.5": fixed, "validation": tuned}))
-    return Evaluation(tuple(tallies))
+    return evaluation_of(store, by_fold, aus)
 
 
 def source_rates(split: Split) -> Floats:

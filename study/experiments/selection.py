@@ -24,9 +24,8 @@ from study.records.predictions import read_predictions
 from study.records.result import TrialResult
 from study.records.score_table import SELECTIONS
 from study.records.store import StudyStore
-from study.scoring.bootstrap import Floats
-from study.scoring.evaluation import FIXED_THRESHOLD, Evaluation, bias, tally
-from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
+from study.scoring.evaluation import Evaluation, bias, tally
+from study.scoring.thresholds import rule_thresholds
 from study.search.best_trial import choose, final_trials
 from study.search.objectives import goals_in
 
@@ -80,18 +79,14 @@ def _check_searched(store: StudyStore, selection: str, missing: Sequence[str]) -
 
 
 def _done(store: StudyStore, fold: str) -> list[str]:
-    """Keys of a fold's finished trials that keep the constraints, best on validation first, earliest among equals."""
-    goals = goals_in(store.study())
-    done = [one for one in store.outcomes("sweep", fold) if one.status == "DONE" and goals.feasible(one)]
-    return [one.key for one in sorted(done, key=lambda one: (-(one.value or 0.0), one.started))]
+    """Keys of a fold's finished trials that keep the constraints, best on validation first."""
+    return [one.key for one in goals_in(store.study()).ranked(store.outcomes("sweep", fold))]
 
 
 def _best(store: StudyStore, fold: str, count: int) -> list[TrialResult]:
-    """The chosen trial, and the next best on validation."""
-    first = choose(store, fold)
-    others = [key for key in _done(store, fold) if key != first.config.key]
-    found = [store.result(key) for key in others[: count - 1]]
-    return [first, *(result for result in found if result is not None)]
+    """The best on validation."""
+    found = [store.result(key) for key in _done(store, fold)[:count]]
+    return [result for result in found if result is not None]
 
 
 def decided_trials(store: StudyStore, asked: SelectionPlan) -> Chosen:
@@ -151,15 +146,18 @@ def score_selections(store: StudyStore, chosen: Mapping[str, Chosen]) -> pl.Data
     return pl.concat(tables)
 
 
-def evaluation_of(store: StudyStore, chosen: Chosen) -> Evaluation:
-    """The kept predictions of the trials, at 0.5 and at the thresholds that are best on each one's validation part."""
+def evaluation_of(store: StudyStore, chosen: Chosen, aus: tuple[int, ...] = ()) -> Evaluation:
+    """The kept predictions of the trials, at 0.5 and at the thresholds that are best on each one's validation part.
+
+    Of some of the AUs where `aus` are given.
+    """
     tallies = []
     for trials in zip(*chosen.values(), strict=True):
-        parts, thresholds = {}, dict[str, dict[str, Floats]]({FIXED_THRESHOLD: {}, "validation": {}})
+        parts, thresholds = {}, {}
         for fold, trial in zip(chosen, trials, strict=True):
             predictions = read_predictions(store.predictions_path(trial.config.key))
+            predictions = predictions.on(aus or predictions.aus)
             parts[fold] = predictions.part("test")
-            thresholds[FIXED_THRESHOLD][fold] = fixed_thresholds(predictions.aus)
-            thresholds["validation"][fold] = tuned_thresholds(predictions.part("val"))
+            thresholds[fold] = rule_thresholds(parts[fold], predictions.part("val"))
         tallies.append(tally(parts, thresholds))
     return Evaluation(tuple(tallies))

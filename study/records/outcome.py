@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from operator import getitem
 from typing import Any
 
-import numpy as np
-
-from model.metrics import FN, OBJECTIVES, TP, Score, f1, mean_defined, objective_value, ratio
+from model.metrics import OBJECTIVES, Score, f1, mean_defined, objective_value, rarest_third
 from study.records.json_records import stage_name, value_at
 
 Stamp = tuple[int, int]
@@ -82,9 +80,7 @@ def numbers_of(score: Score | None) -> dict[str, float]:
 def rare_f1(score: Score) -> float:
     """Mean F1 over the rarest third of the AUs in `score`, at least one; counts pooled over subjects."""
     counts = score.counts.sum(axis=0)
-    rates = ratio(counts[:, TP] + counts[:, FN], counts.sum(axis=1))
-    rare = np.argsort(rates, kind="stable")[: max(len(rates) // 3, 1)]
-    return mean_defined(f1(counts[rare]))
+    return mean_defined(f1(counts[rarest_third(counts)]))
 
 
 def stamp_of(file: os.stat_result) -> Stamp:

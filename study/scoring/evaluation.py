@@ -44,7 +44,7 @@ WITHOUT_THRESHOLD = ("auc", "always_positive")
 FIXED_THRESHOLD = "0.5"
 _SIGNED = ("mcc", "lift")
 
-Thresholds = Mapping[str, Mapping[str, Floats]]  # rule -> fold -> [A]
+Thresholds = Mapping[str, Floats]  # rule -> [A]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Tally:
         return np.stack([active.sum(-1), inactive.sum(-1)], axis=-1)
 
 
-def tally(parts: Mapping[str, Predictions], thresholds: Thresholds) -> Tally:
+def tally(parts: Mapping[str, Predictions], thresholds: Mapping[str, Thresholds]) -> Tally:
     """Count the predictions of each fold under each rule; the folds share their AUs and no subject."""
     (aus,) = {part.aus for part in parts.values()}
     people, numbers = {}, {}
@@ -74,8 +74,11 @@ def tally(parts: Mapping[str, Predictions], thresholds: Thresholds) -> Tally:
     assert len(set(everyone)) == len(everyone), "a subject is in two folds"
     said, truth = ({fold: getattr(part, name) for fold, part in parts.items()} for name in ("probabilities", "labels"))
     counts = {
-        rule: {fold: metrics.count_predictions(said[fold], truth[fold], numbers[fold], by_fold[fold]) for fold in parts}
-        for rule, by_fold in thresholds.items()
+        rule: {
+            fold: metrics.count_predictions(said[fold], truth[fold], numbers[fold], thresholds[fold][rule])
+            for fold in parts
+        }
+        for rule in next(iter(thresholds.values()))
     }
     first = np.cumsum([0, *(len(names) for names in people.values())])
     person = np.concatenate([low + numbers[fold] for low, fold in zip(first, parts, strict=False)])
@@ -204,16 +207,16 @@ def _columns(rules: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def evaluate(
     parts: Mapping[str, Sequence[Predictions]],
-    thresholds: Mapping[str, Mapping[str, Sequence[Floats]]],
+    thresholds: Mapping[str, Sequence[Thresholds]],
     selection: str,
     replicates: int = REPLICATES,
 ) -> pl.DataFrame:
-    """Scores of the detectors of each fold, one a seed, at the thresholds [A] of each rule, fold and seed."""
+    """Scores of the detectors of each fold, one a seed, at the thresholds [A] of each fold, seed and rule."""
     (seeds,) = {len(predictions) for predictions in parts.values()}
     tallies = tuple(
         tally(
             {fold: predictions[seed] for fold, predictions in parts.items()},
-            {rule: {fold: values[seed] for fold, values in by.items()} for rule, by in thresholds.items()},
+            {fold: rules[seed] for fold, rules in thresholds.items()},
         )
         for seed in range(seeds)
     )

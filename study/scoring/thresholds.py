@@ -1,12 +1,36 @@
 """Where a probability becomes a detection."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from model.metrics import ratio
 from study.records.predictions import Predictions
+from study.scoring.base_rates import matched_thresholds
 from study.scoring.bootstrap import Floats
 
 DEFAULT = 0.5
+
+
+def rule_thresholds(
+    found: Predictions,
+    val: Predictions | None = None,
+    rates: Sequence[float] | None = None,
+    oracle: bool = False,
+) -> dict[str, Floats]:
+    """Thresholds [A] for the frames `found` by every rule of `study.records.score_table.RULES` that can be applied.
+
+    `validation` needs the same detector's frames `val`; `base_rate` the `rates` [A] that are assumed of `found`. Only
+    `oracle` looks at the labels of `found`.
+    """
+    rules = {"0.5": fixed_thresholds(found.aus)}
+    if val is not None:
+        rules["validation"] = tuned_thresholds(val.on(found.aus))
+    if rates is not None:
+        rules["base_rate"] = matched_thresholds(found, rates)
+    if oracle:
+        rules["oracle"] = tuned_thresholds(found)
+    return rules
 
 
 def fixed_thresholds(aus: tuple[int, ...]) -> Floats:

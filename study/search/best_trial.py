@@ -1,5 +1,6 @@
 """Selection rules: functions over results, applied after training, that never see the test part."""
 
+from collections import Counter
 from dataclasses import replace
 
 from data.errors import InputError
@@ -15,49 +16,50 @@ def choose(store: StudyStore, fold: str | None = None) -> TrialResult:
 
     Best by the first objective, among the trials that keep the constraints.
     """
-    done, _ = _candidates(store, fold)
-    return _result(store, max(done, key=lambda trial: (trial.value or 0.0, -trial.started)))
+    ranked, _ = _ranked(store, fold)
+    return _result(store, ranked[0])
 
 
 def best_configurations(store: StudyStore) -> list[TrialConfig]:
     """The configurations of all finished trials of a search, best first, each in its place among those of its fold."""
-    done, _ = _candidates(store, None)
-    ranked: list[tuple[int, float, Outcome]] = []
-    for fold in dict.fromkeys(one.fold for one in done):
-        own = sorted((one for one in done if one.fold == fold), key=lambda one: (-(one.value or 0.0), one.started))
-        ranked += [(place, one.started, one) for place, one in enumerate(own)]
-    return [_result(store, one).config for _, _, one in sorted(ranked, key=lambda entry: entry[:2])]
+    ranked, _ = _ranked(store, None)
+    place: dict[str, int] = {}
+    seen: Counter[str] = Counter()
+    for one in ranked:
+        place[one.key] = seen[one.fold]
+        seen[one.fold] += 1
+    return [_result(store, one).config for one in sorted(ranked, key=lambda one: (place[one.key], one.started))]
 
 
 def pareto_front(store: StudyStore, fold: str | None = None) -> list[TrialResult]:
     """The feasible finished trials that no other beats in every objective, best first in the first objective."""
-    done, goals = _candidates(store, fold)
+    done, goals = _ranked(store, fold)
     signs = [1.0 if way == "maximize" else -1.0 for way in goals.directions]
     points = [tuple(sign * value for sign, value in zip(signs, goals.values(one), strict=True)) for one in done]
     front = [one for one, point in zip(done, points, strict=True) if not any(_beats(other, point) for other in points)]
-    return [_result(store, one) for one in sorted(front, key=lambda one: -(one.value or 0.0))]
+    return [_result(store, one) for one in front]
 
 
 def _beats(other: tuple[float, ...], point: tuple[float, ...]) -> bool:
     return other != point and all(theirs >= ours for theirs, ours in zip(other, point, strict=True))
 
 
-def _candidates(store: StudyStore, fold: str | None) -> tuple[list[Outcome], Goals]:
-    """Finished trials that keep the constraints, at least one."""
+def _ranked(store: StudyStore, fold: str | None) -> tuple[list[Outcome], Goals]:
+    """Finished trials that keep the constraints, at least one, best first."""
     goals = goals_in(store.study() if store.exists() else {})
     done = [one for one in store.outcomes("sweep", fold or "") if one.status == "DONE"]
     where = f"{store.root}{f' on fold {fold}' * bool(fold)}"
     if not done:
         raise InputError(f"no finished trial in {where} to choose from: run launch/sweep.py name={store.root.name}")
-    feasible = [one for one in done if goals.feasible(one)]
-    if not feasible:
+    ranked = goals.ranked(done)
+    if not ranked:
         nearest = min(done, key=lambda one: sum(max(missed, 0.0) for missed in goals.violations(one).values()))
         missed = ", ".join(f"{name} by {by:.3g}" for name, by in goals.violations(nearest).items() if by > 0)
         raise InputError(
             f"none of the {len(done)} finished trials in {where} keeps the constraints; the nearest, {nearest.key}, "
             f"misses {missed}. Run more trials, or begin another study with looser constraints."
         )
-    return feasible, goals
+    return ranked, goals
 
 
 def _result(store: StudyStore, outcome: Outcome) -> TrialResult:

@@ -1,7 +1,7 @@
 """What a search is after and what it must keep to, as numbers of finished trials on their validation subjects."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,6 +41,12 @@ class Goals:
     def feasible(self, trial: Outcome) -> bool:
         """Whether a finished trial keeps every bound."""
         return all(missed <= 0 for missed in self.violations(trial).values())
+
+    def ranked(self, trials: Iterable[Outcome]) -> list[Outcome]:
+        """The finished ones of `trials` that keep every bound, best first; the earliest among equals."""
+        done = [(one.value, one) for one in trials if one.status == "DONE" and self.feasible(one)]
+        ranked = [(-value, one.started, one) for value, one in done if value is not None and math.isfinite(value)]
+        return [one for *_, one in sorted(ranked, key=lambda entry: entry[:2])]
 
     def _number(self, trial: Outcome, name: str) -> float:
         hours = trial.seconds / 3600

@@ -86,7 +86,7 @@ def drawn(rng: np.random.Generator, subjects: int, replicates: int) -> Evaluatio
         f"part{number}": _part(rng, f"part{number}", len(people))
         for number, people in enumerate(np.array_split(np.arange(subjects), FOLDS), start=1)
     }
-    return Evaluation((tally(parts, {FIXED_THRESHOLD: {fold: fixed_thresholds(AUS) for fold in parts}}),), replicates)
+    return Evaluation((tally(parts, {fold: {FIXED_THRESHOLD: fixed_thresholds(AUS)} for fold in parts}),), replicates)
 
 
 def _part(rng: np.random.Generator, fold: str, people: int) -> Predictions:

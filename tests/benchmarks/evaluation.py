@@ -19,7 +19,7 @@ import polars as pl
 from data.seeds import numpy_generator
 from study.records.predictions import Predictions, label_column, probability_column
 from study.scoring.evaluation import FIXED_THRESHOLD, Evaluation, tally
-from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
+from study.scoring.thresholds import fixed_thresholds, rule_thresholds
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 FOLDS = {"part1": 14, "part2": 14, "part3": 13}
@@ -50,10 +50,7 @@ def random_predictions(frames: int, subjects: int, name: str) -> Predictions:
 def bootstrap(frames: int = 147_000, replicates: int = 2_000) -> Measured:
     """Seconds for all scores of three folds and three seeds that were counted before."""
     share = frames // sum(FOLDS.values())
-    same = {
-        FIXED_THRESHOLD: {f: fixed_thresholds(AUS) for f in FOLDS},
-        "validation": {f: fixed_thresholds(AUS) - 0.1 for f in FOLDS},
-    }
+    same = {f: {FIXED_THRESHOLD: fixed_thresholds(AUS), "validation": fixed_thresholds(AUS) - 0.1} for f in FOLDS}
     tallies = []
     for _ in FOLDS:  # as many seeds
         parts = {fold: random_predictions(share * people, people, fold) for fold, people in FOLDS.items()}
@@ -69,8 +66,7 @@ def scoring(frames: int = LARGE[0], subjects: int = LARGE[1]) -> Measured:
     part = random_predictions(frames, subjects, "large")
     before = peak()
     begun = time.process_time()
-    rules = {FIXED_THRESHOLD: {"": fixed_thresholds(AUS)}, "validation": {"": tuned_thresholds(part)}}
-    found = tally({"": part}, rules)
+    found = tally({"": part}, {"": rule_thresholds(part, val=part)})
     seconds = time.process_time() - begun
     coded = sum(counts.sum() for counts in found.counts[FIXED_THRESHOLD].values())
     return seconds, f"{coded:,} coded labels; {before} MB with the input alone"

@@ -18,6 +18,7 @@ from model.metrics import (
     mean_defined,
     objective_value,
     precision,
+    rarest_third,
     ratio,
     recall,
     score_predictions,
@@ -171,6 +172,20 @@ def test_auc_of_extremes() -> None:
     probabilities = np.array([[0.1, 0.1, 0.3, 0.2]] * 5 + [[0.8, 0.8, 0.3, 0.2]] * 5)
     histogram = score_predictions(probabilities, labels, ["a"] * 10, (1, 2, 4, 6)).histogram
     np.testing.assert_array_equal(auc(histogram), [1, 0, 0.5, np.nan])
+
+
+RARE = np.array([[30, 20, 0, 0], [5, 45, 0, 0], [20, 30, 0, 0], [3, 47, 0, 0], [40, 10, 0, 0], [12, 38, 0, 0]])
+
+
+@pytest.mark.parametrize(("aus", "expected"), [(2, [1]), (3, [1]), (6, [1, 3])])
+def test_at_least_one_au_is_rare(aus: int, expected: list[int]) -> None:
+    assert rarest_third(RARE[:aus]).tolist() == expected
+
+
+def test_an_au_that_is_not_coded_is_not_rare() -> None:
+    counts = RARE.copy()
+    counts[1] = 0
+    assert rarest_third(counts).tolist() == [3, 5]
 
 
 def test_the_objective_is_the_mean_of_the_pooled_metric() -> None:

@@ -44,7 +44,6 @@ class FakeStore:
     asked: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=lambda: {"git": "ceb08da", "torch": "2.13.0"})
     score_rows: list[dict[str, Any]] = field(default_factory=list)
-    outcome_rows: list[Outcome] = field(default_factory=list)
 
     def trials(self) -> pl.DataFrame:
         if not self.trial_rows:
@@ -70,7 +69,8 @@ class FakeStore:
         return {}
 
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
-        return self.outcome_rows
+        rows = [row for row in self.trial_rows if stage in ("", row["stage"]) and fold in ("", row["fold"])]
+        return sorted(map(_outcome, rows), key=lambda one: (one.started, one.key))
 
     def predictions_path(self, key: str, target: str = "") -> Path:
         return self.root / "predictions" / f"{key}.parquet"
@@ -142,6 +142,12 @@ class FakeStore:
                 cells = {"tp": tp, "fp": fp, "fn": positives - tp, "tn": frames - positives - fp}
                 shared = {name: row[name] for name in ("key", "stage", "fold", "seed", "method")}
                 self.count_rows.append({**shared, "split": split, "subject": subject, "au": au, **cells})
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    names = ("key", "stage", "status", "value", "fold", "seed", "method", "started", "seconds", "error")
+    given = {name: row[name] for name in names}
+    return Outcome(**given, curve=[], numbers={}, gpus=0.0, host="", slowest=0.0, settings={})
 
 
 def draw_params(rng: np.random.Generator) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from reports.frames import series, tables
 from reports.html.pack import unpacked
 from reports.page import write_report
 from reports.sections import search_section
-from study.records.outcome import Outcome
 from tests.reports.fake import FOLDS, FakeStore, add_predictions, add_scores, folds_store, full_store, some_importance
 from tests.reports.test_page import Outline, outline
 
@@ -59,7 +58,7 @@ def test_every_fold_is_searched_by_itself(tmp_path: Path) -> None:
     add_predictions(store)
     add_scores(store)
     page = outline(store, tmp_path)
-    bests = tables.best_trials(tables.numbered(store.trials(), "sweep"))
+    bests = tables.best_trials(tables.numbered(store.trials(), "sweep"), store)
     assert list(bests) == list(FOLDS)
     for fold, best in bests.items():
         assert best["value"] == max(
@@ -73,7 +72,7 @@ def test_every_fold_is_searched_by_itself(tmp_path: Path) -> None:
 
 def test_nested_runs_are_of_the_choice_of_their_own_fold() -> None:
     store = folds_store()
-    bests = tables.best_trials(tables.numbered(store.trials(), "sweep"))
+    bests = tables.best_trials(tables.numbered(store.trials(), "sweep"), store)
     wrong = store.add_trial(50, stage="final", fold="part1", seed=7, params={"optim.lr": 0.5})
     ours = {name.removeprefix("param/"): bests["part1"][name] for name in bests["part1"] if name.startswith("param/")}
     crossed = store.add_trial(51, stage="final", fold="part2", seed=8, params=ours)
@@ -105,13 +104,7 @@ def test_the_front_by_hand() -> None:
 def test_two_objectives_have_a_figure(tmp_path: Path) -> None:
     store = FakeStore(asked={"goals": {"objectives": ["f1", "hours"], "constraints": []}})
     for number in range(6):
-        row = store.add_trial(number, seconds=3600.0 * (number + 1))
-        names = ("key", "stage", "status", "value", "fold", "seed", "method", "started", "seconds", "error")
-        store.outcome_rows.append(
-            Outcome(
-                **{name: row[name] for name in names}, curve=[], numbers={}, gpus=0.0, host="", slowest=0.0, settings={}
-            )
-        )
+        store.add_trial(number, seconds=3600.0 * (number + 1))
     page = outline(store, tmp_path)
     assert "Two objectives of every finished trial, f1 and hours." in page.text
     assert 'id="figure-pareto"' in (tmp_path / "page.html").read_text("utf-8")

@@ -13,10 +13,10 @@ from study.experiments.cross_dataset.marks import Marks, People, SampledScores, 
 from study.experiments.cross_dataset.pairs import FOREIGN, Study, pair_aus
 from study.records.predictions import Predictions, read_predictions
 from study.records.result import TrialResult
-from study.scoring.base_rates import Rates, matched_thresholds
+from study.scoring.base_rates import Rates
 from study.scoring.bootstrap import Floats, mean
 from study.scoring.significance import Overall
-from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
+from study.scoring.thresholds import rule_thresholds
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,21 +154,12 @@ def _covered(found: Predictions, target: TargetDataset) -> Predictions:
 def _thresholds(
     study: Study, result: TrialResult | None, found: Predictions, target: TargetDataset, rates: Rates
 ) -> dict[str, Floats]:
-    """Thresholds [A] of each rule that the study allows; see `study.records.score_table.RULES`.
+    """Thresholds [A] of each rule that the study allows.
 
-    Only `oracle` looks at labels of the target. `base_rate` lets through the share of its frames that is assumed to be
-    active: what `rates` say of the target, or else the share among the frames that the detector was trained on.
+    `base_rate` assumes what `rates` say of the target, or else the share that the detector was trained on.
     """
-    rules = {"0.5": fixed_thresholds(found.aus)}
+    val, assumed = None, rates.get(target.name)
     if result is not None:
-        rules["validation"] = tuned_thresholds(_validation(study, result).on(found.aus))
-    assumed = rates.get(target.name)
-    if assumed is None and result is not None:
-        assumed = study.training_rates[result.config.data.fold]
-    if assumed is not None:
-        rules["base_rate"] = matched_thresholds(found, [assumed[au] for au in found.aus])
-    return rules | {"oracle": tuned_thresholds(found)}
-
-
-def _validation(study: Study, result: TrialResult) -> Predictions:
-    return read_predictions(study.store.predictions_path(result.config.key)).part("val")
+        val = read_predictions(study.store.predictions_path(result.config.key)).part("val")
+        assumed = assumed or study.training_rates[result.config.data.fold]
+    return rule_thresholds(found, val, [assumed[au] for au in found.aus] if assumed else None, oracle=True)

@@ -13,9 +13,8 @@ from rich.console import Console
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Head
 from launch.show.display import whole
-from launch.show.snapshot import SILENT_AFTER_S, best_of, granted, take_snapshot, time_left
+from launch.show.snapshot import SILENT_AFTER_S, granted, take_snapshot, time_left
 from study.records.store import StudyStore
-from study.search.objectives import Goals
 from tests.launch.cluster.make import heartbeat
 from tests.launch.commands import run
 from tests.study.make import opened, result, trial
@@ -71,7 +70,7 @@ def test_a_trial_that_shows_nothing_for_long_is_interrupted(store: StudyStore) -
 def test_the_earliest_of_the_best(store: StudyStore) -> None:
     for seed, value, status in ((1, 0.4, "DONE"), (2, 0.6, "DONE"), (3, 0.6, "DONE"), (4, 0.9, "PRUNED")):
         store.write(result(trial(seed=seed), value, started=seed, status=status))
-    best = best_of(store.outcomes(), Goals())
+    best = take_snapshot(store).best
     assert best is not None
     assert (best.key, best.value) == (trial(seed=2).key, 0.6)
 
@@ -79,7 +78,9 @@ def test_the_earliest_of_the_best(store: StudyStore) -> None:
 def test_the_best_keeps_the_constraints(store: StudyStore) -> None:
     for seed, value in ((1, 0.4), (2, 0.6)):
         store.write(replace(result(trial(seed=seed), value), seconds=3600.0 * seed))
-    best = best_of(store.outcomes(), Goals(constraints=(("hours", "at_most", 1.5),)))
+    study = store.study() | {"goals": {"objectives": ["f1"], "constraints": [["hours", "at_most", 1.5]]}}
+    (store.root / "study.json").write_text(json.dumps(study))
+    best = take_snapshot(store).best
     assert best is not None
     assert best.key == trial(seed=1).key
 

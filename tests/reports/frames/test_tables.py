@@ -79,15 +79,23 @@ def test_one_subject_has_no_interval() -> None:
     assert evaluation.au["low"].item() is None
 
 
-def trials(*rows: dict[str, Any]) -> pl.DataFrame:
+def stored(*rows: dict[str, Any]) -> FakeStore:
     store = FakeStore()
     for number, row in enumerate(rows):
         store.add_trial(number, **row)
-    return store.trials()
+    return store
+
+
+def trials(*rows: dict[str, Any]) -> pl.DataFrame:
+    return stored(*rows).trials()
+
+
+def best_trials(store: FakeStore) -> dict[str, dict[str, Any]]:
+    return tables.best_trials(tables.numbered(store.trials(), "sweep"), store)
 
 
 def test_best_trial_is_the_earliest_of_the_best_finished_ones() -> None:
-    frame = trials(
+    store = stored(
         {"value": 0.5},
         {"status": "PRUNED", "value": 0.9},
         {"value": 0.6},
@@ -95,11 +103,8 @@ def test_best_trial_is_the_earliest_of_the_best_finished_ones() -> None:
         {"status": "FAILED"},
         {"value": float("nan")},
     )
-    best = tables.best_trial(tables.numbered(frame, "sweep"))
-    assert best is not None
-    assert best["trial"] == 3
-    pruned = trials({"status": "PRUNED", "value": 0.9})
-    assert tables.best_trial(tables.numbered(pruned, "sweep")) is None
+    assert best_trials(store)["part1"]["trial"] == 3
+    assert best_trials(stored({"status": "PRUNED", "value": 0.9})) == {}
 
 
 def test_trials_are_numbered_in_the_order_of_their_start() -> None:
@@ -119,7 +124,7 @@ def test_best_configuration_names_what_was_tried() -> None:
 
 def test_final_runs_are_those_of_the_best_configuration() -> None:
     mine, other = {"optim.lr": 0.1}, {"optim.lr": 0.2}
-    frame = trials(
+    store = stored(
         {"params": mine, "value": 0.9},
         {"stage": "final", "params": mine, "seed": 0, "key": "old"},
         {"stage": "final", "params": mine, "seed": 0, "key": "new"},
@@ -127,7 +132,8 @@ def test_final_runs_are_those_of_the_best_configuration() -> None:
         {"stage": "final", "params": mine, "seed": 2, "status": "FAILED"},
         {"stage": "final", "params": other, "seed": 0, "key": "other"},
     )
-    finals = tables.final_runs(frame, tables.best_trials(tables.numbered(frame, "sweep")))
+    frame = store.trials()
+    finals = tables.final_runs(frame, best_trials(store))
     assert finals.runs["key"].to_list() == ["new", "second"]
     assert (finals.current, finals.left_out) == (True, 2)
     newest = tables.final_runs(frame, {"part1": {"param/optim.lr": 0.3, "method": "aunce"}})
@@ -139,13 +145,13 @@ def test_final_runs_are_those_of_the_best_configuration() -> None:
 
 def test_the_final_evaluation_says_which_runs_are_its_own() -> None:
     mine, other = {"optim.lr": 0.1}, {"optim.lr": 0.2}
-    frame = trials(
+    store = stored(
         {"params": mine, "value": 0.9, "fold": "part1"},
         {"params": other, "value": 0.9, "fold": "part2"},
         {"stage": "final", "params": mine, "fold": "part1", "key": "one"},
         {"stage": "final", "params": mine, "fold": "part2", "key": "two"},
     )
-    bests = tables.best_trials(tables.numbered(frame, "sweep"))
+    frame, bests = store.trials(), best_trials(store)
     shared = {"shared": {"trials": {"part1": ["one"], "part2": ["two"]}}}
     finals = tables.final_runs(frame, bests, shared)
     assert (finals.runs["key"].to_list(), finals.selection, finals.current) == (["one", "two"], "shared", True)
@@ -160,7 +166,7 @@ def test_what_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
     study = store.study() | {"goals": {"objectives": ["f1"], "constraints": [["hours", "at_most", 1.5]]}}
     (store.root / "study.json").write_text(json.dumps(study))
     sweep = tables.numbered(store.trials(), "sweep")
-    assert tables.best_trials(tables.allowed(sweep, store))["part1"]["seed"] == 2
+    assert tables.best_trials(sweep, store)["part1"]["seed"] == 2
 
 
 def test_only_asha_has_rungs() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from data.seeds import numpy_generator
 from model.metrics import BINS, Score, always_positive_f1, f1
-from study.experiments.ablation import Cell, compare, comparison_frame, noisy_trials, rarest_third
+from study.experiments.ablation import Cell, compare, comparison_frame, noisy_trials
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
 from study.scoring import bootstrap
@@ -84,18 +84,6 @@ def test_the_rarest_third_has_the_lowest_base_rates(done: dict[Cell, list[TrialR
     counts = [np.array([[active, 50 - active, 0, 0]]) for active in ACTIVE]
     assert compared.always_positive == pytest.approx(np.mean([always_positive_f1(one)[0] for one in counts]))
     assert compared.always_positive_rare == pytest.approx(np.mean([always_positive_f1(counts[at])[0] for at in (1, 3)]))
-
-
-@pytest.mark.parametrize(("aus", "expected"), [(2, [1]), (3, [1]), (6, [1, 3])])
-def test_at_least_one_au_is_rare(aus: int, expected: list[int]) -> None:
-    cube = score("part1", 1.0, 0, 2).counts[None, :, :aus]
-    assert rarest_third({"part1": cube}).tolist() == expected
-
-
-def test_an_au_that_is_not_coded_is_not_rare() -> None:
-    cube = score("part1", 1.0, 0, 2).counts[None]
-    cube[..., 1, :] = 0
-    assert rarest_third({"part1": cube}).tolist() == [3, 5]
 
 
 def test_a_gain_is_a_difference_of_paired_replicates(done: dict[Cell, list[TrialResult]]) -> None:

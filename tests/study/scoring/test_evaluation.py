@@ -17,7 +17,7 @@ from study.records.score_table import METRICS, SCORES
 from study.scoring import bootstrap
 from study.scoring.bootstrap import Floats, subject_draws
 from study.scoring.evaluation import FIXED_THRESHOLD, OF_COUNTS, Evaluation, bias, evaluate, tally
-from study.scoring.thresholds import fixed_thresholds, tuned_thresholds
+from study.scoring.thresholds import fixed_thresholds, rule_thresholds
 from tests.study.predicted import AUS, predicted, table
 
 FOLDS = {"part1": ["F1", "F2", "F3", "F4"], "part2": ["M1"], "part3": ["M2", "M3", "F5"]}
@@ -81,12 +81,13 @@ def parts_of(seeds: int = 2, **options: Any) -> dict[str, list[Predictions]]:
     }
 
 
-def rules_of(parts: Mapping[str, list[Predictions]]) -> dict[str, dict[str, list[Floats]]]:
+def rules_of(parts: Mapping[str, list[Predictions]]) -> dict[str, list[dict[str, Floats]]]:
     """Thresholds that differ from fold to fold and seed to seed."""
-    return {
-        FIXED_THRESHOLD: {fold: [fixed_thresholds(one.aus) for one in seeds] for fold, seeds in parts.items()},
-        "validation": {fold: [tuned_thresholds(one) for one in seeds] for fold, seeds in parts.items()},
-    }
+    return {fold: [rule_thresholds(one, val=one) for one in seeds] for fold, seeds in parts.items()}
+
+
+def fixed_of(parts: Mapping[str, list[Predictions]]) -> dict[str, list[dict[str, Floats]]]:
+    return {fold: [rule_thresholds(one) for one in seeds] for fold, seeds in parts.items()}
 
 
 def with_hard_cases(parts: dict[str, list[Predictions]]) -> dict[str, list[Predictions]]:
@@ -110,7 +111,7 @@ def test_every_metric_is_that_of_scikit_learn(metric: str, hard: bool) -> None:
         for at, au in enumerate(AUS):
             by_fold = [
                 mean(
-                    [oracle(metric, frames_of([one], [t], at)) for one, t in zip(parts[f], rules[rule][f], strict=True)]
+                    [oracle(metric, frames_of([one], [t[rule]], at)) for one, t in zip(parts[f], rules[f], strict=True)]
                 )
                 for f in FOLDS
             ]
@@ -127,7 +128,7 @@ def test_one_seed_pooled_is_scikit_learn_on_all_frames(metric: str) -> None:
     found = evaluate(parts, rules, "nested", replicates=3).filter(metric=metric, aggregate="pooled")
     for rule in found["rule"].unique():
         for at, au in enumerate(AUS):
-            frames = frames_of([parts[f][0] for f in FOLDS], [rules[rule][f][0] for f in FOLDS], at)
+            frames = frames_of([parts[f][0] for f in FOLDS], [rules[f][0][rule] for f in FOLDS], at)
             assert_is(value_of(found, rule, "pooled", au), oracle(metric, frames))
 
 
@@ -143,9 +144,7 @@ def assert_is(value: float, expected: float) -> None:
 
 def test_a_detector_that_says_the_same_of_every_frame() -> None:
     made = predictions_of(table(["F1"], 4), np.full((4, 1), 0.3), np.array([[1], [0], [0], [-1]]), (1,), "test")
-    found = evaluate({"a": [made]}, {FIXED_THRESHOLD: {"a": [fixed_thresholds((1,))]}}, "nested", 3).filter(
-        au=1, aggregate="folds"
-    )
+    found = evaluate({"a": [made]}, {"a": [rule_thresholds(made)]}, "nested", 3).filter(au=1, aggregate="folds")
     values = dict(found.select("metric", "value").iter_rows())
     expected = {"f1": 0.0, "mcc": 0.0, "auc": 0.5, "recall": 0.0, "balanced_accuracy": 0.5, "always_positive": 0.5}
     assert {metric: values[metric] for metric in expected} == expected
@@ -157,7 +156,7 @@ def test_undefined_is_null_and_in_no_mean() -> None:
     found = evaluate(with_hard_cases(parts_of()), rules_of(parts_of()), "nested", 50).filter(metric="auc")
     for au, folds in ((1, ["part2"]), (4, ["part1", "part3"])):
         only = {f: parts for f, parts in with_hard_cases(parts_of()).items() if f in folds}
-        alone = evaluate(only, {FIXED_THRESHOLD: rules_of(only)[FIXED_THRESHOLD]}, "nested", 3).filter(metric="auc")
+        alone = evaluate(only, fixed_of(only), "nested", 3).filter(metric="auc")
         assert value_of(found, FIXED_THRESHOLD, "folds", au) == pytest.approx(
             value_of(alone, FIXED_THRESHOLD, "folds", au)
         )
@@ -165,7 +164,7 @@ def test_undefined_is_null_and_in_no_mean() -> None:
 
 def test_nothing_coded_at_all_is_null_everywhere() -> None:
     made = predictions_of(table(["F1", "F2"], 3), np.full((6, 1), 0.7), np.full((6, 1), -1), (1,), "test")
-    found = evaluate({"a": [made]}, {FIXED_THRESHOLD: {"a": [fixed_thresholds((1,))]}}, "nested", 9)
+    found = evaluate({"a": [made]}, {"a": [rule_thresholds(made)]}, "nested", 9)
     assert found["value"].null_count() == found["low"].null_count() == found["high"].null_count() == found.height
     assert {*found["metric"]} == {*METRICS}
 
@@ -176,10 +175,7 @@ def test_nothing_coded_at_all_is_null_everywhere() -> None:
 def evaluation(seeds: int = 2, replicates: int = 40, **options: Any) -> tuple[Evaluation, dict[str, list[Predictions]]]:
     parts = parts_of(seeds, **options)
     rules = rules_of(parts)
-    tallies = [
-        tally({f: parts[f][k] for f in FOLDS}, {r: {f: t[f][k] for f in FOLDS} for r, t in rules.items()})
-        for k in range(seeds)
-    ]
+    tallies = [tally({f: parts[f][k] for f in FOLDS}, {f: rules[f][k] for f in FOLDS}) for k in range(seeds)]
     return Evaluation(tuple(tallies), replicates), parts
 
 
@@ -230,7 +226,7 @@ def test_an_interval_stays_inside_the_range_of_its_metric() -> None:
 
 def test_a_single_subject_a_fold_has_no_interval() -> None:
     parts = {"a": [predicted("a", ["F1"])], "b": [predicted("b", ["M1"])]}
-    found = evaluate(parts, {FIXED_THRESHOLD: rules_of(parts)[FIXED_THRESHOLD]}, "nested", 20)
+    found = evaluate(parts, fixed_of(parts), "nested", 20)
     assert found["low"].null_count() == found["high"].null_count() == found.height
     assert found.filter(metric="f1")["value"].null_count() == 0
 
@@ -273,7 +269,7 @@ def test_the_bias_is_oracle_less_nested_in_paired_replicates() -> None:
 def test_folds_share_no_subject() -> None:
     one = predicted("a", ["F1", "F2"])
     with pytest.raises(AssertionError, match="in two folds"):
-        tally({"a": one, "b": one}, {FIXED_THRESHOLD: {"a": fixed_thresholds(AUS), "b": fixed_thresholds(AUS)}})
+        tally({"a": one, "b": one}, dict.fromkeys("ab", rule_thresholds(one)))
 
 
 def test_metrics_of_counts_are_those_of_the_schema() -> None:
