@@ -21,7 +21,7 @@ drawn, and another function makes it from what `study.records.store.StudyStore` 
                            final_figures.selections, final_figures.thresholds, final_figures.reliability,
                            final_figures.confusion, final_figures.cooccurrence
     of data                data_figures.base_rates, data_figures.shift
-    of other datasets      transfer_figures.matrices, transfer_figures.by_au, transfer_figures.rules
+    of other datasets      transfer_figures.matrices, transfer_figures.au_dots, transfer_figures.rules
     of stress              transfer_figures.stress
     of several studies     comparison_figures.study_dots, comparison_figures.difference_dots
     of method variants     comparison_figures.variant_heat
