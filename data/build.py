@@ -23,6 +23,7 @@ from data.files import Progress, atomic_path, check_writable, exclusive_lock, no
 from data.frames import save_table
 from data.media import VideoFrames, decode_image, encode_jpeg, is_jpeg, read_bytes
 from data.parallel import cores, run_tasks
+from data.settings import StoreSettings
 from data.shards import SHARDS, shard_path
 from data.store import (
     EXCLUDED,
@@ -32,7 +33,6 @@ from data.store import (
     STORE,
     TABLE,
     FrameStore,
-    StoreSettings,
     crops_digest,
     fingerprint,
     open_store,

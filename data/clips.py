@@ -1,28 +1,10 @@
 """Clips: short runs of evenly spaced frames of one sequence, for the methods that learn from time."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
-from data.errors import InputError, raise_all
-from data.settings import check_ranges, setting
-
-
-@dataclass(frozen=True)
-class ClipSettings:
-    """What a clip is.
-
-    With `shared_views` the frames of a clip differ by nothing but time, which is what the temporal loss is about. The
-    network can then also tell them apart by how head and light drift; views drawn frame by frame hide most of that.
-    """
-
-    frames: int = setting(8, "frames of a clip")
-    stride: int = setting(2, "a clip takes every so many frames of its sequence")
-    shared_views: bool = setting(True, "a view has the same crop, flip, colours and blur in all frames of a clip")
-
-    def __post_init__(self) -> None:
-        raise_all("clip:", check_ranges(self, {"frames": (1, 256), "stride": (1, 1000)}))
+from data.errors import InputError
+from data.settings import ClipSettings
 
 
 def clips_of(table: pl.DataFrame, rows: np.ndarray, settings: ClipSettings) -> np.ndarray:

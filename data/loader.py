@@ -15,7 +15,8 @@ from torch import Tensor
 from data.copies import Copies, Sent
 from data.pool import Frames
 from data.seeds import generator, numpy_generator
-from data.views import ViewDraw, ViewSettings, apply_views, centre_views, draw_views
+from data.settings import ViewSettings
+from data.views import ViewDraw, apply_views, centre_views, draw_views
 from data.views_cpu import cpu_centre_views, cpu_views
 
 VIEWS = 2

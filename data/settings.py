@@ -1,8 +1,14 @@
-"""Settings are frozen dataclasses whose fields carry their own one-line help."""
+"""Settings are frozen dataclasses whose fields carry their own one-line help; those of `data` stand here.
+
+They import without torch and polars: the keys of a command line are made of them.
+"""
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from data.errors import raise_all
 
 
 def setting(default: Any, help: str) -> Any:
@@ -26,3 +32,83 @@ def check_choices(settings: Any, choices: Mapping[str, tuple[str, ...]]) -> list
         for name, allowed in choices.items()
         if getattr(settings, name) not in allowed
     ]
+
+
+ALIGNMENTS = ("precropped", "landmarks", "box", "haar", "yunet")
+YUNET = "face_detection_yunet_2023mar.onnx"
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """How the face is found in a frame, and how much around it is kept; see `data.faces.align`."""
+
+    name: str = setting("precropped", "precropped, landmarks, box, haar or yunet")
+    landmarks: str = setting("", "landmarks made elsewhere (folder, parquet or CSV); empty: the dataset's own")
+    model: str = setting("", f"yunet: path of {YUNET}")
+    margin: float = setting(0.1, "how much wider the crop is at each edge, as a share of its side")
+
+    def __post_init__(self) -> None:
+        problems = [*check_choices(self, {"name": ALIGNMENTS}), *check_ranges(self, {"margin": (0, 1)})]
+        if self.landmarks and self.name not in ("landmarks", "box"):
+            problems.append(f"landmarks={self.landmarks!r} needs name=landmarks or name=box, not {self.name!r}")
+        if self.model and self.name != "yunet":
+            problems.append(f"model={self.model!r} needs name=yunet, not {self.name!r}")
+        if self.name == "yunet" and not self.model:
+            problems.append(f"name=yunet needs the path of a model: download {YUNET} from the model zoo of OpenCV")
+        raise_all("alignment:", problems)
+
+
+CODECS = ("raw", "jpeg")
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """How the frames of a store are kept; see `data.store`."""
+
+    size: int = setting(256, "side of the stored frames in pixels")
+    codec: str = setting("raw", "raw: fastest, 3 * size * size bytes a frame; jpeg: about a tenth of that")
+    quality: int = setting(95, "JPEG quality; crops that are JPEG files of this size already are kept as they are")
+
+    def __post_init__(self) -> None:
+        ranges = {"size": (8, 1024), "quality": (1, 100)}
+        raise_all("frame store:", [*check_ranges(self, ranges), *check_choices(self, {"codec": CODECS})])
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How the views of a training frame are drawn (`data.views`); the defaults are those of the AUNCE recipe."""
+
+    crop: int = setting(64, "side of the crop in pixels; the frame store must be at least as large")
+    flip: float = setting(0.5, "probability of a horizontal flip")
+    jitter: float = setting(0.8, "probability of colour jitter")
+    brightness: float = setting(0.4, "brightness factor is drawn from 1 +- this")
+    contrast: float = setting(0.4, "contrast factor is drawn from 1 +- this")
+    saturation: float = setting(0.4, "saturation factor is drawn from 1 +- this")
+    hue: float = setting(0.1, "hue shift in turns is drawn from +- this")
+    grayscale: float = setting(0.2, "probability of grayscale")
+    blur: float = setting(1.0, "probability of a 3x3 Gaussian blur")
+    blur_sigma: float = setting(2.0, "largest sigma of the blur in pixels; the smallest is 0.1")
+
+    def __post_init__(self) -> None:
+        probabilities = ("flip", "jitter", "brightness", "contrast", "saturation", "grayscale", "blur")
+        ranges = dict.fromkeys(probabilities, (0.0, 1.0))
+        raise_all(
+            "views:",
+            check_ranges(self, {**ranges, "hue": (0, 0.5), "crop": (8, 4096), "blur_sigma": (0.1, 10)}),
+        )
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """What a clip is; see `data.clips`.
+
+    With `shared_views` the frames of a clip differ by nothing but time, which is what the temporal loss is about. The
+    network can then also tell them apart by how head and light drift; views drawn frame by frame hide most of that.
+    """
+
+    frames: int = setting(8, "frames of a clip")
+    stride: int = setting(2, "a clip takes every so many frames of its sequence")
+    shared_views: bool = setting(True, "a view has the same crop, flip, colours and blur in all frames of a clip")
+
+    def __post_init__(self) -> None:
+        raise_all("clip:", check_ranges(self, {"frames": (1, 256), "stride": (1, 1000)}))

@@ -32,26 +32,12 @@ from data.errors import InputError, raise_all
 from data.faces.align import Faces
 from data.frames import KEY, aus_of, load_table, table_digest
 from data.media import decode_image
-from data.settings import check_choices, check_ranges, setting
+from data.settings import StoreSettings
 from data.shards import Shards
 
 FORMAT = 2
 TABLE, EXCLUDED, SOURCES = "table.parquet", "excluded.parquet", "sources.parquet"
 LENGTHS, STORE = "lengths.npy", "store.json"
-CODECS = ("raw", "jpeg")
-
-
-@dataclass(frozen=True)
-class StoreSettings:
-    """How the frames are stored."""
-
-    size: int = setting(256, "side of the stored frames in pixels")
-    codec: str = setting("raw", "raw: fastest, 3 * size * size bytes a frame; jpeg: about a tenth of that")
-    quality: int = setting(95, "JPEG quality; crops that are JPEG files of this size already are kept as they are")
-
-    def __post_init__(self) -> None:
-        ranges = {"size": (8, 1024), "quality": (1, 100)}
-        raise_all("frame store:", [*check_ranges(self, ranges), *check_choices(self, {"codec": CODECS})])
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,34 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from data.errors import raise_all
-from data.settings import check_ranges, setting
+from data.settings import ViewSettings
 
 LUMA = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale
-
-
-@dataclass(frozen=True)
-class ViewSettings:
-    """How the views of a training frame are drawn; the defaults are those of the AUNCE recipe."""
-
-    crop: int = setting(64, "side of the crop in pixels; the frame store must be at least as large")
-    flip: float = setting(0.5, "probability of a horizontal flip")
-    jitter: float = setting(0.8, "probability of colour jitter")
-    brightness: float = setting(0.4, "brightness factor is drawn from 1 +- this")
-    contrast: float = setting(0.4, "contrast factor is drawn from 1 +- this")
-    saturation: float = setting(0.4, "saturation factor is drawn from 1 +- this")
-    hue: float = setting(0.1, "hue shift in turns is drawn from +- this")
-    grayscale: float = setting(0.2, "probability of grayscale")
-    blur: float = setting(1.0, "probability of a 3x3 Gaussian blur")
-    blur_sigma: float = setting(2.0, "largest sigma of the blur in pixels; the smallest is 0.1")
-
-    def __post_init__(self) -> None:
-        probabilities = ("flip", "jitter", "brightness", "contrast", "saturation", "grayscale", "blur")
-        ranges = dict.fromkeys(probabilities, (0.0, 1.0))
-        raise_all(
-            "views:",
-            check_ranges(self, {**ranges, "hue": (0, 0.5), "crop": (8, 4096), "blur_sigma": (0.1, 10)}),
-        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ file with the state dict of the whole network; nothing is downloaded unless a we
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -17,25 +16,9 @@ from torch import Tensor, nn
 
 from data.errors import InputError
 from data.seeds import seed_for
-from data.settings import setting
+from model.settings import BackboneSettings
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-BACKBONES = ("tiny", "resnet18", "resnet50", "mobilenet_v3_small", "swin_t", "swin_b")
-
-
-@dataclass(frozen=True)
-class BackboneSettings:
-    """Which encoder, and where its weights come from."""
-
-    name: str = setting("tiny", f"one of {', '.join(BACKBONES)}")
-    weights: str = setting(
-        "",
-        "torchvision weight name, e.g. IMAGENET1K_V1, or sha256:<digest> of a file; empty for random weights",
-    )
-
-    def __post_init__(self) -> None:
-        if self.name not in BACKBONES:
-            raise InputError(f"backbone={self.name!r}; allowed: {', '.join(BACKBONES)}")
 
 
 class Tiny(nn.Sequential):

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.backbone import BackboneSettings, build_backbone
-from model.heads import AuHead, HeadSettings
+from model.backbone import build_backbone
+from model.heads import AuHead
 from model.norm import on_domains, split_norms
+from model.settings import BackboneSettings, HeadSettings
 
 
 class AuClassifier(nn.Module):

@@ -1,40 +1,17 @@
 """Scoring a detector, and the linear evaluation of its frozen encoder."""
 
 import copy
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from data.errors import raise_all
 from data.loader import Loader
 from data.seeds import generator, numpy_generator
-from data.settings import check_ranges, setting
 from model.detector import AuClassifier, Detector
 from model.losses.bce import masked_bce
 from model.metrics import Score, objective_value, score_predictions
-
-
-@dataclass(frozen=True)
-class ProbeSettings:
-    """The linear classifiers: the one that watches the training, and the linear evaluation at its end."""
-
-    online_lr: float = setting(1e-2, "learning rate of the classifier while the encoder is being trained")
-    lr: float = setting(3e-2, "learning rate of the linear evaluation (Adam)")
-    weight_decay: float = setting(1e-6, "weight decay of the linear evaluation")
-    epochs: int = setting(30, "epochs of the linear evaluation; the best on the validation subjects is kept")
-    batch_size: int = setting(256, "batch size of the linear evaluation")
-    frames: int = setting(
-        20_000, "training frames embedded for the linear evaluation, drawn at random if there are more"
-    )
-    balance: float = setting(0.5, "weight of active labels is (inactive / active) ** balance")
-
-    def __post_init__(self) -> None:
-        ranges = {"online_lr": (0.0, 10.0), "lr": (1e-8, 10.0), "weight_decay": (0.0, 1.0), "epochs": (1, 10_000)}
-        raise_all(
-            "probe:", check_ranges(self, {**ranges, "batch_size": (1, 1e6), "frames": (1, 1e9), "balance": (0, 1)})
-        )
+from model.settings import ProbeSettings
 
 
 def label_weights(labels: np.ndarray, balance: float) -> tuple[Tensor, Tensor]:

@@ -15,47 +15,21 @@ import torch
 from torch import Tensor
 
 from data.clips import clips_of
-from data.errors import raise_all
 from data.folds import Fold
 from data.loader import Batch, Loader
 from data.pool import Frames
 from data.seeds import generator, seed_for
-from data.settings import check_choices, check_ranges, setting
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.companion import Companion
 from model.detector import Detector
 from model.embedding import Embed, view_embedding
-from model.evaluate import ProbeSettings, coded_base_rates, label_weights, score_rows
+from model.evaluate import coded_base_rates, label_weights, score_rows
 from model.losses.bce import masked_bce
-from model.methods import Method, MethodSettings, TrainingStep
-from model.metrics import OBJECTIVES, Score, objective_value
+from model.losses.settings import MethodSettings
+from model.methods import Method, TrainingStep
+from model.metrics import Score, objective_value
 from model.norm import on_domains
-
-PRECISIONS = ("fp32", "bf16")
-
-
-@dataclass(frozen=True)
-class OptimSettings:
-    """How a detector is trained."""
-
-    epochs: int = setting(16, "epochs of training")
-    batch_size: int = setting(64, "frames in a batch; each gives two views")
-    lr: float = setting(2e-3, "peak learning rate (AdamW, one warm-up, then cosine to 0)")
-    weight_decay: float = setting(1e-3, "weight decay of AdamW")
-    warmup: float = setting(1.0, "epochs of linear warm-up")
-    epoch_frames: int = setting(0, "frames seen in an epoch, drawn anew each time; 0 for all")
-    precision: str = setting("fp32", "fp32, or bf16 autocast (there is no fp16); losses are always computed in fp32")
-    separate_views: bool = setting(False, "embed each view by itself, with BatchNorm statistics of its own")
-    compile: bool = setting(False, "compile the embedding of training steps; goes on without where that fails")
-    checkpointing: bool = setting(False, "compute activations of the backbone twice instead of keeping them")
-    objective: str = setting("f1", "what is maximised on the validation subjects: mean `f1` or mean `auc` over AUs")
-
-    def __post_init__(self) -> None:
-        ranges = {"epochs": (1, 100_000), "batch_size": (2, 65_536), "lr": (0.0, 10.0), "weight_decay": (0.0, 10.0)}
-        problems = check_ranges(self, {**ranges, "warmup": (0.0, 1000.0), "epoch_frames": (0, 1e9)})
-        if self.compile and self.checkpointing:
-            problems.append("compile=True and checkpointing=True do not work together; choose one")
-        raise_all("optim:", problems + check_choices(self, {"precision": PRECISIONS, "objective": OBJECTIVES}))
+from model.settings import OptimSettings, ProbeSettings
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,12 @@
 """From tokens to one embedding for each AU."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.errors import raise_all
 from data.seeds import seed_for
-from data.settings import check_choices, check_ranges, setting
 from model.graph import RelationGraph
-
-POOLS = ("mean", "flatten")
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """Shape of the per-AU head."""
-
-    dim: int = setting(32, "length of each AU's embedding")
-    pool: str = setting("mean", "`mean` over tokens (AUNCE), or `flatten` them, which keeps where they lie")
-    neighbours: int = setting(0, "AUs that each AU looks at in a relation graph (AUNCE: 4); 0 for no graph")
-
-    def __post_init__(self) -> None:
-        ranges = {"dim": (2, 4096), "neighbours": (0, 64)}
-        raise_all("head:", check_ranges(self, ranges) + check_choices(self, {"pool": POOLS}))
+from model.settings import HeadSettings
 
 
 class AuHead(nn.Module):

@@ -1,4 +1,4 @@
-"""The methods by name: which settings each has, what it keeps, and how it turns one step into a loss."""
+"""The methods by name: what each keeps, and how it turns one step into a loss; see `model.losses.settings`, too."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,33 +7,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data.clips import ClipSettings
-from data.errors import InputError
+from data.settings import ClipSettings
 from model.companion import Companion
 from model.detector import AuClassifier, Classifier, CosineClassifier, Detector
-from model.losses.asymmetric import AsymmetricSettings, GraphSupervisedSettings, asymmetric_loss
-from model.losses.aunce import AunceSettings, Centroids, aunce_loss
-from model.losses.bce import BceSettings, bce_loss
-from model.losses.byol import Byol, ByolSettings, byol_loss
-from model.losses.clp import Clp, ClpSettings, clp_loss
-from model.losses.focal import FocalSettings, focal_loss
-from model.losses.hard_negative import HardNegativeSettings, hard_negative_loss
-from model.losses.moco import Moco, MocoSettings, moco_loss
-from model.losses.simclr import Simclr, SimclrSettings, nt_xent
-from model.losses.supcon import SupconSettings, supcon_loss
-
-MethodSettings = (
-    AsymmetricSettings
-    | AunceSettings
-    | BceSettings
-    | ByolSettings
-    | ClpSettings
-    | FocalSettings
-    | HardNegativeSettings
-    | MocoSettings
-    | SimclrSettings
-    | SupconSettings
+from model.losses.asymmetric import asymmetric_loss
+from model.losses.aunce import Centroids, aunce_loss
+from model.losses.bce import bce_loss
+from model.losses.byol import Byol, byol_loss
+from model.losses.clp import Clp, clp_loss
+from model.losses.focal import focal_loss
+from model.losses.hard_negative import hard_negative_loss
+from model.losses.moco import Moco, moco_loss
+from model.losses.settings import (
+    AsymmetricSettings,
+    AunceSettings,
+    BceSettings,
+    ByolSettings,
+    ClpSettings,
+    FocalSettings,
+    HardNegativeSettings,
+    MocoSettings,
+    SimclrSettings,
+    SupconSettings,
 )
+from model.losses.simclr import Simclr, nt_xent
+from model.losses.supcon import supcon_loss
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,6 @@ class Method:
     `clip(settings)` says what a clip is, a batch is whole clips, their frames one after the other.
     """
 
-    settings: type[Any]
     loss: Callable[[TrainingStep, Any], Tensor]
     end_to_end: bool
     companion: Callable[[Detector, Any, int], Companion] = no_companion
@@ -138,22 +135,15 @@ def _clip_of_clp(settings: ClpSettings) -> ClipSettings:
 
 
 METHODS: dict[str, Method] = {
-    "aunce": Method(AunceSettings, _aunce, end_to_end=False, companion=_centroids),
-    "supcon": Method(SupconSettings, _supcon, end_to_end=False),
-    "hard_negative": Method(HardNegativeSettings, _hard_negative, end_to_end=False),
-    "simclr": Method(SimclrSettings, _simclr, end_to_end=False, companion=Simclr),
-    "moco": Method(MocoSettings, _moco, end_to_end=False, companion=Moco),
-    "byol": Method(ByolSettings, _byol, end_to_end=False, companion=Byol),
-    "clp": Method(ClpSettings, _clp, end_to_end=False, companion=Clp, clip=_clip_of_clp),
-    "bce": Method(BceSettings, _bce, end_to_end=True),
-    "focal": Method(FocalSettings, _focal, end_to_end=True),
-    "asymmetric": Method(AsymmetricSettings, _asymmetric, end_to_end=True),
-    "graph_supervised": Method(GraphSupervisedSettings, _asymmetric, end_to_end=True, classifier=CosineClassifier),
+    "aunce": Method(_aunce, end_to_end=False, companion=_centroids),
+    "supcon": Method(_supcon, end_to_end=False),
+    "hard_negative": Method(_hard_negative, end_to_end=False),
+    "simclr": Method(_simclr, end_to_end=False, companion=Simclr),
+    "moco": Method(_moco, end_to_end=False, companion=Moco),
+    "byol": Method(_byol, end_to_end=False, companion=Byol),
+    "clp": Method(_clp, end_to_end=False, companion=Clp, clip=_clip_of_clp),
+    "bce": Method(_bce, end_to_end=True),
+    "focal": Method(_focal, end_to_end=True),
+    "asymmetric": Method(_asymmetric, end_to_end=True),
+    "graph_supervised": Method(_asymmetric, end_to_end=True, classifier=CosineClassifier),
 }
-
-
-def method_named(name: str) -> Method:
-    """The method `name`; `InputError` with the choices for any other name."""
-    if name not in METHODS:
-        raise InputError(f"method={name!r}; allowed: {', '.join(METHODS)}")
-    return METHODS[name]

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.settings import OBJECTIVES
+
 BINS = 200
 TP, FP, FN, TN = range(4)
 
@@ -144,9 +146,6 @@ def mean_defined(values: np.ndarray) -> float:
     """Mean over the AUs for which the metric is defined; 0 when it is defined for none."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else 0.0
-
-
-OBJECTIVES = ("f1", "auc")
 
 
 def objective_value(score: Score, objective: str) -> float:

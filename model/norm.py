@@ -18,8 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-NORMS = ("shared", "per_dataset", "adapt")
-
 
 @dataclass(frozen=True)
 class Domains:

@@ -155,6 +155,13 @@ def test_data_and_model_need_no_launcher() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_settings_import_with_nothing_but_the_standard_library() -> None:
+    """So that `--help` and a misspelt key are answered at once."""
+    modules = [module_of(path) for path in files() if path.name == "settings.py"]
+    assert {"data.settings", "model.settings", "model.losses.settings"} <= {*modules}
+    subprocess.run([sys.executable, "-S", "-c", f"import {', '.join(modules)}"], check=True, cwd=ROOT)
+
+
 def test_no_command_shadows_a_package() -> None:
     """`python launch/x.py` puts launch/ first on the path, where launch/ray.py would hide Ray."""
     ours = {path.stem for path in (ROOT / "launch").iterdir() if path.suffix == ".py" or path.is_dir()}

@@ -13,7 +13,8 @@ from data.doctor.checks import Check
 from data.errors import InputError, raise_all
 from data.faces.align import Faces
 from data.seeds import numpy_generator
-from data.store import FrameStore, StoreSettings, open_store, store_path, stores_of
+from data.settings import StoreSettings
+from data.store import FrameStore, open_store, store_path, stores_of
 
 RENDERED, VIDEOS = 32, 3  # frames that are rendered again, from at most this many videos
 

@@ -16,39 +16,19 @@ import numpy as np
 import polars as pl
 
 from data.errors import InputError, raise_all
-from data.faces.detect import YUNET, detect, eyes_of, load_array, model_crc, save_array
+from data.faces.detect import detect, eyes_of, load_array, model_crc, save_array
 from data.faces.landmarks import find_landmarks, read_landmarks, signature
 from data.faces.points import JAWLESS, box, faults, five_points, similarity, template
 from data.files import Progress, exclusive_lock, no_progress
 from data.frames import Reading, excluded_frames, table_digest
 from data.media import VideoFrames, read_image, resize
 from data.opencv import opencv
-from data.settings import check_choices, check_ranges, setting
+from data.settings import AlignSettings
 
 # Raised whenever the pixels that an alignment gives change, so that no old store passes for a new one.
 VERSIONS: dict[str, int] = {"precropped": 1, "landmarks": 1, "box": 1, "haar": 1, "yunet": 1}
 SAMPLE = 8  # images that are compared with their landmarks
 SHRINKS = 1.5  # source pixels a crop pixel, above which neighbours are averaged first
-
-
-@dataclass(frozen=True)
-class AlignSettings:
-    """How the face is found in a frame, and how much around it is kept."""
-
-    name: str = setting("precropped", "precropped, landmarks, box, haar or yunet")
-    landmarks: str = setting("", "landmarks made elsewhere (folder, parquet or CSV); empty: the dataset's own")
-    model: str = setting("", f"yunet: path of {YUNET}")
-    margin: float = setting(0.1, "how much wider the crop is at each edge, as a share of its side")
-
-    def __post_init__(self) -> None:
-        problems = [*check_choices(self, {"name": tuple(VERSIONS)}), *check_ranges(self, {"margin": (0, 1)})]
-        if self.landmarks and self.name not in ("landmarks", "box"):
-            problems.append(f"landmarks={self.landmarks!r} needs name=landmarks or name=box, not {self.name!r}")
-        if self.model and self.name != "yunet":
-            problems.append(f"model={self.model!r} needs name=yunet, not {self.name!r}")
-        if self.name == "yunet" and not self.model:
-            problems.append(f"name=yunet needs the path of a model: download {YUNET} from the model zoo of OpenCV")
-        raise_all("alignment:", problems)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,12 +21,12 @@ from data.media import VideoFrames, read_bytes, read_image
 from data.opencv import opencv
 from data.parallel import run_tasks
 from data.readers import _common as common
+from data.settings import YUNET
 
 VERSIONS = {"haar": 1, "yunet": 1}  # raised when the same image gives another face
 WIDTHS = {"haar": 8, "yunet": 10}  # numbers a frame: box x y w h, eyes x y x y; or five points
 PIECE = 500  # rows; a video is one piece, whatever its length
 SAMPLE = 64  # images whose content names the cache
-YUNET = "face_detection_yunet_2023mar.onnx"
 
 HAAR_SIDE = 480  # pixels of the longer side of the image that is searched for a face
 HAAR_FACE = 200  # pixels of the face that is searched for eyes

@@ -1,8 +1,8 @@
 """The keys of every command line: typed, with a default and one line of help each.
 
 Settings that describe a trial are defined next to what they configure and are frozen; Hydra needs classes that it can
-fill in, so `mutable` copies them. Nothing here is read by the trials themselves. The keys of a command are imported
-when it is run: those that only look at files start without torch.
+fill in, so `mutable` copies them. Nothing here is read by the trials themselves. Nothing here imports torch, either:
+wrong keys and `--help` are answered at once.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from launch.keys.fields import mutable
+from model.losses.settings import METHOD_SETTINGS
 
 COMMANDS = {  # and the module here that has its keys
     "synthesize": "frames",
@@ -42,9 +43,7 @@ def method_keys(command: str) -> dict[str, type[Any]]:
     """The settings of every method by its name, for a command that trains one; else nothing."""
     if "method" not in {f.name for f in dataclasses.fields(keys_of(command))}:
         return {}
-    from model.methods import METHODS  # torch
-
-    return {name: mutable(method.settings) for name, method in METHODS.items()}
+    return {name: mutable(settings) for name, settings in METHOD_SETTINGS.items()}
 
 
 def register(command: str) -> None:

@@ -5,9 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from data.faces.align import AlignSettings
-from data.settings import setting
-from data.store import StoreSettings
+from data.settings import AlignSettings, StoreSettings, setting
 from launch.keys.fields import empty, nested
 
 

@@ -5,16 +5,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from data.settings import setting
-from data.views import ViewSettings
+from data.settings import ViewSettings, setting
 from launch.keys.cluster import ClusterSettings
 from launch.keys.fields import DRY_RUN, empty, mutable, nested
 from launch.keys.frames import StoreKeys
-from model.backbone import BackboneSettings
-from model.evaluate import ProbeSettings
-from model.fit import OptimSettings
-from model.heads import HeadSettings
-from model.methods import METHODS
+from model.losses.settings import METHOD_SETTINGS
+from model.settings import BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
 from study.records.config import PretrainSettings, SourceSettings
 
 ViewsKeys, BackboneKeys, HeadKeys = mutable(ViewSettings), mutable(BackboneSettings), mutable(HeadSettings)
@@ -98,7 +94,7 @@ class SweepKeys(TrialKeys):
     """Search for the best configuration of a method on a dataset."""
 
     name: str = setting("", "name of the study; empty for <dataset>-<method>")
-    method: Any = setting(MISSING, f"method={'|'.join(METHODS)}")
+    method: Any = setting(MISSING, f"method={'|'.join(METHOD_SETTINGS)}")
     pretrain: PretrainKeys = nested(PretrainKeys, "pre-training without labels")  # type: ignore[valid-type]
     pruning: PruningKeys = nested(PruningKeys, "early stopping of trials")
     sampler: str = setting("tpe", "tpe, gp, cmaes, random or qmc")
@@ -189,7 +185,7 @@ class GeneralizeKeys(TrainKeys):
     leave_one_out: list[str] = field(
         default_factory=list, metadata={"help": "in place of both: test on each of these, trained on all the others"}
     )
-    method: Any = setting(MISSING, f"method={'|'.join(METHODS)}")
+    method: Any = setting(MISSING, f"method={'|'.join(METHOD_SETTINGS)}")
     pretrain: PretrainKeys = nested(PretrainKeys, "pre-training without labels")  # type: ignore[valid-type]
     balanced: bool = setting(SourceSettings.balanced, "as many frames of each dataset in every batch")
     norm: str = setting(SourceSettings.norm, "BatchNorm: shared, per_dataset, or adapt (to the target's pictures)")

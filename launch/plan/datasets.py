@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from data.build import build_store
 from data.catalog import CATALOG, dataset, read_dataset
 from data.errors import InputError, raise_all
-from data.faces.align import AlignSettings, Faces, locate
+from data.faces.align import Faces, locate
 from data.faces.landmarks import find_landmarks
 from data.files import Progress as Report
 from data.files import check_writable
@@ -21,7 +21,8 @@ from data.folds import fold_names
 from data.frames import Reading
 from data.parallel import cores
 from data.seeds import seed_for
-from data.store import FrameStore, StoreSettings, find_store, open_store, store_path, stores_of
+from data.settings import AlignSettings, StoreSettings
+from data.store import FrameStore, find_store, open_store, store_path, stores_of
 from data.synthetic import write_tree
 
 _Keys = dict[str, Any]

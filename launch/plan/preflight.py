@@ -15,8 +15,9 @@ from data.store import FrameStore, open_store
 from launch.plan.budget import Budget, parse_budget
 from launch.plan.datasets import check_labelled, fold_scheme, unlabelled_stores
 from launch.plan.resources import Resources, resources
-from model.backbone import BackboneSettings, build_backbone, fetch_weights
-from model.methods import method_named
+from model.backbone import build_backbone, fetch_weights
+from model.methods import METHODS
+from model.settings import BackboneSettings
 from study.records.config import Placement, TrialConfig, trial_from_dict
 from study.records.folder import study_root
 from study.records.kinds import check_search
@@ -150,7 +151,7 @@ def _check_pretraining(
 ) -> None:
     """Unlabelled frames fit, and show nobody whom a fold holds out; the longest clips of the search are there."""
     pooled = [pool(frames, others, fold) for fold in divided.values()]
-    clip = method_named(base.method_name).clip(base.method)
+    clip = METHODS[base.method_name].clip(base.method)
     if clip is not None:
         longest = {name: space.largest(f"method.clip.{name}", base) for name in ("frames", "stride")}
         for together, fold in pooled:

@@ -23,8 +23,8 @@ from launch.plan.preflight import (
 )
 from launch.plan.resources import Resources, resources
 from launch.plan.variants import selected, variant, variant_problems
-from model.methods import method_named
-from model.norm import NORMS
+from model.methods import METHODS
+from model.settings import NORMS
 from study.experiments.domain_generalization import GENERALIZATION_SELECTIONS, Generalization, Split, check_splits
 from study.records.config import Placement, PredictionTarget, TrialConfig
 from study.records.store import StudyStore
@@ -200,7 +200,7 @@ def _check_frames(name: str, config: TrialConfig, asked: Generalization) -> None
     """`InputError` if some sources have too few AUs or too short sequences for the candidate."""
     if config.views.crop > asked.splits[0].target.size:
         raise InputError(f"{name}: crop={config.views.crop} exceeds the frames' {asked.splits[0].target.size} px")
-    clip, neighbours = method_named(config.method_name).clip(config.method), config.head.neighbours
+    clip, neighbours = METHODS[config.method_name].clip(config.method), config.head.neighbours
     for split in asked.splits:
         union = split.union
         if neighbours > len(union.aus):

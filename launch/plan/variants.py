@@ -14,7 +14,7 @@ from data.frames import aus_of
 from data.store import FrameStore
 from launch.plan.preflight import Keys, asked_weights, base_trial, check_weights, complaints, store_folds, study_store
 from launch.plan.resources import Resources, resources
-from model.methods import method_named
+from model.methods import METHODS
 from study.experiments.ablation import Cell, noisy_trials
 from study.records.config import DataSettings, Placement, TrialConfig
 from study.records.store import StudyStore
@@ -164,7 +164,7 @@ def check_frames(what: str, config: TrialConfig, frames: FrameStore, divided: Ma
         raise InputError(
             f"{what}: head.neighbours={neighbours}, but {frames.path.name} has {aus} AUs; give at most {aus}"
         )
-    clip = method_named(config.method_name).clip(config.method)
+    clip = METHODS[config.method_name].clip(config.method)
     if clip is not None:
         for fold in divided.values():
             try:

@@ -5,38 +5,13 @@ is a cosine, which `model.detector.CosineClassifier` gives.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from data.errors import raise_all
-from data.settings import check_ranges, setting
 from model.losses.numerics import coded_mean, full, full_precision
-
-
-@dataclass(frozen=True)
-class AsymmetricSettings:
-    """Parameters of the asymmetric loss; the defaults are the paper's."""
-
-    gamma_active: float = setting(0.0, "focusing exponent of active labels")
-    gamma_inactive: float = setting(4.0, "focusing exponent of inactive labels")
-    margin: float = setting(0.05, "inactive labels predicted below this probability cost nothing")
-    class_weights: bool = setting(False, "weigh each AU by its inverse base rate (mean 1)")
-
-    def __post_init__(self) -> None:
-        ranges = {"gamma_active": (0.0, 10.0), "gamma_inactive": (0.0, 10.0), "margin": (0.0, 0.5)}
-        raise_all("method asymmetric:", check_ranges(self, ranges))
-
-
-@dataclass(frozen=True)
-class GraphSupervisedSettings(AsymmetricSettings):
-    """Parameters of ME-GraphAU's loss; the graph itself is `head.neighbours`."""
-
-    gamma_inactive: float = setting(1.0, "focusing exponent of inactive labels")
-    margin: float = setting(0.0, "inactive labels predicted below this probability cost nothing")
-    class_weights: bool = setting(True, "weigh each AU by its inverse base rate (mean 1)")
+from model.losses.settings import AsymmetricSettings
 
 
 def asymmetric_loss(

@@ -6,60 +6,14 @@ the released code. Class centroids are the fourth kind of positive that later ve
 released code has none, so their form here is our reading.
 """
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 
-from data.errors import raise_all
-from data.settings import check_choices, check_ranges, setting
 from model.companion import Companion
 from model.losses.aunce_corrected import CENTROID, MEAN, Anchors, CorrectedLoss
 from model.losses.aunce_official import official_loss
 from model.losses.numerics import full, full_precision, unit
-
-
-@dataclass(frozen=True)
-class Ratios:
-    """Shares of the four kinds of positives: a point on the simplex."""
-
-    self: float = setting(0.2, "share of anchors whose positive is the other view of the frame")
-    max: float = setting(0.2, "share of anchors whose positive is the most similar frame of the same label")
-    mean: float = setting(0.6, "share of anchors whose positive is the mean over frames of the same label")
-    centroid: float = setting(0.0, "share of anchors whose positive is the running mean of their class")
-
-    def __post_init__(self) -> None:
-        names = ("self", "max", "mean", "centroid")
-        problems = check_ranges(self, dict.fromkeys(names, (0.0, 1.0)))
-        total = sum(getattr(self, name) for name in names)
-        if abs(total - 1) > 1e-6:
-            problems.append(f"{' + '.join(names)} = {total:g}; the four shares must sum to 1")
-        raise_all("ratios:", problems)
-
-
-@dataclass(frozen=True)
-class AunceSettings:
-    """Parameters of the AUNCE loss; the defaults are those of the released code."""
-
-    temperature: float = setting(0.5, "temperature of the similarities")
-    beta_active: float = setting(1.2, "beta=constant: exponent on the negatives of active anchors")
-    beta_inactive: float = setting(0.8, "beta=constant: exponent on the negatives of inactive anchors")
-    ratios: Ratios = field(default_factory=Ratios, metadata={"help": "how often each kind of positive is drawn"})
-    beta: str = setting("constant", "exponents on the negatives: `constant`, or from each AU's `base_rate`")
-    beta_strength: float = setting(0.25, "beta=base_rate: the exponents are 1 +- strength (1 - 2 base rate)")
-    centroid_momentum: float = setting(0.99, "share of a class centroid that a step keeps")
-    draw: str = setting("anchor", "one positive kind is drawn per `anchor`, or per `au` and batch")
-    form: str = setting("corrected", "`corrected`, or `official` for the released code's arithmetic")
-    class_weights: bool = setting(False, "weigh each AU by its inverse base rate (mean 1)")
-
-    def __post_init__(self) -> None:
-        ranges = {"temperature": (0.01, 10.0), "beta_active": (0.0, 10.0), "beta_inactive": (0.0, 10.0)}
-        ranges |= {"beta_strength": (0.0, 0.95), "centroid_momentum": (0.0, 0.99999)}
-        choices = {"draw": ("anchor", "au"), "form": ("corrected", "official"), "beta": ("constant", "base_rate")}
-        problems = check_ranges(self, ranges) + check_choices(self, choices)
-        if self.form == "official" and (self.ratios.centroid > 0 or self.beta == "base_rate"):
-            problems.append("form=official has neither centroids nor beta=base_rate; set form=corrected for them")
-        raise_all("method aunce:", problems)
+from model.losses.settings import AunceSettings
 
 
 class Centroids(Companion):

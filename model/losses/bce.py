@@ -1,25 +1,10 @@
 """Binary cross-entropy on the logits of every AU: the supervised baseline, plain or weighted."""
 
-from dataclasses import dataclass
-
 from torch import Tensor
 from torch.nn import functional
 
-from data.errors import raise_all
-from data.settings import check_ranges, setting
 from model.losses.numerics import coded_mean, full, full_precision
-
-
-@dataclass(frozen=True)
-class BceSettings:
-    """Parameters of the supervised baseline."""
-
-    label_smoothing: float = setting(0.0, "targets become y (1 - s) + s / 2")
-    balance: float = setting(0.5, "weight of active labels is (inactive / active) ** balance; 0 for no weight")
-    class_weights: bool = setting(False, "weigh each AU by its inverse base rate (mean 1)")
-
-    def __post_init__(self) -> None:
-        raise_all("method bce:", check_ranges(self, {"label_smoothing": (0.0, 0.5), "balance": (0.0, 2.0)}))
+from model.losses.settings import BceSettings
 
 
 def masked_bce(

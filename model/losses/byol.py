@@ -4,28 +4,12 @@ There are no negatives. With `momentum=0` the copy is the encoder itself behind 
 & He, arXiv 2011.10566).
 """
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
-from data.errors import raise_all
-from data.settings import check_ranges, setting
 from model.companion import Companion, Follower, per_view, project, projector, width
 from model.detector import Detector
 from model.losses.numerics import full_precision, unit
-
-
-@dataclass(frozen=True)
-class ByolSettings:
-    """Parameters of BYOL."""
-
-    momentum: float = setting(0.99, "share of its weights that the following encoder keeps in a step; 0 is SimSiam")
-    hidden: int = setting(256, "width of projector and predictor")
-    dim: int = setting(64, "length of a projection")
-
-    def __post_init__(self) -> None:
-        ranges = {"momentum": (0.0, 1.0), "hidden": (2, 16_384), "dim": (2, 4096)}
-        raise_all("method byol:", check_ranges(self, ranges))
+from model.losses.settings import ByolSettings
 
 
 class Byol(Companion):

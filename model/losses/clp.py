@@ -14,41 +14,13 @@ arXiv 2403.03400). There is no public code; this is a re-implementation after ou
 Every AU has its own code; the losses are means over AUs, both views and all frames.
 """
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor, nn
 
-from data.clips import ClipSettings
-from data.errors import raise_all
-from data.settings import check_choices, check_ranges, setting
 from model.companion import Companion, Follower, put
 from model.detector import Detector
 from model.losses.numerics import NEVER, full_precision, unit
-
-THEN = ("probe", "finetune")
-
-
-@dataclass(frozen=True)
-class ClpSettings:
-    """Parameters of CLP; none of them is published."""
-
-    then: str = setting("probe", "probe: linear evaluation; finetune: train all with cross-entropy, after `pretrain.*`")
-    clip: ClipSettings = field(default_factory=ClipSettings, metadata={"help": "what a clip is"})
-    margin: float = setting(0.2, "added to the similarity of a clip's first and last frame, and in proportion between")
-    temperature: float = setting(0.2, "temperature of the similarities within a clip")
-    cross_weight: float = setting(1.0, "weight of the cross-identity loss")
-    cross_temperature: float = setting(0.2, "temperature of the similarities to rebuilt codes")
-    attention: float = setting(0.1, "temperature of the weights with which a code is rebuilt")
-    neighbours: int = setting(16, "codes of other people, the nearest, from which a code is rebuilt")
-    bank: int = setting(2048, "codes that are kept, one for each frame of the last batches")
-    momentum: float = setting(0.99, "share of its weights that the following encoder keeps in a step")
-
-    def __post_init__(self) -> None:
-        ranges = dict.fromkeys(("temperature", "cross_temperature", "attention"), (0.01, 10.0))
-        ranges |= {"margin": (0.0, 10.0), "cross_weight": (0.0, 100.0), "momentum": (0.0, 1.0)}
-        problems = check_ranges(self, {**ranges, "neighbours": (1, 1e6), "bank": (1, 1e6)})
-        raise_all("method clp:", problems + check_choices(self, {"then": THEN}))
+from model.losses.settings import ClpSettings
 
 
 class Clp(Companion):

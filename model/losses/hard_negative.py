@@ -6,30 +6,13 @@ frames are negatives, and the share `tau_plus` of them that are in truth positiv
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from data.errors import raise_all
-from data.settings import check_ranges, setting
 from model.losses.numerics import NEVER, coded_mean, full_precision, itself, other_view, view_rows
-
-
-@dataclass(frozen=True)
-class HardNegativeSettings:
-    """Parameters of hard-negative contrastive learning."""
-
-    temperature: float = setting(0.5, "temperature of the similarities")
-    beta: float = setting(1.0, "concentration on similar negatives; 0 weighs all the same")
-    tau_plus: float = setting(0.1, "labels=false: probability that a negative is in truth a positive")
-    labels: bool = setting(True, "whether the labels tell positives from negatives")
-    class_weights: bool = setting(False, "labels=true: weigh each AU by its inverse base rate (mean 1)")
-
-    def __post_init__(self) -> None:
-        ranges = {"temperature": (0.01, 10.0), "beta": (0.0, 10.0), "tau_plus": (0.0, 0.9)}
-        raise_all("method hard_negative:", check_ranges(self, ranges))
+from model.losses.settings import HardNegativeSettings
 
 
 def hard_negative_loss(

@@ -4,32 +4,14 @@ Queries come from the encoder, keys from a copy that follows it; the negatives a
 views of a step go through one BatchNorm: on one device there is nothing to shuffle them between.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from data.errors import raise_all
 from data.seeds import generator
-from data.settings import check_ranges, setting
 from model.companion import Companion, Follower, project, projector, put, width
 from model.detector import Detector
 from model.losses.numerics import full_precision, unit
-
-
-@dataclass(frozen=True)
-class MocoSettings:
-    """Parameters of MoCo."""
-
-    temperature: float = setting(0.2, "temperature of the similarities")
-    momentum: float = setting(0.99, "share of its weights that the following encoder keeps in a step")
-    queue: int = setting(4096, "keys that are kept as negatives; two for each frame of a batch")
-    hidden: int = setting(256, "width of the projector")
-    dim: int = setting(64, "length of a projection")
-
-    def __post_init__(self) -> None:
-        ranges = {"temperature": (0.01, 10.0), "momentum": (0.0, 1.0), "queue": (1, 1e6)}
-        raise_all("method moco:", check_ranges(self, {**ranges, "hidden": (2, 16_384), "dim": (2, 4096)}))
+from model.losses.settings import MocoSettings
 
 
 class Moco(Companion):

@@ -3,29 +3,13 @@
 The embeddings of all AUs side by side go through one projector.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from data.errors import raise_all
-from data.settings import check_ranges, setting
 from model.companion import Companion, project, projector, width
 from model.detector import Detector
 from model.losses.numerics import NEVER, full_precision, itself, unit
-
-
-@dataclass(frozen=True)
-class SimclrSettings:
-    """Parameters of SimCLR."""
-
-    temperature: float = setting(0.5, "temperature of the similarities")
-    hidden: int = setting(256, "width of the projector")
-    dim: int = setting(64, "length of a projection")
-
-    def __post_init__(self) -> None:
-        ranges = {"temperature": (0.01, 10.0), "hidden": (2, 16_384), "dim": (2, 4096)}
-        raise_all("method simclr:", check_ranges(self, ranges))
+from model.losses.settings import SimclrSettings
 
 
 class Simclr(Companion):

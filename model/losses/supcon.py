@@ -1,24 +1,10 @@
 """Supervised contrastive learning (Khosla et al., arXiv 2004.11362), for every AU by itself."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from data.errors import raise_all
-from data.settings import check_ranges, setting
 from model.losses.numerics import NEVER, coded_mean, full_precision, itself, view_rows
-
-
-@dataclass(frozen=True)
-class SupconSettings:
-    """Parameters of supervised contrastive learning."""
-
-    temperature: float = setting(0.1, "temperature of the similarities")
-    class_weights: bool = setting(False, "weigh each AU by its inverse base rate (mean 1)")
-
-    def __post_init__(self) -> None:
-        raise_all("method supcon:", check_ranges(self, {"temperature": (0.01, 10.0)}))
+from model.losses.settings import SupconSettings
 
 
 def supcon_loss(z: Tensor, labels: Tensor, coded: Tensor, settings: SupconSettings, au_weights: Tensor) -> Tensor:

@@ -13,16 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, raise_all
-from data.settings import check_choices, check_ranges, setting
-from data.views import ViewSettings
-from model.backbone import BackboneSettings
-from model.evaluate import ProbeSettings
-from model.fit import OptimSettings
-from model.heads import HeadSettings
-from model.losses.aunce import AunceSettings
-from model.losses.clp import ClpSettings
-from model.methods import METHODS, MethodSettings, method_named
-from model.norm import NORMS
+from data.settings import ViewSettings, check_choices, check_ranges, setting
+from model.losses.settings import METHOD_SETTINGS, AunceSettings, ClpSettings, MethodSettings, settings_of
+from model.settings import NORMS, BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
 from study.records.json_records import key_of, value_at
 
 NOISE_KINDS = ("symmetric", "per_au", "boundary")
@@ -90,8 +83,8 @@ class TrialConfig:
     views: ViewSettings = field(default_factory=ViewSettings)
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
-    method_name: str = setting("aunce", f"one of {', '.join(METHODS)}")
-    method: MethodSettings = field(default_factory=METHODS["aunce"].settings)
+    method_name: str = setting("aunce", f"one of {', '.join(METHOD_SETTINGS)}")
+    method: MethodSettings = field(default_factory=AunceSettings)
     optim: OptimSettings = field(default_factory=OptimSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
@@ -162,7 +155,7 @@ def _unused_pretraining(config: TrialConfig) -> list[str]:
 def trial_from_dict(values: Mapping[str, Any]) -> TrialConfig:
     """The `TrialConfig` that `values` describe; `InputError` lists wrong keys with their nearest allowed names."""
     kinds = {f.name: f.type for f in dataclasses.fields(TrialConfig)}
-    kinds["method"] = method_named(values.get("method_name", TrialConfig.method_name)).settings
+    kinds["method"] = settings_of(values.get("method_name", TrialConfig.method_name))
     config: TrialConfig = _built(TrialConfig, kinds, values, "")
     return config
 

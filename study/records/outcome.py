@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from operator import getitem
 from typing import Any
 
-from model.metrics import OBJECTIVES, Score, f1, mean_defined, objective_value, rarest_third
+from model.metrics import Score, f1, mean_defined, objective_value, rarest_third
+from model.settings import OBJECTIVES
 from study.records.json_records import stage_name, value_at
 
 Stamp = tuple[int, int]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from data.errors import raise_all
-from model.metrics import OBJECTIVES
+from model.settings import OBJECTIVES
 from study.records.outcome import Outcome
 
 MAXIMISED, MINIMISED = (*OBJECTIVES, "rare_f1"), ("hours", "gpu_hours")

@@ -27,7 +27,7 @@ from optuna.distributions import (
 )
 
 from data.errors import InputError, raise_all
-from model.methods import METHODS
+from model.losses.settings import METHOD_SETTINGS
 from study.records.config import TrialConfig, trial_from_dict
 
 Params = dict[str, Any]
@@ -126,7 +126,7 @@ def method_base(base: TrialConfig, method: str) -> TrialConfig:
     """`base` if it is of `method`, else the same trial with the default settings of that method."""
     if base.method_name == method:
         return base
-    return replace(base, method_name=method, method=METHODS[method].settings())
+    return replace(base, method_name=method, method=METHOD_SETTINGS[method]())
 
 
 def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
@@ -154,8 +154,9 @@ def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
 
 def _branches(spec: Any, base: TrialConfig, problems: list[str]) -> dict[str, Space]:
     """The spaces of the methods that are searched over."""
-    if not isinstance(spec, Mapping) or set(spec) - set(METHODS) or len(spec) == 1:
-        problems.append(f"{METHODS_KEY}: {spec!r}; two or more of {', '.join(METHODS)}, each with a space of its own")
+    if not isinstance(spec, Mapping) or set(spec) - set(METHOD_SETTINGS) or len(spec) == 1:
+        names = ", ".join(METHOD_SETTINGS)
+        problems.append(f"{METHODS_KEY}: {spec!r}; two or more of {names}, each with a space of its own")
         return {}
     found = {}
     for method, own in spec.items():

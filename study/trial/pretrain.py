@@ -11,11 +11,10 @@ from dataclasses import replace
 from data.files import exclusive_lock
 from data.store import FrameStore, named_store
 from model.detector import Detector
-from model.evaluate import ProbeSettings
 from model.fit import EpochScore, Fitting, fit
-from model.losses.bce import BceSettings
-from model.losses.clp import ClpSettings
-from model.methods import METHODS, Method, MethodSettings, method_named
+from model.losses.settings import BceSettings, ClpSettings, MethodSettings
+from model.methods import METHODS, Method
+from model.settings import ProbeSettings
 from study.records.config import Placement, PretrainSettings, TrialConfig
 
 
@@ -28,7 +27,7 @@ def trained_by(config: TrialConfig) -> tuple[Method, MethodSettings]:
     """The method of the epochs that a trial reports, and its settings; cross-entropy where it fine-tunes."""
     if finetuned(config):
         return METHODS["bce"], BceSettings()
-    return method_named(config.method_name), config.method
+    return METHODS[config.method_name], config.method
 
 
 def stage_of(config: TrialConfig) -> TrialConfig:

@@ -18,9 +18,9 @@ from typing import Any
 from data.build import build_store
 from data.catalog import read_dataset
 from data.doctor.expected import expected
-from data.faces.align import AlignSettings, locate
+from data.faces.align import locate
 from data.frames import Reading
-from data.store import StoreSettings
+from data.settings import AlignSettings, StoreSettings
 from data.synthetic import write_tree
 
 CASES: tuple[tuple[str, str, dict[str, Any]], ...] = (

@@ -14,12 +14,13 @@ from torchvision.transforms import v2
 
 from data.catalog import CATALOG
 from data.seeds import generator
-from data.views import ViewSettings, draw_views
+from data.settings import ViewSettings
+from data.views import draw_views
 from data.views_cpu import cpu_views
-from model.backbone import BackboneSettings
 from model.detector import Detector
-from model.heads import HeadSettings
-from model.losses.aunce import AunceSettings, aunce_loss
+from model.losses.aunce import aunce_loss
+from model.losses.settings import AunceSettings
+from model.settings import BackboneSettings, HeadSettings
 from tests.benchmarks._timing import median_ratio, timed_rounds
 
 BATCH, STORED, CROP, ROUNDS = 64, 72, 64, 9

@@ -23,8 +23,9 @@ from torchvision import transforms
 
 from data.build import build_store
 from data.seeds import generator, numpy_generator
-from data.store import FrameStore, StoreSettings
-from data.views import ViewSettings, apply_views, draw_views
+from data.settings import StoreSettings, ViewSettings
+from data.store import FrameStore
+from data.views import apply_views, draw_views
 from data.views_cpu import cpu_views
 from tests.benchmarks._timing import median_ratio, timed_rounds
 from tests.data.stores import precropped

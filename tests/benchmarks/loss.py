@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from data.seeds import generator
-from model.losses.aunce import AunceSettings, aunce_loss
+from model.losses.aunce import aunce_loss
+from model.losses.settings import AunceSettings
 
 AUS, DIM, ROUNDS = 12, 1024, 7
 

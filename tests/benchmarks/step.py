@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from data.seeds import generator
-from model.backbone import BackboneSettings
 from model.detector import Detector
 from model.embedding import view_embedding
-from model.heads import HeadSettings
-from model.losses.aunce import AunceSettings, aunce_loss
+from model.losses.aunce import aunce_loss
+from model.losses.settings import AunceSettings
+from model.settings import BackboneSettings, HeadSettings
 from tests.benchmarks._timing import median_ratio, timed_rounds
 from tests.benchmarks.loss import published
 

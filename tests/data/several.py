@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 
 from data.build import build_store
-from data.store import FrameStore, StoreSettings
+from data.settings import StoreSettings
+from data.store import FrameStore
 from tests.data.stores import precropped, tiny_store
 
 CODED = {"bp4d": (1, 12), "disfa": (1, 25), "gft": (1, 12, 15)}  # AU 15 is of gft alone, 25 of disfa

@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from data.build import build_store
-from data.faces.align import AlignSettings, Faces, alignment_id
+from data.faces.align import Faces, alignment_id
 from data.folds import Fold, make_fold
 from data.frames import Reading
 from data.loader import Loader
 from data.seeds import numpy_generator
-from data.store import FrameStore, StoreSettings
-from data.views import ViewSettings
+from data.settings import AlignSettings, StoreSettings, ViewSettings
+from data.store import FrameStore
 from tests.data.trees import label_table
 
 PLAIN = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}  # views that are nothing but crops

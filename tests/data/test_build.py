@@ -22,8 +22,9 @@ from data.files import no_progress
 from data.frames import frame_table
 from data.media import iter_video, read_bytes, read_image
 from data.parallel import cores
+from data.settings import StoreSettings
 from data.shards import shard_path
-from data.store import FrameStore, StoreSettings, find_store, open_store
+from data.store import FrameStore, find_store, open_store
 from tests.data.stores import precropped
 from tests.data.trees import image_table, label_table, picture, video
 

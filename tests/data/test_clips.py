@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data.clips import ClipSettings, clips_of
+from data.clips import clips_of
 from data.errors import InputError
 from data.seeds import numpy_generator
+from data.settings import ClipSettings
 
 Key = tuple[str, str, int]
 

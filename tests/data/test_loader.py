@@ -8,8 +8,9 @@ import torch
 
 from data.loader import Batch, Loader, balanced_order
 from data.seeds import generator, numpy_generator
+from data.settings import ViewSettings
 from data.store import FrameStore
-from data.views import ViewSettings, apply_views, centre_views, draw_views
+from data.views import apply_views, centre_views, draw_views
 from data.views_cpu import cpu_views
 from tests.data.stores import PLAIN, tiny_loader, tiny_store
 

@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 
 from data.build import build_store
-from data.clips import ClipSettings, clips_of
+from data.clips import clips_of
 from data.errors import InputError
 from data.frames import KEY
 from data.pool import Pool, check_held_out, pool
-from data.store import FrameStore, StoreSettings
+from data.settings import ClipSettings, StoreSettings
+from data.store import FrameStore
 from tests.data.stores import precropped, tiny_fold, tiny_store
 
 

@@ -12,19 +12,9 @@ from data.errors import InputError
 from data.faces.align import align
 from data.frames import Reading, excluded_frames, load_table
 from data.media import decode_image, encode_jpeg, read_image
+from data.settings import StoreSettings
 from data.shards import shard_path
-from data.store import (
-    LENGTHS,
-    STORE,
-    TABLE,
-    FrameStore,
-    StoreSettings,
-    find_store,
-    fingerprint,
-    open_store,
-    store_path,
-    stores_of,
-)
+from data.store import LENGTHS, STORE, TABLE, FrameStore, find_store, fingerprint, open_store, store_path, stores_of
 from tests.data.stores import precropped
 from tests.data.trees import image_table, label_table, picture
 

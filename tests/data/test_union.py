@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from data.catalog import CATALOG
-from data.clips import ClipSettings, clips_of
+from data.clips import clips_of
 from data.errors import InputError
 from data.frames import SCHEMA, aus_of
+from data.settings import ClipSettings
 from data.store import FrameStore
 from data.union import UnionStore, shared_subjects, source_fold
 from tests.data.several import CODED, store_of, three_stores

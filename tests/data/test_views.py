@@ -9,9 +9,9 @@ from torchvision.transforms.v2 import functional as reference
 
 from data.errors import InputError
 from data.seeds import generator
+from data.settings import ViewSettings
 from data.views import (
     ViewDraw,
-    ViewSettings,
     adjust_brightness,
     adjust_contrast,
     adjust_saturation,

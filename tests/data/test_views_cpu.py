@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from data.seeds import generator
-from data.views import ViewSettings, apply_views, centre_views, draw_views
+from data.settings import ViewSettings
+from data.views import apply_views, centre_views, draw_views
 from data.views_cpu import cpu_centre_views, cpu_views
 from tests.data.stores import PLAIN
 from tests.data.test_views import CROP, FACTORS, REFERENCES, SIZE, one_by_one, photos, pick, to_float

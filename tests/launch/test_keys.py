@@ -10,17 +10,13 @@ from omegaconf import OmegaConf
 
 import launch.conf
 from data.catalog import CATALOG
-from data.settings import setting
-from data.views import ViewSettings
+from data.settings import ViewSettings, setting
 from launch.keys import COMMANDS
 from launch.keys.fields import mutable
 from launch.plan.preflight import base_trial, check_sweep
 from launch.run.command import compose_keys
-from model.backbone import BACKBONES
-from model.fit import OptimSettings
-from model.heads import HeadSettings
-from model.losses.aunce import AunceSettings
-from model.methods import METHODS
+from model.losses.settings import METHOD_SETTINGS, AunceSettings
+from model.settings import BACKBONES, HeadSettings, OptimSettings
 from study.search.space import parse_space
 
 CONF = Path(launch.conf.__file__).parent
@@ -69,7 +65,7 @@ def test_every_yaml_file_is_reached() -> None:
     assert stems(".") == set(COMMANDS)
     assert stems("dataset") == set(CATALOG)
     assert stems("backbone") == set(BACKBONES)
-    assert stems("search") == {*METHODS, "aunce_full", "clp_finetune", "methods"}
+    assert stems("search") == {*METHOD_SETTINGS, "aunce_full", "clp_finetune", "methods"}
     assert stems("plan") == {"small", "full"}
     assert stems("cluster") == {"local", "slurm"}
     assert stems("variants") == {"claims"}
@@ -84,7 +80,10 @@ def test_a_yaml_is_about_the_dataset_it_is_named_after(name: str) -> None:
 
 
 LABELLED = sorted(name for name, row in CATALOG.items() if row.aus)
-COMBINATIONS = [*product(LABELLED, ["tiny"], sorted(METHODS)), *product(["bp4d"], BACKBONES, sorted(METHODS))]
+COMBINATIONS = [
+    *product(LABELLED, ["tiny"], sorted(METHOD_SETTINGS)),
+    *product(["bp4d"], BACKBONES, sorted(METHOD_SETTINGS)),
+]
 
 
 @pytest.mark.parametrize(("dataset", "backbone", "method"), sorted({*COMBINATIONS}))
@@ -96,7 +95,7 @@ def test_dataset_backbone_and_method_make_a_valid_search(
     check_sweep(keys)
     base = base_trial(keys, "fingerprint", "part1")
     assert (base.data.dataset, base.backbone.name, base.method_name) == (dataset, backbone, method)
-    assert type(base.method) is METHODS[method].settings
+    assert type(base.method) is METHOD_SETTINGS[method]
     assert base.views.crop == keys["dataset"]["crop"] <= keys["dataset"]["size"]
     space = parse_space(keys["search"], base)
     assert {"optim.lr", "optim.weight_decay"} < {*space.settings_names}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.graph import RelationGraph
-from model.losses.aunce import AunceSettings
+from model.losses.settings import AunceSettings
 
 Kinds = Sequence[Sequence[str]]  # for each AU, for each row of the 2N: self, max, centroid or mean
 Centres = Mapping[tuple[int, int], Tensor]  # by AU and label, only of classes that have been seen

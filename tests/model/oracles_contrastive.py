@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from model.losses.hard_negative import HardNegativeSettings
-from model.losses.supcon import SupconSettings
+from model.losses.settings import HardNegativeSettings, SupconSettings
 
 Row = tuple[int, int]  # frame, view
 

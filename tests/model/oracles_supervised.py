@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from model.losses.asymmetric import AsymmetricSettings
-from model.losses.bce import BceSettings
-from model.losses.focal import FocalSettings
+from model.losses.settings import AsymmetricSettings, BceSettings, FocalSettings
 
 
 def bce(p: Tensor, y: float, settings: BceSettings, rate: float) -> Tensor:

@@ -7,15 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from data.clips import ClipSettings
+from data.settings import ClipSettings
 from data.store import FrameStore
-from model.backbone import BackboneSettings
 from model.detector import AuClassifier, Classifier, Detector
-from model.evaluate import ProbeSettings
-from model.fit import Fitting, OptimSettings
-from model.heads import HeadSettings
-from model.losses.clp import ClpSettings
+from model.fit import Fitting
+from model.losses.settings import METHOD_SETTINGS, ClpSettings
 from model.methods import METHODS
+from model.settings import BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
 from tests.data.stores import tiny_fold, tiny_loader
 
 AUS = (1, 12)
@@ -36,7 +34,7 @@ def small_detector(
 
 def small_settings(method: str) -> Any:
     """The defaults of `method`, with clips that fit the small batches and the short sequences."""
-    return ClpSettings(clip=ClipSettings(frames=4)) if method == "clp" else METHODS[method].settings()
+    return ClpSettings(clip=ClipSettings(frames=4)) if method == "clp" else METHOD_SETTINGS[method]()
 
 
 def small_job(store: FrameStore, folder: Path, method: str = "aunce", **optim: Any) -> Fitting:

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from data.seeds import generator
-from model.losses.aunce import AunceSettings, Centroids, Ratios, aunce_loss
+from model.losses.aunce import Centroids, aunce_loss
+from model.losses.settings import AunceSettings, Ratios
 
 SELF, MAX, MEAN = Ratios(self=1, max=0, mean=0), Ratios(self=0, max=1, mean=0), Ratios(self=0, max=0, mean=1)
 CENTROID = Ratios(self=0, max=0, mean=0, centroid=1)

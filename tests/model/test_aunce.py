@@ -7,7 +7,8 @@ from torch.nn.functional import normalize
 
 from data.errors import InputError
 from data.seeds import generator
-from model.losses.aunce import AunceSettings, Ratios, aunce_loss
+from model.losses.aunce import aunce_loss
+from model.losses.settings import AunceSettings, Ratios
 from tests.model import oracles
 from tests.model.small_aunce import (
     FOUR,

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.losses import aunce_corrected
-from model.losses.aunce import AunceSettings, Ratios
+from model.losses.settings import AunceSettings, Ratios
 from tests.model.small_aunce import (
     CENTROID,
     FOUR,

@@ -8,7 +8,8 @@ import torch
 
 from data.errors import InputError
 from data.seeds import generator
-from model.losses.aunce import AunceSettings, Centroids, rate_betas
+from model.losses.aunce import Centroids, rate_betas
+from model.losses.settings import AunceSettings
 from tests.model import oracles
 from tests.model.small_aunce import (
     CENTROID,

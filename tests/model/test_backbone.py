@@ -6,7 +6,8 @@ import torchvision
 
 from data.errors import InputError
 from data.seeds import generator
-from model.backbone import BACKBONES, BackboneSettings, build_backbone, fetch_weights
+from model.backbone import build_backbone, fetch_weights
+from model.settings import BACKBONES, BackboneSettings
 from tests.model.small import equal, state_of
 
 TOKENS = {  # at 64 px: [T, C]

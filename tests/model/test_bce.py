@@ -5,7 +5,8 @@ import torch
 
 from data.errors import InputError
 from data.seeds import generator
-from model.losses.bce import BceSettings, masked_bce
+from model.losses.bce import masked_bce
+from model.losses.settings import BceSettings
 
 
 def test_what_is_not_coded_has_no_gradient() -> None:

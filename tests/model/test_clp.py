@@ -11,19 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from data.clips import ClipSettings, clips_of
+from data.clips import clips_of
 from data.errors import InputError
 from data.loader import Batch, Loader
+from data.settings import ClipSettings
 from model.companion import put
 from model.fit import fit
-from model.losses.clp import (
-    Clp,
-    ClpSettings,
-    clp_loss,
-    cross_identity_loss,
-    temporal_logits,
-    temporal_loss,
-)
+from model.losses.clp import Clp, clp_loss, cross_identity_loss, temporal_logits, temporal_loss
+from model.losses.settings import ClpSettings
 from model.methods import METHODS, TrainingStep
 from tests.data.stores import tiny_store
 from tests.model import oracles_clp as oracles

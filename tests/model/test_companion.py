@@ -9,10 +9,11 @@ from torch.nn.functional import normalize
 
 from data.seeds import generator
 from model.companion import Companion, Follower, projector, width
-from model.losses.aunce import AunceSettings, Centroids, Ratios
-from model.losses.byol import Byol, ByolSettings
-from model.losses.moco import Moco, MocoSettings
-from model.losses.simclr import Simclr, SimclrSettings
+from model.losses.aunce import Centroids
+from model.losses.byol import Byol
+from model.losses.moco import Moco
+from model.losses.settings import METHOD_SETTINGS, AunceSettings, ByolSettings, MocoSettings, Ratios, SimclrSettings
+from model.losses.simclr import Simclr
 from model.methods import METHODS
 from tests.model.small import CROP, equal, small_detector, state_of
 
@@ -46,7 +47,7 @@ def test_aunce_keeps_centroids_when_it_draws_them() -> None:
 
 @pytest.mark.parametrize("name", ["simclr", "moco", "byol"])
 def test_weights_are_those_of_the_seed(name: str) -> None:
-    settings = replace(METHODS[name].settings(), **SMALL)
+    settings = METHOD_SETTINGS[name](**SMALL)
 
     def build(seed: int) -> dict[str, Tensor]:
         torch.manual_seed(seed + 100)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
-from model.losses.byol import ByolSettings, byol_loss
-from model.losses.hard_negative import HardNegativeSettings, hard_negative_loss
-from model.losses.moco import MocoSettings, moco_loss
-from model.losses.simclr import SimclrSettings, nt_xent
-from model.losses.supcon import SupconSettings, supcon_loss
+from model.losses.byol import byol_loss
+from model.losses.hard_negative import hard_negative_loss
+from model.losses.moco import moco_loss
+from model.losses.settings import ByolSettings, HardNegativeSettings, MocoSettings, SimclrSettings, SupconSettings
+from model.losses.simclr import nt_xent
+from model.losses.supcon import supcon_loss
 from tests.model import oracles_contrastive as oracles
 from tests.model.batches import labels_of, normal, same, sphere
 

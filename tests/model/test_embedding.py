@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from data.seeds import generator
-from model.backbone import BACKBONES
 from model.detector import Detector
 from model.embedding import Embed, view_embedding
+from model.settings import BACKBONES
 from tests.model.small import CROP, equal, small_detector, state_of
 
 SLOW = ("resnet50", "swin_b")  # and built as resnet18 and swin_t are

@@ -9,8 +9,9 @@ from data.seeds import generator
 from data.store import FrameStore
 from data.views import centre_views
 from model.detector import Detector
-from model.evaluate import ProbeSettings, embed_rows, label_weights, linear_evaluation, predict, score_rows
+from model.evaluate import embed_rows, label_weights, linear_evaluation, predict, score_rows
 from model.metrics import always_positive_f1, f1, objective_value, score_predictions
+from model.settings import ProbeSettings
 from tests.data.stores import tiny_fold, tiny_loader
 from tests.model.small import AUS, CROP, equal, small_detector, state_of
 

@@ -9,20 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from data.clips import ClipSettings
 from data.errors import InputError
 from data.seeds import seed_for
+from data.settings import ClipSettings, ViewSettings
 from data.store import FrameStore
-from data.views import ViewSettings
 from model.detector import Detector
 from model.evaluate import score_rows
-from model.fit import EpochScore, Fitting, OptimSettings, fit, learning_rate
-from model.losses.aunce import AunceSettings, Ratios
-from model.losses.byol import ByolSettings
-from model.losses.clp import ClpSettings
-from model.losses.moco import MocoSettings
-from model.methods import METHODS, Method, MethodSettings, TrainingStep
+from model.fit import EpochScore, Fitting, fit, learning_rate
+from model.losses.settings import AunceSettings, ByolSettings, ClpSettings, MethodSettings, MocoSettings, Ratios
+from model.methods import METHODS, Method, TrainingStep
 from model.metrics import objective_value
+from model.settings import OptimSettings
 from tests.data.stores import PLAIN
 from tests.model.small import equal, small_detector, small_job, small_settings, state_of
 
@@ -39,7 +36,7 @@ def facts(epochs: list[EpochScore]) -> Facts:
 
 
 def contrastive(loss: Callable[[TrainingStep, Any], Tensor]) -> Method:
-    return Method(AunceSettings, loss, end_to_end=False)
+    return Method(loss, end_to_end=False)
 
 
 def dying_at(step: int, method: Method) -> Method:

@@ -14,7 +14,6 @@ from model.companion import Companion
 from model.detector import Detector
 from model.embedding import Embed
 from model.fit import Fitting, fit
-from model.losses.aunce import AunceSettings
 from model.methods import METHODS, Method, TrainingStep
 from tests.model.small import equal, small_detector, small_job, state_of
 
@@ -43,7 +42,6 @@ class Watching(Companion):
 def watched(store: FrameStore, folder: Path, companion: Watching, **optim: Any) -> Fitting:
     job = small_job(store, folder, epochs=2, **optim)
     method = Method(
-        AunceSettings,
         lambda step, settings: (step.companion.weight.sum() * step.z).square().sum(),
         end_to_end=False,
         companion=lambda detector, settings, seed: companion,

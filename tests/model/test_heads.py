@@ -6,7 +6,8 @@ import torch
 from data.errors import InputError
 from data.seeds import generator
 from model.graph import RelationGraph
-from model.heads import AuHead, HeadSettings
+from model.heads import AuHead
+from model.settings import HeadSettings
 from tests.model.small import equal, state_of
 
 

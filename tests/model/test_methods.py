@@ -9,13 +9,25 @@ from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTenso
 from data.errors import InputError
 from data.seeds import generator
 from model.detector import AuClassifier, CosineClassifier
-from model.losses.asymmetric import AsymmetricSettings, GraphSupervisedSettings, asymmetric_loss
-from model.losses.aunce import AunceSettings, Centroids, Ratios, aunce_loss
-from model.losses.bce import BceSettings, bce_loss
-from model.losses.focal import FocalSettings, focal_loss
-from model.losses.hard_negative import HardNegativeSettings, hard_negative_loss
-from model.losses.supcon import SupconSettings, supcon_loss
-from model.methods import METHODS, Method, TrainingStep, method_named
+from model.losses.asymmetric import asymmetric_loss
+from model.losses.aunce import Centroids, aunce_loss
+from model.losses.bce import bce_loss
+from model.losses.focal import focal_loss
+from model.losses.hard_negative import hard_negative_loss
+from model.losses.settings import (
+    METHOD_SETTINGS,
+    AsymmetricSettings,
+    AunceSettings,
+    BceSettings,
+    FocalSettings,
+    GraphSupervisedSettings,
+    HardNegativeSettings,
+    Ratios,
+    SupconSettings,
+    settings_of,
+)
+from model.losses.supcon import supcon_loss
+from model.methods import METHODS, Method, TrainingStep
 from tests.model.batches import labels_of, normal, sphere
 from tests.model.small import CROP, small_detector, small_settings
 
@@ -40,14 +52,14 @@ def step(companion: Any = None) -> TrainingStep:
 
 def test_every_method_is_end_to_end_or_not() -> None:
     assert {name for name, method in METHODS.items() if method.end_to_end} == END_TO_END
-    assert all(method_named(name) is METHODS[name] for name in METHODS)
+    assert [*METHODS] == [*METHOD_SETTINGS]
     assert {name for name, method in METHODS.items() if method.classifier is not AuClassifier} == {"graph_supervised"}
     assert METHODS["graph_supervised"].classifier is CosineClassifier
 
 
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(InputError, match="method='simclear'; allowed: aunce, supcon, "):
-        method_named("simclear")
+        settings_of("simclear")
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -142,7 +154,7 @@ def test_every_loss_reaches_what_it_trains(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("simclr", "moco", "byol", "clp")])
 def test_labels_that_are_not_coded_decide_nothing(name: str) -> None:
-    method, settings = METHODS[name], METHODS[name].settings()
+    method, settings = METHODS[name], METHOD_SETTINGS[name]()
     one, other = step(), step()
     assert not bool(one.coded.all())
     object.__setattr__(other, "labels", torch.where(other.coded, other.labels, 1 - other.labels))

@@ -12,14 +12,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from data.seeds import generator
 from data.store import FrameStore
-from model.backbone import BackboneSettings
 from model.detector import Detector
 from model.embedding import view_embedding
 from model.evaluate import embed_rows, linear_evaluation, predict
 from model.fit import Fitting, fit
-from model.heads import HeadSettings
+from model.losses.settings import METHOD_SETTINGS
 from model.methods import METHODS
 from model.norm import DomainNorm, adapt_norms, on_domains, split_norms
+from model.settings import BackboneSettings, HeadSettings
 from tests.model.small import AUS, CROP, equal, small_job, state_of
 
 DOMAIN = torch.tensor([1, 0, 2, 1, 1, 0, 0, 2])
@@ -223,7 +223,7 @@ def test_every_batch_norm_is_split_however_deep_it_lies() -> None:
 def test_methods_know_nothing_of_it() -> None:
     """The copy of the encoder that follows is told as well: `moco` and `clp` above would stop otherwise."""
     detector = split_detector(domains=2)
-    companion = METHODS["moco"].companion(detector, METHODS["moco"].settings(), 0)
+    companion = METHODS["moco"].companion(detector, METHOD_SETTINGS["moco"](), 0)
     norms = [module for module in companion.modules() if isinstance(module, DomainNorm)]
     assert norms
     with on_domains(DOMAIN % 2, detector, companion):

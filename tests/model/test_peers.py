@@ -6,9 +6,10 @@ from pytorch_metric_learning.losses import NTXentLoss, SelfSupervisedLoss, SupCo
 from torch.nn.functional import normalize
 from torchvision.ops import sigmoid_focal_loss
 
-from model.losses.focal import FocalSettings, focal_loss
+from model.losses.focal import focal_loss
+from model.losses.settings import FocalSettings, SupconSettings
 from model.losses.simclr import nt_xent
-from model.losses.supcon import SupconSettings, supcon_loss
+from model.losses.supcon import supcon_loss
 from tests.model.batches import labels_of, normal, same
 
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
-from model.losses.asymmetric import AsymmetricSettings, GraphSupervisedSettings, asymmetric_loss
-from model.losses.bce import BceSettings, bce_loss
-from model.losses.focal import FocalSettings, focal_loss
+from model.losses.asymmetric import asymmetric_loss
+from model.losses.bce import bce_loss
+from model.losses.focal import focal_loss
+from model.losses.settings import AsymmetricSettings, BceSettings, FocalSettings, GraphSupervisedSettings
 from tests.model import oracles_supervised as oracles
 from tests.model.batches import labels_of, normal, same
 

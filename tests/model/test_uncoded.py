@@ -8,9 +8,8 @@ from torch import Tensor
 
 from data.seeds import generator
 from model.companion import Companion
-from model.losses.aunce import AunceSettings
-from model.losses.clp import ClpSettings
-from model.methods import METHODS, MethodSettings, TrainingStep
+from model.losses.settings import AunceSettings, ClpSettings, MethodSettings
+from model.methods import METHODS, TrainingStep
 from tests.model.batches import sphere
 from tests.model.small import small_detector, small_settings
 

@@ -11,7 +11,7 @@ from data.build import build_store
 from data.doctor.checks import Check
 from data.doctor.stores import RENDERED, VIDEOS, _sample, examine_store
 from data.faces.align import Faces
-from data.store import StoreSettings
+from data.settings import StoreSettings
 from tests.data.stores import precropped
 from tests.data.trees import image_table, picture, video
 

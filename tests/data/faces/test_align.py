@@ -8,11 +8,12 @@ from PIL import Image
 
 from data.errors import InputError
 from data.faces import align as align_module
-from data.faces.align import AlignSettings, Faces, align, alignment_id, locate
+from data.faces.align import VERSIONS, Faces, align, alignment_id, locate
 from data.faces.landmarks import read_landmarks
 from data.faces.points import ARCFACE, five_points, similarity, template
 from data.frames import EXCLUDED, Reading, excluded_frames
 from data.media import read_image, resize
+from data.settings import ALIGNMENTS, AlignSettings
 from tests.data.faces.draw import drawn_faces, face, many, reading, smooth, smooth_picture, struct, subset, write_mat
 from tests.data.faces.onnx import toy_yunet
 from tests.data.faces.test_detect import POINTS, bright_rows
@@ -261,3 +262,7 @@ def test_yunet_puts_its_points_at_the_template(tmp_path: Path) -> None:
     np.testing.assert_allclose(in_crop(faces, points), np.stack([template(0.1)] * 2), atol=1e-4)
     assert faces.crops is not None
     assert align(read_image(tmp_path / found.table["path"][0]), 48, faces.crops[0]).shape == (48, 48, 3)
+
+
+def test_every_alignment_has_a_version() -> None:
+    assert {*VERSIONS} == {*ALIGNMENTS}

@@ -7,8 +7,9 @@ from PIL import Image
 
 from data.errors import InputError
 from data.faces import detect as detect_module
-from data.faces.detect import USUAL_EYES, YUNET, detect, eyes_of, model_crc
+from data.faces.detect import USUAL_EYES, detect, eyes_of, model_crc
 from data.faces.points import five_points
+from data.settings import YUNET
 from tests.data.faces.draw import drawn_faces, reading
 from tests.data.faces.onnx import toy_yunet
 from tests.data.trees import video

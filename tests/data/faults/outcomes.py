@@ -9,9 +9,10 @@ import polars as pl
 from data.build import build_store
 from data.catalog import read_dataset
 from data.errors import InputError
-from data.faces.align import AlignSettings, locate
+from data.faces.align import locate
 from data.frames import KEY
-from data.store import FrameStore, StoreSettings
+from data.settings import AlignSettings, StoreSettings
+from data.store import FrameStore
 from data.synthetic import write_tree
 from tests.data.faults import FAULTS
 

@@ -10,7 +10,7 @@ from data.errors import InputError
 from launch.plan.datasets import prepare_store
 from launch.plan.variants import check_comparison, plan_comparison, variant
 from launch.run.command import compose_keys
-from model.methods import METHODS
+from model.losses.settings import METHOD_SETTINGS
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL
 
@@ -30,7 +30,7 @@ def test_the_claims_are_variants_of_every_method(tmp_path: Path) -> None:
     given = keys(tmp_path)
     check_comparison(given)
     made = {name: variant(given, name, "") for name in given["variants"]}
-    assert {config.method_name for config in made.values()} == {*METHODS}
+    assert {config.method_name for config in made.values()} == {*METHOD_SETTINGS}
     assert len({config.key for config in made.values()}) == len(made)
     for name, config in made.items():
         assert name == config.method_name or name.startswith(f"{config.method_name}-")

@@ -11,7 +11,7 @@ from data.errors import InputError
 from launch.keys import COMMANDS, keys_of
 from launch.plan.preflight import base_trial
 from launch.run.command import Settings, compose_keys, help_text, run_command
-from model.methods import METHODS
+from model.losses.settings import METHOD_SETTINGS
 from study.search.space import parse_space
 
 
@@ -37,7 +37,7 @@ def test_help_lists_every_key_once_with_a_line(command: str, flag: str, capsys: 
     assert len(lines) == len(text.splitlines()) - 4
     expected = [*field_names(keys_of(command))]
     if "method" in expected:
-        expected += [name for method in METHODS.values() for name in field_names(method.settings, "method.")]
+        expected += [name for settings in METHOD_SETTINGS.values() for name in field_names(settings, "method.")]
     assert {key for key, _ in lines} == {*expected}
     assert len({*lines}) == len(lines)
     shared = [key for key, _ in lines if key.startswith("method.")]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from model.methods import METHODS
+from model.losses.settings import METHOD_SETTINGS
 from study.records.config import DataSettings, Placement, TrialConfig, settings_from_dict, trial_from_dict
 
 # Every setting, given: its name may only change together with the meaning of a setting, or with a new one.
@@ -85,7 +85,7 @@ def leaves(settings: Any) -> Iterator[tuple[str, ...]]:
         yield from ((field.name, *path) for path in inner)
 
 
-LEAVES = [(method, path) for method in METHODS for path in leaves(default(method))]
+LEAVES = [(method, path) for method in METHOD_SETTINGS for path in leaves(default(method))]
 
 
 def changed(config: TrialConfig, path: tuple[str, ...]) -> TrialConfig:
@@ -98,13 +98,13 @@ def changed(config: TrialConfig, path: tuple[str, ...]) -> TrialConfig:
     return other
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHOD_SETTINGS)
 def test_from_dict_is_the_inverse_of_to_dict(method: str) -> None:
     config = default(method)
     through_json = json.loads(json.dumps(config.to_dict()))
     assert trial_from_dict(config.to_dict()) == trial_from_dict(through_json) == config
     assert trial_from_dict(through_json).key == config.key
-    assert type(config.method) is METHODS[method].settings
+    assert type(config.method) is METHOD_SETTINGS[method]
 
 
 def test_what_is_not_given_has_its_default() -> None:
@@ -129,7 +129,7 @@ def test_key_changes_with_every_setting(method: str, path: tuple[str, ...]) -> N
 
 def test_every_key_is_different() -> None:
     keys = [changed(default(method), path).key for method, path in LEAVES]
-    assert len({*keys, *(default(method).key for method in METHODS)}) == len(keys) + len(METHODS)
+    assert len({*keys, *(default(method).key for method in METHOD_SETTINGS)}) == len(keys) + len(METHOD_SETTINGS)
 
 
 def test_placement_is_not_in_the_name() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.store import FrameStore
-from model.methods import METHODS
+from model.losses.settings import METHOD_SETTINGS
 from study.records.config import trial_from_dict
 from study.records.store import StudyStore
 from study.trial.detectors import kept_detector
@@ -24,7 +24,7 @@ def switched_off(epoch: int, value: float) -> None:
     raise SystemExit
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHOD_SETTINGS)
 def test_an_interrupted_trial_comes_to_the_same(frames: FrameStore, tmp_path: Path, method: str) -> None:
     config = replace(small_trial(frames, method), score_test=True)
     whole = run_trial(config, placement(frames, tmp_path / "whole"))

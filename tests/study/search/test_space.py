@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from data.errors import InputError
 from data.seeds import numpy_generator
-from model.losses.aunce import Ratios
+from model.losses.settings import Ratios
 from study.records.config import TrialConfig
 from study.search.space import broken_sticks, parse_space
 

@@ -14,7 +14,8 @@ import torch
 from data.build import build_store
 from data.errors import InputError
 from data.folds import Fold, folds
-from data.store import FrameStore, StoreSettings
+from data.settings import StoreSettings
+from data.store import FrameStore
 from model import fit
 from model.checkpoint import load_checkpoint
 from model.methods import METHODS
