@@ -6,14 +6,25 @@ They import without torch and polars: the keys of a command line are made of the
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from types import MappingProxyType, UnionType
+from typing import Any, get_args, get_origin
 
-from data.errors import raise_all
+from data.errors import InputError, raise_all
+
+_EXPECTED = {tuple[str, ...]: "a list of words"}
 
 
-def setting(default: Any, help: str) -> Any:
-    """A dataclass field with a default and the line that `--help` prints for it."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def setting(default: Any, help: str, least: float | None = None) -> Any:
+    """A dataclass field with a default, the line that `--help` prints for it, and the least value that it may have."""
+    return dataclasses.field(default=default, metadata={"help": help} | ({} if least is None else {"least": least}))
+
+
+def check_least(settings: Any) -> list[str]:
+    """One problem for each field of `settings` that is less than it may be."""
+    least = {f.name: f.metadata["least"] for f in dataclasses.fields(settings) if "least" in f.metadata}
+    values = {name: getattr(settings, name) for name in least}
+    return [f"{name}={value:g}; at least {least[name]:g}" for name, value in values.items() if value < least[name]]
 
 
 def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -32,6 +43,52 @@ def check_choices(settings: Any, choices: Mapping[str, tuple[str, ...]]) -> list
         for name, allowed in choices.items()
         if getattr(settings, name) not in allowed
     ]
+
+
+def settings_from_dict(
+    kind: Any, values: Mapping[str, Any], path: str = "", types: Mapping[str, Any] = MappingProxyType({})
+) -> Any:
+    """An instance of the dataclass `kind`; what is nested in `values` becomes what its fields are declared as.
+
+    `types` stand in for the declared ones. `InputError` lists the keys that are missing or unknown, with the nearest
+    allowed one; `path` stands before their names.
+    """
+    prefix, fields = f"{path}." if path else "", {f.name: f for f in dataclasses.fields(kind)}
+    needed = [name for name, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    problems = [_unknown(prefix + name, name, list(fields)) for name in values if name not in fields]
+    problems += [f"missing key {prefix + name!r}" for name in needed if name not in values]
+    raise_all("settings:", problems)
+    kinds = {name: types.get(name, f.type) for name, f in fields.items()}
+    return kind(**{name: typed_value(kinds[name], value, prefix + name) for name, value in values.items()})
+
+
+def typed_value(kind: Any, value: Any, path: str) -> Any:
+    """`value` as the type `kind` has it: a dict as settings, a list as a tuple, an int as a float; checked."""
+    if isinstance(kind, UnionType):
+        return None if value is None else typed_value(get_args(kind)[0], value, path)
+    container, inner = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+        return settings_from_dict(kind, value, path)
+    if container is dict and isinstance(value, Mapping):
+        return {inner[0](name): typed_value(inner[1], one, f"{path}.{name}") for name, one in value.items()}
+    if container is tuple and isinstance(value, list | tuple):
+        types = inner if inner[-1] is not ... else inner[:1] * len(value)
+        return tuple(
+            typed_value(each, one, f"{path}[{at}]") for at, (each, one) in enumerate(zip(types, value, strict=True))
+        )
+    boolean = isinstance(value, bool)
+    if kind is float and isinstance(value, int) and not boolean:
+        return float(value)
+    if kind is Any or (container is None and isinstance(value, kind) and boolean == (kind is bool)):
+        return value
+    expected = _EXPECTED.get(kind) or getattr(container or kind, "__name__", kind)
+    raise InputError(f"{path}={value!r} is {type(value).__name__}, expected {expected}")
+
+
+def _unknown(path: str, name: str, allowed: list[str]) -> str:
+    near = get_close_matches(name, allowed, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown key {path!r}.{hint} Allowed: {', '.join(allowed)}"
 
 
 ALIGNMENTS = ("precropped", "landmarks", "box", "haar", "yunet")

@@ -14,48 +14,50 @@ from rich.table import Table
 from data.errors import raise_all
 from data.files import check_writable
 from launch.keys import COMMANDS
+from launch.keys.studies import AllKeys
 from launch.plan.budget import clock
 from launch.plan.steps import Journal, PlanStep, plan_steps, run_steps
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 
 HERE = Path(__file__).parent
 
 
-def main(keys: Settings) -> int:
+def main(keys: AllKeys) -> int:
     """Plan, run what is not done, say what came of it."""
     console = Console()
-    steps = plan_steps(keys["plan"], _folders(keys), keys["extra"], [name for name in COMMANDS if name != "all"])
+    steps = plan_steps(keys.plan, _folders(keys), keys.extra, [name for name in COMMANDS if name != "all"])
     check_all(keys, steps)
-    journal = Journal(Path(keys["runs_root"]) / "all")
-    chosen = [step for step in steps if not keys["only"] or step.name in keys["only"]]
-    if keys["dry_run"]:
+    journal = Journal(Path(keys.runs_root) / "all")
+    chosen = [step for step in steps if not keys.only or step.name in keys.only]
+    if keys.dry_run:
         console.print(_table(steps, journal))
         return 0
-    check_writable(Path(keys["runs_root"]))
+    check_writable(Path(keys.runs_root))
     for step in chosen:
-        if step.name in keys["again"]:
+        if step.name in keys.again:
             journal.forget(step)
     todo = [step for step in chosen if journal.seconds(step) is None]
     console.print(f"{len(steps)} steps, {len(todo)} to do; logs in {journal.folder}", soft_wrap=True)
-    codes = run_steps(todo, lambda step: _run(step, journal, console), keys["parallel"])
+    codes = run_steps(todo, lambda step: _run(step, journal, console), keys.parallel)
     return _finish(codes, console)
 
 
-def check_all(keys: Settings, steps: list[PlanStep]) -> None:
-    """What is wrong with the names and numbers that were given."""
+def check_all(keys: AllKeys, steps: list[PlanStep]) -> None:
+    """What is wrong with the names that were given."""
     names = [step.name for step in steps]
-    problems = [
-        f"{key}: no step {name!r}; allowed: {', '.join(names)}"
-        for key in ("only", "again")
-        for name in keys[key]
-        if name not in names
-    ]
-    problems += [f"parallel={keys['parallel']}; at least 1"] * (keys["parallel"] < 1)
-    raise_all("the study cannot start:", problems)
+    raise_all(
+        "the study cannot start:",
+        [
+            f"{key}: no step {name!r}; allowed: {', '.join(names)}"
+            for key, asked in (("only", keys.only), ("again", keys.again))
+            for name in asked
+            if name not in names
+        ],
+    )
 
 
-def _folders(keys: Settings) -> dict[str, str]:
-    return {name: keys[name] for name in ("runs_root", "store_root", "trees")}
+def _folders(keys: AllKeys) -> dict[str, str]:
+    return {"runs_root": keys.runs_root, "store_root": keys.store_root, "trees": keys.trees}
 
 
 def _run(step: PlanStep, journal: Journal, console: Console) -> int:

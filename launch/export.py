@@ -7,8 +7,9 @@ import polars as pl
 
 from data.errors import InputError
 from data.files import check_writable
+from launch.keys.studies import ExportKeys
 from launch.plan.preflight import study_store
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 from study.experiments.cross_dataset.external_predictions import check_suffix, long_form, write_long
 from study.experiments.cross_dataset.pairs import FOREIGN
 from study.experiments.selection import final_trials_of
@@ -19,9 +20,9 @@ from study.records.store import StudyStore
 TEST = "test"
 
 
-def main(keys: Settings) -> int:
+def main(keys: ExportKeys) -> int:
     """Find the predictions that are asked for, and write them."""
-    out, store = Path(keys["out"]), study_store(keys)
+    out, store = Path(keys.out), study_store(keys.runs_root, keys.name)
     check_suffix(out)
     check_writable(out.absolute().parent)
     found = _foreign(store) if FOREIGN in store.study() else _ours(store, keys)
@@ -36,20 +37,18 @@ def _foreign(store: StudyStore) -> list[Predictions]:
     return [read_predictions(store.predictions_path(FOREIGN, fingerprint))]
 
 
-def _ours(store: StudyStore, keys: Settings) -> list[Predictions]:
+def _ours(store: StudyStore, keys: ExportKeys) -> list[Predictions]:
     """Of the detectors of one seed: on their own test parts, or of one of them on another dataset."""
-    results = final_trials_of(store, keys["selection"])
+    results = final_trials_of(store, keys.selection)
     seeds = sorted({result.config.seed for result in results})
-    chosen = [result for result in results if result.config.seed == keys["seed"]]
+    chosen = [result for result in results if result.config.seed == keys.seed]
     if not chosen:
-        raise InputError(f"seed={keys['seed']}; {store.root.name} has {', '.join(map(str, seeds))}")
-    if keys["what"] == TEST:
-        if keys["fold"]:
-            raise InputError(
-                f"fold={keys['fold']!r} is for another dataset; what=test takes the detectors of all folds"
-            )
+        raise InputError(f"seed={keys.seed}; {store.root.name} has {', '.join(map(str, seeds))}")
+    if keys.what == TEST:
+        if keys.fold:
+            raise InputError(f"fold={keys.fold!r} is for another dataset; what=test takes the detectors of all folds")
         return [read_predictions(store.predictions_path(result.config.key)).part(TEST) for result in chosen]
-    return [_elsewhere(store, _of_fold(chosen, keys["fold"]), keys["what"])]
+    return [_elsewhere(store, _of_fold(chosen, keys.fold), keys.what)]
 
 
 def _of_fold(results: list[TrialResult], fold: str) -> TrialResult:

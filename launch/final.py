@@ -32,7 +32,7 @@ def main(keys: Settings) -> int:
     raise_all("the final evaluation cannot start:", problems)
     selections = asked_selections(keys["selection"])
     keys = keys | named_study(keys)
-    store = searched_study(keys)
+    store = searched_study(keys["runs_root"], keys["name"])
     frames = searched_frames(store)
     names = fold_names(frames.table, store.study()["config"]["data"]["fold_scheme"])
     plans = [plan(store, selection, names, keys["seeds"], keys["candidates"]) for selection in selections]

@@ -89,9 +89,9 @@ def plan_regret(keys: Settings) -> RegretPlan:
     problems = [f"studies={names}; at least two names, each once"] * (len({*names}) < max(len(names), 2))
     problems += [f"seeds={keys['seeds']}; at least 1"] * (keys["seeds"] < 1)
     raise_all("the configurations cannot be compared:", problems)
-    studies = {name: searched_study({**keys, "name": name}) for name in names}
+    studies = {name: searched_study(keys["runs_root"], name) for name in names}
     chosen = {name: _chosen(study) for name, study in studies.items()}
-    store, available = study_store(keys), resources(keys)
+    store, available = study_store(keys["runs_root"], keys["name"]), resources(keys)
     targets = [_target(name, study, chosen, store, available, keys["seeds"]) for name, study in studies.items()]
     return RegretPlan(store, targets, available)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from data.errors import InputError, raise_all
 from data.files import check_writable, write_atomic
+from launch.keys.studies import ReportKeys
 from launch.plan.preflight import complaints
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 from launch.show.live import LivePage, watch
 from launch.show.page import page_of, study_labels
 from reports.export.export import check_kinds, export, export_variants, transfers_beside
@@ -21,29 +22,27 @@ from study.records.store import StudyStore
 PAGE = "report.html"
 
 
-def main(keys: Settings) -> int:
+def main(keys: ReportKeys) -> int:
     """Write the page or the exports, or keep writing the page."""
     roots = asked(keys)
-    if keys["export"]:
+    if keys.export:
         return write_exports(keys, roots)
     path = page_path(keys, roots)
     check_writable(path.parent)
-    if keys["watch"]:
-        job = LivePage(
-            partial(page_of, roots, keys["pictures"]), path, partial(state, roots), partial(is_finished, roots)
-        )
-        return watched(job, keys["every"], keys["port"])
-    write_atomic(path, page_of(roots, keys["pictures"]).encode("utf-8", "replace"))
+    if keys.watch:
+        job = LivePage(partial(page_of, roots, keys.pictures), path, partial(state, roots), partial(is_finished, roots))
+        return watched(job, keys.every, keys.port)
+    write_atomic(path, page_of(roots, keys.pictures).encode("utf-8", "replace"))
     print(f"report: {path}")
     return 0
 
 
-def asked(keys: Settings) -> list[Path]:
+def asked(keys: ReportKeys) -> list[Path]:
     """The folders of the studies that `keys` name, by folder or by name; `InputError` lists all that have no page."""
-    words = [*([keys["name"]] if keys["name"] else []), *keys["studies"]]
+    words = [*([keys.name] if keys.name else []), *keys.studies]
     if not words:
         raise InputError("no study; give its folder or name: python launch/report.py runs/<study>, or name=<study>")
-    roots = [Path(word) if StudyStore(Path(word)).exists() else Path(keys["runs_root"]) / word for word in words]
+    roots = [Path(word) if StudyStore(Path(word)).exists() else Path(keys.runs_root) / word for word in words]
     problems = [
         f"{word}: no study in {root}; run launch/sweep.py name={root.name}"
         for word, root in zip(words, roots, strict=True)
@@ -52,8 +51,10 @@ def asked(keys: Settings) -> list[Path]:
     problems += complaints(*(partial(_check_kind, root, len(roots)) for root in roots if StudyStore(root).exists()))
     whole = [root.resolve() for root in roots]
     problems += [f"{word} is given twice" for at, word in enumerate(words) if whole[at] in whole[:at]]
-    problems += [f"every={keys['every']:g}; at least 0.1 seconds"] * (keys["every"] < 0.1)
-    problems += ["watch=true writes pages; give no export"] * bool(keys["watch"] and keys["export"])
+    if keys.every < 0.1:
+        problems.append(f"every={keys.every:g}; at least 0.1 seconds")
+    if keys.watch and keys.export:
+        problems.append("watch=true writes pages; give no export")
     raise_all("the report cannot be written:", problems)
     return roots
 
@@ -65,12 +66,12 @@ def _check_kind(root: Path, studies: int) -> None:
         check_search(root, study)
 
 
-def page_path(keys: Settings, roots: Sequence[Path]) -> Path:
+def page_path(keys: ReportKeys, roots: Sequence[Path]) -> Path:
     """Where the page goes: `out`, the folder of the one study, or above several."""
-    if keys["out"]:
-        path = Path(keys["out"])
+    if keys.out:
+        path = Path(keys.out)
         return path / PAGE if path.is_dir() else path
-    return StudyStore(roots[0]).report_path if len(roots) == 1 else Path(keys["runs_root"]) / PAGE
+    return StudyStore(roots[0]).report_path if len(roots) == 1 else Path(keys.runs_root) / PAGE
 
 
 def named(words: Sequence[str]) -> list[str]:
@@ -81,17 +82,17 @@ def named(words: Sequence[str]) -> list[str]:
     return [*others, f"studies=[{quoted}]"] if folders else others
 
 
-def write_exports(keys: Settings, roots: Sequence[Path]) -> int:
+def write_exports(keys: ReportKeys, roots: Sequence[Path]) -> int:
     """Write what was asked for and say where it lies."""
-    check_kinds(keys["export"], len(roots))
-    above = roots[0] if len(roots) == 1 else Path(keys["runs_root"])
-    folder = Path(keys["out"]) if keys["out"] else above / "export"
+    check_kinds(keys.export, len(roots))
+    above = roots[0] if len(roots) == 1 else Path(keys.runs_root)
+    folder = Path(keys.out) if keys.out else above / "export"
     check_writable(folder)
     stores = [StudyStore(root) for root in roots]
     if len(stores) == 1 and kind_of(stores[0].study()) == COMPARISON:
-        written = export_variants(stores[0], keys["export"], folder)
+        written = export_variants(stores[0], keys.export, folder)
     else:
-        written = _studies_exported(roots, stores, keys["export"], folder)
+        written = _studies_exported(roots, stores, keys.export, folder)
     for path in written:
         print(f"written: {path}")
     return 0

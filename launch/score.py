@@ -27,7 +27,7 @@ from study.scoring.thresholds import rule_thresholds
 
 def main(keys: Settings) -> int:
     """Read the predictions, put them to the frames, score them, keep them."""
-    console, path, store = Console(), Path(keys["predictions"]), study_store(keys)
+    console, path, store = Console(), Path(keys["predictions"]), study_store(keys["runs_root"], keys["name"])
     check_file(path)
     check_labelled(keys)
     if keys["scale"] not in SCALES:

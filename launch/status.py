@@ -9,7 +9,8 @@ from contextlib import suppress
 from rich.console import Console
 from rich.live import Live
 
-from launch.run.command import Settings, run_command
+from launch.keys.studies import StatusKeys
+from launch.run.command import run_command
 from launch.show.display import whole
 from launch.show.snapshot import Snapshot, take_snapshot
 from study.records.folder import StudyFolder, study_root
@@ -17,13 +18,13 @@ from study.records.folder import StudyFolder, study_root
 EVERY = 5.0  # seconds from look to look
 
 
-def main(keys: Settings) -> int:
+def main(keys: StatusKeys) -> int:
     """Look once, or until Ctrl-C."""
-    store, console = StudyFolder(study_root(keys["runs_root"], keys["name"])), Console()
+    store, console = StudyFolder(study_root(keys.runs_root, keys.name)), Console()
     found = take_snapshot(store)
-    if keys["json"]:
+    if keys.json:
         print(json.dumps(_plain(found), indent=1))
-    elif keys["watch"]:
+    elif keys.watch:
         with suppress(KeyboardInterrupt), Live(whole(found), console=console, auto_refresh=False) as live:
             while True:
                 time.sleep(EVERY)

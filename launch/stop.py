@@ -20,7 +20,8 @@ from data.errors import InputError
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs
-from launch.run.command import Settings, run_command
+from launch.keys.studies import StopKeys
+from launch.run.command import run_command
 from study.records.folder import StudyFolder, study_root
 
 _POLL = 0.5
@@ -28,9 +29,9 @@ OBEY_S = 30.0  # within which everybody leaves who is asked to
 GONE_S = 90.0  # within which everybody is gone who was not asked
 
 
-def main(keys: Settings) -> int:
+def main(keys: StopKeys) -> int:
     """Ask, then insist, then say how to go on."""
-    store, console = StudyFolder(study_root(keys["runs_root"], keys["name"])), Console()
+    store, console = StudyFolder(study_root(keys.runs_root, keys.name)), Console()
     store.study()
     folder = ClusterFolder(store.cluster_path.resolve())
     try:

@@ -16,10 +16,12 @@ from rich.text import Text
 from data.errors import InputError, raise_all
 from data.files import check_writable
 from data.frames import aus_of
+from data.settings import check_choices
+from launch.keys.studies import TransferKeys
 from launch.plan.datasets import progress_bar
 from launch.plan.preflight import complaints, searched_study, study_store
 from launch.plan.resources import device_here
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 from launch.show.matrices import WIDTH, print_matrices
 from study.experiments.cross_dataset.cells import PairScores, TargetDataset, cells_of, targets_of
 from study.experiments.cross_dataset.pairs import (
@@ -42,7 +44,7 @@ from study.scoring.bootstrap import REPLICATES
 DEVICES = ("auto", "cpu", "cuda")
 
 
-def main(keys: Settings) -> int:
+def main(keys: TransferKeys) -> int:
     """Check everything, predict what is missing, score, print."""
     console = Console()
     folder = _folder(keys)
@@ -50,8 +52,8 @@ def main(keys: Settings) -> int:
     check_studies(studies)
     pairs, notes = _pairs(studies)
     targets = {study.target: aus_of(study.frames.table) for study in studies}
-    rates = read_rates(Path(keys["base_rates"]), targets) if keys["base_rates"] else {}
-    device = device_here("cuda") if keys["device"] == "auto" else keys["device"]
+    rates = read_rates(Path(keys.base_rates), targets) if keys.base_rates else {}
+    device = device_here("cuda") if keys.device == "auto" else keys.device
     for source, target in pairs:
         _predict(source, target, device, console)
     reached = targets_of(studies)
@@ -62,43 +64,43 @@ def main(keys: Settings) -> int:
     write_transfer(folder, found)
     if not console.is_terminal:
         console.width = WIDTH
-    for part in print_matrices(found, keys["aus"], keys["rule"]):
+    for part in print_matrices(found, keys.aus, keys.rule):
         console.print(part, soft_wrap=isinstance(part, Text))
     console.print(f"tables: {folder}", soft_wrap=True)
     return 0
 
 
-def _folder(keys: Settings) -> Path:
+def _folder(keys: TransferKeys) -> Path:
     """Where the tables go, after all that can be checked without the studies."""
-    studies = keys["studies"]
-    problems = complaints(lambda: study_store(keys), lambda: check_writable(Path(keys["runs_root"])))
-    problems += [f"studies={studies}; at least two names, e.g. studies=[bp4d-aunce,disfa-aunce]"] * (len(studies) < 2)
-    problems += [f"studies: {name} stands there twice" for name in sorted({n for n in studies if studies.count(n) > 1})]
-    for key, allowed in (("selection", SELECTIONS), ("aus", AU_SETS), ("rule", RULES)):
-        problems += [f"{key}={keys[key]!r}; allowed: {', '.join(allowed)}"] * (keys[key] not in allowed)
-    problems += [f"device={keys['device']!r}; allowed: {', '.join(DEVICES)}"] * (keys["device"] not in DEVICES)
-    if keys["device"] == "cuda" and not torch.cuda.is_available():
+    problems = complaints(lambda: study_store(keys.runs_root, keys.name), lambda: check_writable(Path(keys.runs_root)))
+    if len(keys.studies) < 2:
+        named = ",".join(keys.studies)
+        problems.append(f"studies=[{named}]; at least two names, e.g. studies=[bp4d-aunce,disfa-aunce]")
+    twice = sorted({name for name in keys.studies if keys.studies.count(name) > 1})
+    problems += [f"studies: {name} is listed twice" for name in twice]
+    problems += check_choices(keys, {"selection": SELECTIONS, "aus": AU_SETS, "rule": RULES, "device": DEVICES})
+    if keys.device == "cuda" and not torch.cuda.is_available():
         problems.append("device=cuda; this machine has no GPU")
     raise_all("the studies cannot be compared:", problems)
-    store = study_store(keys)
+    store = study_store(keys.runs_root, keys.name)
     if store.exists():
         raise InputError(f"{store.root} is a study; give another name=<folder for the tables>")
     return store.root
 
 
-def _studies(keys: Settings) -> list[Study]:
+def _studies(keys: TransferKeys) -> list[Study]:
     """All studies, or everything that is wrong with them."""
     found: list[Study] = []
 
     def opened(name: str) -> None:
-        named = {**keys, "name": name}
-        if FOREIGN in study_store(named).study():
-            found.append(member(study_store(named), ()))
+        store = study_store(keys.runs_root, name)
+        if FOREIGN in store.study():
+            found.append(member(store, ()))
         else:
-            store = searched_study(named)
-            found.append(member(store, final_trials_of(store, keys["selection"])))
+            store = searched_study(keys.runs_root, name)
+            found.append(member(store, final_trials_of(store, keys.selection)))
 
-    problems = complaints(*(partial(opened, name) for name in keys["studies"]))
+    problems = complaints(*(partial(opened, name) for name in keys.studies))
     raise_all("the studies cannot be compared:", problems)
     return found
 
@@ -138,11 +140,11 @@ def _cells(targets: list[TargetDataset], rates: Rates, console: Console) -> Iter
                 yield cell
 
 
-def _asked(keys: Settings, studies: list[Study], rates: Rates, notes: list[str]) -> dict[str, Any]:
+def _asked(keys: TransferKeys, studies: list[Study], rates: Rates, notes: list[str]) -> dict[str, Any]:
     """What the tables are of, as transfer.json keeps it."""
     return {
-        "name": keys["name"],
-        "selection": keys["selection"],
+        "name": keys.name,
+        "selection": keys.selection,
         "studies": [_described(study) for study in studies],
         "conventions": {study.target: label_convention(study.frames.table) for study in studies},
         "stores": {study.target: study.frames.fingerprint for study in studies},

@@ -43,12 +43,12 @@ def method_keys(command: str) -> dict[str, type[Any]]:
     """The settings of every method by its name, for a command that trains one; else nothing."""
     if "method" not in {f.name for f in dataclasses.fields(keys_of(command))}:
         return {}
-    return {name: mutable(settings) for name, settings in METHOD_SETTINGS.items()}
+    return dict(METHOD_SETTINGS)
 
 
 def register(command: str) -> None:
     """Make the typed keys of a command known to Hydra."""
     store = ConfigStore.instance()
-    store.store(name=f"{command}_keys", node=keys_of(command))
-    for name, keys in method_keys(command).items():
-        store.store(group="method", name=name, node=keys)
+    store.store(name=f"{command}_keys", node=mutable(keys_of(command)))
+    for name, settings in method_keys(command).items():
+        store.store(group="method", name=name, node=mutable(settings))

@@ -1,24 +1,41 @@
-"""Fields of the classes that Hydra fills in."""
+"""Fields of the classes that describe keys, and the copies of these classes that Hydra fills in."""
 
 import dataclasses
-from dataclasses import field
+from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any
 
+from data.settings import setting
+
 DRY_RUN = "print the plan, what it costs and the jobs as they would be submitted; start nothing"
+_INTERNAL = "internal"  # in the metadata of a field that is no key
+
+
+@dataclass(frozen=True)
+class RunsKeys:
+    """Where studies lie."""
+
+    runs_root: str = setting("runs", "folder of the studies")
 
 
 def mutable(settings: type[Any]) -> type[Any]:
     """An unfrozen copy of a settings class, nested ones included, with the same fields, defaults and help."""
     fields: list[tuple[str, Any, Any]] = []
-    for f in dataclasses.fields(settings):
+    for f in public_fields(settings):
         if isinstance(f.type, type) and dataclasses.is_dataclass(f.type):
             inner = mutable(f.type)
             fields.append((f.name, inner, field(default_factory=inner, metadata=f.metadata)))
         elif f.default_factory is not dataclasses.MISSING:
             fields.append((f.name, f.type, field(default_factory=f.default_factory, metadata=f.metadata)))
         else:
-            fields.append((f.name, f.type, field(default=f.default, metadata=f.metadata)))
+            fields.append((f.name, _hydra_type(f.type), field(default=f.default, metadata=f.metadata)))
     return dataclasses.make_dataclass(settings.__name__, fields)
+
+
+def _hydra_type(kind: Any) -> Any:
+    """The type of a field, and Any for a choice of settings classes, which Hydra does not know."""
+    choice = isinstance(kind, UnionType) and all(map(dataclasses.is_dataclass, kind.__args__))
+    return Any if choice else kind
 
 
 def nested(settings: type[Any], help: str) -> Any:
@@ -29,3 +46,13 @@ def nested(settings: type[Any], help: str) -> Any:
 def empty(help: str) -> Any:
     """A field that holds whatever is given, by name."""
     return field(default_factory=dict, metadata={"help": help})
+
+
+def internal(default: Any) -> Any:
+    """A field that nobody can give on a command line."""
+    return field(default=default, metadata={_INTERNAL: True})
+
+
+def public_fields(settings: Any) -> list[dataclasses.Field[Any]]:
+    """The fields that can be given on a command line."""
+    return [f for f in dataclasses.fields(settings) if _INTERNAL not in f.metadata]

@@ -1,79 +1,68 @@
 """Keys of the commands that read studies, or run other commands; nothing here takes long to import."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import MISSING
 
 from data.settings import setting
-from launch.keys.fields import empty
+from launch.keys.fields import RunsKeys, empty
 
 
-@dataclass
-class AllKeys:
+@dataclass(frozen=True)
+class AllKeys(RunsKeys):
     """Run the whole study: a graph of commands that go on where they stopped."""
 
     plan: dict[str, Any] = empty("plan=small|full, or a file of your own in launch/conf/plan/: its lists and steps")
-    runs_root: str = setting("runs", "folder of the studies")
     store_root: str = setting("stores", "folder of the frame stores")
     trees: str = setting("trees", "plan=small: folder of the raw trees that are drawn")
-    extra: list[str] = field(
-        default_factory=list,
-        metadata={"help": "keys for every step that trains, e.g. \"extra=['cluster=slurm','trial.gpus=1']\""},
+    extra: tuple[str, ...] = setting(
+        (), "keys for every step that trains, e.g. \"extra=['cluster=slurm','trial.gpus=1']\""
     )
-    only: list[str] = field(default_factory=list, metadata={"help": "names of steps; [] for all"})
-    again: list[str] = field(default_factory=list, metadata={"help": "names of steps to run once more"})
-    parallel: int = setting(1, "steps at once; more only where a cluster does the work")
+    only: tuple[str, ...] = setting((), "names of steps; [] for all")
+    again: tuple[str, ...] = setting((), "names of steps to run once more")
+    parallel: int = setting(1, "steps at once; more only where a cluster does the work", least=1)
     dry_run: bool = setting(False, "print the steps, and start nothing")
 
 
-@dataclass
-class ReportKeys:
+@dataclass(frozen=True)
+class ReportKeys(RunsKeys):
     """Write the HTML page of a study, or of several side by side; with export=[...] the tables of a paper instead."""
 
     name: str = setting("", "name of the study")
-    studies: list[str] = field(
-        default_factory=list, metadata={"help": "names or folders of studies; several give one page that compares them"}
-    )
-    runs_root: str = setting("runs", "folder of the studies")
+    studies: tuple[str, ...] = setting((), "names or folders of studies; several give one page that compares them")
     out: str = setting("", "page or, with export, folder to write; empty for <study>/report.html and <study>/export")
-    export: list[str] = field(
-        default_factory=list, metadata={"help": "any of latex, markdown, csv, parquet, model_card, e.g. [latex,csv]"}
-    )
+    export: tuple[str, ...] = setting((), "any of latex, markdown, csv, parquet, model_card, e.g. [latex,csv]")
     pictures: bool | None = setting(None, "a contact sheet of the frames on the page; empty: of drawn faces alone")
     watch: bool = setting(False, "write the page again while trials run, and serve it on this machine alone")
     every: float = setting(30.0, "watch=true: seconds from page to page")
     port: int = setting(0, "watch=true: port to serve on; 0 for any free one")
 
 
-@dataclass
-class StatusKeys:
+@dataclass(frozen=True)
+class StatusKeys(RunsKeys):
     """Show how far a study is, from its files alone."""
 
     name: str = setting(MISSING, "name of the study")
-    runs_root: str = setting("runs", "folder of the studies")
     watch: bool = setting(False, "draw it again every few seconds until Ctrl-C")
     json: bool = setting(False, "print it as JSON, for other programs")
 
 
-@dataclass
-class StopKeys:
+@dataclass(frozen=True)
+class StopKeys(RunsKeys):
     """End the command that runs trials of a study, and its jobs on the cluster; only those, and nothing is lost."""
 
     name: str = setting(MISSING, "name of the study")
-    runs_root: str = setting("runs", "folder of the studies")
 
 
-@dataclass
-class TransferKeys:
+@dataclass(frozen=True)
+class TransferKeys(RunsKeys):
     """Score the final detectors of each study on the datasets of all others, and put the methods side by side."""
 
-    studies: list[str] = field(
-        default_factory=list,
-        metadata={"help": "names of studies, e.g. [bp4d-aunce,disfa-aunce]; several of a dataset are several methods"},
+    studies: tuple[str, ...] = setting(
+        (), "names of studies, e.g. [bp4d-aunce,disfa-aunce]; several of a dataset are several methods"
     )
     name: str = setting("transfer", "folder in runs_root for the tables")
-    runs_root: str = setting("runs", "folder of the studies")
     selection: str = setting("nested", "whose detectors: nested, shared or oracle, as given to launch/final.py")
     base_rates: str = setting("", "CSV of dataset, au, rate for the rule base_rate; empty for those trained on")
     aus: str = setting("pair", "AUs of the printed tables: those of each pair, or the common ones")
@@ -81,8 +70,8 @@ class TransferKeys:
     device: str = setting("auto", "auto (a GPU where there is one), cpu or cuda")
 
 
-@dataclass
-class ExportKeys:
+@dataclass(frozen=True)
+class ExportKeys(RunsKeys):
     """Write the predictions of a study in the format that launch/score.py reads."""
 
     name: str = setting(MISSING, "name of the study")
@@ -91,4 +80,3 @@ class ExportKeys:
     fold: str = setting("", "fold whose detector is taken on another dataset; empty for the first")
     seed: int = setting(0, "seed of the detectors")
     selection: str = setting("nested", "whose detectors: nested, shared or oracle, as given to launch/final.py")
-    runs_root: str = setting("runs", "folder of the studies")

@@ -55,14 +55,14 @@ class SearchPlan:
         return self.search.space
 
 
-def study_store(keys: Keys) -> StudyStore:
-    """The study that `keys` name."""
-    return StudyStore(study_root(keys["runs_root"], keys["name"]))
+def study_store(runs_root: str, name: str) -> StudyStore:
+    """The study `name` in `runs_root`."""
+    return StudyStore(study_root(runs_root, name))
 
 
-def searched_study(keys: Keys) -> StudyStore:
-    """The study that `keys` name, begun by a search; `InputError` for one of another kind."""
-    store = study_store(keys)
+def searched_study(runs_root: str, name: str) -> StudyStore:
+    """The study `name` in `runs_root`, begun by a search; `InputError` for one of another kind."""
+    store = study_store(runs_root, name)
     check_search(store.root, store.study())
     return store
 
@@ -74,7 +74,7 @@ def check_sweep(keys: Keys) -> None:
     problems = [f"{key}={value}; at least {low}" for key, value, low in least if value < low]
     problems += complaints(
         lambda: check_labelled(keys),
-        lambda: study_store(keys),
+        lambda: study_store(keys["runs_root"], keys["name"]),
         lambda: check_writable(Path(keys["runs_root"])),
         lambda: resources(keys),
         lambda: parse_budget(keys["time_budget"], keys["gpu_hours"], keys["trial"]["gpus"]),
@@ -107,7 +107,7 @@ def warm_points(keys: Keys, space: Space) -> list[Params]:
     if not keys["warm_start"]:
         return []
     raise_all("warm_start:", [f"warm_trials={keys['warm_trials']}; at least 1"] * (keys["warm_trials"] < 1))
-    other = searched_study({**keys, "name": keys["warm_start"]})
+    other = searched_study(keys["runs_root"], keys["warm_start"])
     points = points_like(space, best_configurations(other))[: keys["warm_trials"]]
     if not points:
         raise InputError(f"warm_start: no finished trial of {other.root} lies in the space of this search")
@@ -118,7 +118,7 @@ def _check_warm_start(keys: Keys, folds: tuple[str, ...]) -> None:
     """`InputError` for start points that were chosen with people whom one of `folds` tests on."""
     if not keys["warm_start"]:
         return
-    other = searched_study({**keys, "name": keys["warm_start"]}).study()
+    other = searched_study(keys["runs_root"], keys["warm_start"]).study()
     alone = len(folds) == 1 and tuple(other["folds"]) == folds
     if other["dataset"] == keys["dataset"]["name"] and not alone:
         searched = f"searched {', '.join(other['folds'])} of the same dataset"
@@ -138,7 +138,7 @@ def plan_sweep(keys: Keys, frames: FrameStore) -> SearchPlan:
     search = search_of(keys, base_trial(keys, frames.fingerprint, names[0]))
     check_weights(search.base.backbone, asked_weights(keys)[1])
     available = resources(keys)
-    store = study_store(keys)
+    store = study_store(keys["runs_root"], keys["name"])
     placement = available.placement(frames, store, asked_weights(keys)[1])
     for base in search.space.bases(search.base):
         _check_pretraining(base, search.space, frames, unlabelled_stores(keys), divided)

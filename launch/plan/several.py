@@ -80,7 +80,9 @@ def check_keys(keys: Keys) -> None:
     problems += ["give one of variants= and study="] * bool(keys["variants"] and keys["study"])
     problems += ["pretrain.stores is for launch/sweep.py alone"] * bool(keys["pretrain"]["stores"])
     problems += complaints(
-        partial(study_store, keys), partial(check_writable, Path(keys["runs_root"])), partial(resources, keys)
+        partial(study_store, keys["runs_root"], keys["name"]),
+        partial(check_writable, Path(keys["runs_root"])),
+        partial(resources, keys),
     )
     if keys["norm"] in NORMS:
         size = max(keys["size"], keys["views"]["crop"], ANY)  # it is not known yet that the crop exceeds it
@@ -104,7 +106,7 @@ def plan_study(keys: Keys) -> MultiSourcePlan:
     weights = asked_weights(keys)[1]
     for backbone in {config.backbone for config in candidates.values()}:
         check_weights(backbone, weights)
-    store, available = study_store(keys), resources(keys)
+    store, available = study_store(keys["runs_root"], keys["name"]), resources(keys)
     largest = max(stores.values(), key=len)  # what a node keeps a copy of
     placement = available.placement(largest, store, weights)
     return MultiSourcePlan(store, asked, _own(keys, asked), placement, available)
@@ -181,7 +183,7 @@ def _candidates(keys: Keys, size: int) -> dict[str, TrialConfig]:
 
 def _best_of(keys: Keys, common: Keys) -> dict[str, TrialConfig]:
     """The best finished trials of a search, whatever fold they were searched on, on our data."""
-    store = searched_study({**keys, "name": keys["study"]})
+    store = searched_study(keys["runs_root"], keys["study"])
     ours, found = _one(keys, common["dataset"]["size"]), dict[str, TrialConfig]()
     for best in best_configurations(store):
         config = replace(best, data=ours.data, sources=ours.sources, seed=0)
@@ -215,7 +217,7 @@ def _own(keys: Keys, asked: Generalization) -> dict[str, StudyStore]:
     targets = {dataset_of(split.target): split.target for split in asked.splits}
     found, problems = dict[str, StudyStore](), []
     for name in keys["own"]:
-        store = searched_study({**keys, "name": name})
+        store = searched_study(keys["runs_root"], name)
         of = store.study()["dataset"]
         if of not in targets:
             problems.append(f"own: {name} is of {of}, which is not tested on; tested on are {', '.join(targets)}")

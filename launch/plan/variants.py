@@ -73,7 +73,9 @@ def variant_problems(keys: Keys) -> list[str]:
     crop, size = keys["views"]["crop"], keys["dataset"]["size"]
     problems += [f"dataset.crop={crop} exceeds dataset.size={size}"] * (crop > size)
     problems += complaints(
-        lambda: study_store(keys), lambda: check_writable(Path(keys["runs_root"])), lambda: resources(keys)
+        lambda: study_store(keys["runs_root"], keys["name"]),
+        lambda: check_writable(Path(keys["runs_root"])),
+        lambda: resources(keys),
     )
     common = complaints(partial(base_trial, {"pretrain": {}, **keys, "method_name": "bce", "method": {}}, "", ""))
     said = complaints(*(partial(variant, keys, name, "") for name in selected(keys)))
@@ -109,7 +111,7 @@ def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
     weights = asked_weights(keys)[1]
     for backbone in {config.backbone for config in configs.values()}:
         check_weights(backbone, weights)
-    available, store = resources(keys), study_store(keys)
+    available, store = resources(keys), study_store(keys["runs_root"], keys["name"])
     placement = available.placement(frames, store, weights)
     return Variants(store, configs, chosen, placement, available)
 

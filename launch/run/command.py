@@ -14,12 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from data.errors import InputError, raise_all
+from data.settings import check_least, typed_value
 from launch.keys import keys_of, method_keys, register
+from launch.keys.fields import public_fields
 
 Settings = dict[str, Any]
 
 
-def run_command(command: str, run: Callable[[Settings], int], arguments: Sequence[str] | None = None) -> int:
+def run_command(command: str, run: Callable[[Any], int], arguments: Sequence[str] | None = None) -> int:
     """Compose the keys of `command` from `arguments` and run it; the exit code is 2 when the input is wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & {*given}:
@@ -27,7 +29,7 @@ def run_command(command: str, run: Callable[[Settings], int], arguments: Sequenc
         return 0
     try:
         keys = compose_keys(command, given)
-        if keys.get("cluster", {}).get("name") == "slurm" and not keys.get("dry_run"):
+        if isinstance(keys, dict) and keys.get("cluster", {}).get("name") == "slurm" and not keys.get("dry_run"):
             from launch.cluster.preflight import check_cluster  # torch, which the commands that look can do without
 
             check_cluster(keys)
@@ -40,14 +42,34 @@ def run_command(command: str, run: Callable[[Settings], int], arguments: Sequenc
         return 1
 
 
-def compose_keys(command: str, overrides: Sequence[str]) -> Settings:
-    """The settings of `command` as nested plain values; `InputError` for a wrong key, value or choice."""
+def compose_keys(command: str, overrides: Sequence[str]) -> Any:
+    """The keys of `command`, an instance of its class; `InputError` lists every wrong key, value and choice."""
     try:
-        return _compose(command, overrides)
+        plain = _compose(command, overrides)
     except InputError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for method=null
         raise InputError(_explain(command, overrides, error)) from error
+    if not keys_of(command).__dataclass_params__.frozen:
+        return plain
+    keys, problems = _typed(command, plain)
+    raise_all("wrong values:", problems)
+    return keys
+
+
+def _typed(command: str, plain: Settings) -> tuple[Any, list[str]]:
+    """The keys, and what is wrong with each by itself; settings that are wrong have their defaults."""
+    made: dict[str, Any] = {}
+    problems = []
+    for f in public_fields(keys_of(command)):
+        kind: Any = method_keys(command)[plain["method_name"]] if f.name == "method" else f.type
+        try:
+            made[f.name] = typed_value(kind, plain[f.name], f.name)
+        except InputError as error:
+            problems.append(str(error))
+            made[f.name] = kind()
+    keys = keys_of(command)(**made)
+    return keys, [*check_least(keys), *problems]
 
 
 def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
@@ -172,7 +194,7 @@ def _method_lines(methods: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _field_lines(settings: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
-    for f in dataclasses.fields(settings):
+    for f in public_fields(settings):
         default = "" if f.default in (dataclasses.MISSING, "???", None) else str(f.default)
         yield prefix + f.name, default, f.metadata["help"]
         if isinstance(f.type, type) and dataclasses.is_dataclass(f.type):

@@ -7,13 +7,12 @@ Everything that can change the result is in `TrialConfig`; where and how it runs
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError, raise_all
-from data.settings import ViewSettings, check_choices, check_ranges, setting
+from data.errors import raise_all
+from data.settings import ViewSettings, check_choices, check_ranges, setting, settings_from_dict
 from model.losses.settings import METHOD_SETTINGS, AunceSettings, ClpSettings, MethodSettings, settings_of
 from model.settings import NORMS, BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
 from study.records.json_records import key_of, value_at
@@ -154,38 +153,6 @@ def _unused_pretraining(config: TrialConfig) -> list[str]:
 
 def trial_from_dict(values: Mapping[str, Any]) -> TrialConfig:
     """The `TrialConfig` that `values` describe; `InputError` lists wrong keys with their nearest allowed names."""
-    kinds = {f.name: f.type for f in dataclasses.fields(TrialConfig)}
-    kinds["method"] = settings_of(values.get("method_name", TrialConfig.method_name))
-    config: TrialConfig = _built(TrialConfig, kinds, values, "")
+    method = settings_of(values.get("method_name", TrialConfig.method_name))
+    config: TrialConfig = settings_from_dict(TrialConfig, values, types={"method": method})
     return config
-
-
-def settings_from_dict(kind: Any, values: Mapping[str, Any], path: str) -> Any:
-    """An instance of the settings class `kind`; nested mappings become nested settings, ints floats where needed."""
-    return _built(kind, {f.name: f.type for f in dataclasses.fields(kind)}, values, path)
-
-
-def _built(kind: Any, kinds: Mapping[str, Any], values: Mapping[str, Any], path: str) -> Any:
-    prefix = f"{path}." if path else ""
-    raise_all("settings:", [_unknown(prefix + name, name, list(kinds)) for name in values if name not in kinds])
-    return kind(**{name: _value(kinds[name], value, prefix + name) for name, value in values.items()})
-
-
-def _value(kind: Any, value: Any, path: str) -> Any:
-    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-        return settings_from_dict(kind, value, path)
-    if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
-        return tuple(value)
-    boolean = isinstance(value, bool)
-    if kind is float and isinstance(value, int) and not boolean:
-        return float(value)
-    if isinstance(kind, type) and isinstance(value, kind) and boolean == (kind is bool):
-        return value
-    expected = "a list of words" if kind == tuple[str, ...] else kind.__name__
-    raise InputError(f"{path}={value!r} is {type(value).__name__}, expected {expected}")
-
-
-def _unknown(path: str, name: str, allowed: list[str]) -> str:
-    near = get_close_matches(name, allowed, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown key {path!r}.{hint} Allowed: {', '.join(allowed)}"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from launch import report
+from launch.keys.studies import ReportKeys
 from launch.show.page import study_labels
 from study.records.store import StudyStore
 from tests.launch.commands import run
@@ -23,10 +24,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_names_and_folders_are_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root.parent)
-    keys = {"name": "", "runs_root": "runs", "every": 30.0, "watch": False, "export": []}
-    for words in (["a", "b"], ["runs/a", "b"], [str(root / "a"), "runs/b/"]):
-        assert [path.resolve() for path in report.asked({**keys, "studies": words})] == [root / "a", root / "b"]
-    assert report.asked({**keys, "name": "a", "studies": ["b"]}) == [Path("runs/a"), Path("runs/b")]
+    for words in (("a", "b"), ("runs/a", "b"), (str(root / "a"), "runs/b/")):
+        assert [path.resolve() for path in report.asked(ReportKeys(studies=words))] == [root / "a", root / "b"]
+    assert report.asked(ReportKeys(name="a", studies=("b",))) == [Path("runs/a"), Path("runs/b")]
 
 
 def test_all_that_is_wrong_is_said_at_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,8 @@ FAULTS = [
 
 
 def keys(folder: Path, *given: str) -> dict[str, Any]:
-    return compose_keys("stress", [f"runs_root={folder}", "name=x", *given])
+    found: dict[str, Any] = compose_keys("stress", [f"runs_root={folder}", "name=x", *given])
+    return found
 
 
 def test_all_kinds_have_levels_by_default(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_pair_without_shared_aus_is_named_and_left_out(lab: Lab, capsys: pytes
     ("studies", "arguments", "said"),
     [
         ("[gft-bce]", [], "at least two names"),
-        ("[gft-bce,gft-bce]", [], "gft-bce stands there twice"),
+        ("[gft-bce,gft-bce]", [], "gft-bce is listed twice"),
         ("[gft-bce,bp4d-bce]", ["selection=best"], "selection='best'; allowed: nested, shared, oracle"),
         ("[gft-bce,bp4d-bce]", ["rule=0.4", "aus=all"], "rule='0.4'; allowed: 0.5, validation, base_rate, oracle"),
         ("[gft-bce,bp4d-bce]", ["device=gpu"], "device='gpu'; allowed: auto, cpu, cuda"),

@@ -18,7 +18,8 @@ from tests.launch.commands import run
 
 
 def asked(*overrides: str) -> dict[str, Any]:
-    return compose_keys("final", ["name=x", "cluster=slurm", *overrides])
+    given: dict[str, Any] = compose_keys("final", ["name=x", "cluster=slurm", *overrides])
+    return given
 
 
 def complaints(*overrides: str) -> list[str]:

@@ -26,17 +26,18 @@ from tests.study.make import result
 
 @pytest.mark.parametrize("name", ["bp4d-aunce", "a b", "x.y", "ü"])
 def test_a_name_is_one_folder(name: str, tmp_path: Path) -> None:
-    assert study_store({"name": name, "runs_root": str(tmp_path)}).root == tmp_path / name
+    assert study_store(str(tmp_path), name).root == tmp_path / name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a/", ".hidden", "../a"])
 def test_a_name_that_is_none(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one folder below runs_root"):
-        study_store({"name": name, "runs_root": str(tmp_path)})
+        study_store(str(tmp_path), name)
 
 
 def sweep_keys(tmp_path: Path, *overrides: str) -> dict[str, Any]:
-    return compose_keys("sweep", [f"runs_root={tmp_path / 'runs'}", "name=a", *overrides])
+    given: dict[str, Any] = compose_keys("sweep", [f"runs_root={tmp_path / 'runs'}", "name=a", *overrides])
+    return given
 
 
 def check_problems(keys: dict[str, Any]) -> list[str]:

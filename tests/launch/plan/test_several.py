@@ -30,7 +30,8 @@ def stores(root: Path) -> dict[str, FrameStore]:
 
 
 def keys(runs: Path, *given: str) -> dict[str, Any]:
-    return compose_keys("generalize", [f"runs_root={runs}", "name=x", *given])
+    found: dict[str, Any] = compose_keys("generalize", [f"runs_root={runs}", "name=x", *given])
+    return found
 
 
 def planned(root: Path, runs: Path, *given: str) -> MultiSourcePlan:

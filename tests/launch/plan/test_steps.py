@@ -73,7 +73,7 @@ def test_a_wrong_plan_is_refused(plan: dict[str, Any], said: str) -> None:
 
 @pytest.mark.parametrize("name", ["small", "full"])
 def test_every_step_of_our_plans_is_a_command_with_keys_that_exist(name: str) -> None:
-    plan = compose_keys("all", [f"plan={name}"])["plan"]
+    plan = compose_keys("all", [f"plan={name}"]).plan
     plan["lists"]["dataset"] = plan["lists"]["dataset"][:1]  # one has the keys of all
     for one in plan_steps(plan, FOLDERS, [], [name for name in COMMANDS if name != "all"]):
         compose_keys(one.run, one.keys)

@@ -18,7 +18,8 @@ OWN = "+variants.mine={method_name:bce,method:{balance:0.25},optim:{lr:0.01}}"
 
 
 def keys(folder: Path, *given: str) -> dict[str, Any]:
-    return compose_keys("compare", [f"runs_root={folder}", "name=x", *given])
+    found: dict[str, Any] = compose_keys("compare", [f"runs_root={folder}", "name=x", *given])
+    return found
 
 
 def plan_keys(trees: TreeMaker, folder: Path, *given: str) -> dict[str, Any]:
