@@ -4,6 +4,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from data.seeds import seed_for
 from model.detector import Detector
@@ -76,7 +77,8 @@ class Follower(nn.Module):
     def follow(self, detector: Detector, network: nn.Module) -> None:
         """Move every weight by 1 - momentum of the way."""
         leaders = [*_encoder(detector).parameters(), *network.parameters()]
-        torch._foreach_lerp_(list(self.parameters()), [leader.detach() for leader in leaders], 1 - self.momentum)
+        move = get_ema_multi_avg_fn(self.momentum)
+        move(list(self.parameters()), [leader.detach() for leader in leaders], None)
 
 
 def _encoder(detector: Detector) -> nn.Sequential:

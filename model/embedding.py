@@ -8,10 +8,10 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from model.detector import Detector
+from model.norm import BatchNorm
 
 Embed = Callable[[Tensor], Tensor]
 
@@ -91,7 +91,7 @@ def _contexts(segment: nn.Module) -> tuple[AbstractContextManager[None], Abstrac
 @contextmanager
 def _uncounted(segment: nn.Module) -> Iterator[None]:
     """BatchNorm counts a batch once, however often it is computed."""
-    norms = [module for module in segment.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in segment.modules() if isinstance(module, BatchNorm)]
     known = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum, norm.num_batches_tracked = 0.0, None

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Domains:
 class DomainNorm(nn.Module):
     """One BatchNorm for each of several datasets; `on_domains` says which rows are whose."""
 
-    def __init__(self, norm: _BatchNorm, domains: int) -> None:
+    def __init__(self, norm: BatchNorm, domains: int) -> None:
         super().__init__()
         assert norm.affine
         assert norm.track_running_stats
@@ -71,7 +72,7 @@ class DomainNorm(nn.Module):
 
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
     """What a BatchNorm does with its running statistics, as an affine map: two [C]."""
-    assert isinstance(norm, _BatchNorm)
+    assert isinstance(norm, BatchNorm)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
@@ -87,7 +88,7 @@ def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 def split_norms(network: nn.Module, domains: int) -> None:
     """Give every BatchNorm in `network` one copy of itself for each of so many datasets."""
     for name, child in network.named_children():
-        if isinstance(child, _BatchNorm):
+        if isinstance(child, BatchNorm):
             setattr(network, name, DomainNorm(child, domains))
         else:
             split_norms(child, domains)
@@ -117,7 +118,7 @@ def adapt_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
     differ. Everything else of the network is in evaluation mode, then and afterwards.
     """
     network.eval()
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import submitit
 from submitit.core.utils import FailedJobError
-from submitit.slurm.slurm import _make_sbatch_string
 
 from data.errors import InputError
+from launch.cluster import private_names
 from launch.cluster.files import ClusterFolder
 from launch.cluster.slurm import QueuedJob, SlurmError, queue
 from launch.keys.cluster import ClusterSettings
@@ -53,8 +53,7 @@ def submit(task: Callable[[], Any], settings: ClusterSettings, folder: ClusterFo
 
 def sbatch_text(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> str:
     """The exact text that `submit` gives to sbatch; needs no SLURM."""
-    command = f"{_python(settings)} -u -m submitit.core._submit {shlex.quote(str(folder.jobs.absolute()))}"
-    return str(_make_sbatch_string(command, folder.jobs.absolute(), **_parameters(settings, folder, kind)))
+    return private_names.sbatch_text(_python(settings), folder.jobs, _parameters(settings, folder, kind))
 
 
 def job_name(folder: ClusterFolder, kind: Kind) -> str:

@@ -2,16 +2,15 @@
 
 import logging
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import ray
-from ray._private.ray_logging import stdout_deduplicator
 
+from launch.cluster import private_names
 from launch.cluster.node import OBJECT_STORE, QUIET, authentication
 from launch.cluster.security import ray_folder, session_folder, write_token
 from launch.plan.resources import Resources
@@ -30,16 +29,14 @@ def local_ray(resources: Resources) -> Iterator[None]:
     """Ray on this machine for the time of the block: private folder and token, no dashboard."""
     folder = session_folder(Path(tempfile.gettempdir()), "l")
     quieten()
-    authenticate(authentication(write_token(folder / "token")))
+    os.environ |= authentication(write_token(folder / "token"))
     try:
-        ray.init(
+        private_names.connect(
+            ray_folder(folder),
             address="local",
             num_cpus=resources.concurrent * resources.cpus,
             include_dashboard=False,
-            log_to_driver=False,
-            logging_level="warning",
             object_store_memory=OBJECT_STORE,
-            _temp_dir=str(ray_folder(folder)),
         )
         yield
     finally:
@@ -47,15 +44,7 @@ def local_ray(resources: Resources) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def authenticate(environment: Mapping[str, str]) -> None:
-    """Let this process, and what it starts, take part in a cluster; without it, Ray would write a secret of its own."""
-    os.environ |= environment
-    ray._raylet.Config.initialize("")  # Ray has read its environment when it was imported
-
-
 def quieten() -> None:
     """Keep Ray and Tune in this process from saying and writing what we do without."""
     os.environ |= QUIET | TUNE
-    for name in ("ray._private.authentication", "ray.tune"):  # our token, and files of Tune's that we do without
-        logging.getLogger(name).setLevel(logging.ERROR)
-    stdout_deduplicator.skip_re = re.compile("")  # pages of a raylet's log for each node that leaves
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # files of Tune's that we do without

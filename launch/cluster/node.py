@@ -15,10 +15,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from data.errors import InputError
-from launch.cluster import processes
+from launch.cluster import private_names, processes
 from launch.cluster.security import ray_folder, remove_leftovers, session_folder, write_leader
 
 OBJECT_STORE = 128 * 2**20  # bytes; Ray would take 30 % of the memory, and Tune needs next to nothing
@@ -43,7 +44,7 @@ class RayNode:
     def __init__(self, kind: str, arguments: Sequence[str], environment: Mapping[str, str], scratch: Path) -> None:
         self.folder = session_folder(scratch, kind)
         self.temporary = ray_folder(self.folder)
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+        command = [sys.executable, *private_names.RAY_START, "--block", "--disable-usage-stats"]
         command += [f"--temp-dir={self.temporary}", f"--object-store-memory={OBJECT_STORE}", "--log-style=record"]
         command += ["--min-worker-port=0", "--max-worker-port=0"]  # any free port: nodes of one machine share them
         with (self.folder / "start.log").open("wb") as log:
@@ -61,10 +62,7 @@ class RayNode:
     @property
     def address(self) -> str | None:
         """The address of the head of its cluster; None until the node is up."""
-        try:
-            return (self.temporary / "ray_current_cluster").read_text().strip() or None
-        except FileNotFoundError:
-            return None
+        return private_names.cluster_address(self.temporary)
 
     @property
     def running(self) -> bool:
@@ -108,7 +106,8 @@ class RayNode:
                 _kill(pid)
             self.process.poll()
             time.sleep(0.05)
-        self.process.poll()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(1.0)
         shutil.rmtree(self.folder, ignore_errors=True)
         remove_leftovers(self.folder.parent)  # of a node before this one whose trials had not ended when this one began
 

@@ -23,6 +23,7 @@ from data.errors import raise_all
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import HEAD_CPUS, HEAD_MEM_GB, OURS, submit
+from launch.cluster.private_names import DASHBOARD
 from launch.cluster.versions import version_differences, versions
 from launch.cluster.work import Work, disk_bytes, size
 from launch.keys.cluster import ClusterSettings
@@ -66,7 +67,7 @@ def check_cluster(keys: dict[str, Any]) -> None:
 def _dashboard() -> list[str]:
     """What Ray's dashboard lacks here; a worker has the same packages."""
     try:
-        import_module("ray.dashboard.optional_deps")
+        import_module(DASHBOARD)
     except ImportError as error:
         return [f"cluster.dashboard=true: {error}; pip install 'ray[default]', or leave it out"]
     return []

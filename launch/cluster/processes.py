@@ -1,9 +1,8 @@
 """What runs on this machine, as /proc tells it."""
 
-import re
 from pathlib import Path
 
-NO_TASK = r"ray::(IDLE|\w*Agent\b)"  # titles of processes that wait for work, or serve the node itself
+from launch.cluster.private_names import runs_task
 
 
 def of_session(leader: int) -> list[int]:
@@ -21,8 +20,7 @@ def of_session(leader: int) -> list[int]:
 
 def working(leader: int) -> list[int]:
     """Those of the session that run a task of Ray's, which writes what its processes do into their titles."""
-    titles = {pid: _title(pid) for pid in of_session(leader)}
-    return [pid for pid, title in titles.items() if title.startswith("ray::") and not re.match(NO_TASK, title)]
+    return [pid for pid in of_session(leader) if runs_task(_title(pid))]
 
 
 def _title(pid: int) -> str:

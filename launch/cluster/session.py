@@ -19,10 +19,10 @@ from typing import NoReturn
 import ray
 
 from data.errors import InputError
-from launch.cluster import jobs, slurm
+from launch.cluster import jobs, private_names, slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.head import RayHead
-from launch.cluster.local import authenticate, local_ray, quieten
+from launch.cluster.local import local_ray, quieten
 from launch.cluster.scaler import (
     ScalerMemory,
     accepted,
@@ -112,11 +112,12 @@ def cluster_session(
     quieten()
     head = RayHead(folder, settings)
     try:
-        _connect(head)
+        os.environ |= head.environment
+        context = private_names.connect(head.node.temporary, address=head.address)
         head.publish()
         folder.event("head", os.environ.get("SLURM_JOB_ID", ""), f"generation {head.generation} at {head.address}")
         if settings.dashboard:
-            folder.event("dashboard", "", head.dashboard)
+            folder.event("dashboard", "", head.dashboard(context.dashboard_url))
         with site.beside(), Scaler(folder, head, site, settings, slots, left):
             try:
                 yield
@@ -125,11 +126,6 @@ def cluster_session(
     finally:
         ray.shutdown()
         head.end()
-
-
-def _connect(head: RayHead) -> None:
-    authenticate(head.environment)
-    ray.init(address=head.address, log_to_driver=False, logging_level="warning", _temp_dir=str(head.node.temporary))
 
 
 class Scaler(Thread):

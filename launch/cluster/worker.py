@@ -21,6 +21,7 @@ from data.errors import InputError
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFault, ClusterFolder, Heartbeat, Rendezvous, State
 from launch.cluster.node import RayNode, authentication, node_address, reachable
+from launch.cluster.private_names import DRAIN_SECONDS
 from launch.cluster.staging import Staging
 from launch.cluster.versions import version_differences, versions
 from launch.keys.cluster import ClusterSettings
@@ -194,7 +195,7 @@ class Supervisor:
         return [f"--address={head.address}", *size, f"--resources={json.dumps(named)}", *_interface(self.settings)]
 
     def _environment(self, head: Rendezvous) -> dict[str, str]:
-        drain = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": f"{drain_seconds(self.settings.signal_s):g}"}
+        drain = {DRAIN_SECONDS: f"{drain_seconds(self.settings.signal_s):g}"}
         copy = self.staging.store.environment if self.staging and self.staging.store else {}
         return {**authentication(Path(head.token)), **drain, **copy}
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from data.files import disk_fails
+from launch.cluster.private_names import limit_pending, placeless
 from launch.run.ending import Watch
 from launch.run.watchdog import death
 from study.records.config import TrialConfig
@@ -92,11 +94,9 @@ class StorePruning(FIFOScheduler):  # type: ignore[misc]
         Tune would give the process of a finished trial to one that is about to begin somewhere else, and end that
         beginning: a new worker that is slower to begin than trials are to finish would never get any.
         """
-        controller = tune_controller._tune_controller
-        placeless = {None, *controller._actor_manager.pending_actors}
-        pending = controller._pending_trials
-        waiting = [trial for trial in pending if controller._trial_to_actor.get(trial) in placeless]
-        controller.update_max_pending_trials(len(pending) - len(waiting) + 1)
+        pending = [trial for trial in tune_controller.get_trials() if trial.status == Trial.PENDING]
+        waiting = placeless(tune_controller, pending)
+        limit_pending(tune_controller, len(pending) - len(waiting) + 1)
         return min(waiting, key=lambda trial: str(trial.trial_id), default=None)
 
     def __getstate__(self) -> dict[str, Any]:

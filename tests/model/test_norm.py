@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from data.seeds import generator
 from data.store import FrameStore
@@ -18,7 +17,7 @@ from model.evaluate import embed_rows, linear_evaluation, predict
 from model.fit import Fitting, fit
 from model.losses.settings import METHOD_SETTINGS
 from model.methods import METHODS
-from model.norm import DomainNorm, adapt_norms, on_domains, split_norms
+from model.norm import BatchNorm, DomainNorm, adapt_norms, on_domains, split_norms
 from model.settings import BackboneSettings, HeadSettings
 from tests.model.small import AUS, CROP, equal, small_job, state_of
 
@@ -105,7 +104,7 @@ def test_a_detector_is_one_detector_for_each_dataset_that_share_all_other_weight
     split = split_detector(backbone=backbone)
     norms = [module for module in split.modules() if isinstance(module, DomainNorm)]
     plain = Detector(AUS, CROP, BackboneSettings(backbone), HeadSettings(dim=8), seed=0)
-    assert len(norms) == sum(isinstance(module, _BatchNorm) for module in plain.modules()) > 0
+    assert len(norms) == sum(isinstance(module, BatchNorm) for module in plain.modules()) > 0
     for number in range(3):  # statistics that differ
         with torch.no_grad(), on_domains(torch.full((8,), number), split):
             split.train()

@@ -1,33 +1,51 @@
-"""Which of the trials that wait is given a place that has become free."""
+"""Which of the trials that wait is given a place that has become free, asked of Tune's own controller without Ray."""
 
-from types import SimpleNamespace
 from typing import Any, cast
+
+from ray.air.execution import ResourceManager, ResourceRequest
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher, SearchGenerator
 
 from launch.run.searcher import StorePruning
 from study.search.pruning import Never
 
 
+class NoResources(ResourceManager):  # type: ignore[misc]
+    """Every process waits for a place."""
+
+    def request_resources(self, resource_request: ResourceRequest) -> None:
+        """Nothing comes of it."""
+
+    def cancel_resource_request(self, resource_request: ResourceRequest) -> None:
+        """It never was granted."""
+
+    def has_resources_ready(self, resource_request: ResourceRequest) -> bool:
+        return False
+
+    def acquire_resources(self, resource_request: ResourceRequest) -> None:
+        return None
+
+    def free_resources(self, acquired_resource: Any) -> None:
+        """None were given."""
+
+
 def chosen(pending: list[str], begins: list[str], waits: list[str]) -> tuple[Any, int]:
     """What is chosen of the trials `pending`, and how many Tune may propose: some begin on a worker, some wait."""
-    trials = [SimpleNamespace(trial_id=name) for name in pending]
-    limits: list[int] = []
-    controller = SimpleNamespace(
-        _pending_trials=trials,
-        _trial_to_actor=cast(Any, Places({name: f"actor of {name}" for name in (*begins, *waits)})),
-        _actor_manager=SimpleNamespace(pending_actors=[f"actor of {name}" for name in waits]),
-        update_max_pending_trials=limits.append,
+    controller = TuneController(
+        search_alg=SearchGenerator(Searcher("value", "max")), resource_manager_factory=NoResources
     )
-    pruning = StorePruning(Never(), cast(Any, None), 5)
-    found = pruning.choose_trial_to_run(SimpleNamespace(_tune_controller=controller))
-    return found and found.trial_id, limits[0]
-
-
-class Places(dict[str, str]):
-    """Actors by the name of their trial."""
-
-    def get(self, trial: Any, default: Any = None) -> Any:
-        """As Tune's, which knows trials by themselves."""
-        return super().get(trial.trial_id, default)
+    for name in pending:
+        trial = Trial("train", trial_id=name, stub=True)
+        controller.add_trial(trial)
+        if name in (*begins, *waits):
+            controller._trial_to_actor[trial] = controller._actor_manager.add_actor(
+                object, {}, ResourceRequest([{"CPU": 1}])
+            )
+        if name in begins:
+            controller._actor_manager._pending_actors_to_attrs.pop(controller._trial_to_actor[trial])
+    found = StorePruning(Never(), cast(Any, None), 5).choose_trial_to_run(controller._wrapped())
+    return found and found.trial_id, controller._max_pending_trials
 
 
 def test_a_trial_that_begins_on_a_new_worker_keeps_its_place() -> None:
