@@ -43,7 +43,7 @@ from data.store import (
 SHARD_BYTES = 1 << 28  # of uncompressed frames: a few hundred open files for the largest dataset
 SHARD_ROWS = 256  # at least, where the dataset is small
 SHARDS_WANTED = 64  # so that processes share the work evenly
-ROWS_PER_PROCESS = 2000  # below that, starting a process costs more than it saves
+ROWS_PER_PROCESS = 2000  # with fewer rows, starting a process costs more than it saves
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SOURCES = {"path": pl.String, "bytes": pl.Int64, "crc32": pl.Int64}
 
@@ -68,7 +68,7 @@ def build_store(
         return open_store(path)
     check_writable(folder)
     with exclusive_lock(folder / f".{path.name}.lock"):
-        if not path.exists():
+        if not path.exists():  # another process may have built it while this one waited
             _build(_Plan(faces, root, path.with_name(f".{path.name}.partial"), settings), path, processes, progress)
     return open_store(path, faces.table)
 
@@ -139,12 +139,15 @@ def _build(plan: _Plan, path: Path, processes: int, progress: Progress) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise InputError(f"cannot write {path}: {error.strerror}. Make room; what is written is kept.") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror}. Free some space and run the same command: what is written is kept."
+        ) from error
     except BrokenProcessPool as error:
         raise InputError(
-            f"a process that builds {path.name} was killed, perhaps for want of memory. Give the same command again "
-            f"with fewer processes=; what is written is kept."
+            f"a process that builds {path.name} was killed, perhaps because the memory was full. Run the same command "
+            f"with a smaller processes=; what is written is kept."
         ) from error
+    # their content is in the store's own files by now
     for record in (path / SHARDS).glob("*.json"):
         record.unlink()
 
@@ -157,7 +160,7 @@ def _write_shards(plan: _Plan, processes: int, progress: Progress) -> None:
     total = plan.faces.table.height
     done = total - sum(plan.rows(number) for number in plan.todo)
     _check_space(plan, total - done)
-    problems: dict[str, None] = {}
+    problems: dict[str, None] = {}  # a video that cannot be read has the same problem in every shard
     for position, found in run_tasks(_write_shard, plan, _useful_processes(processes, total - done)):
         problems |= dict.fromkeys(found)
         done += plan.rows(plan.todo[position])
@@ -176,6 +179,7 @@ def _is_finished(plan: _Plan, number: int) -> bool:
         whole = shard_path(plan.folder, number).stat().st_size == sum(record["lengths"])
     except (OSError, ValueError, KeyError):
         return False
+    # comparing all of them would read the whole dataset again
     few = record["sources"][:: max(1, len(record["sources"]) // 8)]
     return whole and not any(source_problem(plan.root, *source) for source in few)
 
@@ -183,11 +187,11 @@ def _is_finished(plan: _Plan, number: int) -> bool:
 def _check_space(plan: _Plan, rows: int) -> None:
     needed = rows * plan.settings.size**2 * 3
     if plan.settings.codec == "jpeg":
-        needed //= 10
+        needed //= 10  # faces at quality 95 take less
     free = shutil.disk_usage(plan.folder).free
     if needed > free:
         raise InputError(
-            f"{plan.folder.parent}: the store needs about {needed:,} more bytes, {free:,} are free. Make room there."
+            f"{plan.folder.parent}: the store needs about {needed:,} more bytes, {free:,} are free. Free some space."
         )
 
 

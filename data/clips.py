@@ -12,6 +12,7 @@ def clips_of(table: pl.DataFrame, rows: np.ndarray, settings: ClipSettings) -> n
 
     The frames of a clip are `stride` apart: one that is missing, left out or not among `rows` breaks it.
     """
+    # frames of one sequence are neighbours on this line, and no step leads from one sequence to another
     place = _places(table)[rows]
     clips = [rows]
     whole = np.ones(len(rows), bool)
@@ -23,13 +24,13 @@ def clips_of(table: pl.DataFrame, rows: np.ndarray, settings: ClipSettings) -> n
     if not whole.any():
         raise InputError(
             f"no clip of clip.frames={settings.frames} with clip.stride={settings.stride} in {len(rows)} frames: no "
-            f"sequence has {settings.frames} frames that are {settings.stride} apart. Give smaller ones."
+            f"sequence has {settings.frames} frames that are {settings.stride} apart. Give smaller values."
         )
     return np.stack([members[whole] for members in clips], axis=1)
 
 
 def _places(table: pl.DataFrame) -> np.ndarray:
-    """A number [n] of every row, ascending: the frame's, far from those of all other sequences."""
+    """A number [n] for every row, ascending: the frame number, moved far away from those of all other sequences."""
     columns = [pl.col(name) for name in ("dataset", "subject", "sequence")]
     begins = pl.any_horizontal(column.ne_missing(column.shift()) for column in columns)
     return table.select(begins.cast(pl.Int64).cum_sum() * 2**32 + pl.col("frame")).to_series().to_numpy()

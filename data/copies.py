@@ -1,4 +1,4 @@
-"""Frames on their way to an accelerator, on a stream beside the one that computes: neither waits for the other."""
+"""Copying frames to an accelerator on a stream of its own, while the other stream computes."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sent:
-    """Frames whose copy has begun; `done` is recorded behind it, None where nothing runs by itself."""
+    """Frames whose copy has begun; `done` marks its end, None where the copy is already finished."""
 
     frames: Tensor
     done: torch.cuda.Event | None
@@ -23,7 +23,7 @@ class Copies:
 
     def send(self, frames: Tensor) -> Sent:
         """Begin to copy `frames`, which lie in pinned memory where the device is CUDA."""
-        if self.stream is None:
+        if self.stream is None:  # a CPU has no streams
             return Sent(frames.to(self.device), None)
         with torch.cuda.stream(self.stream):
             return Sent(frames.to(self.device, non_blocking=True), self.stream.record_event())

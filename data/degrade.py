@@ -1,7 +1,7 @@
-"""Worse pictures on purpose, to see how a detector that never met them holds.
+"""Degraded pictures, to test how robust a detector is that was not trained on such pictures.
 
-Every kind takes one level in percent: 0 leaves the frame as it is, more is worse. Nothing depends on anything but the
-store, the kind, the level and the row, so that all detectors meet the same pictures.
+Every kind takes one level in percent: 0 leaves the frame as it is, more is worse. A degraded frame depends on the
+store, the kind, the level and the row alone, so that all detectors see the same pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ GREY = 128
 
 @dataclass(frozen=True, eq=False)
 class Degraded:
-    """A frame store whose pictures are read at a level of degradation; its labels stay as they are."""
+    """A frame store whose pictures are degraded when they are read; its labels stay as they are."""
 
     store: FrameStore
     kind: str
@@ -59,6 +59,7 @@ class Degraded:
         """Degraded frames of `rows` [B], uint8 [B, size, size, 3], into `out` if it is given."""
         frames = self.store.read(rows, out)
         for frame, row in zip(frames, rows.tolist(), strict=True):
+            # not named by the level: the noise of a frame grows with it and is otherwise the same
             draws = numpy_generator("degrade", self.store.fingerprint, self.kind, row)
             frame[:] = DEGRADATIONS[self.kind](frame, self.level / 100, draws)
         return frames
@@ -66,6 +67,7 @@ class Degraded:
 
 def _blur(frame: np.ndarray, share: float, draws: np.random.Generator) -> np.ndarray:
     """Gaussian, its standard deviation a share of the side."""
+    # OpenCV refuses a blur of width 0
     return np.asarray(opencv().GaussianBlur(frame, (0, 0), share * len(frame))) if share else frame
 
 

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend; command lines turn it into exit code 2."""
+"""The one exception for what a user can fix; command lines turn it into exit code 2."""
 
 from collections.abc import Sequence
 

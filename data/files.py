@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and locks that die with their process."""
+"""Files that are written whole or not at all, and locks that end with their process."""
 
 import errno
 import fcntl
@@ -27,9 +27,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        # without this, a crash of the machine could leave the new name on an empty file
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -49,6 +50,7 @@ def write_once(path: Path, content: bytes) -> None:
         temporary.flush()
         os.fsync(temporary.fileno())
         Path(temporary.name).chmod(0o644)
+        # a link, unlike a rename, fails when the name is taken
         with suppress(FileExistsError):
             os.link(temporary.name, path)
 
@@ -69,7 +71,7 @@ def exclusive_lock(path: Path, busy: str | None = None) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process holds the lock file `path`; nothing is made, and nothing is kept."""
+    """Whether another process holds the lock file `path`; makes no file and keeps no lock."""
     try:
         with path.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -88,10 +90,10 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise InputError(
-            f"cannot write to {folder}: {error.strerror}. Give another folder or mend its permissions."
+            f"cannot write to {folder}: {error.strerror}. Give another folder or fix its permissions."
         ) from error
 
 
 def disk_fails(error: object) -> bool:
-    """Whether a disk or a quota is full, or the disk is away: nothing that was asked can be the reason."""
+    """Whether the error is that of a full, broken or unreachable disk, which no setting of a trial can cause."""
     return isinstance(error, OSError) and error.errno in DISK_ERRORS

@@ -15,6 +15,7 @@ from data.dataset import FOLD_NUMBERS
 from data.errors import InputError, raise_all
 from data.frames import aus_of, table_digest
 from data.seeds import numpy_generator
+from data.settings import VAL_SHARE
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ SCHEMES = "parts, official, random<k> (e.g. random3)"
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Row indices [n] of a FrameTable, ascending; `make_fold` sees to it that no subject is in two parts."""
+    """Row indices [n] of a FrameTable, ascending; `make_fold` checks that no subject is in two parts."""
 
     name: str
     train: np.ndarray
@@ -55,18 +56,23 @@ def fold_names(table: pl.DataFrame, scheme: str) -> list[str]:
     return list(_test_subjects(table, scheme, seed=0))
 
 
-def folds(table: pl.DataFrame, scheme: str, val_share: float = 0.2, seed: int = 0) -> dict[str, Fold]:
+def folds(table: pl.DataFrame, scheme: str, val_share: float = VAL_SHARE, seed: int = 0) -> dict[str, Fold]:
     """The folds of `scheme` by name; whole training subjects, about `val_share` of them, are the val part.
 
     "parts": the published parts, a fold is named by the part it tests on. "official": the dataset's own split,
     tested on "test", or on "val" where test labels are not public. "random<k>": k seeded subject-exclusive parts.
     """
-    if not 0 < val_share < 1:
-        raise InputError(f"val_share={val_share}; allowed: between 0 and 1, e.g. 0.2")
+    check_val_share(val_share)
     return {
         name: _fold(name, table, tested, val_share, seed)
         for name, tested in _test_subjects(table, scheme, seed).items()
     }
+
+
+def check_val_share(val_share: float) -> None:
+    """`InputError` unless a part of the training subjects remains to train on."""
+    if not 0 < val_share < 1:
+        raise InputError(f"val_share={val_share}; allowed: between 0 and 1, e.g. {VAL_SHARE}")
 
 
 def fold_number_table() -> pl.DataFrame:
@@ -95,7 +101,7 @@ def _subjects(table: pl.DataFrame) -> list[str]:
 
 def _test_subjects(table: pl.DataFrame, scheme: str, seed: int) -> dict[str, list[str]]:
     if not aus_of(table):
-        raise InputError(f"{table['dataset'][0]} has no labels to divide; it is for pretrain.stores alone")
+        raise InputError(f"{table['dataset'][0]} has no labels, so it has no folds; use it only in pretrain.stores")
     match = re.fullmatch(r"random([0-9]{1,4})", scheme)
     if match:
         return _random(table, int(match[1]), seed)
@@ -110,6 +116,7 @@ def _random(table: pl.DataFrame, k: int, seed: int) -> dict[str, list[str]]:
     subjects = _subjects(table)
     if not 2 <= k <= len(subjects):
         raise InputError(f"random{k}: k must be 2 to {len(subjects)}, the number of subjects")
+    # of sorted names: the parts do not depend on the order in which a reader finds people
     order = numpy_generator("folds", k, seed).permutation(len(subjects))
     parts = np.array_split(order, k)
     return {f"random{k}-{n}": [subjects[i] for i in part] for n, part in enumerate(parts, start=1)}
@@ -123,9 +130,11 @@ def _published(table: pl.DataFrame) -> dict[str, list[str]]:
     present = set(_subjects(table))
     parts = {part: [s for s in subjects if s in present] for part, subjects in published.items()}
     unknown = sorted(present - {s for subjects in parts.values() for s in subjects})
-    problems = [f"subject {subject} is in none of them" for subject in unknown]
+    problems = [f"subject {subject} is in none of the parts" for subject in unknown]
     problems += [f"{part} has no subject in the table" for part, subjects in parts.items() if not subjects]
-    raise_all(f"the published parts of {dataset} do not fit (random3 needs none):", problems)
+    raise_all(
+        f"the published parts of {dataset} do not match its frames (dataset.fold_scheme=random3 needs none):", problems
+    )
     return parts
 
 
@@ -136,31 +145,38 @@ def _official(table: pl.DataFrame) -> dict[str, list[str]]:
         for subject, parts in split.iter_rows()
         if len(parts) != 1 or parts[0] is None
     ]
-    raise_all(f"{table['dataset'][0]} has no official split of subjects (random3 needs none):", problems)
+    raise_all(
+        f"{table['dataset'][0]} has no official split of subjects (dataset.fold_scheme=random3 needs none):", problems
+    )
     parts = set(table["split"].unique())
-    held_out = "test" if "test" in parts else "val"
+    held_out = "test" if "test" in parts else "val"  # papers on Aff-Wild2 report the validation set
     if not {"train", held_out} <= parts:
-        raise InputError(f"{table['dataset'][0]}: the official split has only {sorted(parts)}; try random3")
+        raise InputError(
+            f"{table['dataset'][0]}: the official split has only {sorted(parts)}; try dataset.fold_scheme=random3"
+        )
     return {"official": _subjects(table.filter(pl.col("split") == held_out))}
 
 
 def _fold(name: str, table: pl.DataFrame, tested: Collection[str], val_share: float, seed: int) -> Fold:
     trained = [subject for subject in _subjects(table) if subject not in tested]
     if len(trained) < 2:
-        raise InputError(f"fold {name} leaves {len(trained)} subject to train on; it needs 2, one to choose with")
+        raise InputError(
+            f"fold {name} leaves {len(trained)} subject to train on; it needs at least 2, one of them for validation"
+        )
     chosen = validation_subjects(name, table, trained, val_share, seed)
     return make_fold(name, table, [s for s in trained if s not in chosen], chosen, tested)
 
 
 def validation_subjects(name: str, table: pl.DataFrame, subjects: list[str], share: float, seed: int) -> list[str]:
-    """Of seeded draws of subjects, the one that has every AU's both classes and base rates closest to all."""
+    """About `share` of `subjects`: the seeded draw with both classes of every AU and base rates closest to all."""
     aus = aus_of(table)
     counts = _counts(table, subjects)
-    take = min(max(1, round(share * len(subjects))), len(subjects) - 1)
+    take = min(max(1, round(share * len(subjects))), len(subjects) - 1)  # somebody is left to train on
     rng = numpy_generator("validation", name, seed)
     drawn = np.argsort(rng.random((DRAWS, len(subjects))), axis=1) < take
     val, whole = np.einsum("ds,sac->dac", drawn, counts), counts.sum(0)
     lacking = ((val == 0) | (whole - val == 0)).sum((1, 2))
+    # an AU without both classes cannot be scored at all, so that comes before its base rate
     best = np.lexsort((_distance(val, whole), lacking))[0]
     absent = [au for au, classes in zip(aus, val[best], strict=True) if (classes == 0).any()]
     if absent:

@@ -54,7 +54,7 @@ class Reading:
 
     table: pl.DataFrame
     excluded: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=EXCLUDED))
-    notes: tuple[str, ...] = ()  # what a person should know, e.g. how the numbering of the images was confirmed
+    notes: tuple[str, ...] = ()  # for a person to read, e.g. how the numbering of the images was confirmed
 
 
 def aus_of(table: pl.DataFrame) -> tuple[int, ...]:
@@ -100,14 +100,15 @@ def _schema_problems(table: pl.DataFrame) -> list[str]:
 
 def _row_problems(table: pl.DataFrame) -> list[str]:
     if set(KEY) - set(table.columns):
-        return []
+        return []  # a problem of the schema, which is already listed
     problems = []
     if table.is_empty():
-        problems.append("no frame at all")
+        problems.append("it has no frame")
     if not _in_order(table):
+        # a sorted table is out of order only where a frame comes again
         twice = table.group_by(KEY).len().filter(pl.col("len") > 1).sort(KEY)
         problems += [
-            f"frame {row['frame']} of {row['subject']}/{row['sequence']} stands there {row['len']} times"
+            f"frame {row['frame']} of {row['subject']}/{row['sequence']} is listed {row['len']} times"
             for row in twice.iter_rows(named=True)
         ]
     allowed = {au_column(au): [0, 1] for au in aus_of(table)}
@@ -151,8 +152,10 @@ def table_digest(table: pl.DataFrame) -> bytes:
     levels = [intensity_column(au) for au in intensities_of(table)]
     for name in (*SCHEMA, *(au_column(au) for au in aus_of(table)), *levels):
         column = table[name]
+        # separators that occur in no name, so that no two tables give the same bytes
         digest.update(f"\x1e{name}\x1e".encode())
         if column.dtype == pl.String:
+            # in slices: the joined text of millions of paths would fill the memory
             for part in column.fill_null("\x00").to_frame().iter_slices(100_000):
                 digest.update("".join(f"{cell}\x1f" for cell in part[name]).encode())
         else:

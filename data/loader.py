@@ -1,7 +1,7 @@
 """Batches from a frame store: seeded, read ahead by one thread, augmented on the device that trains.
 
-An accelerator gets uint8 frames and makes all views of a batch at once; the CPU makes one view after the other, where
-the model runs: on two cores it was no faster to make them in the reading thread.
+An accelerator gets uint8 frames and makes all views of a batch at once. The CPU makes one view after the other in the
+thread that trains: on two cores it was not faster to make them in the reading thread.
 """
 
 from collections.abc import Callable, Iterator
@@ -61,6 +61,7 @@ class Loader:
         those of a small dataset come several times, and not all of a large one.
         """
         length = rows[0].size
+        # named by epoch: a run that is continued sees the same order as one that was never stopped
         order = self.order(rows, numpy_generator("order", seed, epoch))[: _clips(limit, length, len(rows))]
         whole = self.steps(rows, limit) * self._clips_a_batch(length)
         draws, each = generator("views", seed, epoch), length if shared_views else 1
@@ -144,7 +145,7 @@ def _centred(frames: Tensor, crop: int) -> Tensor:
 
 def _read_ahead(read: Callable[[np.ndarray], Sent], parts: list[np.ndarray]) -> Iterator[Sent]:
     """Read and send the frames of each part while the part before it is being used."""
-    with ThreadPoolExecutor(1) as reader:
+    with ThreadPoolExecutor(1) as reader:  # one batch ahead: more would only take memory
         waiting = reader.submit(read, parts[0])
         for following in parts[1:]:
             frames, waiting = waiting.result(), reader.submit(read, following)

@@ -16,7 +16,7 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 def read_bytes(path: Path) -> bytes:
     """Content of a file; `InputError` if there is none."""
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # reading a pipe would never end
         raise InputError(f"{path}: no such file")
     try:
         return path.read_bytes()
@@ -30,13 +30,13 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def decode_image(content: bytes, name: object) -> np.ndarray:
-    """Decode the content of an image file, uint8 [H, W, 3]; `name` is what an `InputError` calls it."""
+    """Decode the content of an image file, uint8 [H, W, 3]; `name` is its name in an `InputError`."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             if image.mode not in _MODES:
                 raise InputError(f"{name}: pixel format {image.mode}; allowed: 8 bit grey or RGB")
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises when damaged
         if isinstance(error, InputError):
             raise
         # Pillow's text names the address of the buffer
@@ -47,6 +47,7 @@ def decode_image(content: bytes, name: object) -> np.ndarray:
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     """A JPEG file of `image` uint8 [H, W, 3], without colour subsampling."""
     content = io.BytesIO()
+    # subsampling would blur colours over two pixels, and lips and skin differ in colour
     Image.fromarray(image).save(content, "JPEG", quality=quality, subsampling=0)
     return content.getvalue()
 
@@ -93,6 +94,7 @@ class VideoFrames:
 
     def frame(self, path: Path, index: int) -> np.ndarray:
         """Frame `index` (from 0) of the video, uint8 [H, W, 3]."""
+        # seeking would be faster, but lands on other frames in some containers
         if path != self.path or index < self.decoded:
             self.path, self.decoded, self.images = path, 0, iter_video(path)
         for image in self.images:

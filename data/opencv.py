@@ -1,4 +1,4 @@
-"""The one place that imports OpenCV, which is needed only where pictures are worked on by the CPU."""
+"""The one place that imports OpenCV, which is needed only where the CPU works on pictures."""
 
 from functools import cache
 from types import ModuleType
@@ -15,5 +15,5 @@ def opencv() -> ModuleType:
         raise InputError(
             f"OpenCV cannot be imported ({error}). Install it: pip install 'opencv-python-headless>=4.10,<5'"
         ) from error
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(1)  # by default each process would start a thread on every core
     return cv2

@@ -1,4 +1,4 @@
-"""The same function over many tasks in several processes, which end when the process that asked for them does."""
+"""One function over many tasks in several processes, which end when their parent process ends."""
 
 import multiprocessing
 import os
@@ -13,6 +13,7 @@ Result = TypeVar("Result")
 
 def cores() -> int:
     """CPU cores that this process may use."""
+    # a job of SLURM or a container may use fewer than os.cpu_count() says
     return len(os.sched_getaffinity(0))
 
 
@@ -38,7 +39,7 @@ def run_tasks(
 def _as_done(
     pool: ProcessPoolExecutor, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int
 ) -> Iterator[tuple[int, Result]]:
-    """Few tasks wait in the queue of the pool, so that an error or an interruption stops the work soon."""
+    """Only a few tasks wait in the queue of the pool, so that an error or Ctrl-C stops the work soon."""
     left = iter(enumerate(tasks))
     waiting: dict[Future[Result], int] = {}
     while True:
@@ -52,12 +53,12 @@ def _as_done(
 
 
 def _die_with_parent() -> None:
-    """A killed parent cannot end its children: each of them watches it."""
+    """End this process when its parent dies: a killed parent cannot end its children."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
         assert parent
         parent.join()
-        os._exit(1)
+        os._exit(1)  # sys.exit would end this thread alone
 
     threading.Thread(target=watch, daemon=True).start()

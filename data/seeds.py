@@ -8,6 +8,7 @@ import torch
 
 def seed_for(*names: object) -> int:
     """A 63-bit seed from the names, the same in every process and Python version."""
+    # not hash(): Python salts it differently in every process
     text = "\x1f".join(str(name) for name in names)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

@@ -14,6 +14,8 @@ from data.errors import InputError, raise_all
 
 _EXPECTED = {tuple[str, ...]: "a list of words"}
 
+VAL_SHARE = 0.25  # of the training subjects, to validate with when nobody gives another share
+
 
 def setting(default: Any, help: str, least: float | None = None) -> Any:
     """A dataclass field with a default, the line that `--help` prints for it, and the least value that it may have."""

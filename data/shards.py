@@ -20,13 +20,16 @@ class Shards:
         self.folder, self.crc32 = folder, crc32
         self.starts = np.array(starts)  # [S + 1] first row of each shard, and the number of rows
         self.lengths = lengths  # [n] bytes of each row
+        # int64: the stores of large datasets have more than 2^31 bytes
         self.offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])  # [n + 1] over all shards
         self.opened: dict[int, int] = {}
+        # not __del__: a store that is dropped while Python ends would find its globals gone
         weakref.finalize(self, _close_all, self.opened)
 
     def read(self, rows: np.ndarray, frames: Sequence[np.ndarray]) -> None:
         """Fill each of `frames` with the bytes of its row."""
         for (handle, first, length), frame in zip(self._announced(rows), frames, strict=True):
+            # pread needs no position, so that several threads may read through one handle
             if os.preadv(handle, [frame.data], first) != length:
                 raise InputError(f"{self.folder} was changed. Delete it and build it again.")
 
@@ -37,7 +40,7 @@ class Shards:
     def _announced(self, rows: np.ndarray) -> list[tuple[int, int, int]]:
         """Handle, first byte and length of each of `rows`, after the kernel was asked to fetch all of them at once.
 
-        A batch then costs one wait for the disk, not one a row.
+        A batch then waits for the disk once, not once a row.
         """
         shards = np.searchsorted(self.starts, rows, side="right") - 1
         firsts = self.offsets[rows] - self.offsets[self.starts[shards]]
@@ -88,6 +91,6 @@ def file_crc32(path: Path) -> int:
     """Checksum of a file, read in pieces."""
     checksum = 0
     with path.open("rb") as content:
-        while piece := content.read(1 << 22):
+        while piece := content.read(1 << 22):  # shards may be larger than the memory
             checksum = zlib.crc32(piece, checksum)
     return checksum

@@ -11,7 +11,7 @@
 `data.build` writes stores; a store that has its final name is whole and never changes.
 
 Frames are read with `pread` after the kernel was told about the whole batch. Measured on one core, 256 px, in random
-order: 54,000 frames/s warm and 8,900 cold, against 37,000 and 700 through a memory mapping.
+order: 54,000 frames/s warm and 8,900 cold; through a memory mapping it was 37,000 and 700.
 """
 
 import hashlib
@@ -55,6 +55,7 @@ class FrameStore:
         return self.table.height
 
     def __reduce__(self) -> tuple[object, ...]:
+        # a worker opens the store itself: open files cannot be pickled, and a table is large
         return open_store, (self.path,)
 
     @property
@@ -79,6 +80,7 @@ class FrameStore:
         batch = np.empty((len(rows), self.size, self.size, 3), np.uint8) if out is None else out
         assert batch.shape == (len(rows), self.size, self.size, 3)
         assert batch.dtype == np.uint8
+        # in the order of the disk, whatever order the rows are asked in
         order = np.argsort(rows, kind="stable")
         if self.settings.codec == "raw":
             self.shards.read(rows[order], [batch[position] for position in order])
@@ -92,7 +94,7 @@ class FrameStore:
         missing = [au for au in aus if au not in aus_of(self.table)]
         if missing:
             raise InputError(f"{self.path.name} does not code AU {missing}; it codes {list(aus_of(self.table))}")
-        if not aus:
+        if not aus:  # polars would return no rows
             return np.empty((len(self), 0), np.int8)
         return self.table.select(pl.col(au_column(au)).fill_null(-1) for au in aus).to_numpy()
 
@@ -121,7 +123,7 @@ def source_problem(root: Path, path: str, length: int, crc32: int | None) -> str
         if now != length:
             return f"{path} has {now:,} bytes, had {length:,}"
         if crc32 is not None and zlib.crc32((root / path).read_bytes()) != crc32:
-            return f"{path} has another content"
+            return f"{path} has different content"
     except OSError as error:
         return f"{path}: {error.strerror}"
     return None
@@ -140,10 +142,12 @@ def crops_digest(faces: Faces) -> str:
     """sha256 (hex) of where the faces are, to a thousandth of a pixel; empty if nobody looked."""
     if faces.crops is None:
         return ""
+    # rounded: the last bits of a crop differ between machines and change no pixel
     return hashlib.sha256(np.round(faces.crops.astype("<f8"), 3).tobytes()).hexdigest()
 
 
 def _fingerprint(table: pl.DataFrame, alignment: str, crops: str, settings: StoreSettings) -> str:
+    # the quality of JPEG does not matter to a raw store
     how = settings.codec if settings.codec == "raw" else f"{settings.codec}{settings.quality}"
     digest = hashlib.sha256(f"{FORMAT}|{alignment}|{crops}|{settings.size}|{how}|".encode())
     digest.update(table_digest(table))
@@ -154,14 +158,14 @@ def store_path(faces: Faces, folder: Path, settings: StoreSettings) -> Path:
     """Where the store of `faces` lies below `folder`, built or not."""
     names = faces.table["dataset"].unique().to_list()
     if len(names) != 1:
-        raise InputError(f"a store holds one dataset, the table has {names}")
+        raise InputError(f"a store holds one dataset, but the table has {names}")
     return folder / f"{names[0]}-{settings.size}px-{fingerprint(faces, settings)[:12]}"
 
 
 def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
-    """Open a finished store; `InputError` if it is not one, of another format, or not whole.
+    """Open a finished store; `InputError` if it is not one, is of another format, or is incomplete.
 
-    `table` is what the store should hold, from whoever has it in memory: millions of rows are not read a second time.
+    `table` is the table of the store, if it is in memory already: millions of rows are then not read a second time.
     """
     facts = _facts(path)
     if facts.get("format") != FORMAT:
@@ -177,7 +181,7 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
         identity = _fingerprint(table, facts["alignment"], facts["crops"], settings)
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path} is damaged ({error}). Delete it and build it again.") from error
-    problems = shards.wrong_sizes()
+    problems = shards.wrong_sizes()  # checksums would take minutes: `verify` compares them
     if identity != facts["fingerprint"]:
         problems.append(f"{TABLE} or {STORE} was changed")
     raise_all(f"{path} is damaged; delete it and build it again:", problems)
@@ -216,8 +220,9 @@ def sizes_of(folder: Path, dataset: str) -> set[int]:
 
 
 def find_store(folder: Path, dataset: str, size: int) -> FrameStore | None:
-    """The store of `dataset` at `size` in `folder`, for when the raw frames are not at hand."""
+    """The store of `dataset` at `size` in `folder`, for use without the raw frames; None if there is none."""
     found = stores_of(folder, dataset, size)
+    # an old store beside a new one does no harm; alone, opening it says what is wrong
     found = [path for path in found if _facts(path).get("format") == FORMAT] or found
     if len(found) > 1:
         names = ", ".join(path.name for path in found)

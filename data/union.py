@@ -1,4 +1,7 @@
-"""Several labelled datasets as one, to train on together: the union of their AUs, each coded where its dataset does."""
+"""Several labelled datasets as one, to train on together, with the union of their AUs.
+
+An AU is not coded in the frames of a dataset that does not code it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +14,14 @@ import polars as pl
 from data.aus import au_column
 from data.catalog import CATALOG
 from data.errors import InputError, raise_all
-from data.folds import Fold, validation_subjects
+from data.folds import Fold, check_val_share, validation_subjects
 from data.frames import SCHEMA, aus_of
 from data.store import FrameStore
 
 
 @dataclass(frozen=True, eq=False)
 class UnionStore:
-    """Several stores that read as one, rows counted through; people are called `dataset:subject`."""
+    """Several stores that read as one, rows numbered across all of them; people are called `dataset:subject`."""
 
     stores: tuple[FrameStore, ...]
 
@@ -55,6 +58,7 @@ class UnionStore:
     @cached_property
     def table(self) -> pl.DataFrame:
         """All rows; columns au_<n> of `aus`, null where the dataset of the row does not code the AU."""
+        # S001 of one dataset is not S001 of another
         unique = pl.concat_str("dataset", "subject", separator=":").alias("subject")
         parts = [store.table.with_columns(unique) for store in self.stores]
         return pl.concat(parts, how="diagonal").select(*SCHEMA, *map(au_column, self.aus))
@@ -86,7 +90,7 @@ def dataset_of(store: FrameStore) -> str:
 
 
 def read_through(stores: Sequence[FrameStore], rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Frames of `rows` [B], counted through `stores` of one size, in the order asked for, into `out` if it is given."""
+    """Frames of `rows` [B], numbered across `stores` of one size, in the order asked for, into `out` if it is given."""
     size = stores[0].size
     frames = np.empty((len(rows), size, size, 3), np.uint8) if out is None else out
     for store, end in zip(stores, accumulate(map(len, stores)), strict=True):
@@ -97,11 +101,11 @@ def read_through(stores: Sequence[FrameStore], rows: np.ndarray, out: np.ndarray
 
 
 def size_problems(stores: Sequence[FrameStore]) -> list[str]:
-    """What is wrong when frames have not all the size of the first store."""
+    """What is wrong when not all frames have the size of the first store."""
     size = stores[0].size
     return [
-        f"{store.path.name} has {store.size} px, {stores[0].path.name} {size} px: faces must have one scale; build it "
-        f"with launch/prepare.py dataset={dataset_of(store)} dataset.size={size}"
+        f"{store.path.name} has {store.size} px, {stores[0].path.name} {size} px: build it again at "
+        f"one size with launch/prepare.py dataset={dataset_of(store)} dataset.size={size}"
         for store in stores
         if store.size != size
     ]
@@ -121,12 +125,11 @@ def _share_people(one: str, other: str) -> bool:
 
 
 def source_fold(frames: UnionStore, val_share: float, seed: int) -> Fold:
-    """Train on all datasets but about `val_share` of the subjects of each, validate on those, test on nobody.
+    """Validate on about `val_share` of the subjects of each dataset, train on all others, test on nobody.
 
-    Whom a dataset gives for validation does not depend on the others.
+    The validation subjects of a dataset do not depend on the other datasets.
     """
-    if not 0 < val_share < 1:
-        raise InputError(f"val_share={val_share}; allowed: between 0 and 1, e.g. 0.2")
+    check_val_share(val_share)
     held_out = [f"{dataset_of(store)}:{name}" for store in frames.stores for name in _held_out(store, val_share, seed)]
     validates = frames.table["subject"].is_in(held_out).to_numpy()
     train, val = (np.flatnonzero(part).astype(np.int64) for part in (~validates, validates))
@@ -136,5 +139,7 @@ def source_fold(frames: UnionStore, val_share: float, seed: int) -> Fold:
 def _held_out(store: FrameStore, val_share: float, seed: int) -> list[str]:
     subjects = store.table["subject"].unique().sort().to_list()
     if len(subjects) < 2:
-        raise InputError(f"{store.path.name} shows {len(subjects)} person; training needs 2, one to validate with")
+        raise InputError(
+            f"{store.path.name} shows {len(subjects)} person; training needs at least 2, one of them for validation"
+        )
     return validation_subjects(dataset_of(store), store.table, subjects, val_share, seed)

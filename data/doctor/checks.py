@@ -1,6 +1,6 @@
-"""Whether a copy of a dataset is what the published results were computed on, and what to do where it is not.
+"""Whether a copy of a dataset is what published results were computed on, and what to do where it is not.
 
-"ok": as expected. "note": a person should know. "wrong": results will differ from published ones, or cannot be had.
+"ok": as expected. "note": worth knowing. "wrong": results will differ from published ones, or are not possible.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,16 +19,15 @@ from data.frames import Reading, aus_of
 Verdict = Literal["ok", "note", "wrong"]
 
 TOLERANCE = 0.3  # percentage points of a base rate: published ones are rounded
-LOST = 0.05  # share of the frames without a face that needs an explanation
+LOST = 0.05  # a larger share of frames without a face is a sign of wrong landmarks or images
 FACE_REASONS = ("no landmarks", "no face found")
-VAL_SHARE = 0.25  # as launch/sweep.py divides by default
 LISTED = "frame by frame in excluded.parquet of the store"
 SHOWN = 6  # names in a cell of the table
 SEQUENCE = ("subject", "sequence")
-PARTIAL = "follows from the subjects or the set of frames"
+PARTIAL = "a consequence of the subjects or the set of frames"
 INCOMPLETE = "not comparable with published results: get the missing subjects, or take dataset.fold_scheme=random3"
 SAME_SET = "compare only with results on that set of frames"
-UNCONFIRMED = "nobody confirmed the expected number; compare with the documents of your copy"
+UNCONFIRMED = "the expected number is not confirmed; compare with the documents of your copy"
 OTHER_FRAMES = "not comparable with published results: compare the label files with a fresh download"
 OTHER_LABELS = "the labels are not those of published results: check the options of the reader and the label files"
 
@@ -45,12 +44,13 @@ class Check:
 
 
 def examine(reading: Reading, faces: Faces, scheme: str, known: Expected | None) -> list[Check]:
-    """Everything about the labels, the frames that are used and the folds of `scheme`, held against `known`."""
+    """Everything about the labels, the frames that are used and the folds of `scheme`, compared with `known`."""
     coded = coded_frames(reading)
     checks = [*_folds(faces.table, scheme), *_notes(reading, faces)]
     if known is None:
         rates, uncoded = _rates(reading.table, Expected(0)), _uncoded(reading.table, False)
         return [*_contents(coded), *rates, *uncoded, *_spans(coded), *_left_out(faces), *checks]
+    # one cause is one "wrong": what follows from missing subjects is only noted
     partial = is_partial(coded, known) or coded.height in known.other_frames
     return [
         *_subjects(coded, known),
@@ -85,14 +85,17 @@ def _contents(coded: pl.DataFrame) -> Iterator[Check]:
 def _subjects(coded: pl.DataFrame, known: Expected) -> Iterator[Check]:
     found = set(coded["subject"])
     missing, unknown = sorted(set(known.names) - found), sorted(found - set(known.names))
-    words = [f"{len(found):,}"] + [f"missing: {_some(missing)}"] * bool(missing)
-    words += [f"unknown: {_some(unknown)}"] * bool(unknown and known.names)
+    words = [f"{len(found):,}"]
+    if missing:
+        words.append(f"missing: {_some(missing)}")
+    if unknown and known.names:
+        words.append(f"unknown: {_some(unknown)}")
     if "subjects" in known.unconfirmed:
         yield _count("subjects", known.subjects, len(found), UNCONFIRMED, note=True)
     else:
-        partial = is_partial(coded, known)
-        verdict: Verdict = "wrong" if partial else "ok"
-        yield Check("subjects", f"{known.subjects:,}", "; ".join(words), verdict, INCOMPLETE * partial)
+        verdict: Verdict = "wrong" if is_partial(coded, known) else "ok"
+        advice = "" if verdict == "ok" else INCOMPLETE
+        yield Check("subjects", f"{known.subjects:,}", "; ".join(words), verdict, advice)
 
 
 def _counts(coded: pl.DataFrame, known: Expected, partial: bool) -> Iterator[Check]:
@@ -120,13 +123,13 @@ def _count(what: str, wanted: int, found: int, advice: str, note: bool) -> Check
 
 
 def _rates(table: pl.DataFrame, known: Expected) -> Iterator[Check]:
-    """Base rates; they prove something only about the very frames that the published ones were counted in."""
+    """Base rates; a difference proves something only on the frames that the published rates were counted on."""
     same = table.height == known.frames and "frames" not in known.unconfirmed
     for au in aus_of(table):
         labels = table[au_column(au)].drop_nulls()
         rate = 100 * int(labels.sum()) / len(labels) if len(labels) else None
         found = "never coded" if rate is None else f"{rate:.1f} %"
-        if au not in known.rates:
+        if au not in known.rates:  # nothing to compare with: never active is suspicious, everything else is fine
             yield Check(f"AU {au} active", "", found, "ok" if rate else "note")
         elif rate is not None and abs(rate - known.rates[au]) <= TOLERANCE:
             yield Check(f"AU {au} active", f"{known.rates[au]} %", found, "ok")
@@ -158,7 +161,7 @@ def _spans(coded: pl.DataFrame, known: Expected | None = None, partial: bool = T
     spans = spans.with_columns(absent=pl.col("absent") - pl.col("frames")).sort(SEQUENCE)
     gaps = spans.filter(pl.col("absent") > 0)
     named = [f"{row['subject']}/{row['sequence']} {row['absent']}" for row in gaps.iter_rows(named=True)]
-    strict = known is not None and known.contiguous
+    strict = known is not None and known.contiguous  # other datasets may have gaps by nature
     advice = "label rows are missing: compare the label files with a fresh download" if named else ""
     found = f"{gaps.height:,} sequences (frames): {_some(named)}" if named else "none"
     verdict: Verdict = "ok" if not named else "wrong" if strict else "note"
@@ -194,6 +197,7 @@ def _left_out(faces: Faces, known: Expected | None = None, partial: bool = True)
         if reason in wanted:
             advice = PARTIAL if partial else _differing(left_out, reason, known)
             yield _count(f"left out: {reason}", wanted[reason], found, advice, note=partial)
+        # a few frames without a face are normal, and every aligner loses others
         elif reason in FACE_REASONS and found > LOST * total:
             advice = "many: check that landmarks, offset and images belong together, or take another dataset.alignment"
             yield Check(f"left out: {reason}", "few", _share(found, total), "wrong", advice)
@@ -214,7 +218,7 @@ def _differing(left_out: pl.DataFrame, reason: str, known: Expected | None) -> s
 
 def _folds(table: pl.DataFrame, scheme: str) -> Iterator[Check]:
     try:
-        made = folds(table, scheme, VAL_SHARE)
+        made = folds(table, scheme)
     except InputError as error:
         yield Check(f"folds: {scheme}", "usable", str(error), "wrong", "give another dataset.fold_scheme, e.g. random3")
         return

@@ -1,4 +1,4 @@
-"""A contact sheet: frames of a store as detectors see them, with their labels, for a person to look over."""
+"""A contact sheet: frames of a store as detectors see them, with their labels, for a person to check."""
 
 import base64
 import html
@@ -59,6 +59,7 @@ def check_sheet(path: Path) -> None:
 
 def sample_rows(subjects: Sequence[str], count: int, seed: int) -> np.ndarray:
     """`count` random rows, ascending; no subject has two more than another that has rows left."""
+    # in turns, so that one person with many frames does not fill the sheet
     order = numpy_generator("contact sheet", seed).permutation(len(subjects))
     taken: dict[str, int] = {}
     turns = []
@@ -159,6 +160,7 @@ def page(title: str, sheet: Sequence[Tile]) -> str:
 
 
 def _figure(tile: Tile) -> str:
+    # inside the page: a sheet is sent to others as one file
     content = base64.b64encode(encode_jpeg(tile.image, 95)).decode()
     name, labels = html.escape(tile.name), html.escape(tile.labels)
     return (

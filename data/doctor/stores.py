@@ -1,4 +1,4 @@
-"""Whether a frame store still shows what its raw tree holds."""
+"""Whether a frame store still shows the frames of its raw tree."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ RENDERED, VIDEOS = 32, 3  # frames that are rendered again, from at most this ma
 
 
 def examine_store(faces: Faces, root: Path, folder: Path, settings: StoreSettings) -> Iterator[Check]:
-    """The frame store below `folder`, if it is there: whether it is of these frames, and still shows them."""
+    """The frame store below `folder`, if there is one: whether it is of these frames and still shows them."""
     path = store_path(faces, folder, settings)
     if not path.is_dir():
         name = faces.table["dataset"][0]
@@ -31,7 +31,13 @@ def examine_store(faces: Faces, root: Path, folder: Path, settings: StoreSetting
     try:
         store = open_store(path)
     except InputError as error:
-        yield Check("frame store", path.name, str(error), "wrong", "delete it; without doctor=true it is built again")
+        yield Check(
+            "frame store",
+            path.name,
+            str(error),
+            "wrong",
+            "delete it; the same command without doctor=true builds it again",
+        )
         return
     yield Check("frame store", path.name, path.name, "ok")
     yield _tried("source files", "unchanged", lambda: store.check_sources(root))
@@ -42,7 +48,9 @@ def _tried(what: str, wanted: str, check: Callable[[], None]) -> Check:
     try:
         check()
     except InputError as error:
-        return Check(what, wanted, str(error), "wrong", "delete the store; without doctor=true it is built again")
+        return Check(
+            what, wanted, str(error), "wrong", "delete the store; the same command without doctor=true builds it again"
+        )
     return Check(what, wanted, wanted, "ok")
 
 
@@ -51,6 +59,7 @@ def _check_pixels(store: FrameStore, faces: Faces, root: Path) -> None:
     rows = _sample(faces.table)
     crops = None if faces.crops is None else faces.crops[rows]
     few = replace(faces, table=faces.table[rows], crops=crops)
+    # by the same code that builds stores, so that any change of it is found
     with tempfile.TemporaryDirectory() as folder:
         now = build_store(few, root, Path(folder), store.settings, processes=1).read(np.arange(len(rows)))
     differ = (now != store.read(rows)).any((1, 2, 3))
@@ -63,6 +72,7 @@ def _sample(table: pl.DataFrame) -> np.ndarray:
     rng = numpy_generator("doctor")
     rows = np.arange(table.height)
     if table["index"].is_not_null().any():
+        # a random frame of every video would decode all of them
         paths = table["path"].unique().sort().to_list()
         chosen = [paths[i] for i in rng.permutation(len(paths))[:VIDEOS]]
         rows = rows[table["path"].is_in(chosen).to_numpy()]

@@ -25,9 +25,9 @@ from data.media import VideoFrames, read_image, resize
 from data.opencv import opencv
 from data.settings import AlignSettings
 
-# Raised whenever the pixels that an alignment gives change, so that no old store passes for a new one.
+# Raised whenever an alignment gives other pixels, so that no old store is taken for a new one.
 VERSIONS: dict[str, int] = {"precropped": 1, "landmarks": 1, "box": 1, "haar": 1, "yunet": 1}
-SAMPLE = 8  # images that are compared with their landmarks
+SAMPLE = 8  # images that are compared with their landmarks, of which each may be a video to decode
 SHRINKS = 1.5  # source pixels a crop pixel, above which neighbours are averaged first
 
 
@@ -57,7 +57,7 @@ def alignment_id(settings: AlignSettings) -> str:
 
 @dataclass(frozen=True)
 class _Work:
-    """What finding faces needs; `cache` is a folder for what takes long to find."""
+    """What finding faces needs; slow results are kept in the folder `cache`."""
 
     reading: Reading
     root: Path
@@ -90,7 +90,7 @@ def locate(
     left = [excluded_frames(reading.table.filter(reasons == why), why) for why in np.unique(reasons[~kept])]
     if not kept.any():
         counts = ", ".join(f"{rows['reason'][0]} in {rows.height}" for rows in left)
-        raise InputError(f"alignment {settings.name} finds a face in none of {len(kept)} frames ({counts})")
+        raise InputError(f"alignment {settings.name} found no face in any of {len(kept)} frames ({counts})")
     excluded = pl.concat([reading.excluded, *left])
     return Faces(reading.table.filter(kept), crops[kept].astype(np.float32), excluded, name, notes)
 
@@ -107,7 +107,7 @@ def _from_landmarks(work: _Work) -> _Found:
     else:
         crops[reasons == ""] = box(good, margin)
         if points.shape[1] in JAWLESS:
-            notes.append("they do not reach the chin: give a margin that does")
+            notes.append("they do not include the chin: choose a larger dataset.margin")
     return crops, reasons, ("; ".join(notes),)
 
 
@@ -121,7 +121,7 @@ def _landmarks(work: _Work) -> np.ndarray:
     with exclusive_lock(path.with_name(f".{path.stem}.lock")):
         points = load_array(path, (table.height,))
         if points is None:
-            # with the frames left out, how many frames were coded is known
+            # together with the frames that were left out: their number decides how DISFA's files are counted
             coded = pl.concat([table, work.reading.excluded.drop("reason")], how="diagonal")
             points = read_landmarks(dataset, work.root, coded, elsewhere, work.processes, work.progress)[: table.height]
             save_array(points, path)
@@ -129,7 +129,7 @@ def _landmarks(work: _Work) -> np.ndarray:
 
 
 def _check_inside(points: np.ndarray, good: np.ndarray, work: _Work) -> None:
-    """Raise `InputError` if landmarks and images plainly do not belong together: a sample of faces lies outside."""
+    """Raise `InputError` if most faces of a sample lie outside of their images: the two are not of one copy."""
     rows = work.reading.table.with_row_index("row").filter(good).unique("path", keep="first", maintain_order=True)
     sample = rows[np.unique(np.linspace(0, rows.height - 1, min(SAMPLE, rows.height)).astype(int))]
     videos, outside = VideoFrames(), []
@@ -139,7 +139,7 @@ def _check_inside(points: np.ndarray, good: np.ndarray, work: _Work) -> None:
         if not (0 <= centre[0] < image.shape[1] and 0 <= centre[1] < image.shape[0]):
             outside.append(f"{path} has {image.shape[1]} x {image.shape[0]} pixels, its face is at {centre.round()}")
     if 2 * len(outside) > sample.height:
-        raise_all("the landmarks are not those of these images (cropped or scaled copies?):", outside)
+        raise_all("the landmarks do not belong to these images (cropped or scaled copies?):", outside)
 
 
 def _from_detection(work: _Work) -> _Found:
@@ -150,7 +150,7 @@ def _from_detection(work: _Work) -> _Found:
     notes: tuple[str, ...] = ()
     if settings.name == "haar":
         points, guessed = eyes_of(found)
-        target = target[:2]
+        target = target[:2]  # two eyes are enough for rotation, scale and shift
         if guessed.any():
             notes = (f"alignment: eyes guessed from the box of the face in {guessed.sum()} of {len(points)} frames",)
     else:

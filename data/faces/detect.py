@@ -50,7 +50,7 @@ def detect(
 
     Raises one `InputError` with every image that cannot be read.
     """
-    _finder(detector, model)  # what is wrong with it stops here, not in each process
+    _finder(detector, model)  # a wrong model is found here, not in every process
     name = f"{detector}-{VERSIONS[detector]}-{_digest(root, table, model)[:16]}"
     final, folder = cache / f"{name}.npy", cache / f".{name}.partial"
     with exclusive_lock(cache / f".{name}.lock"):
@@ -213,7 +213,7 @@ def eyes_of(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _cascade(folder: Path, name: str) -> Any:
     path = folder / f"haarcascade_{name}.xml"
     if not path.is_file():
-        raise InputError(f"this OpenCV brings no {path.name}; install opencv-python-headless>=4.10,<5")
+        raise InputError(f"this OpenCV has no {path.name}; install opencv-python-headless>=4.10,<5")
     return opencv().CascadeClassifier(str(path))
 
 

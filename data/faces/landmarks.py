@@ -27,7 +27,7 @@ def find_landmarks(dataset: str, root: Path, elsewhere: Path | None = None) -> P
     own = _own(dataset)
     if own is None:
         raise InputError(
-            f"{dataset} has no landmarks of its own that can be read here. Give landmarks made elsewhere, or choose "
+            f"{dataset} comes without landmarks that can be read here. Give landmarks made elsewhere, or choose "
             "alignment haar, yunet or precropped."
         )
     return own.folder(root)
@@ -40,6 +40,7 @@ def _own(dataset: str) -> OwnLandmarks | None:
 def signature(source: Path) -> str:
     """Digest of the names, sizes and times of the files of `source`: another one when landmarks change."""
     digest = hashlib.sha256()
+    # not the contents: a landmark folder may hold a hundred thousand files
     for name, stat in sorted(_files_below(source)) if source.is_dir() else [("", source.stat())]:
         digest.update(f"{name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
@@ -86,14 +87,14 @@ def _run(task: Task) -> tuple[np.ndarray | None, list[str]]:
     try:
         return task.read(task.source, task.frames), []
     except InputError as error:
-        return None, str(error).splitlines()
+        return None, str(error).splitlines()  # with those of all other files
 
 
 def _assembled(tasks: list[Task], parts: list[np.ndarray | None], rows: int, source: Path) -> np.ndarray:
     """The parts at their rows; a part of no points at all is a sequence without landmarks."""
     counts = {part.shape[1] for part in parts if part is not None} - {0}
     if len(counts) != 1 or not counts <= set(SETS):
-        what = f"holds sets of {sorted(counts)} points" if counts else "holds no landmarks of these frames"
+        what = f"has sets of {sorted(counts)} points" if counts else "has no landmarks of these frames"
         raise InputError(f"{common.printable(source)} {what}; expected one set for all, of {SETS} points")
     points = np.full((rows, counts.pop(), 2), np.nan, np.float32)
     for task, part in zip(tasks, parts, strict=True):

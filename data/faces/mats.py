@@ -53,6 +53,7 @@ def _mat_sequence(path: Path, frames: np.ndarray) -> np.ndarray:
     name, points = _mat_points(path, variables)
     numbers = _frame_numbers(path, {key: value for key, value in variables.items() if key != name}, len(points))
     held = np.arange(1, len(points) + 1) if numbers is None else numbers
+    # as many entries as coded frames: the entries may be the coded frames alone, or the first ones of the recording
     if numbers is None and frames.max() > len(held) and (len(held) == len(frames) or len(held) < frames.min()):
         raise InputError(
             f"{path.name}: {len(held)} entries, but frames {frames.min()} to {frames.max()} are coded, and nothing "
@@ -67,7 +68,7 @@ def _load_mat(path: Path) -> dict[str, Any]:
     except ImportError as error:
         raise InputError("reading landmarks from .mat files needs scipy: pip install scipy") from error
     try:
-        content = loadmat(path, squeeze_me=True)
+        content = loadmat(path, squeeze_me=True)  # MATLAB has no vectors: [1, n] and [n, 1] mean the same
     except NotImplementedError as error:
         raise InputError(f"{path.name}: a MATLAB 7.3 file; save it with -v7") from error
     except Exception as error:  # scipy raises nearly anything for a damaged file
@@ -108,6 +109,7 @@ def _readings(value: np.ndarray) -> Iterator[np.ndarray]:
         elif value.ndim in (2, 3) and shape[0] in SETS and shape[1] == 2:
             yield np.moveaxis(value.reshape(shape[0], 2, -1), 2, 0)
         elif value.ndim in (1, 2) and shape[-1] // 2 in SETS and shape[-1] % 2 == 0:
+            # x y x y ... or x x ... y y ...: only one of them has the shape of faces
             pairs = np.atleast_2d(value).reshape(-1, shape[-1] // 2, 2)
             halves = np.atleast_2d(value).reshape(-1, 2, shape[-1] // 2).swapaxes(1, 2)
             yield from (points for points in (pairs, halves) if look_like_faces(points))
@@ -177,6 +179,7 @@ def _disfa_files(folder: Path, frames: int) -> dict[int, Path]:
         raise InputError(f"{common.printable(folder)}: files SN..._lm.mat and l..._lm.mat side by side; keep one kind")
     if not numbers:
         return {}
+    # one file too many: published code drops the first
     first = sorted(numbers)[1] if len(numbers) == frames + 1 else int(styles.pop())
     return {number - first + 1: path for number, path in numbers.items() if number >= first}
 

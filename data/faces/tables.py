@@ -50,7 +50,9 @@ def openface_tasks(folder: Path, table: pl.DataFrame) -> Iterator[Task]:
     counts = table.group_by("subject").agg(pl.col("sequence").n_unique())
     alone = set(counts.filter(pl.col("sequence") == 1)["subject"])
     for subject, sequence, frames, rows in sequences(placed):
-        names = [f"{subject}_{sequence}.csv", f"{subject}/{sequence}.csv", *([f"{subject}.csv"] * (subject in alone))]
+        names = [f"{subject}_{sequence}.csv", f"{subject}/{sequence}.csv"]
+        if subject in alone:
+            names.append(f"{subject}.csv")
         found = [files[name.lower()] for name in names if name.lower() in files]
         if len(found) > 1:
             raise InputError(f"{found[0]} and {found[1]} are both of {subject}/{sequence}. Keep one of them.")
@@ -61,7 +63,7 @@ def openface_tasks(folder: Path, table: pl.DataFrame) -> Iterator[Task]:
 def _openface(path: Path, frames: np.ndarray) -> np.ndarray:
     table = _numbers(_read_csv(path, ("frame",)), path, ("frame", "success"))
     if table["frame"].is_duplicated().any():
-        raise InputError(f"{path.name}: a frame stands there twice (more than one face?); keep one row a frame")
+        raise InputError(f"{path.name}: a frame is listed twice (more than one face?); keep one row a frame")
     numbers = table["frame"].to_numpy()
     if len(numbers) and frames.max() > numbers.max():
         # run on a folder of images, OpenFace counts them, whatever their names say
@@ -70,7 +72,7 @@ def _openface(path: Path, frames: np.ndarray) -> np.ndarray:
             "images of a folder, put the numbers of the label frames into its column frame."
         )
     if "success" in table.columns:
-        table = table.filter(pl.col("success") != 0)
+        table = table.filter(pl.col("success") != 0)  # their points are zeros
     table = table.sort("frame")
     points = _points_of(table, path)
     if table.is_empty():
@@ -85,13 +87,13 @@ def table_points(path: Path, table: pl.DataFrame) -> np.ndarray:
     held = _numbers(held, path, ("frame",)).with_columns(pl.col("subject", "sequence").cast(pl.String))
     held = held.with_columns(pl.col("frame").cast(pl.Int64))
     if held.select(key).is_duplicated().any():
-        raise InputError(f"{path.name}: a frame stands there twice; keep one row a frame")
+        raise InputError(f"{path.name}: a frame is listed twice; keep one row a frame")
     points = _points_of(held, path)
     places = held.select(key).with_row_index("place")
     wanted = table.select("subject", "sequence", pl.col("frame").cast(pl.Int64))
     place = wanted.join(places, on=key, how="left", maintain_order="left")["place"]
     if place.null_count() == len(place):
-        raise InputError(f"{path.name}: holds none of the frames; its first is {held.select(key).head(1).rows()}")
+        raise InputError(f"{path.name}: contains none of the frames; its first is {held.select(key).head(1).rows()}")
     there = place.is_not_null().to_numpy()
     return np.where(there[:, None, None], points[place.fill_null(0).to_numpy()], np.nan)
 
@@ -102,7 +104,7 @@ def _read_csv(path: Path, needed: Sequence[str]) -> pl.DataFrame:
         table = pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path.name}: not a readable CSV file ({str(error).splitlines()[0]})") from error
-    table = table.rename(str.strip)
+    table = table.rename(str.strip)  # older OpenFace writes a blank after every comma, in the header as well
     return _with_points(table, path, needed).with_columns(pl.all().str.strip_chars())
 
 

@@ -40,7 +40,7 @@ def locate(root: Path, coded: pl.DataFrame, image_offset: int) -> Located:
     images = numbered_images(root, (folder for folder in folders if folder[:2] in wanted))
     if unlabelled := [f"{subject}/{task}" for subject, task, _ in folders if (subject, task) not in wanted]:
         images.notes.append(f"images without a label file: {common.listed(unlabelled)}")
-    if images.table.is_empty() and videos:
+    if images.table.is_empty() and videos:  # where both are, images need no decoding
         return _from_videos(root, coded, videos, image_offset)
     return _from_images(coded, images, len(videos), image_offset)
 
@@ -71,6 +71,7 @@ def _from_images(coded: pl.DataFrame, images: Images, videos: int, image_offset:
     wrong, notes = _check_offset(image_offsets(coded, images.table), image_offset)
     if videos:
         notes.append(f"{videos} videos were found beside the images and are not used")
+    # whoever gave a wrong offset is told the right one
     tried = {offset: attach_images(coded, images.table, offset)["path"] for offset in (0, -1, 1) if missing}
     fits = [offset for offset, paths in tried.items() if not paths.null_count()]
     hint = f" (with {OPTION}={fits[0]} every coded frame would have an image)" if fits else ""
@@ -78,7 +79,7 @@ def _from_images(coded: pl.DataFrame, images: Images, videos: int, image_offset:
 
 
 def image_offsets(coded: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
-    """What the numbers in each folder say about image number - label frame: `offset`, null where they say nothing.
+    """The `offset` image number - label frame that the numbers in each folder imply; null where they imply none.
 
     As many images as coded frames, both without a gap: they are the same frames. Otherwise the folder holds the whole
     recording, which starts at label frame 1: image 0 or image 1, whichever is the first.
@@ -97,14 +98,14 @@ def image_offsets(coded: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
 
 
 def _check_offset(found: pl.DataFrame, image_offset: int) -> tuple[list[str], list[str]]:
-    """Problems and notes: what the folders say, against the offset that was given."""
+    """Problems and notes: the offset that the folders imply, compared with the one that was given."""
     told = found.drop_nulls("offset").with_columns(name=pl.concat_str(KEY, separator="/"))
     by_offset = {
         int(offset): names
         for offset, names in told.group_by("offset").agg("name").sort(pl.col("name").list.len(), "offset").iter_rows()
     }
     if not by_offset:
-        return [], [f"image_offset={image_offset} could not be checked: no folder tells where its numbers start"]
+        return [], [f"image_offset={image_offset} could not be checked: no folder shows where its numbers start"]
     if list(by_offset) == [image_offset]:
         return [], [f"image_offset={image_offset} confirmed by {told.height} of {found.height} folders"]
     says = [
@@ -113,7 +114,10 @@ def _check_offset(found: pl.DataFrame, image_offset: int) -> tuple[list[str], li
         for offset, names in reversed(by_offset.items())
     ]
     if len(by_offset) > 1:
-        return [f"image_offset={image_offset}: the folders disagree; number their images alike", *says], []
+        return [
+            f"image_offset={image_offset}: the folders disagree; rename their images so that all count alike",
+            *says,
+        ], []
     return [f"image_offset={image_offset} contradicts the files; give {OPTION}={next(iter(by_offset))}", *says], []
 
 
@@ -131,7 +135,7 @@ def _videos(root: Path) -> dict[tuple[str, str], list[Path]]:
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
     for path in common.folders(folder):
-        if not _TASK.fullmatch(path.name):  # holds the images of a sequence, which are many
+        if not _TASK.fullmatch(path.name):  # that folder holds the images of a sequence, which are many
             yield path
             if depth > 1:
                 yield from _below(path, depth - 1)

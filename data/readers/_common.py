@@ -1,6 +1,6 @@
-"""What the readers share: forgiving listings of folders, strict reading of label files.
+"""What the readers share: tolerant listings of folders, strict reading of label files.
 
-Label files are read as text and every cell is checked, so that a code nobody expected never becomes a label.
+Label files are read as text and every cell is checked, so that an unexpected code never becomes a label.
 """
 
 import os
@@ -31,16 +31,20 @@ class Cells:
 
 
 class Names(NamedTuple):
-    """Names of files, sorted, and how many could not be taken."""
+    """Names of files, sorted, and how many were left out."""
 
     found: list[str]
     not_utf8: int  # names that are not UTF-8
-    broken: int  # links that lead nowhere
+    broken: int  # links without a target
 
     def notes(self, folder: str) -> list[str]:
-        """What a person should know about `folder`."""
-        notes = [f"{folder}: {self.not_utf8} names are not UTF-8 and were left out"] if self.not_utf8 else []
-        return notes + ([f"{folder}: {self.broken} links lead nowhere and were left out"] if self.broken else [])
+        """What was left out of `folder`."""
+        notes = []
+        if self.not_utf8:
+            notes.append(f"{folder}: {self.not_utf8} file names are not UTF-8 and were left out")
+        if self.broken:
+            notes.append(f"{folder}: {self.broken} broken links were left out")
+        return notes
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -76,6 +80,7 @@ def folders(folder: Path) -> list[Path]:
 def resolve(root: Path, *choices: str) -> Path | None:
     """The first of `choices` (`/`-separated regular expressions, any case) that is a folder below `root`."""
     for choice in choices:
+        # every folder that fits: `aucoding` and `AUCoding` may lie side by side
         found = [root]
         for part in choice.split("/"):
             fits = re.compile(part, re.IGNORECASE).fullmatch
@@ -89,9 +94,11 @@ def not_found(root: Path, looked_for: Sequence[str]) -> InputError:
     """The error for a root without the expected folders: what was looked for, and what is there."""
     there = sorted(entry.name for entry in entries(root))
     held = listed(there, 8)
-    lines = [f"{printable(root)} is not laid out as expected. Looked below it for:"]
+    lines = [f"{printable(root)} does not have the expected layout. Looked in it for:"]
     lines += [f"  - {pattern}" for pattern in looked_for]
-    return InputError("\n".join([*lines, f"It holds: {held or 'nothing'}. Give the folder that holds these."]))
+    return InputError(
+        "\n".join([*lines, f"It contains: {held or 'nothing'}. Give the folder that contains the files above."])
+    )
 
 
 def gather(items: Iterable[Path], read: Callable[[Path], pl.DataFrame]) -> tuple[list[pl.DataFrame], list[str]]:
@@ -109,11 +116,12 @@ def read_cells(path: Path, header: Sequence[str] | None = None) -> Cells:
     """Read a comma separated file; its first line is the header unless `header` is given."""
     file = f"{path.parent.name}/{path.name}"
     lines = pl.DataFrame({"line": read_lines(path)}, schema={"line": pl.String}).with_row_index("number", 1)
+    # numbered before empty lines go, so that errors name the line of the file
     rows = lines.filter(pl.col("line") != "").select(
         pl.col("number").cast(pl.Int64).alias("line"), pl.col("line").str.split(",").alias("cells")
     )
     if rows.height < (1 if header else 2):
-        raise InputError(f"{file}: holds no label")
+        raise InputError(f"{file}: contains no label")
     names = list(header or (cell.strip() for cell in rows["cells"][0]))
     body = rows if header else rows.slice(1)
     ragged = body.filter(pl.col("cells").list.len() != len(names))
@@ -126,7 +134,7 @@ def read_cells(path: Path, header: Sequence[str] | None = None) -> Cells:
 def read_lines(path: Path) -> list[str]:
     """Lines of a text file, stripped; `InputError` if it is not readable UTF-8."""
     try:
-        return [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+        return [line.strip() for line in path.read_text("utf-8-sig").splitlines()]  # spreadsheets add a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path.parent.name}/{path.name}: not a readable text file ({error})") from error
 
@@ -136,6 +144,7 @@ def au_positions(cells: Cells, aus: Sequence[int], first: int = 1) -> dict[int, 
     positions: dict[int, list[int]] = {}
     for position, au in enumerate(header_aus(cells.header[first:]), start=first):
         positions.setdefault(au, []).append(position)
+    # columns of other AUs are ignored, whatever they hold
     missing = [au for au in aus if au not in positions]
     twice = [au for au in aus if len(positions.get(au, [])) > 1]
     if missing or twice:
@@ -152,14 +161,14 @@ def header_aus(names: Sequence[str]) -> list[int]:
 
 def frame_numbers(cells: Cells, position: int = 0) -> pl.Series:
     """Frame numbers (Int64, unique, not negative) in the column at `position`."""
-    values = numbers(cells, position)
+    values = numbers(cells, position)  # "7.0" is a frame number too: spreadsheets write it
     fits = (values >= 0) & (values < 2**31) & (values == values.floor())
     _refuse(cells, position, fits.fill_null(False), "a frame number")
     frames = values.cast(pl.Int64).alias("frame")
     repeated = frames.filter(frames.is_duplicated())
     if len(repeated):
         lines = cells.rows["line"].filter(frames == repeated[0]).to_list()
-        raise InputError(f"{cells.file}: frame {repeated[0]} stands on lines {short(lines)}")
+        raise InputError(f"{cells.file}: frame {repeated[0]} is listed on lines {short(lines)}")
     return frames
 
 
@@ -210,7 +219,7 @@ def _coded(cells: Cells, positions: Mapping[str, int], codes: Mapping[int, int |
         except InputError as error:
             problems.append(str(error))
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(problems))  # `gather` takes it apart again
     translation = {float(code): label for code, label in codes.items()}
     return values.select(pl.all().replace_strict(translation, return_dtype=pl.Int8))
 

@@ -48,11 +48,12 @@ def numbered_images(root: Path, sequences: Iterable[tuple[str, str, Path]]) -> I
 
 def _numbered(names: list[str]) -> pl.DataFrame:
     table = pl.DataFrame({"name": names}, schema={"name": pl.String})
+    # by value: copies pad their numbers to 2, 3, 4 or 5 digits, or not at all
     return table.with_columns(number=pl.col("name").str.extract(_NUMBER).cast(pl.Int64)).drop_nulls()
 
 
 def _ambiguous(numbered: pl.DataFrame) -> list[tuple[int, list[str]]]:
-    if numbered["number"].n_unique() == numbered.height:
+    if numbered["number"].n_unique() == numbered.height:  # nearly always, and much faster than grouping
         return []
     return numbered.group_by("number").agg("name").filter(pl.col("name").list.len() > 1).sort("number").rows()
 
@@ -93,7 +94,7 @@ def video_lengths(paths: Collection[Path]) -> tuple[dict[Path, int], list[str]]:
         except InputError as error:
             return str(error)
 
-    with ThreadPoolExecutor(min(8, 2 * cores())) as pool:  # most of the time goes into reading
+    with ThreadPoolExecutor(min(8, 2 * cores())) as pool:  # threads: most of the time goes into reading
         found = dict(zip(paths, pool.map(length, paths), strict=True))
     lengths = {path: frames for path, frames in found.items() if isinstance(frames, int)}
     return lengths, [problem for problem in found.values() if isinstance(problem, str)]

@@ -25,7 +25,7 @@ _ANNOTATIONS = re.compile(r"AU[_ ](Detection|Recognition)[_ ]Challenge|AU[_ ]Set
 _CROPS = re.compile(r"cropped_aligned.*", re.IGNORECASE)
 _IMAGE_FOLDERS = re.compile(r"cropped.*|batch[0-9]+|videos?", re.IGNORECASE)
 _AU = re.compile(r"AU[0-9]{1,2}", re.IGNORECASE)
-DEPTH = 3
+DEPTH = 3  # folders below the root in which annotations and crops are looked for
 
 
 def read(root: Path, row: Dataset, uncoded: str = "mask", annotations: str = "") -> Reading:
@@ -47,6 +47,7 @@ def read(root: Path, row: Dataset, uncoded: str = "mask", annotations: str = "")
         notes += names.notes(folder.name)
     problems += _disagreements(tables)
     rows = {str(table["subject"][0]): table.height for table in tables}
+    # of videos with labels alone: to list the crops of the test videos takes long
     images = _crops(root, list(rows), crops)
     problems += [*images.problems, *_shifted(images.table, rows)]
     raise_all(f"{common.printable(root)} cannot be read as {row.name}:", problems)
@@ -85,7 +86,7 @@ def _locate(root: Path, wanted: str) -> tuple[list[tuple[str, Path]], list[Path]
     if len(chosen) != 1:
         raise InputError(
             f"{common.printable(root)} has {len(found)} sets of annotations: {', '.join(found)}. Give "
-            f"dataset.options.annotations=<a part of the path of one of them>; {wanted!r} fits {len(chosen)}."
+            f"dataset.options.annotations=<a part of the path of one of them>; {wanted!r} matches {len(chosen)}."
         )
     return found[chosen[0]], crops, [f"the labels are those of {chosen[0]}"]
 
@@ -150,7 +151,7 @@ def _crops(root: Path, videos: list[str], crops: list[Path]) -> Images:
 
 def _left_out(rows: pl.DataFrame, aus: tuple[int, ...], uncoded: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows to keep, and the excluded ones."""
-    bare = pl.col("path").is_null()
+    bare = pl.col("path").is_null()  # no face was found in this frame when the crops were made
     unsure = ~bare & pl.any_horizontal(pl.col(au_column(au)).is_null() for au in aus)
     if uncoded == "mask":
         unsure = pl.lit(False)
@@ -167,6 +168,7 @@ def _beyond(images: pl.DataFrame, rows: dict[str, int]) -> pl.DataFrame:
 
 def _shifted(images: pl.DataFrame, rows: dict[str, int]) -> list[str]:
     """A problem if videos lack crop 1 and have one after the last row: they look as if numbered from 2."""
+    # one video without a face in its first frame proves nothing alone, but a crop after the last label row does
     last = set(_beyond(images, rows).filter(pl.col("number") == pl.col("rows") + 1)["subject"])
     first = set(images.filter(pl.col("number") == 1)["subject"])
     shifted = sorted(last - first)
@@ -174,7 +176,7 @@ def _shifted(images: pl.DataFrame, rows: dict[str, int]) -> list[str]:
         return []
     return [
         f"{len(shifted)} of {len(rows)} videos have no crop 1 and one after their last label row, as if their crops "
-        f"were numbered from 2: {common.listed(shifted)}. Take 1 from the names of their crops; or, if there is no "
+        f"were numbered from 2: {common.listed(shifted)}. Subtract 1 from the names of their crops; or, if there is no "
         "face in the first frame, delete the crop after the last row"
     ]
 

@@ -27,6 +27,7 @@ INTENSITY_FOLDERS = (r"AUCoding/AU_INT", r"AU_INT", r"AU Intensity Codes.*", r"A
 KEY = ["subject", "sequence", "frame"]
 _NAME = re.compile(r"([FM][0-9]{3})_(T[0-9]+)", re.IGNORECASE)
 _LEVEL_NAME = re.compile(r"([FM][0-9]{3})_(T[0-9]+)_AU0*([0-9]+)", re.IGNORECASE)
+# columns are named by AU: those beyond 24 are free, and copies keep the flag in one of them
 _FLAG = re.compile(r"(?:au)?_?0*(2[5-9]|[3-9][0-9]|[1-9][0-9]{2,})|.*occlu.*", re.IGNORECASE)
 
 
@@ -59,6 +60,7 @@ def _check(image_offset: object, drop_occluded: object) -> None:
 
 
 def _label_files(root: Path) -> tuple[list[Path], list[str]]:
+    # the next choice where a folder of this name holds no table: AUCoding itself holds folders in most copies
     for choice in LABEL_FOLDERS:
         folder = common.resolve(root, choice)
         names = common.names(folder, (".csv",)) if folder else None
@@ -89,6 +91,7 @@ def _occlusion(cells: common.Cells, drop_occluded: bool) -> pl.Series:
         )
     if drop_occluded:
         return common.coded(cells, last, CODES).fill_null(0).alias("occluded")
+    # the flag is only noted here, so that an odd code in it stops nobody
     codes = common.numbers(cells, last) if flag else pl.zeros(cells.rows.height, eager=True)
     return (codes == 1).fill_null(False).cast(pl.Int8).alias("occluded")
 
@@ -138,7 +141,7 @@ def _intensity_files(
             problems.append(f"{folder.name}/{path.name}: the name is not <subject>_<task>_{folder.name}.csv")
         elif key in paths:
             problems.append(f"{folder.name}: {paths[key].name} and {path.name} are of the same sequence")
-        elif key in sequences:
+        elif key in sequences:  # intensities without occurrence labels are of no use
             paths[key] = path
     return paths, problems
 

@@ -38,6 +38,7 @@ def read(root: Path, row: Dataset, camera: str = "left", threshold: int = 2, fra
     tables, more = common.gather(subjects, read_subject)
     raise_all(f"{common.printable(root)} cannot be read as {row.name}:", [*problems, *unreadable, *more])
     rows = pl.concat(tables).with_columns(dataset=pl.lit(row.name), sequence=pl.lit(camera))
+    # here and not in the label files: intensities are kept beside the labels, for other thresholds
     positive = [(pl.col(intensity_column(au)) >= threshold).cast(pl.Int8).alias(au_column(au)) for au in row.aus]
     kept, excluded = _tracked(rows.with_columns(positive), row, frame_set)
     return Reading(frame_table(kept, row.aus), excluded)
@@ -100,7 +101,9 @@ def _subject(
     table = _joined(folder.name, tables)
     _check_length(table, videos[subject], lengths)
     path = videos[subject].relative_to(root).as_posix()
-    return table.with_columns(subject=pl.lit(subject), path=pl.lit(path), index=pl.col("frame") - 1)
+    return table.with_columns(
+        subject=pl.lit(subject), path=pl.lit(path), index=pl.col("frame") - 1
+    )  # labels count from 1
 
 
 def _label_files(folder: Path, aus: tuple[int, ...]) -> tuple[dict[int, Path], list[str]]:
@@ -108,6 +111,7 @@ def _label_files(folder: Path, aus: tuple[int, ...]) -> tuple[dict[int, Path], l
     problems = []
     for path in common.files(folder, (".txt",)):
         match = _LABEL_FILE.fullmatch(path.stem)
+        # files of AUs that are not used may be missing or damaged
         if match and match[1].upper() == folder.name.upper() and int(match[2]) in aus:
             if int(match[2]) in found:
                 problems.append(f"{folder.name}: {found[int(match[2])].name} and {path.name} are of the same AU")
@@ -120,7 +124,7 @@ def _intensities(path: Path) -> pl.DataFrame:
     match = _LABEL_FILE.fullmatch(path.stem)
     assert match
     frames = common.frame_numbers(cells)
-    if frames.min() == 0:
+    if frames.min() == 0:  # every label would be on the next picture
         raise InputError(f"{cells.file}: has frame 0; DISFA counts from 1")
     levels = common.coded(cells, 1, LEVELS).alias(intensity_column(int(match[2])))
     return pl.DataFrame([frames, levels]).sort("frame")
@@ -137,7 +141,7 @@ def _joined(subject: str, tables: list[pl.DataFrame]) -> pl.DataFrame:
 def _check_length(table: pl.DataFrame, video: Path, lengths: dict[Path, int]) -> None:
     last = table["frame"].max()
     assert isinstance(last, int)
-    if lengths.get(video, last) < last:
+    if lengths.get(video, last) < last:  # some videos are a few frames longer than their labels
         raise InputError(f"{video.parent.name}/{video.name}: {lengths[video]} frames, but labels up to frame {last}")
 
 

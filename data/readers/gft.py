@@ -1,6 +1,6 @@
 """GFT: `labels/001A.csv` (header `frame,AU1,AU2,...`) and images `images/001A/<frame>.jpg`.
 
-No public loader of the distributed files exists, so this layout is ours. `train_subjects.txt` and
+There is no public loader of the distributed files, so this layout is our choice. `train_subjects.txt` and
 `test_subjects.txt` in the root, one subject a line, give the official parts.
 """
 
@@ -37,6 +37,7 @@ def read(root: Path, row: Dataset, missing: Iterable[int] = (9,)) -> Reading:
 
 
 def _codes(missing: object) -> dict[int, int | None]:
+    # 9, 999 and -999 are all reported as the code of a missing label, so that it is an option
     codes: list[Any] = list(missing) if isinstance(missing, Iterable) and not isinstance(missing, str) else [missing]
     wrong = [code for code in codes if isinstance(code, bool) or not isinstance(code, int) or code in (0, 1)]
     if wrong:
@@ -69,10 +70,11 @@ def _parts(root: Path, subjects: list[str]) -> tuple[dict[str, str], list[str], 
     lists = {part: _subjects(root / name) for part, name in LISTS.items()}
     names = " and ".join(LISTS.values())
     if not any(lists.values()):
-        return {}, [], [f"{names} are not there or empty: the official parts are not known"]
+        return {}, [], [f"{names} are missing or empty, so the official parts are not known"]
     listed = lists["train"] | lists["test"]
     problems = [f"subject {subject} is in both {names}" for subject in sorted(lists["train"] & lists["test"])]
     problems += [f"subject {subject} is in none of {names}" for subject in sorted(set(subjects) - listed)]
+    # a smaller copy may be used, but nobody may be in two parts or in none
     absent = sorted(listed - set(subjects))
     notes = [f"subjects of the official parts without labels: {common.listed(absent)}"] if absent else []
     return {subject: part for part, members in lists.items() for subject in members}, problems, notes

@@ -23,7 +23,7 @@ from data.readers import _common as common
 from data.readers._images import KEY, Images, attach_images, missing_images, numbered_images
 
 LIST_FOLDERS = (r"list_256x256", r"list", r"list_200x200")
-_MISSING = "9"
+_MISSING = "9"  # of the lists of JAA-Net; those of ME-GraphAU have only 0 and 1
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ def _test_rows(lists: Lists) -> tuple[pl.DataFrame, list[str]]:
     if len(tests) < len(layout.test):
         return rows, problems
     problems += [*_conflicts(rows), *_wrong_parts(lists, tests)]
+    # the train lists say nothing new, but a difference shows that somebody changed the lists
     trains, more = _read_all(lists, layout.train, needed=False)
     for part, train in trains.items():
         more += _train_problems(lists, part, train, rows)
@@ -145,7 +146,7 @@ def _read_all(
         elif needed:
             named = zip(pair, (paths, labels), strict=True)
             absent = [name.format(name=lists.form.prefix.upper()) for name, path in named if not path]
-            problems.append(f"{lists.folder.name}/ lacks {' and '.join(absent)}")
+            problems.append(f"{lists.folder.name}/ has no {' and no '.join(absent)}")
     return tables, problems
 
 
@@ -155,7 +156,7 @@ def _rows(lists: Lists, path_file: Path, label_file: Path) -> pl.DataFrame:
     if len(paths) != len(labels):
         raise InputError(f"{path_file.name} has {len(paths)} lines, but {label_file.name} has {len(labels)}")
     if not len(paths):
-        raise InputError(f"{path_file.name}: holds no path")
+        raise InputError(f"{path_file.name}: contains no path")
     codes, count = LAYOUTS[lists.layout].codes, len(lists.row.aus)
     _refuse(label_file, labels, rf"^[{codes}]( [{codes}]){{{count - 1}}}$", f"{count} codes of {', '.join(codes)}")
     prefix = f"(?:{lists.form.prefix}/)?"
@@ -173,6 +174,7 @@ def _rows(lists: Lists, path_file: Path, label_file: Path) -> pl.DataFrame:
 
 
 def _lines(path: Path) -> pl.Series:
+    # not by counting newlines: published path files lack the last one
     lines = pl.Series(common.read_lines(path), dtype=pl.String)
     return lines.filter(lines != "")
 
@@ -202,7 +204,7 @@ def _wrong_parts(lists: Lists, tests: dict[str, pl.DataFrame]) -> list[str]:
         wrong = sorted(set(table["subject"]) - set(lists.row.parts[part]))
         if wrong:
             name = LAYOUTS[lists.layout].test[part][0].format(name=lists.form.prefix.upper())
-            problems.append(f"{name} holds {common.listed(wrong)}, which the published {part} does not hold")
+            problems.append(f"{name} contains {common.listed(wrong)}, but the published {part} does not")
     return problems
 
 
@@ -225,9 +227,10 @@ def _train_problems(lists: Lists, part: str, train: pl.DataFrame, rows: pl.DataF
 def _numbering(rows: pl.DataFrame, lists: Lists) -> tuple[int, list[str]]:
     """Label frame - image number, and notes on that and on missing subjects."""
     missing = sorted({subject for part in lists.row.parts.values() for subject in part} - set(rows["subject"]))
-    notes = [f"the lists hold no image of {common.listed(missing)}"] if missing else []
+    notes = [f"the lists contain no image of {common.listed(missing)}"] if missing else []
     from_zero = lists.form.from_zero and rows["number"].min() == 0
     rule = "images count from 0: frame = image number + 1" if from_zero else "image number = label frame number"
+    # these lists pair label line 1 with image 0, whatever the frame column of the labels says
     return int(from_zero), [*notes, f"{rule}, as these lists take it"]
 
 

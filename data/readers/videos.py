@@ -1,6 +1,6 @@
 """A folder of videos without labels, to pre-train on: `<subject>/<any>/<video>.mp4`, or `<subject>.mp4`.
 
-A subject is a folder, or a video that lies in none; every video is a sequence. Nobody says who else is in a video.
+A subject is a folder, or a video outside of any folder; every video is a sequence. Other people may be in a video.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ def read(root: Path, row: Dataset, frame_step: int = 1) -> Reading:
     """Every `frame_step`-th frame of all videos below `root`; taken frames are numbered from 1 without gaps."""
     if isinstance(frame_step, bool) or not isinstance(frame_step, int) or frame_step < 1:
         raise InputError(f"frame_step={frame_step!r}; a whole number, at least 1")
-    videos = list(_below(root))
+    videos = list(_below(root))  # any depth: collections of videos have no common layout
     if not videos:
         raise common.not_found(root, [f"<subject>/<video>{suffix}" for suffix in common.VIDEO_SUFFIXES])
     lengths, problems = video_lengths(videos)
-    problems += [f"{path.relative_to(root)}: holds no frame" for path, length in lengths.items() if length == 0]
+    problems += [f"{path.relative_to(root)}: contains no frame" for path, length in lengths.items() if length == 0]
     raise_all(f"{common.printable(root)} cannot be read as {row.name}:", [*problems, *_alike(videos, root)])
     rows = pl.concat(_frames(path.relative_to(root), length, frame_step) for path, length in lengths.items())
     return Reading(frame_table(rows.with_columns(dataset=pl.lit(row.name)), ()))
@@ -39,7 +39,7 @@ def _frames(video: Path, length: int, step: int) -> pl.DataFrame:
     index = pl.int_range(0, length, step, eager=True)
     subject, sequence = _names(video)
     return pl.DataFrame({"index": index}).with_columns(
-        frame=index // step + 1,
+        frame=index // step + 1,  # without gaps, so that clips of neighbouring frames can be formed
         subject=pl.lit(subject),
         sequence=pl.lit(sequence),
         path=pl.lit(video.as_posix()),
@@ -57,4 +57,4 @@ def _alike(videos: list[Path], root: Path) -> list[str]:
     first: dict[tuple[str, str], Path] = {}
     relative = [video.relative_to(root) for video in videos]
     pairs = [(first.setdefault(_names(video), video), video) for video in relative]
-    return [f"{one} and {other} have one name" for one, other in pairs if one != other]
+    return [f"{one} and {other} have the same name" for one, other in pairs if one != other]

@@ -17,6 +17,7 @@ def photograph(canvas: Canvas, pose: Traits, look: Traits, size: int) -> Tensor:
     warped = _turn(drawing, canvas, pose, size)
     alpha = warped[:, 3:]
     image = warped[:, :3] * alpha + _background(look, size) * (1 - alpha)
+    # the order of a real camera: lens, then tone curve, then the noise of the sensor
     image = _develop(_blur(image, look["blur"] * size / 128), look)
     image = image + _number(look["noise"]) * _grain(look["grain"], size)
     return image.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
@@ -45,6 +46,7 @@ def seen_at(across: Tensor, down: Tensor, pose: Traits) -> tuple[Tensor, Tensor]
     cos, sin = torch.cos(p["roll"]), torch.sin(p["roll"])
     x, y = cos * u + sin * v, cos * v - sin * u + CENTRE
     depth = 0.32 * (1 - (x / 0.85) ** 2 - (y / 1.15) ** 2).clamp(min=0) + 0.06 * blob(x, 0.12) * blob(y - 0.15, 0.15)
+    # a turned head shows its near parts, above all the nose, farther to the side
     x = x / torch.cos(p["yaw"]) - torch.sin(p["yaw"]) * depth
     return x, y - torch.sin(p["pitch"]) * depth
 

@@ -31,7 +31,7 @@ class Face:
 def make_face(canvas: Canvas, who: Traits, intensity: Tensor, pose: Traits, look: Traits) -> Face:
     """`intensity` [N, A] is on the FACS scale 0 to 5, in the order of `identity.AUS`."""
     strength = (intensity / FULL).clamp(0, 1) ** GAMMA * who["expressivity"]
-    lean = 1 + who["asymmetry"]
+    lean = 1 + who["asymmetry"]  # nobody smiles evenly
     halves = torch.cat([strength * lean, strength * (2 - lean)])
     act = {au: halves[:, i].view(-1, 1, 1) for i, au in enumerate(AUS)}
     mid = {au: column(strength[:, i]) for i, au in enumerate(AUS)}
@@ -103,6 +103,7 @@ def _mouth(t: dict[str, Tensor], act: dict[int, Tensor], mid: dict[int, Tensor])
     gap = (0.046 * mid[25] + 0.150 * mid[26] + 0.012 * mid[10]) * (1 - 0.6 * mid[24]).clamp(min=0.1)
     thin = 0.46 * mid[23] + 0.70 * mid[24] + 0.14 * mid[12] + 0.10 * mid[14] + 0.22 * mid[20]
     wider = 0.24 * mid[12] + 0.07 * mid[14] + 0.02 * mid[15] + 0.32 * mid[20] + 0.04 * mid[24]
+    # a pucker (AU23) against a stretch (AU20, AU12): where both are, the stronger one shows
     narrower = 0.40 * mid[23] + 0.10 * mid[17] + 0.10 * mid[26]
     return {
         "mouth_y": t["mouth_y"] - 0.012 * mid[12] - 0.034 * mid[17] + 0.014 * mid[26] - 0.008 * mid[10],

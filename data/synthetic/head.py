@@ -17,6 +17,7 @@ def draw_behind(face: Face) -> None:
     outline = _outline(face, whole)
     whole.skin.copy_(whole.inside((1 - outline) * t["face_width"]))
     back = _back_hair(face, whole)
+    # behind the head, so that a dropped jaw covers a part of it
     neck = whole.inside(0.34 + 0.10 * ramp(y, 0.85, 1.2) - x) * ramp(y, 0.45, 0.5)
     collar = whole.inside(y - 0.97 + 0.11 * blob(x, 0.26))
     whole.paint(torch.ones_like(back), _hair_colour(face, whole, _strands(face, whole), 0.72))
@@ -38,6 +39,7 @@ def silhouette(face: Face, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Half width, half height and exponent of the superellipse that bounds the head at height `y`."""
     t = face.t
     down = y - TOP
+    # cheeks widen the outline with AU6 and AU12
     puff = 1 + 0.03 * face.act[6] * blob(y - 0.12, 0.16) + 0.035 * face.act[12] * blob(y - 0.28, 0.2)
     taper = 1 - t["jaw"] * (down / 0.8).clamp(0, 1.2) ** 1.4
     height = t["face_height"] - 0.03 + face.spot["jaw_drop"] * ramp(y, 0.2, 0.8)
@@ -89,6 +91,7 @@ def start_relief(face: Face) -> None:
     facing = (1 - flat_x**2 - flat_y**2).clamp(min=0.04).sqrt()
     lamp = 1.04 * facing + face.side * look["side"] * flat_x + look["top"] * flat_y
     rim = look["rim"] * (-face.side * look["side"].sign() * flat_x).clamp(min=0) ** 2
+    # even skin would give a detector nothing to be robust against
     mottle = 0.030 * face.canvas.texture("coarse", face.tiles) + 0.010 * face.canvas.texture("fine", face.tiles)
     whole.relief.copy_(look["ambient"] + (1 - look["ambient"]) * lamp + rim + mottle - 1)
     _bone_relief(face)
@@ -144,6 +147,7 @@ def draw_hair(face: Face) -> None:
     """Hair over the forehead, with a parting off the midline."""
     top = face.canvas.patch(0, 9, -9, 0.1)
     x, t = top.x, face.t
+    # off the midline: a parting in the middle would make all faces symmetric
     off = face.side * x - 0.35 * t["parting"]
     sides = 0.9 * ((x / t["face_width"]) - 0.42).clamp(min=0) ** 2
     sweep = t["fringe"] * (1.2 - (off.abs() / 0.22).clamp(max=1.2) - off.abs())

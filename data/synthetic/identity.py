@@ -57,6 +57,7 @@ def identity(*names: object) -> Traits:
     traits |= _colours(named) | _extras(named)
     traits["expressivity"] = _uniform(named, 0.85, 1.15, len(AUS)).unsqueeze(0)
     traits["asymmetry"] = _uniform(named, -0.15, 0.15, len(AUS)).unsqueeze(0)
+    # drawn last: what is added later must not change the people of older trees
     traits["texture"] = torch.randint(0, 1 << 20, (1,), generator=named)
     return traits
 
@@ -98,7 +99,7 @@ def _colours(named: torch.Generator) -> Traits:
 
 def _skin(named: torch.Generator) -> Tensor:
     scale = torch.tensor(SKINS)
-    position = _uniform(named, 0, len(SKINS) - 1.001)
+    position = _uniform(named, 0, len(SKINS) - 1.001)  # below the last, which has no neighbour to mix with
     below = int(position)
     share = position - below
     warmth = _uniform(named, -1, 1) * torch.tensor([0.02, 0.0, -0.03])

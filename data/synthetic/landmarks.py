@@ -108,6 +108,7 @@ def _place(x: Tensor, y: Tensor, pose: Traits) -> tuple[Tensor, Tensor]:
     p = {name: values.view(-1, 1, 1) for name, values in pose.items()}
     cos, sin = torch.cos(p["roll"]), torch.sin(p["roll"])
     across, down = x, y - CENTRE
+    # by iteration: how far the depth of the face moves a point depends on where it is seen
     for _ in range(STEPS):
         seen_x, seen_y = seen_at(across, down, pose)
         off_x, off_y = x - seen_x, y - seen_y

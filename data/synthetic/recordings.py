@@ -23,7 +23,7 @@ FULL_BATCH = 256
 
 @dataclass(frozen=True)
 class Plan:
-    """The arguments of `write_tree`; `size` in pixels. With `full`, `sequences` and `frames` are 0: not ours to say."""
+    """The arguments of `write_tree`; `size` in pixels. With `full`, `sequences` and `frames` are 0."""
 
     layout: str
     subjects: int
@@ -65,6 +65,7 @@ class Recording:
     def coded(self) -> np.ndarray:
         """[frames, A] whole intensities as written to label files, label noise included."""
         plan = self.plan
+        # the face shows the true intensity: noise is in the labels alone
         return flip(codes(self.intensity), plan.layout, plan.label_noise, *self._names).astype(np.int8)
 
     def occurrence(self, aus: tuple[int, ...]) -> np.ndarray:
@@ -128,6 +129,7 @@ class Recording:
 
 def some_rows(recording: Recording, purpose: str, share: float) -> np.ndarray:
     """Row numbers, about `share` of the recording and at least one; none if it is shorter than ten frames."""
+    # a recording of few frames, as tests draw, keeps all of them
     count = math.ceil(share * recording.frames) if recording.frames >= 10 else 0
     return recording.draw(purpose).choice(recording.frames, count, replace=False)
 

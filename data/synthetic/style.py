@@ -88,6 +88,7 @@ def looks(style: Style, frames: int, named: torch.Generator) -> Traits:
         "side": draw(-style.side, style.side),
         "rim": draw(0.3 * style.rim, style.rim),
         "clutter": torch.full((frames,), style.clutter),
+        # a colour cast of the whole recording, as of a white balance that is off
         "cast": (1 + style.cast * torch.randn(1, 3, generator=named)).clamp(0.8, 1.2).expand(frames, 3),
         "backdrop_top": ends[:1].expand(frames, 3),
         "backdrop_bottom": ends[1:].expand(frames, 3),
@@ -131,6 +132,7 @@ def smooth_noise(rows: int, frames: int, width: float, named: torch.Generator) -
     reach = math.ceil(3 * width)
     kernel = torch.exp(-((torch.arange(-reach, reach + 1) / width) ** 2))
     kernel = (kernel / kernel.square().sum().sqrt()).view(1, 1, -1)
+    # a margin at both ends, so that the first frames vary as much as all others
     white = torch.randn(rows, 1, frames + 2 * reach, generator=named)
     return functional.conv1d(white, kernel)[:, 0]
 

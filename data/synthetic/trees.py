@@ -134,6 +134,7 @@ def _choices(names: tuple[str, ...]) -> str:
 
 def _record(plan: Plan) -> str:
     """The arguments; those that later versions added only where they are not the default."""
+    # a tree that was drawn before an argument existed is still found
     plain = {field.name: field.default for field in fields(Plan)}
     given = {name: value for name, value in asdict(plan).items() if value != plain[name]}
     return json.dumps({"version": VERSION, **given}, indent=1) + "\n"
@@ -156,7 +157,7 @@ def _whole_or_absent(out: Path, plan: Plan) -> Iterator[Path]:
     check_writable(out.parent)
     folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
-        folder.chmod(0o755)
+        folder.chmod(0o755)  # mkdtemp makes folders that only their owner can enter
         yield folder
         try:
             folder.replace(out)

@@ -17,6 +17,7 @@ def press_forehead(face: Face) -> None:
     p = face.canvas.patch(0, 0.6, -0.75, -0.24)
     above = face.spot["brow_rest"] - 0.045 - p.y
     bow = 0.03 * blob(p.x, 0.25) * (face.act[1] - face.act[2])
+    # lines bend up in the middle with AU1, and outside with AU2
     ridges = torch.sin((above + bow) * (2 * math.pi / 0.088))
     area = ramp(above, 0.0, 0.06) * ramp(above, 0.34, 0.20)
     amount = face.act[1] * blob(p.x, 0.20) + face.act[2] * blob(p.x - 0.36, 0.15) + 0.4 * face.t["age"] * blob(p.x, 0.4)
@@ -28,6 +29,7 @@ def press_glabella(face: Face) -> None:
     p = face.canvas.patch(0, 0.30, -0.50, 0.10)
     rest, frown = face.spot["brow_rest"], face.act[4]
     x0 = torch.full_like(rest, 0.038)
+    # the upright folds between the brows, with the knot of muscle beside them
     fold = p.crease((x0, rest - 0.05), (x0 + 0.012, rest + 0.12), torch.full_like(rest, -0.006), 0.014)
     knot = 0.16 * blob(p.x - 0.085, 0.05) * blob(p.y - rest - 0.01, 0.06) - 0.14 * blob(p.x, 0.10) * blob(
         p.y - rest - 0.1, 0.06
@@ -48,6 +50,7 @@ def press_cheek(face: Face) -> None:
     p.press(-(0.05 + 0.3 * t["age"]) * blob(p.x - ex, ew) * blob(p.y - lower - 0.055, 0.022))
     lid = blob(p.y - lower - 0.020, 0.013) - 1.1 * blob(p.y - lower - 0.047, 0.013)
     p.press(0.26 * face.act[7] * blob(p.x - ex, ew) * lid)
+    # AU6 lifts the cheek, which catches light above and casts a shadow below
     apple = 0.20 * blob(p.x - ex - 0.05, 0.14) * blob(p.y - 0.095, 0.062)
     under = -0.22 * blob(p.x - ex - 0.06, 0.13) * blob(p.y - 0.225, 0.05)
     p.press(lift * (apple + under))
@@ -84,6 +87,7 @@ def lids(face: Face, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     arc = (1 - u**2).clamp(min=0)
     axis = t["eye_y"] - t["eye_tilt"] * u + 0.012 * (1 - arc) * (u < 0)
     blink = face.pose["blink"]
+    # the upper lid does nearly all of a blink; a lower lid that rises is AU7 or AU6
     upper = axis - face.spot["lid_up"] * (1 - 1.25 * blink) * arc**0.7
     lower = axis + face.spot["lid_down"] * (1 - 0.3 * blink) * arc**0.9
     return u, axis, upper, lower
@@ -113,7 +117,7 @@ def _draw_eyeball(face: Face, p: Patch, opening: Tensor, upper: Tensor) -> None:
     p.paint(opening * disc, face.colour["iris"])
     p.shade(opening * disc * (0.45 * blob(p.y - iris_y - 0.6 * size, 0.5 * size) - 0.5 * blob(radius - size, 0.009)))
     p.paint(opening * p.inside(0.42 * size - radius), BLACK.expand(len(opening), 3))
-    p.shade(-0.38 * opening * blob(p.y - upper, 0.024))
+    p.shade(-0.38 * opening * blob(p.y - upper, 0.024))  # the shadow of the lid
     glint = ((p.x - iris_x + 0.016 * face.side) ** 2 + (p.y - iris_y + 0.017) ** 2).sqrt()
     p.paint(0.92 * opening * p.inside(0.0125 - glint), torch.ones(len(opening), 3))
 
@@ -135,6 +139,7 @@ def brow(face: Face, x: Tensor) -> tuple[Tensor, Tensor]:
     spot = face.spot
     v = (x - spot["brow_x"]) / face.t["brow_length"]
     inner, arch, outer = spot["brow_inner"], spot["brow_arch"], spot["brow_outer"]
+    # limited, so that the parabola does not swing beyond brows that are strongly drawn
     middle = arch + 0.25 * (arch - 0.5 * (inner + outer)).clamp(-0.02, 0.02)
     return v, middle + v * 0.5 * (outer - inner) + v**2 * (0.5 * (inner + outer) - middle)
 

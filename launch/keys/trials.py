@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from data.settings import ViewSettings, setting
+from data.settings import VAL_SHARE, ViewSettings, setting
 from launch.keys.cluster import ClusterSettings
 from launch.keys.fields import DRY_RUN, empty, mutable, nested
 from launch.keys.frames import StoreKeys
@@ -79,7 +79,7 @@ class TrainKeys:
     trial: TrialKeysOfOne = nested(TrialKeysOfOne, "what one trial gets")
     epochs: int = setting(16, "epochs of a trial")
     objective: str = setting("f1", "f1 or auc: mean over AUs on the validation subjects")
-    val_share: float = setting(0.25, "share of the training subjects used for validation")
+    val_share: float = setting(VAL_SHARE, "share of the training subjects used for validation")
     max_concurrent: int = setting(0, "trials at once; 0 for one per CPU core (or per GPU share)")
     dry_run: bool = setting(False, DRY_RUN)
 

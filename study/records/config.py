@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import raise_all
-from data.settings import ViewSettings, check_choices, check_ranges, setting, settings_from_dict
+from data.settings import VAL_SHARE, ViewSettings, check_choices, check_ranges, setting, settings_from_dict
 from model.losses.settings import METHOD_SETTINGS, AunceSettings, ClpSettings, MethodSettings, settings_of
 from model.settings import NORMS, BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
 from study.records.json_records import key_of, value_at
@@ -29,7 +29,7 @@ class DataSettings:
     fold_scheme: str = setting("parts", "parts, official or random<k>")
     fold: str = setting("", "name of the fold, which says what is held out")
     fold_seed: int = setting(0, "seed of random folds and of the inner validation subjects")
-    val_share: float = setting(0.25, "share of the training subjects that become the inner validation set")
+    val_share: float = setting(VAL_SHARE, "share of the training subjects that become the inner validation set")
     label_noise: float = setting(0.0, "share of coded training and validation labels that are flipped; never of test")
     noise_kind: str = setting("symmetric", "labels that flip: `symmetric`, `per_au` (rates differ), at a `boundary`")
     positives: float = setting(1.0, "share of the active training labels of every AU that are kept")

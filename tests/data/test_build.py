@@ -377,7 +377,7 @@ def test_room_that_runs_out_is_an_input_error_and_work_is_kept(tree: Tree, tmp_p
     table = pl.concat([tree.table, _more(tree)])
     large = tree._replace(table=frame_table(table, (1, 12)))
     assert run(_build_with_small_files, large, tmp_path / "report") == 0
-    assert "Make room; what is written is kept" in (tmp_path / "report").read_text()
+    assert "Free some space and run the same command: what is written is kept" in (tmp_path / "report").read_text()
     assert bare(large) == []
     build(large).verify()
     assert 0 < len(read) <= large.table.height
@@ -400,7 +400,7 @@ def test_a_killed_process_is_an_input_error(tree: Tree, monkeypatch: pytest.Monk
     monkeypatch.setattr(build_module, "ROWS_PER_PROCESS", 100)
     with monkeypatch.context() as patched:
         patched.setattr(build_module, "_write_shard", _die)
-        with pytest.raises(InputError, match=r"was killed(.|\n)*fewer processes="):
+        with pytest.raises(InputError, match=r"was killed(.|\n)*a smaller processes="):
             build(tree, processes=2)
     assert bare(tree) == []
     build(tree).verify()

@@ -34,8 +34,8 @@ def test_rows_are_cast_ordered_and_completed() -> None:
     ("change", "message"),
     [
         ({"au_2": pl.lit(9)}, r"au_2 holds \[9\]"),
-        ({"frame": pl.lit(9)}, "frame 9 of F001/T1 stands there 2 times"),
-        ({"subject": pl.lit("F001"), "frame": pl.lit(3)}, "frame 3 of F001/T1 stands there 3 times"),
+        ({"frame": pl.lit(9)}, "frame 9 of F001/T1 is listed 2 times"),
+        ({"subject": pl.lit("F001"), "frame": pl.lit(3)}, "frame 3 of F001/T1 is listed 3 times"),
     ],
 )
 def test_wrong_rows_are_refused(change: dict[str, pl.Expr], message: str) -> None:
@@ -45,7 +45,7 @@ def test_wrong_rows_are_refused(change: dict[str, pl.Expr], message: str) -> Non
 
 def test_a_wrong_schema_and_an_empty_table_are_refused() -> None:
     table = frame_table(ROWS, (2, 12))
-    with pytest.raises(InputError, match="no frame at all"):
+    with pytest.raises(InputError, match="it has no frame"):
         validate(table.head(0))
     with pytest.raises(InputError, match="'path' is missing, expected String"):
         validate(table.drop("path"))

@@ -238,7 +238,7 @@ def test_changed_raw_files_are_noticed(raw: tuple[pl.DataFrame, Path], tmp_path:
     paths[2].unlink()
     with pytest.raises(InputError) as caught:
         store.check_sources(root, sample=10_000)
-    for problem in ("F001/001.png has another content", "F001/002.png has 0 bytes", "F001/003.png: No such file"):
+    for problem in ("F001/001.png has different content", "F001/002.png has 0 bytes", "F001/003.png: No such file"):
         assert problem in str(caught.value)
     assert str(caught.value).count("  - ") == 3
     store.check_sources(original)

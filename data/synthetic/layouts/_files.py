@@ -72,7 +72,7 @@ def _mpeg4_stream(container: av.container.OutputContainer, height: int, width: i
     stream = container.add_stream("mpeg4", rate=Fraction(FRAME_RATE))
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.bit_rate = 60 * FRAME_RATE * width * height // 10
-    stream.codec_context.thread_count = 1
+    stream.codec_context.thread_count = 1  # threads cut a picture into slices, and their number is that of the cores
     stream.codec_context.options = {"flags": "+bitexact", "qmin": "2", "qmax": "5"}
     return stream
 

@@ -98,7 +98,7 @@ def _sequence(root: Path, recording: Recording, tick: Tick) -> None:
 
 def _tables(root: Path, recording: Recording, coded: slice) -> None:
     variant, name = recording.plan.variant, f"{recording.subject}_{recording.sequence}"
-    table = np.full((recording.frames, COLUMNS + 1), 9)
+    table = np.full((recording.frames, COLUMNS + 1), 9)  # real tables have whole columns that are not coded
     table[:, 0] = recording.numbers
     table[:, CODED] = recording.occurrence(CODED)
     if variant in FLAGGED or recording.plan.full:
@@ -130,6 +130,7 @@ def _crops(root: Path, prefix: str, digits: int, recordings: list[Recording], ti
     frames: Listed = {}
     for recording in recordings:
         folder = f"{prefix}{recording.subject}/{recording.sequence}"
+        # lists that people share were made from renamed images: their numbers are those of the labels
         names = [f"{number:0{digits}d}" for number in recording.numbers]
         write_images(root / folder, recording, names, tick)
         labels = recording.occurrence(BP4D.aus)

@@ -63,6 +63,7 @@ def _subject(root: Path, recording: Recording, tick: Tick) -> None:
         write_table(root / name, rows)
     if recording.plan.scene:
         folder = root / "Landmark_Points" / subject / "tmp_frame_lm"
+        # a third of the subjects have files that are named in another way and count from 1
         write_disfa_points(folder, recording, from_one=SUBJECTS.index(subject) % 3 == 2)
 
 

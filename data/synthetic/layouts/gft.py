@@ -40,6 +40,7 @@ def write(root: Path, recordings: list[Recording], tick: Tick) -> None:
     subjects = [recording.subject for recording in recordings]
     for recording in recordings:
         _subject(root, recording, tick)
+    # every sixth subject, as 18 of 96; of few subjects the last
     test = [subject for index, subject in enumerate(subjects) if index % 6 == 5] or subjects[1:][-1:]
     write_lines(root / "train_subjects.txt", [subject for subject in subjects if subject not in test])
     write_lines(root / "test_subjects.txt", test)

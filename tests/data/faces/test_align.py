@@ -237,7 +237,7 @@ def test_landmarks_made_elsewhere(tmp_path: Path) -> None:
 def test_no_face_anywhere_is_an_error(tmp_path: Path) -> None:
     found = reading(MANY)
     bright_rows(tmp_path, 6)
-    with pytest.raises(InputError, match=r"haar finds a face in none of 6 frames \(no face found in 6\)"):
+    with pytest.raises(InputError, match=r"haar found no face in any of 6 frames \(no face found in 6\)"):
         locate(found, tmp_path, AlignSettings("haar"), tmp_path / "cache")
 
 

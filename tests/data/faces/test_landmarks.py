@@ -111,7 +111,7 @@ def test_no_landmarks_at_all(tmp_path: Path) -> None:
     (tmp_path / "Sequences(2D+3D)").mkdir()
     with pytest.raises(InputError, match=r"2DFeatures/F001_T1\.mat"):
         read(tmp_path)
-    with pytest.raises(InputError, match="gft has no landmarks of its own"):
+    with pytest.raises(InputError, match="gft comes without landmarks"):
         find_landmarks("gft", tmp_path)
     with pytest.raises(InputError, match=r"nowhere does not exist"):
         find_landmarks("gft", tmp_path, tmp_path / "nowhere")
@@ -206,7 +206,7 @@ def test_openface_that_counted_images_is_refused(tmp_path: Path) -> None:
 
 def test_openface_a_file_of_a_subject_with_two_sequences_is_not_taken(tmp_path: Path) -> None:
     openface(tmp_path / "F001.csv", many(5), [1] * 5)
-    with pytest.raises(InputError, match="holds no landmarks of these frames"):
+    with pytest.raises(InputError, match="has no landmarks of these frames"):
         read_landmarks("bp4d", tmp_path, reading([*FRAMES, ("F001", "T2", 1)]).table, tmp_path)
 
 
@@ -221,7 +221,7 @@ def test_openface_wrong_files(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         read_landmarks("bp4d", tmp_path, reading([("F001", f"T{t}", 1) for t in (1, 2, 3)]).table, tmp_path)
     assert "F001_T1.csv: needs the columns frame and x_0" in str(error.value)
-    assert "F001_T2.csv: a frame stands there twice" in str(error.value)
+    assert "F001_T2.csv: a frame is listed twice" in str(error.value)
     assert "F001_T3.csv, column frame: 'last' is not a number" in str(error.value)
 
 
@@ -236,7 +236,7 @@ def test_one_table_of_all_frames(tmp_path: Path, suffix: str) -> None:
     found = read_landmarks("gft", tmp_path, reading(FRAMES).table, path)
     np.testing.assert_allclose(found[[0, 2]], points[[1, 0]], rtol=1e-6)
     assert np.isnan(found[1]).all()
-    with pytest.raises(InputError, match=r"holds none of the frames; its first is .*F001"):
+    with pytest.raises(InputError, match=r"contains none of the frames; its first is .*F001"):
         read_landmarks("gft", tmp_path, reading([("M001", "T1", 2)]).table, path)
 
 

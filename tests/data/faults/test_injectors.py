@@ -108,7 +108,7 @@ TOLD = {  # what the reader says; the rest is found where pixels or landmarks ar
     "code_text": "'present'; allowed",
     "code_minus_1": "'-1'; allowed",
     "ragged_row": "values, expected",
-    "duplicate_frame": "stands on lines",
+    "duplicate_frame": "is listed on lines",
     "labels_not_utf8": "not a readable text file",
     "label_video_count_mismatch": "cover different frames",
     "list_label_mismatch": "lines, but",

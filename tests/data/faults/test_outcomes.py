@@ -25,14 +25,14 @@ REMARKED: dict[tuple[str, str], tuple[int, int, int, str]] = {
     ("missing_label_file", "gft"): (12, 0, 0, "001A"),
     ("missing_label_file", "affwild2"): (11, 0, 0, "2-30-1280x720"),
     ("more_crops_than_rows", "affwild2"): (3, 0, 0, "3 crops of 1 videos have no label row"),
-    ("non_utf8_name", "bp4d"): (0, 0, 0, "1 names are not UTF-8"),
+    ("non_utf8_name", "bp4d"): (0, 0, 0, "1 file names are not UTF-8"),
     ("non_utf8_name", "disfa"): (0, 0, 0, ""),
-    ("non_utf8_name", "gft"): (0, 0, 0, "1 names are not UTF-8"),
-    ("non_utf8_name", "affwild2"): (0, 0, 0, "1 names are not UTF-8"),
-    ("symlink_loop", "bp4d"): (0, 0, 0, "1 links lead nowhere"),
+    ("non_utf8_name", "gft"): (0, 0, 0, "1 file names are not UTF-8"),
+    ("non_utf8_name", "affwild2"): (0, 0, 0, "1 file names are not UTF-8"),
+    ("symlink_loop", "bp4d"): (0, 0, 0, "1 broken links"),
     ("symlink_loop", "disfa"): (0, 0, 0, ""),
-    ("symlink_loop", "gft"): (0, 0, 0, "1 links lead nowhere"),
-    ("symlink_loop", "affwild2"): (0, 0, 0, "1 links lead nowhere"),
+    ("symlink_loop", "gft"): (0, 0, 0, "1 broken links"),
+    ("symlink_loop", "affwild2"): (0, 0, 0, "1 broken links"),
 }
 
 Undamaged = Callable[[str, str, bool], Stored]

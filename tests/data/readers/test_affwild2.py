@@ -101,8 +101,8 @@ def test_one_of_several_annotations_is_chosen(tmp_path: Path) -> None:
     )
     assert read(tmp_path, annotations="6TH abaw").table["au_1"].to_list() == [1]
     assert read(tmp_path, annotations="3rd").table["au_1"].to_list() == [0]
-    refused(read, tmp_path, "'9th' fits 0", annotations="9th")
-    refused(read, tmp_path, "'ABAW' fits 2", annotations="ABAW")
+    refused(read, tmp_path, "'9th' matches 0", annotations="9th")
+    refused(read, tmp_path, "'ABAW' matches 2", annotations="ABAW")
 
 
 def test_crops_may_lie_in_two_folders(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_problems_are_collected(tmp_path: Path) -> None:
         "c.txt, line 3, column 'AU1': '9'; allowed: 0, 1, -1",
         "d.txt codes AU (1, 2)",
         "e.txt, header: ",
-        "f.txt: holds no label",
+        "f.txt: contains no label",
         "g.txt: not a readable text file",
         "h.txt, line 2: 3 values, expected 2",
         "cropped_aligned/d: ['00002.jpg', '2.jpg'] are all image 2",

@@ -104,7 +104,7 @@ def test_what_the_numbers_of_images_tell(
         return
     (note,) = read(tmp_path, image_offset=given).notes
     if offset is None:
-        assert note == "image_offset=-1 could not be checked: no folder tells where its numbers start"
+        assert note == "image_offset=-1 could not be checked: no folder shows where its numbers start"
     else:
         assert note == f"image_offset={offset} confirmed by 1 of 1 folders"
         other = -1 - offset
@@ -138,7 +138,7 @@ def test_folders_that_disagree_are_named(tmp_path: Path) -> None:
         refused(
             read,
             tmp_path,
-            f"image_offset={offset}: the folders disagree; number their images alike",
+            f"image_offset={offset}: the folders disagree; rename their images",
             "1 of 9 folders are numbered for dataset.options.image_offset=0: M002/T1",
             "8 of 9 folders are numbered for dataset.options.image_offset=-1: F001/T1, F001/T2",
             "and 2 more",
@@ -309,10 +309,10 @@ def test_faults_of_intensity_files_are_collected(tmp_path: Path) -> None:
         tmp_path,
         "F001_T1_AU06.csv, line 1, column 'intensity': '6'; allowed: 0, 1, 2, 3, 4, 5, 9",
         "F001_T2_AU06.csv, line 1, column 'intensity': '-1'",
-        "F001_T3_AU06.csv: frame 5 stands on lines 1, 2",
+        "F001_T3_AU06.csv: frame 5 is listed on lines 1, 2",
         "F001_T4_AU06.csv, line 1: 1 values, expected 2",
         "F001_T5_AU06.csv, line 1, column 'frame': 'frame'",
-        "F001_T6_AU06.csv: holds no label",
+        "F001_T6_AU06.csv: contains no label",
         "AU06/F001_T1_AU10.csv: the name is not <subject>_<task>_AU06.csv",
         "AU06: F001_T1_AU06.csv and f001_t1_au6.csv are of the same sequence",
     )
@@ -351,10 +351,10 @@ def test_the_problems_of_all_files_are_collected(tmp_path: Path) -> None:
         tmp_path,
         "F001_T1.csv, line 2, column '12': '3'",
         "F001_T1.csv, line 2, column '24': '4'",
-        "F002_T1.csv: frame 5 stands on lines 2, 3",
+        "F002_T1.csv: frame 5 is listed on lines 2, 3",
         "F003_T1.csv, line 2, column '0': '-5'; allowed: a frame number",
         "F004_T1.csv, line 2: 3 values, expected 25",
-        "F005_T1.csv: holds no label",
+        "F005_T1.csv: contains no label",
         "F006/T1: 1 of 3",
         "F007_T1.csv, header: AU [2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24] missing",
         "F008_T1.csv, header: AU [12] in more than one column",
@@ -366,7 +366,7 @@ def test_the_problems_of_all_files_are_collected(tmp_path: Path) -> None:
 def test_two_label_files_of_a_sequence_are_refused(tmp_path: Path) -> None:
     path = bp4d_sequence(tmp_path, "F001_T1", ROWS, (4, 5, 6))
     path.with_name("f001_t1.CSV").write_text(path.read_text())
-    refused(read, tmp_path, "frame 5 of F001/T1 stands there 2 times")
+    refused(read, tmp_path, "frame 5 of F001/T1 is listed 2 times")
 
 
 def test_odd_entries_do_not_hinder(tmp_path: Path) -> None:
@@ -387,9 +387,9 @@ def test_odd_entries_do_not_hinder(tmp_path: Path) -> None:
     reading = read(tmp_path)
     assert reading.table.height == 3
     assert {
-        "AU_OCC: 1 names are not UTF-8 and were left out",
-        "AU_OCC: 1 links lead nowhere and were left out",
-        "Sequences(2D+3D)/F001/T1: 1 names are not UTF-8 and were left out",
+        "AU_OCC: 1 file names are not UTF-8 and were left out",
+        "AU_OCC: 1 broken links were left out",
+        "Sequences(2D+3D)/F001/T1: 1 file names are not UTF-8 and were left out",
     } < set(reading.notes)
 
 

@@ -20,12 +20,12 @@ def test_a_wrong_root_says_what_was_looked_for_and_what_is_there(name: str, tmp_
     def read(root: Path) -> Reading:
         return read_dataset(name, root, {})
 
-    refused(read, tmp_path, "Looked below it for", "It holds: nothing")
+    refused(read, tmp_path, "Looked in it for", "It contains: nothing")
     (tmp_path / "holiday").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))).mkdir()
     os.mkfifo(tmp_path / "pipe")
-    message = refused(read, tmp_path, "It holds: holiday, loop, pipe")
+    message = refused(read, tmp_path, "It contains: holiday, loop, pipe")
     message.encode()
 
 
@@ -92,7 +92,7 @@ def test_cells_are_read_as_text(tmp_path: Path) -> None:
 def test_a_file_without_labels_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "labels.csv"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="holds no label"):
+    with pytest.raises(InputError, match="contains no label"):
         common.read_cells(path)
 
 

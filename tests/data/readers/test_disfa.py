@@ -141,7 +141,7 @@ def test_the_problems_of_all_subjects_are_collected(tmp_path: Path) -> None:
         "SN006_au1.txt: has frame 0",
         "SN007_au1.txt, line 2, column 'intensity': '-1'",
         "SN007_au2.txt, line 2, column 'intensity': 'nan'",
-        "SN007_au4.txt: frame 1 stands on lines 1, 2",
+        "SN007_au4.txt: frame 1 is listed on lines 1, 2",
         "SN007_au6.txt, line 1: 1 values, expected 2",
     )
 

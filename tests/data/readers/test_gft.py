@@ -17,7 +17,7 @@ def test_codes_and_parts(tmp_path: Path) -> None:
     unlisted = read(tmp_path)
     assert unlisted.table["split"].null_count() == 6
     assert unlisted.notes == (
-        "train_subjects.txt and test_subjects.txt are not there or empty: the official parts are not known",
+        "train_subjects.txt and test_subjects.txt are missing or empty, so the official parts are not known",
     )
     lines(tmp_path / "train_subjects.txt", "001A", "", " 077C ")
     lines(tmp_path / "test_subjects.txt", "002B")

@@ -51,7 +51,7 @@ def test_disfa_lists_count_images_from_zero(tmp_path: Path) -> None:
     assert reading.table["path"].to_list()[:2] == ["img/SN001/0.png", "img/SN001/1.png"]
     assert aus_of(reading.table) == CATALOG["disfa"].aus
     assert "images count from 0: frame = image number + 1, as these lists take it" in reading.notes
-    assert any(note.startswith("the lists hold no image of SN002, SN004") for note in reading.notes)
+    assert any(note.startswith("the lists contain no image of SN002, SN004") for note in reading.notes)
 
 
 def test_disfa_lists_that_count_from_one(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_raw_labels_win_over_lists(tmp_path: Path) -> None:
 
 def test_lists_of_another_dataset_are_not_taken(tmp_path: Path) -> None:
     fold_lists(tmp_path, "disfa", ("SN001", "SN006", "SN003"))
-    refused(read, tmp_path, "not laid out as expected", "or list/BP4D_test_img_path_fold1.txt")
+    refused(read, tmp_path, "does not have the expected layout", "or list/BP4D_test_img_path_fold1.txt")
 
 
 def test_options_that_do_not_apply_are_refused(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_options_that_do_not_apply_are_refused(tmp_path: Path) -> None:
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     folder = fold_lists(tmp_path, "bp4d", ONE_A_PART)
     (folder / "BP4D_test_label_fold3.txt").unlink()
-    refused(read, tmp_path, "list/ lacks BP4D_test_label_fold3.txt")
+    refused(read, tmp_path, "list/ has no BP4D_test_label_fold3.txt")
     for path in folder.glob("BP4D_test_label_*"):
         path.unlink()
     refused(read, tmp_path, "BP4D_test_label_fold1.txt", "BP4D_test_label_fold2.txt", "BP4D_test_label_fold3.txt")
@@ -165,8 +165,8 @@ def test_a_subject_of_another_part_is_named(tmp_path: Path) -> None:
     refused(
         read,
         tmp_path,
-        "BP4D_test_img_path_fold1.txt holds F001, which the published part3 does not hold",
-        "BP4D_test_img_path_fold3.txt holds F004, which the published part1 does not hold",
+        "BP4D_test_img_path_fold1.txt contains F001, but the published part3 does not",
+        "BP4D_test_img_path_fold3.txt contains F004, but the published part1 does not",
     )
 
 
@@ -198,7 +198,7 @@ def test_an_empty_list_is_refused(tmp_path: Path) -> None:
     folder = fold_lists(tmp_path, "bp4d", ONE_A_PART)
     for kind in ("img_path", "label"):
         lines(folder / f"BP4D_test_{kind}_fold2.txt")
-    refused(read, tmp_path, "BP4D_test_img_path_fold2.txt: holds no path")
+    refused(read, tmp_path, "BP4D_test_img_path_fold2.txt: contains no path")
 
 
 def test_an_image_in_two_test_lists_is_refused(tmp_path: Path) -> None:

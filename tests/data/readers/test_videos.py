@@ -53,7 +53,7 @@ def test_a_wrong_step_is_refused(root: Path, step: object) -> None:
 
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "anna").mkdir()
-    refused(read, tmp_path, "<subject>/<video>.mp4", "It holds: anna")
+    refused(read, tmp_path, "<subject>/<video>.mp4", "It contains: anna")
 
 
 def test_all_videos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_all_videos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_two_videos_of_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("a/x.mp4", "a/x.avi"):
         video(tmp_path / name, 1)
-    refused(read, tmp_path, "a/x.avi and a/x.mp4 have one name")
+    refused(read, tmp_path, "a/x.avi and a/x.mp4 have the same name")
 
 
 def test_what_has_no_labels_is_not_divided(root: Path) -> None:
-    with pytest.raises(InputError, match=r"videos has no labels to divide; it is for pretrain\.stores alone"):
+    with pytest.raises(InputError, match=r"videos has no labels, so it has no folds; use it only in pretrain\.stores"):
         fold_names(read(root).table, "random3")
