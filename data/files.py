@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, SoftFileLock, Timeout
+
 from data.errors import InputError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+POLL_S = 0.2  # seconds between two tries to get a lock
+LOOK_S = 0.5  # for which a lock is tried though nobody waits for it: `is_locked` takes it for a moment
 Progress = Callable[[int, int], None]  # (done, total)
 
 
@@ -59,19 +63,25 @@ def write_once(path: Path, content: bytes) -> None:
 def exclusive_lock(path: Path, busy: str | None = None) -> Iterator[None]:
     """Hold the lock file `path`; wait for its holder, or raise `InputError(busy)` when `busy` is given.
 
-    The kernel releases the lock when the process ends, however it ends.
+    The kernel releases the lock when the process ends, however it ends. Where the file system has no such locks, the
+    file itself is the lock; when its process was killed, only commands on the same machine notice.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
-        except BlockingIOError:
-            raise InputError(busy or "") from None
+    lock = FileLock(path, timeout=LOOK_S if busy else -1, poll_interval=POLL_S)
+    try:
+        held = lock.acquire()
+    except Timeout:
+        stale = f"; if none is running, remove {path}" if isinstance(lock, SoftFileLock) else ""
+        raise InputError(f"{busy}{stale}") from None
+    with held:
         yield
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process holds the lock file `path`; makes no file and keeps no lock."""
+    """Whether another process holds the lock file `path`; makes no file and keeps no lock.
+
+    A reader may look who may not write; filelock can only take the lock, which needs that right.
+    """
     try:
         with path.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -79,6 +89,10 @@ def is_locked(path: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        return path.stat().st_size > 0  # it is there as long as it is held, and says who holds it
     return False
 
 

@@ -48,6 +48,7 @@ OWNERS = {  # the packages that may import a library; all of them, where it is n
     "PIL": {"data"},
     "av": {"data"},
     "cv2": {"data"},
+    "filelock": {"data"},
     "scipy": {"data", "study"},  # MATLAB files; Student's t
     "optuna": {"study"},
     "ray": {"launch"},

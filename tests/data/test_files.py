@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError, raise_all
-from data.files import atomic_path, check_writable, exclusive_lock, write_atomic, write_once
+from data.files import atomic_path, check_writable, exclusive_lock, is_locked, write_atomic, write_once
 
 
 def test_a_write_replaces_the_whole_file(tmp_path: Path) -> None:
@@ -50,6 +52,46 @@ def test_a_lock_is_refused_while_held_and_dies_with_its_process(tmp_path: Path) 
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
     with exclusive_lock(tmp_path / "lock", busy="in use"):
+        pass
+
+
+def test_looking_at_a_lock_makes_nothing_and_needs_no_right_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not is_locked(path)
+    assert not path.exists()
+    with exclusive_lock(path):
+        path.chmod(0o444)
+        assert is_locked(path)
+    assert not is_locked(path)
+
+
+def _no_flock(*_: object) -> None:
+    raise OSError(errno.ENOSYS, "not implemented")
+
+
+def _hold_and_die(path: Path) -> None:
+    fcntl.flock = _no_flock
+    with exclusive_lock(path):
+        os._exit(0)
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_without_flock_the_file_is_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    monkeypatch.setattr(fcntl, "flock", _no_flock)
+    with exclusive_lock(path, busy="in use"):
+        assert is_locked(path)
+        with (
+            pytest.raises(InputError, match=f"in use; if none is running, remove {path}"),
+            exclusive_lock(path, "in use"),
+        ):
+            pass
+    assert not is_locked(path)
+    holder = multiprocessing.get_context("spawn").Process(target=_hold_and_die, args=(path,))
+    holder.start()
+    holder.join()
+    assert is_locked(path)
+    with exclusive_lock(path, busy="in use"):
         pass
 
 
