@@ -13,6 +13,7 @@ from reports.frames import text
 from reports.frames.facts import Facts
 from reports.frames.grid import Grid, Row, score, word
 from reports.frames.grids import INTERVALS, METRIC_TITLES, RULE_TITLES, au_grid, study_scores
+from reports.frames.tables import QUOTED
 from study.scoring.bootstrap import CONFUSION
 
 SELECTION = {
@@ -188,7 +189,13 @@ def _measured_limits(facts: Facts) -> Iterator[str]:
     if rare.height:
         listed = ", ".join(f"AU{au}" for au in rare["au"])
         yield f"Fewer than {FEW_POSITIVES} active test frames: {listed}."
-    mean = facts.scores.filter(pl.col("rule") == "0.5", pl.col("aggregate") == "folds", pl.col("selection") != "oracle")
+    yield from _weak_aus(facts.scores)
+
+
+def _weak_aus(scores: pl.DataFrame) -> Iterator[str]:
+    """AUs whose score is worth little, by the selection that is to be quoted."""
+    quoted = next((selection for selection in QUOTED if selection in {*scores["selection"]}), "")
+    mean = scores.filter(pl.col("rule") == "0.5", pl.col("aggregate") == "folds", pl.col("selection") == quoted)
     table = mean.filter(pl.col("metric").is_in(["f1", "always_positive"])).pivot("metric", index="au", values="value")
     if {"f1", "always_positive"} <= {*table.columns}:
         below = table.filter(pl.col("au").is_not_null(), pl.col("f1") <= pl.col("always_positive"))["au"].sort()

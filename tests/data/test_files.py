@@ -3,6 +3,7 @@ import fcntl
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -25,6 +26,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         temporary.write_bytes(Path(tmp_path / "absent").read_bytes())
     assert (tmp_path / "f").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("write", [write_atomic, write_once])
+def test_the_whole_content_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], None]
+) -> None:
+    flushed: list[tuple[int, bool]] = []
+    monkeypatch.setattr(os, "fsync", lambda file: flushed.append((os.fstat(file).st_size, (tmp_path / "f").exists())))
+    write(tmp_path / "f", b"content")
+    assert flushed == [(7, False)]
 
 
 def test_the_temporary_file_is_no_candidate_for_a_glob_and_becomes_readable_for_others(tmp_path: Path) -> None:

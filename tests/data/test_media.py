@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,16 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes | None) -> N
         video_frames(path)
     with pytest.raises(InputError, match=r"a\.avi"):
         next(iter_video(path))
+
+
+@pytest.mark.parametrize("look", [video_frames, lambda path: next(iter_video(path))])
+def test_a_pipe_is_no_video_and_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr("av.open", lambda path: pytest.fail(f"{path} would be waited for"))
+    os.mkfifo(tmp_path / "a.avi")
+    with pytest.raises(InputError, match=r"a\.avi: no such file"):
+        look(tmp_path / "a.avi")
 
 
 def test_an_image_without_video_stream_is_refused(tmp_path: Path) -> None:

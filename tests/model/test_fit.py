@@ -201,8 +201,8 @@ def test_it_learns(store: FrameStore, tmp_path: Path, method: str) -> None:
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_is_an_error(store: FrameStore, tmp_path: Path, wrong: float) -> None:
     job = small_job(store, tmp_path)
-    broken = contrastive(lambda step, settings: step.z.sum() * wrong)
-    with pytest.raises(FloatingPointError, match=r"the loss became (nan|inf) in epoch 1; lower the learning rate"):
+    broken = contrastive(lambda step, settings: step.z.sum() * 0 + wrong)  # the weights stay finite
+    with pytest.raises(FloatingPointError, match=f"the loss became {wrong} in epoch 1; lower the learning rate"):
         list(fit(small_detector(), replace(job, method=broken)))
     assert not job.checkpoint.exists()
 

@@ -1,14 +1,17 @@
 """Which of the trials that wait is given a place that has become free, asked of Tune's own controller without Ray."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from ray.air.execution import ResourceManager, ResourceRequest
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher, SearchGenerator
 
-from launch.run.searcher import StorePruning
+from launch.run.searcher import EPOCH, METRIC, StorePruning
 from study.search.pruning import Never
+from tests.study import make
 
 
 class NoResources(ResourceManager):  # type: ignore[misc]
@@ -57,3 +60,19 @@ def test_the_oldest_that_waits_is_next_and_one_is_enough() -> None:
     assert chosen(["3", "2"], begins=[], waits=["3", "2"]) == ("2", 1)
     assert chosen(["4"], begins=[], waits=[]) == ("4", 1)
     assert chosen([], begins=[], waits=[]) == (None, 1)
+
+
+class Always(Never):
+    """Stops every trial that it is asked about."""
+
+    def stops(self, key: str, epoch: int, value: float) -> bool:
+        """Yes."""
+        return True
+
+
+@pytest.mark.parametrize(("epoch", "decision"), [(1, "STOP"), (4, "STOP"), (5, "CONTINUE")])
+def test_nothing_is_decided_after_the_last_epoch(epoch: int, decision: str) -> None:
+    searcher: Any = SimpleNamespace(configs={"1": make.trial()})
+    pruning = StorePruning(Always(), searcher, epochs=5)
+    found = pruning.on_trial_result(None, Trial("train", trial_id="1", stub=True), {EPOCH: epoch, METRIC: 0.5})
+    assert found == decision

@@ -278,8 +278,9 @@ def test_transfer_studies_beside_a_study_are_exported(tmp_path: Path) -> None:
 
 
 def test_no_cell_of_a_csv_is_a_formula() -> None:
-    frame = pl.DataFrame({"a": ["=1+1", "@x", "-y", "+z", "plain", None], "b": [-1.0, 2.0, 3.0, 4.0, 5.0, 6.0]})
-    assert safe(frame)["a"].to_list() == ["'=1+1", "'@x", "'-y", "'+z", "plain", None]
+    acting, plain = ["=1+1", "@x", "-y", "+z", "\t=1", "\r=1"], ["plain", "a=1", "a\t=1", None]
+    frame = pl.DataFrame({"a": [*acting, *plain], "b": [float(number) for number in range(-5, 5)]})
+    assert safe(frame)["a"].to_list() == [*(f"'{cell}" for cell in acting), *plain]
     assert safe(frame)["b"].equals(frame["b"])
 
 

@@ -10,6 +10,7 @@ import pytest
 from model.metrics import f1
 from reports.export.model_card import model_card
 from reports.frames.facts import facts_of
+from study.records.score_table import scores_frame
 from study.records.store import StudyStore
 from study.scoring import bootstrap
 from tests.reports.made import AUS, PARTS, made_study
@@ -104,3 +105,18 @@ def test_one_choice_for_all_folds_names_the_fold_it_was_made_in(store: StudyStor
     facts = facts_of(store)
     several = replace(facts, study=facts.study | {"fold": "all", "folds": ["part2", "part3"]})
     assert "so that only fold part2 is nested" in " ".join(model_card(several).split())
+
+
+@pytest.mark.parametrize("selections", [("nested", "oracle", "bias"), ("nested", "shared"), ("shared", "oracle")])
+def test_limits_are_those_of_the_choice_that_may_be_quoted(tmp_path: Path, selections: tuple[str, ...]) -> None:
+    made = made_study(tmp_path / "ours")
+    values = dict.fromkeys(selections, 0.9) | {selections[0]: 0.3}
+    same = {"rule": "0.5", "aggregate": "folds", "low": None, "high": None, "seed_sd": None}
+    rows = [
+        {**same, "selection": selection, "metric": metric, "au": au, "value": value}
+        for selection in selections
+        for metric, value in (("f1", values[selection]), ("always_positive", 0.4))
+        for au in (1, None)
+    ]
+    made.write_final({}, scores_frame(rows))
+    assert "No better than the always-positive detector: AU1." in model_card(facts_of(made))

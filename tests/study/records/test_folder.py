@@ -115,6 +115,14 @@ def test_a_result_that_was_removed_and_made_again_is_read_again(store: StudyStor
     assert [one.value for one in reader.outcomes() if one.key == failed.key] == [0.875]
 
 
+def test_an_index_of_other_settings_is_read_anew(store: StudyStore) -> None:
+    fill(store)
+    store.write_index()
+    asked = store.study() | {"searched": ["optim.lr", "seed"]}
+    store.open_study(asked, free=("searched",))
+    assert [one.settings for one in StudyStore(store.root).outcomes("final")] == [{"optim.lr": 0.25, "seed": 1}]
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"key": 1}\n', b"\xff\n"])
 def test_a_damaged_index_is_as_none(store: StudyStore, content: bytes) -> None:
     fill(store)

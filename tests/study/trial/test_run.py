@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.files import DISK_ERRORS
 from data.folds import Fold, folds
 from data.frames import KEY
 from data.store import FrameStore
@@ -302,6 +303,15 @@ def test_an_exception_becomes_a_failed_result(frames: FrameStore, finished: Tria
     assert stored is not None
     assert same(stored, failed)
     assert run_trial(finished.config, placement(frames, tmp_path)).status == "FAILED", "it is not run again"
+
+
+@pytest.mark.parametrize("number", DISK_ERRORS)
+def test_a_failing_disk_is_no_failure_of_the_trial(frames: FrameStore, tmp_path: Path, number: int) -> None:
+    config, store = small_trial(frames, "bce"), StudyStore(tmp_path)
+    with pytest.raises(OSError, match="the disk fails"):
+        run_trial(config, placement(frames, tmp_path), raising(OSError(number, "the disk fails"), 1))
+    assert store.result(config.key) is None
+    assert store.checkpoint_path(config.key).exists(), "the same call goes on"
 
 
 def test_a_failed_evaluation_keeps_the_epochs(
