@@ -44,7 +44,7 @@ SHARD_BYTES = 1 << 28  # of uncompressed frames: a few hundred open files for th
 SHARD_ROWS = 256  # at least, where the dataset is small
 SHARDS_WANTED = 64  # so that processes share the work evenly
 ROWS_PER_PROCESS = 2000  # with fewer rows, starting a process costs more than it saves
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SOURCES = {"path": pl.String, "bytes": pl.Int64, "crc32": pl.Int64}
 
 Source = tuple[str, int, int | None]  # path, bytes, crc32 (None for a video)
@@ -137,7 +137,7 @@ def _build(plan: _Plan, path: Path, processes: int, progress: Progress) -> None:
         _write_facts(plan)
         plan.folder.rename(path)
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in _FULL:
             raise
         raise InputError(
             f"cannot write {path}: {error.strerror}. Free some space and run the same command: what is written is kept."

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import TypeVar
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 
 def cores() -> int:
@@ -18,8 +18,8 @@ def cores() -> int:
 
 
 def run_tasks(
-    function: Callable[[Task], Result], tasks: Sequence[Task], processes: int = 1
-) -> Iterator[tuple[int, Result]]:
+    function: Callable[[_Task], _Result], tasks: Sequence[_Task], processes: int = 1
+) -> Iterator[tuple[int, _Result]]:
     """(position, result) of every task as it is done; with one process, here and in order.
 
     `function` and the tasks must be picklable. The first exception ends the rest; tasks under way are waited for.
@@ -37,11 +37,11 @@ def run_tasks(
 
 
 def _as_done(
-    pool: ProcessPoolExecutor, function: Callable[[Task], Result], tasks: Sequence[Task], ahead: int
-) -> Iterator[tuple[int, Result]]:
+    pool: ProcessPoolExecutor, function: Callable[[_Task], _Result], tasks: Sequence[_Task], ahead: int
+) -> Iterator[tuple[int, _Result]]:
     """Only a few tasks wait in the queue of the pool, so that an error or Ctrl-C stops the work soon."""
     left = iter(enumerate(tasks))
-    waiting: dict[Future[Result], int] = {}
+    waiting: dict[Future[_Result], int] = {}
     while True:
         while len(waiting) < ahead and (following := next(left, None)):
             position, task = following

@@ -19,6 +19,13 @@ LAYERS = {
 }
 DOORS = {"launch/show/page.py": {"reports"}, "launch/report.py": {"reports"}}  # the files that may reach further
 ROOMS = {  # a room -> the rooms of its package that it may import; "" is what lies directly in the package
+    "data": {
+        "readers": set(),
+        "faces": {"readers"},
+        "": {"readers", "faces"},
+        "doctor": {"faces"},
+        "synthetic": set(),
+    },
     "study": {
         "records": set(),
         "search": {"records"},

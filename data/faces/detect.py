@@ -23,10 +23,10 @@ from data.parallel import run_tasks
 from data.readers import _common as common
 from data.settings import YUNET
 
-VERSIONS = {"haar": 1, "yunet": 1}  # raised when the same image gives another face
+DETECTOR_VERSIONS = {"haar": 1, "yunet": 1}  # raised when the same image gives another face
 WIDTHS = {"haar": 8, "yunet": 10}  # numbers a frame: box x y w h, eyes x y x y; or five points
-PIECE = 500  # rows; a video is one piece, whatever its length
-SAMPLE = 64  # images whose content names the cache
+PIECE_ROWS = 500  # rows; a video is one piece, whatever its length
+DIGEST_SAMPLE = 64  # images whose content names the cache
 
 HAAR_SIDE = 480  # pixels of the longer side of the image that is searched for a face
 HAAR_FACE = 200  # pixels of the face that is searched for eyes
@@ -51,7 +51,7 @@ def detect(
     Raises one `InputError` with every image that cannot be read.
     """
     _finder(detector, model)  # a wrong model is found here, not in every process
-    name = f"{detector}-{VERSIONS[detector]}-{_digest(root, table, model)[:16]}"
+    name = f"{detector}-{DETECTOR_VERSIONS[detector]}-{_digest(root, table, model)[:16]}"
     final, folder = cache / f"{name}.npy", cache / f".{name}.partial"
     with exclusive_lock(cache / f".{name}.lock"):
         found = load_array(final, (table.height, WIDTHS[detector]))
@@ -110,7 +110,7 @@ def _digest(root: Path, table: pl.DataFrame, model: Path | None) -> str:
     paths = table["path"].unique(maintain_order=True)
     digest.update("\x1f".join(table["path"]).encode())
     digest.update(table["index"].fill_null(-1).to_numpy().astype("<i4").tobytes())
-    for place in np.unique(np.linspace(0, len(paths) - 1, min(SAMPLE, len(paths))).astype(int)):
+    for place in np.unique(np.linspace(0, len(paths) - 1, min(DIGEST_SAMPLE, len(paths))).astype(int)):
         path = root / paths[int(place)]
         is_video = path.suffix.lower() in common.VIDEO_SUFFIXES
         try:
@@ -125,7 +125,7 @@ def _pieces(table: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
     runs = table.select(pl.when(pl.col("index").is_null()).then(pl.lit("")).otherwise("path").rle().alias("run"))
     first = 0
     for length, video in runs["run"].struct.unnest().iter_rows():
-        step = length if video else PIECE
+        step = length if video else PIECE_ROWS
         for start in range(first, first + length, step):
             yield start, table["path", "index"][start : min(start + step, first + length)]
         first += length

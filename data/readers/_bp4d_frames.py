@@ -9,7 +9,7 @@ import polars as pl
 
 from data.errors import InputError
 from data.readers import _common as common
-from data.readers._images import KEY, Images, attach_images, missing_images, numbered_images, video_lengths
+from data.readers._images import SEQUENCE_KEY, Images, attach_images, missing_images, numbered_images, video_lengths
 
 IMAGE_FOLDERS = (r"Sequences\(2D\+3D\)", r"BP4D-training")
 # The numbers of the raw recordings that are tasks T1 to T8.
@@ -30,13 +30,13 @@ class Located:
     hint: str = ""
 
 
-def locate(root: Path, coded: pl.DataFrame, image_offset: int) -> Located:
+def locate_frames(root: Path, coded: pl.DataFrame, image_offset: int) -> Located:
     """Find the image, or the frame of a video, of every coded frame."""
-    wanted = set(coded.select(KEY).unique().iter_rows())
+    wanted = set(coded.select(SEQUENCE_KEY).unique().iter_rows())
     folders = list(_sequence_folders(common.resolve(root, *IMAGE_FOLDERS) or root))
     videos = {key: paths for key, paths in _videos(root).items() if key in wanted}
     if not folders and not videos:
-        raise not_found(root, labels_found=True)
+        raise frames_not_found(root, labels_found=True)
     images = numbered_images(root, (folder for folder in folders if folder[:2] in wanted))
     if unlabelled := [f"{subject}/{task}" for subject, task, _ in folders if (subject, task) not in wanted]:
         images.notes.append(f"images without a label file: {common.listed(unlabelled)}")
@@ -45,7 +45,7 @@ def locate(root: Path, coded: pl.DataFrame, image_offset: int) -> Located:
     return _from_images(coded, images, len(videos), image_offset)
 
 
-def not_found(root: Path, labels_found: bool) -> InputError:
+def frames_not_found(root: Path, labels_found: bool) -> InputError:
     """The error for a tree without label files, images or videos."""
     return common.not_found(
         root,
@@ -84,8 +84,9 @@ def image_offsets(coded: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
     As many images as coded frames, both without a gap: they are the same frames. Otherwise the folder holds the whole
     recording, which starts at label frame 1: image 0 or image 1, whichever is the first.
     """
-    numbers = images.group_by(KEY).agg(first=pl.min("number"), last=pl.max("number"), images=pl.n_unique("number"))
-    frames = coded.group_by(KEY).agg(start=pl.min("frame"), end=pl.max("frame"), frames=pl.len())
+    number = pl.col("number")
+    numbers = images.group_by(SEQUENCE_KEY).agg(first=number.min(), last=number.max(), images=number.n_unique())
+    frames = coded.group_by(SEQUENCE_KEY).agg(start=pl.min("frame"), end=pl.max("frame"), frames=pl.len())
     whole = pl.col("last") - pl.col("first") + 1 == pl.col("images")
     whole &= pl.col("end") - pl.col("start") + 1 == pl.col("frames")
     offset = (
@@ -94,12 +95,12 @@ def image_offsets(coded: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
         .when(pl.col("first").is_in([0, 1]))
         .then(pl.col("first") - 1)
     )
-    return numbers.join(frames, on=KEY).select(*KEY, offset=offset).sort(KEY)
+    return numbers.join(frames, on=SEQUENCE_KEY).select(*SEQUENCE_KEY, offset=offset).sort(SEQUENCE_KEY)
 
 
 def _check_offset(found: pl.DataFrame, image_offset: int) -> tuple[list[str], list[str]]:
     """Problems and notes: the offset that the folders imply, compared with the one that was given."""
-    told = found.drop_nulls("offset").with_columns(name=pl.concat_str(KEY, separator="/"))
+    told = found.drop_nulls("offset").with_columns(name=pl.concat_str(SEQUENCE_KEY, separator="/"))
     by_offset = {
         int(offset): names
         for offset, names in told.group_by("offset").agg("name").sort(pl.col("name").list.len(), "offset").iter_rows()
@@ -148,8 +149,9 @@ def _from_videos(
     problems = [f"{'/'.join(key)}: more than one video: {', '.join(n)}" for key, n in names.items() if len(n) > 1]
     lengths, unreadable = video_lengths([paths[0] for paths in videos.values()])
     known = [(*key, names[key][0], lengths.get(videos[key][0])) for key in names]
-    table = pl.DataFrame(known, schema=[*KEY, "path", "length"], schema_overrides={"length": pl.Int64}, orient="row")
-    rows = coded.join(table, on=KEY, how="left", maintain_order="left")
+    schema = {**dict.fromkeys([*SEQUENCE_KEY, "path"], pl.String), "length": pl.Int64}
+    table = pl.DataFrame(known, schema=schema, orient="row")
+    rows = coded.join(table, on=SEQUENCE_KEY, how="left", maintain_order="left")
     rows = rows.with_columns(index=pl.col("frame") + image_offset)
     problems += [*unreadable, *_outside(rows)]
     note = f"the frames come from {len(names)} videos, whose first frame is label frame {-image_offset}"
@@ -158,8 +160,8 @@ def _from_videos(
 
 def _outside(rows: pl.DataFrame) -> Iterator[str]:
     """A problem for each sequence without a video, or with labels outside of it."""
-    spans = rows.group_by(*KEY, "path", "length").agg(first=pl.min("index"), last=pl.max("index"))
-    for row in spans.sort(KEY).iter_rows(named=True):
+    spans = rows.group_by(*SEQUENCE_KEY, "path", "length").agg(first=pl.min("index"), last=pl.max("index"))
+    for row in spans.sort(SEQUENCE_KEY).iter_rows(named=True):
         name = f"{row['subject']}/{row['sequence']}"
         if row["path"] is None:
             yield f"{name}: has labels but no video"

@@ -101,7 +101,7 @@ def not_found(root: Path, looked_for: Sequence[str]) -> InputError:
     )
 
 
-def gather(items: Iterable[Path], read: Callable[[Path], pl.DataFrame]) -> tuple[list[pl.DataFrame], list[str]]:
+def read_all(items: Iterable[Path], read: Callable[[Path], pl.DataFrame]) -> tuple[list[pl.DataFrame], list[str]]:
     """Tables that `read` gives, and the problems of the items for which it raised `InputError`."""
     tables, problems = [], []
     for item in items:
@@ -219,7 +219,7 @@ def _coded(cells: Cells, positions: Mapping[str, int], codes: Mapping[int, int |
         except InputError as error:
             problems.append(str(error))
     if problems:
-        raise InputError("\n".join(problems))  # `gather` takes it apart again
+        raise InputError("\n".join(problems))  # `read_all` takes it apart again
     translation = {float(code): label for code, label in codes.items()}
     return values.select(pl.all().replace_strict(translation, return_dtype=pl.Int8))
 

@@ -12,7 +12,7 @@ from data.media import video_frames
 from data.parallel import cores
 from data.readers import _common as common
 
-KEY = ["subject", "sequence"]
+SEQUENCE_KEY = ["subject", "sequence"]
 _SCHEMA = {"subject": pl.String, "sequence": pl.String, "number": pl.Int64, "path": pl.String}
 _NUMBER = r"^([0-9]{1,9})\.[^.]*$"
 
@@ -60,10 +60,10 @@ def _ambiguous(numbered: pl.DataFrame) -> list[tuple[int, list[str]]]:
 
 def attach_images(coded: pl.DataFrame, images: pl.DataFrame, offset: int = 0) -> pl.DataFrame:
     """`coded` with the `path` of image number frame + `offset`, null where there is none."""
-    kinds = [pl.Enum(coded[name].unique()) for name in KEY]
+    kinds = [pl.Enum(coded[name].unique()) for name in SEQUENCE_KEY]
     # one whole number as the key: to join 2.6 million rows by two texts takes twice as long and 0.5 GB more
     sequence = pl.lit(0, pl.Int64)
-    for name, kind in zip(KEY, kinds, strict=True):
+    for name, kind in zip(SEQUENCE_KEY, kinds, strict=True):
         sequence = sequence * len(kind.categories) + pl.col(name).cast(kind, strict=False).to_physical().cast(pl.Int64)
     paths = images.select("path", key=sequence * 2**31 + pl.col("number")).drop_nulls("key")
     keyed = coded.with_columns(key=sequence * 2**31 + pl.col("frame") + offset)
@@ -72,7 +72,7 @@ def attach_images(coded: pl.DataFrame, images: pl.DataFrame, offset: int = 0) ->
 
 def missing_images(rows: pl.DataFrame, offset: int = 0) -> list[str]:
     """A problem for each sequence of which a frame has no path."""
-    lacking = rows.group_by(KEY).agg(
+    lacking = rows.group_by(SEQUENCE_KEY).agg(
         coded=pl.len(),
         missing=pl.col("path").is_null().sum(),
         first=pl.col("frame").filter(pl.col("path").is_null()).min() + offset,
@@ -81,7 +81,7 @@ def missing_images(rows: pl.DataFrame, offset: int = 0) -> list[str]:
     return [
         f"{row['subject']}/{row['sequence']}: {row['missing']} of {row['coded']} coded frames have no image "
         f"(image {row['first']} to {row['last']})"
-        for row in lacking.filter(pl.col("missing") > 0).sort(KEY).iter_rows(named=True)
+        for row in lacking.filter(pl.col("missing") > 0).sort(SEQUENCE_KEY).iter_rows(named=True)
     ]
 
 

@@ -18,9 +18,9 @@ from data.frames import Reading, aus_of, excluded_frames, frame_table
 from data.readers import _common as common
 from data.readers._images import Images, attach_images, numbered_images
 
-CODES = {0: 0, 1: 1, -1: None}
-UNCODED = ("mask", "drop")
-SETS = {"train": re.compile(r"train(ing)?[_ ]set", re.I), "val": re.compile(r"validation[_ ]set", re.I)}
+_CODES = {0: 0, 1: 1, -1: None}
+_UNCODED = ("mask", "drop")
+_SETS = {"train": re.compile(r"train(ing)?[_ ]set", re.I), "val": re.compile(r"validation[_ ]set", re.I)}
 _ANNOTATIONS = re.compile(r"AU[_ ](Detection|Recognition)[_ ]Challenge|AU[_ ]Set", re.IGNORECASE)
 _CROPS = re.compile(r"cropped_aligned.*", re.IGNORECASE)
 _IMAGE_FOLDERS = re.compile(r"cropped.*|batch[0-9]+|videos?", re.IGNORECASE)
@@ -34,14 +34,14 @@ def read(root: Path, row: Dataset, uncoded: str = "mask", annotations: str = "")
     uncoded="drop" leaves out frames of which any AU is not coded. `annotations` is a part of the path of the
     annotations to use where several are there, e.g. "6th".
     """
-    if uncoded not in UNCODED:
-        raise InputError(f"uncoded={uncoded!r}; allowed: {', '.join(UNCODED)}")
+    if uncoded not in _UNCODED:
+        raise InputError(f"uncoded={uncoded!r}; allowed: {', '.join(_UNCODED)}")
     sets, crops, notes = _locate(root, annotations)
     tables: list[pl.DataFrame] = []
     problems: list[str] = []
     for split, folder in sets:
         names = common.names(folder, (".txt",))
-        found, more = common.gather((folder / name for name in names.found), partial(_labels, split=split))
+        found, more = common.read_all((folder / name for name in names.found), partial(_labels, split=split))
         tables += found
         problems += more
         notes += names.notes(folder.name)
@@ -106,7 +106,7 @@ def _sets(annotations: Path) -> list[tuple[str, Path]]:
     return [
         (split, path)
         for path in common.folders(annotations)
-        for split, name in SETS.items()
+        for split, name in _SETS.items()
         if name.fullmatch(path.name)
     ]
 
@@ -117,7 +117,7 @@ def _labels(path: Path, split: str) -> pl.DataFrame:
     if unnamed:
         raise InputError(f"{cells.file}, header: {unnamed[0]!r} names no AU, expected e.g. AU1,AU2,AU4")
     aus = sorted(set(common.header_aus(cells.header)))
-    labels = common.labels(cells, common.au_positions(cells, aus, first=0), CODES)
+    labels = common.labels(cells, common.au_positions(cells, aus, first=0), _CODES)
     rows = cells.rows.select(frame=pl.col("line") - 1)  # a row is a frame by its place in the file
     if rows["frame"][-1] != rows.height:
         raise InputError(f"{cells.file}: an empty line lies between the rows, or the header is not on line 1")

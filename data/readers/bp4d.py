@@ -20,11 +20,11 @@ from data.readers import _bp4d_frames as frames
 from data.readers import _common as common
 
 INTENSITY_AUS = (6, 10, 12, 14, 17)
-CODES = {0: 0, 1: 1, 9: None}
-LEVELS = {**{level: level for level in range(6)}, 9: None}
+_CODES = {0: 0, 1: 1, 9: None}
+_LEVELS = {**{level: level for level in range(6)}, 9: None}
 LABEL_FOLDERS = (r"AUCoding/AU_OCC", r"AU_OCC", r"(BP4D-)?AUCoding")
 INTENSITY_FOLDERS = (r"AUCoding/AU_INT", r"AU_INT", r"AU Intensity Codes.*", r"AUCoding/AU Intensity Codes.*")
-KEY = ["subject", "sequence", "frame"]
+_KEY = ["subject", "sequence", "frame"]
 _NAME = re.compile(r"([FM][0-9]{3})_(T[0-9]+)", re.IGNORECASE)
 _LEVEL_NAME = re.compile(r"([FM][0-9]{3})_(T[0-9]+)_AU0*([0-9]+)", re.IGNORECASE)
 # columns are named by AU: those beyond 24 are free, and copies keep the flag in one of them
@@ -39,10 +39,10 @@ def read(root: Path, row: Dataset, image_offset: int = -1, drop_occluded: bool =
     """
     _check(image_offset, drop_occluded)
     label_files, notes = _label_files(root)
-    tables, problems = common.gather(label_files, partial(_labels, aus=row.aus, drop_occluded=drop_occluded))
+    tables, problems = common.read_all(label_files, partial(_labels, aus=row.aus, drop_occluded=drop_occluded))
     raise_all(f"no label file of {common.printable(root)} can be read:", [] if tables else problems)
     coded = pl.concat(tables)
-    located = frames.locate(root, coded, image_offset)
+    located = frames.locate_frames(root, coded, image_offset)
     rows, more, wrong = _with_intensities(root, located.rows)
     raise_all(
         f"{common.printable(root)} cannot be read as {row.name}{located.hint}:", [*problems, *located.problems, *wrong]
@@ -66,7 +66,7 @@ def _label_files(root: Path) -> tuple[list[Path], list[str]]:
         names = common.names(folder, (".csv",)) if folder else None
         if folder and names and names.found:
             return [folder / name for name in names.found], names.notes(folder.name)
-    raise frames.not_found(root, labels_found=False)
+    raise frames.frames_not_found(root, labels_found=False)
 
 
 def _labels(path: Path, aus: tuple[int, ...], drop_occluded: bool) -> pl.DataFrame:
@@ -75,7 +75,7 @@ def _labels(path: Path, aus: tuple[int, ...], drop_occluded: bool) -> pl.DataFra
         raise InputError(f"{path.parent.name}/{path.name}: the name is not <subject>_<task>.csv, e.g. F001_T1.csv")
     cells = common.read_cells(path)
     numbers = common.frame_numbers(cells)
-    labels = common.labels(cells, common.au_positions(cells, aus), CODES)
+    labels = common.labels(cells, common.au_positions(cells, aus), _CODES)
     table = pl.DataFrame([numbers, *labels, _occlusion(cells, drop_occluded)])
     return table.with_columns(subject=pl.lit(match[1].upper()), sequence=pl.lit(match[2].upper()))
 
@@ -90,7 +90,7 @@ def _occlusion(cells: common.Cells, drop_occluded: bool) -> pl.Series:
             "give dataset.options.drop_occluded=false"
         )
     if drop_occluded:
-        return common.coded(cells, last, CODES).fill_null(0).alias("occluded")
+        return common.coded(cells, last, _CODES).fill_null(0).alias("occluded")
     # the flag is only noted here, so that an odd code in it stops nobody
     codes = common.numbers(cells, last) if flag else pl.zeros(cells.rows.height, eager=True)
     return (codes == 1).fill_null(False).cast(pl.Int8).alias("occluded")
@@ -120,10 +120,10 @@ def _with_intensities(root: Path, rows: pl.DataFrame) -> tuple[pl.DataFrame, lis
         if folder is None:
             continue
         paths, wrong = _intensity_files(folder, au, sequences)
-        tables, more = common.gather(paths.values(), partial(_intensities, au=au))
+        tables, more = common.read_all(paths.values(), partial(_intensities, au=au))
         problems += [*wrong, *more]
         if tables:
-            rows = rows.join(pl.concat(tables), on=KEY, how="left", maintain_order="left")
+            rows = rows.join(pl.concat(tables), on=_KEY, how="left", maintain_order="left")
         if missing := sorted("_".join(key) for key in sequences - set(paths)):
             notes.append(f"{base.name}/{folder.name} has no file of {common.listed(missing)}")
     return rows, notes, problems
@@ -150,5 +150,5 @@ def _intensities(path: Path, au: int) -> pl.DataFrame:
     cells = common.read_cells(path, header=("frame", "intensity"))
     match = _LEVEL_NAME.fullmatch(path.stem)
     assert match
-    table = pl.DataFrame([common.frame_numbers(cells), common.coded(cells, 1, LEVELS).alias(intensity_column(au))])
+    table = pl.DataFrame([common.frame_numbers(cells), common.coded(cells, 1, _LEVELS).alias(intensity_column(au))])
     return table.with_columns(subject=pl.lit(match[1].upper()), sequence=pl.lit(match[2].upper()))

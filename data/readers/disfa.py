@@ -20,7 +20,7 @@ from data.readers._images import video_lengths
 CAMERAS = ("left", "right")
 THRESHOLDS = (1, 2)
 FRAME_SETS = ("all", "tracked")
-LEVELS: dict[int, int | None] = {level: level for level in range(6)}
+_LEVELS: dict[int, int | None] = {level: level for level in range(6)}
 LABEL_FOLDERS = (r"ActionUnit_Labels",)
 _SUBJECT = re.compile(r"SN[0-9]{3}", re.IGNORECASE)
 _LABEL_FILE = re.compile(r"(SN[0-9]{3})_au0*([0-9]{1,2})", re.IGNORECASE)
@@ -35,7 +35,7 @@ def read(root: Path, row: Dataset, camera: str = "left", threshold: int = 2, fra
     subjects, videos, problems = _locate(root, camera)
     lengths, unreadable = video_lengths(videos.values())
     read_subject = partial(_subject, root=root, aus=row.aus, videos=videos, lengths=lengths)
-    tables, more = common.gather(subjects, read_subject)
+    tables, more = common.read_all(subjects, read_subject)
     raise_all(f"{common.printable(root)} cannot be read as {row.name}:", [*problems, *unreadable, *more])
     rows = pl.concat(tables).with_columns(dataset=pl.lit(row.name), sequence=pl.lit(camera))
     # here and not in the label files: intensities are kept beside the labels, for other thresholds
@@ -91,7 +91,7 @@ def _subject(
     """Frame, intensities, path and index of one subject."""
     subject = folder.name.upper()
     label_files, problems = _label_files(folder, aus)
-    tables, more = common.gather(label_files.values(), _intensities)
+    tables, more = common.read_all(label_files.values(), _intensities)
     if missing := [au for au in aus if au not in label_files]:
         more.append(f"{folder.name}: no label file for AU {', '.join(str(au) for au in missing)}")
     if subject not in videos:
@@ -126,7 +126,7 @@ def _intensities(path: Path) -> pl.DataFrame:
     frames = common.frame_numbers(cells)
     if frames.min() == 0:  # every label would be on the next picture
         raise InputError(f"{cells.file}: has frame 0; DISFA counts from 1")
-    levels = common.coded(cells, 1, LEVELS).alias(intensity_column(int(match[2])))
+    levels = common.coded(cells, 1, _LEVELS).alias(intensity_column(int(match[2])))
     return pl.DataFrame([frames, levels]).sort("frame")
 
 

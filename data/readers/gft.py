@@ -24,7 +24,7 @@ def read(root: Path, row: Dataset, missing: Iterable[int] = (9,)) -> Reading:
     """Frames of a GFT tree; codes in `missing` become null, any other than 0 and 1 is refused."""
     codes = _codes(missing)
     label_files, folders, notes = _locate(root)
-    tables, problems = common.gather(label_files, partial(_labels, aus=row.aus, codes=codes))
+    tables, problems = common.read_all(label_files, partial(_labels, aus=row.aus, codes=codes))
     raise_all(f"no label file of {common.printable(root)} can be read:", [] if tables else problems)
     images = numbered_images(root, ((p.name, p.name, p) for p in folders))
     rows = attach_images(pl.concat(tables), images.table)

@@ -20,14 +20,14 @@ from data.dataset import FOLD_NUMBERS, Dataset, ListForm
 from data.errors import InputError, raise_all
 from data.frames import Reading, frame_table
 from data.readers import _common as common
-from data.readers._images import KEY, Images, attach_images, missing_images, numbered_images
+from data.readers._images import SEQUENCE_KEY, Images, attach_images, missing_images, numbered_images
 
 LIST_FOLDERS = (r"list_256x256", r"list", r"list_200x200")
 _MISSING = "9"  # of the lists of JAA-Net; those of ME-GraphAU have only 0 and 1
 
 
 @dataclass(frozen=True)
-class Layout:
+class _Naming:
     """(paths, labels) of the list that tests each part and of the one it is trained with; `{name}` is the dataset."""
 
     test: dict[str, tuple[str, str]]
@@ -43,13 +43,13 @@ def _part(name: str) -> tuple[str, str]:
     return f"{{name}}_{name}_path.txt", f"{{name}}_{name}_AUoccur.txt"
 
 
-LAYOUTS = {
-    "ME-GraphAU": Layout(
+_NAMINGS = {
+    "ME-GraphAU": _Naming(
         {part: _fold("test", numbers["ME-GraphAU"]) for part, numbers in FOLD_NUMBERS.items()},
         {part: _fold("train", numbers["ME-GraphAU"]) for part, numbers in FOLD_NUMBERS.items()},
         codes="01",
     ),
-    "JAA-Net": Layout(
+    "JAA-Net": _Naming(
         {part: _part(part) for part in FOLD_NUMBERS},
         {part: _part(numbers["JAA-Net"]) for part, numbers in FOLD_NUMBERS.items()},
         codes="01" + _MISSING,
@@ -85,8 +85,8 @@ def found(root: Path, row: Dataset) -> list[Lists]:
     lists = []
     for folder in (f for pattern in LIST_FOLDERS for f in _folders(root) if re.fullmatch(pattern, f.name, re.I)):
         files = {path.name.lower(): path for path in common.files(folder, (".txt",))}
-        candidates = [Lists(folder, layout, row, files) for layout in LAYOUTS]
-        lists += [c for c in candidates if any(any(c.pair(names)) for names in LAYOUTS[c.layout].test.values())]
+        candidates = [Lists(folder, layout, row, files) for layout in _NAMINGS]
+        lists += [c for c in candidates if any(any(c.pair(names)) for names in _NAMINGS[c.layout].test.values())]
     return lists
 
 
@@ -111,7 +111,7 @@ def _name(root: Path, lists: Lists) -> str:
 
 def _test_rows(lists: Lists) -> tuple[pl.DataFrame, list[str]]:
     """The lines of all test lists, and everything in which they and the train lists are not as published."""
-    layout = LAYOUTS[lists.layout]
+    layout = _NAMINGS[lists.layout]
     tests, problems = _read_all(lists, layout.test, needed=True)
     rows = pl.concat(tests.values()) if tests else pl.DataFrame()
     if len(tests) < len(layout.test):
@@ -157,7 +157,7 @@ def _rows(lists: Lists, path_file: Path, label_file: Path) -> pl.DataFrame:
         raise InputError(f"{path_file.name} has {len(paths)} lines, but {label_file.name} has {len(labels)}")
     if not len(paths):
         raise InputError(f"{path_file.name}: contains no path")
-    codes, count = LAYOUTS[lists.layout].codes, len(lists.row.aus)
+    codes, count = _NAMINGS[lists.layout].codes, len(lists.row.aus)
     _refuse(label_file, labels, rf"^[{codes}]( [{codes}]){{{count - 1}}}$", f"{count} codes of {', '.join(codes)}")
     prefix = f"(?:{lists.form.prefix}/)?"
     pattern = rf"(?i)^(?:\./)?{prefix}(?<folder>{lists.form.sequence})/(?<number>[0-9]{{1,9}})\.(?:jpe?g|png|bmp)$"
@@ -188,8 +188,8 @@ def _refuse(path: Path, lines: pl.Series, pattern: str, expected: str) -> None:
 
 def _conflicts(rows: pl.DataFrame) -> list[str]:
     """Images that are in the test lists more than once."""
-    twice = rows.group_by(*KEY, "number").agg(times=pl.len(), differ=pl.n_unique("labels") > 1)
-    twice = twice.filter(pl.col("times") > 1).sort(*KEY, "number")
+    twice = rows.group_by(*SEQUENCE_KEY, "number").agg(times=pl.len(), differ=pl.n_unique("labels") > 1)
+    twice = twice.filter(pl.col("times") > 1).sort(*SEQUENCE_KEY, "number")
     return [
         f"image {row['number']} of {row['subject']}/{row['sequence']} is in the test lists {row['times']} times"
         + (" with different labels" if row["differ"] else "")
@@ -203,14 +203,14 @@ def _wrong_parts(lists: Lists, tests: dict[str, pl.DataFrame]) -> list[str]:
     for part, table in tests.items():
         wrong = sorted(set(table["subject"]) - set(lists.row.parts[part]))
         if wrong:
-            name = LAYOUTS[lists.layout].test[part][0].format(name=lists.form.prefix.upper())
+            name = _NAMINGS[lists.layout].test[part][0].format(name=lists.form.prefix.upper())
             problems.append(f"{name} contains {common.listed(wrong)}, but the published {part} does not")
     return problems
 
 
 def _train_problems(lists: Lists, part: str, train: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
     """How the train list of the fold that tests `part` differs from the test lists of the other parts."""
-    key = [*KEY, "number"]
+    key = [*SEQUENCE_KEY, "number"]
     others = rows.filter(pl.col("part") != part)
     both = train.join(others, on=key, suffix="_test")
     differing = both.filter(pl.col("labels") != pl.col("labels_test"))
@@ -220,7 +220,7 @@ def _train_problems(lists: Lists, part: str, train: pl.DataFrame, rows: pl.DataF
         "images with other labels than in their test list": differing.height,
         "images more than once": int(train.select(key).is_duplicated().sum()),
     }
-    name = LAYOUTS[lists.layout].train[part][0].format(name=lists.form.prefix.upper())
+    name = _NAMINGS[lists.layout].train[part][0].format(name=lists.form.prefix.upper())
     return [f"{name}: {count} {what}" for what, count in counts.items() if count]
 
 
@@ -235,7 +235,7 @@ def _numbering(rows: pl.DataFrame, lists: Lists) -> tuple[int, list[str]]:
 
 
 def _images(root: Path, lists: Lists, coded: pl.DataFrame) -> Images:
-    folders = coded.select(*KEY, "folder").unique(KEY).sort(KEY).rows()
+    folders = coded.select(*SEQUENCE_KEY, "folder").unique(SEQUENCE_KEY).sort(SEQUENCE_KEY).rows()
     size = lists.folder.name.lower().removeprefix("list")
     prefix = lists.form.prefix
     choices = [f"img{re.escape(size)}", "img", r"img_\w+", f"imgs/{prefix}", f"img/{prefix}", "imgs"]

@@ -7,7 +7,7 @@ from torch.nn import functional
 from data.synthetic.canvas import CENTRE, EXTENT, TILES, Canvas, blob, join_halves, textures
 from data.synthetic.identity import Traits
 
-LUMA = torch.tensor([0.30, 0.59, 0.11]).view(1, 3, 1, 1)
+_LUMA = torch.tensor([0.30, 0.59, 0.11]).view(1, 3, 1, 1)
 REACH = 2  # taps of the blur on each side
 
 
@@ -82,7 +82,7 @@ def _blur_along(image: Tensor, sigma: Tensor, dim: int) -> Tensor:
 
 
 def _develop(image: Tensor, look: Traits) -> Tensor:
-    grey = (image * LUMA).sum(1, keepdim=True)
+    grey = (image * _LUMA).sum(1, keepdim=True)
     tinted = (grey + (image - grey) * _number(look["saturation"])) * look["cast"][:, :, None, None]
     curved = tinted.clamp(0, 1) ** _number(look["gamma"])
     return (curved - 0.5) * _number(look["contrast"]) + 0.5

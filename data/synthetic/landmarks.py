@@ -36,7 +36,7 @@ _ORDER = [
     *((_RIGHT, _LIPS + k) for k in (10, 11)), (_LEFT, _LIPS + 10),
 ]  # fmt: skip
 TIP = 0.04  # the tip of the nose is this far above its lower edge
-STEPS = 30
+_STEPS = 30
 
 
 @torch.no_grad()
@@ -109,7 +109,7 @@ def _place(x: Tensor, y: Tensor, pose: Traits) -> tuple[Tensor, Tensor]:
     cos, sin = torch.cos(p["roll"]), torch.sin(p["roll"])
     across, down = x, y - CENTRE
     # by iteration: how far the depth of the face moves a point depends on where it is seen
-    for _ in range(STEPS):
+    for _ in range(_STEPS):
         seen_x, seen_y = seen_at(across, down, pose)
         off_x, off_y = x - seen_x, y - seen_y
         across = across + p["zoom"] * (cos * off_x - sin * off_y)

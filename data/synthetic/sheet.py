@@ -13,7 +13,7 @@ from data.synthetic.style import STYLES, frontal, looks
 TITLE = 14  # pixels above the first row
 
 
-def contact_sheet(size: int = 128, identities: int = 3, style: str = "bp4d", seed: int = 0) -> np.ndarray:
+def au_sheet(size: int = 128, identities: int = 3, style: str = "bp4d", seed: int = 0) -> np.ndarray:
     """[H, W, 3] uint8: neutral and each AU from left to right, one person a row, the names on top."""
     rows = [_row(size, style, seed, number) for number in range(identities)]
     names = ["neutral", *(f"AU{au}" for au in AUS)]

@@ -46,7 +46,7 @@ LAYOUTS: dict[str, Layout] = {
         scenes=("", "spellings"),
         full_size=32,
     ),
-    "gft": Layout(gft.subjects, gft.recordings, gft.shapes, gft.write, tuple(gft.UNCODED)),
+    "gft": Layout(gft.subjects, gft.recordings, gft.shapes, gft.write, tuple(gft.NOT_CODED)),
     "affwild2": Layout(
         affwild2.subjects, affwild2.recordings, affwild2.shapes, affwild2.write, tuple(affwild2.ANNOTATIONS), size=112
     ),

@@ -10,7 +10,7 @@ from data.synthetic.layouts._files import write_lines
 Listed = dict[str, list[tuple[str, str]]]  # image path and label line of each frame, by subject
 
 
-def listed(paths: list[str], labels: np.ndarray) -> list[tuple[str, str]]:
+def list_lines(paths: list[str], labels: np.ndarray) -> list[tuple[str, str]]:
     """Image paths with their labels [frames, A] as lines."""
     return [(path, " ".join(map(str, row))) for path, row in zip(paths, labels.tolist(), strict=True)]
 

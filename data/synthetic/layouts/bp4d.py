@@ -8,18 +8,18 @@ import numpy as np
 from data.catalog import BP4D
 from data.synthetic.identity import AUS
 from data.synthetic.layouts._files import Tick, write_images, write_table, write_videos
-from data.synthetic.layouts._lists import Listed, listed, write_fold_lists, write_part_lists
+from data.synthetic.layouts._lists import Listed, list_lines, write_fold_lists, write_part_lists
 from data.synthetic.layouts._points import write_bp4d_points
 from data.synthetic.layouts._shapes import Shape, in_turn, lengths
 from data.synthetic.recordings import Plan, Recording, some_rows
 
-CODED = (*BP4D.aus, 5, 9, 20)
+_CODED = (*BP4D.aus, 5, 9, 20)
 COLUMNS = 28
-INTENSITY = (6, 10, 12, 14, 17)
+_INTENSITY = (6, 10, 12, 14, 17)
 TASKS = 8
-IMAGES = {"": "Sequences(2D+3D)", "plain": "", "fera": "BP4D-training"}
-OCCURRENCE = {"fera": "AU_OCC"}
-INTENSITIES = {"fera": "AU Intensity Codes3.0"}
+_IMAGES = {"": "Sequences(2D+3D)", "plain": "", "fera": "BP4D-training"}
+_OCCURRENCE = {"fera": "AU_OCC"}
+_INTENSITIES = {"fera": "AU Intensity Codes3.0"}
 FLAGGED = ("plain", "fera", "videos")  # variants whose last column says whether the face is occluded
 VIDEO_TASKS = {"T1": "01", "T2": "03", "T3": "07", "T4": "08", "T5": "09", "T6": "10", "T7": "11", "T8": "13"}
 LATEST = 10  # label frame with which the coded segment of a video starts at most
@@ -89,7 +89,7 @@ def _sequence(root: Path, recording: Recording, tick: Tick) -> None:
         write_videos([root / "2D Videos" / name], recording, tick)
     else:
         digits = _numbering(recording)[1]
-        folder = root / IMAGES[variant] / recording.subject / recording.sequence
+        folder = root / _IMAGES[variant] / recording.subject / recording.sequence
         write_images(folder, recording, [f"{number - 1:0{digits}d}" for number in recording.numbers], tick)
     _tables(root, recording, coded)
     if recording.plan.scene:
@@ -100,16 +100,16 @@ def _tables(root: Path, recording: Recording, coded: slice) -> None:
     variant, name = recording.plan.variant, f"{recording.subject}_{recording.sequence}"
     table = np.full((recording.frames, COLUMNS + 1), 9)  # real tables have whole columns that are not coded
     table[:, 0] = recording.numbers
-    table[:, CODED] = recording.occurrence(CODED)
+    table[:, _CODED] = recording.occurrence(_CODED)
     if variant in FLAGGED or recording.plan.full:
         table[:, -1] = 0
     if variant in FLAGGED:
         table[some_rows(recording, "occluded", 0.02), -1] = 1
     header = [str(column) for column in range(COLUMNS + 1)]
-    write_table(root / OCCURRENCE.get(variant, "AUCoding/AU_OCC") / f"{name}.csv", table[coded], header)
-    for au in INTENSITY:
+    write_table(root / _OCCURRENCE.get(variant, "AUCoding/AU_OCC") / f"{name}.csv", table[coded], header)
+    for au in _INTENSITY:
         levels = np.stack([table[:, 0], recording.coded[:, AUS.index(au)]], axis=1)
-        folder = root / INTENSITIES.get(variant, "AUCoding/AU_INT") / f"AU{au:02d}"
+        folder = root / _INTENSITIES.get(variant, "AUCoding/AU_INT") / f"AU{au:02d}"
         write_table(folder / f"{name}_AU{au:02d}.csv", levels[coded])
 
 
@@ -135,5 +135,5 @@ def _crops(root: Path, prefix: str, digits: int, recordings: list[Recording], ti
         write_images(root / folder, recording, names, tick)
         labels = recording.occurrence(BP4D.aus)
         paths = [f"{folder}/{name}.jpg" for name in names]
-        frames.setdefault(recording.subject, []).extend(listed(paths, labels))
+        frames.setdefault(recording.subject, []).extend(list_lines(paths, labels))
     return frames

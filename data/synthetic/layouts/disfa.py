@@ -7,12 +7,12 @@ import numpy as np
 from data.catalog import DISFA
 from data.synthetic.identity import AUS
 from data.synthetic.layouts._files import Tick, write_images, write_table, write_videos
-from data.synthetic.layouts._lists import Listed, listed, write_fold_lists
+from data.synthetic.layouts._lists import Listed, list_lines, write_fold_lists
 from data.synthetic.layouts._points import write_disfa_points
 from data.synthetic.layouts._shapes import Shape, in_turn, videos
 from data.synthetic.recordings import Plan, Recording
 
-CODED = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
+_CODED = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 SUBJECTS = sorted(subject for part in DISFA.parts.values() for subject in part)
 SHORTER = "SN010"  # by one frame
 
@@ -55,7 +55,7 @@ def _subject(root: Path, recording: Recording, tick: Tick) -> None:
     if other:
         left, right = f"video_leftcamera/leftvideo{subject}_Comp.AVI", f"Videos_rightCamera/Rightvideo{subject}.avi"
     write_videos([root / left, root / right], recording, tick)
-    for au in CODED:
+    for au in _CODED:
         rows = np.stack([recording.numbers, recording.coded[:, AUS.index(au)]], axis=1)
         name = f"actionunit_labels/{subject}/{subject}_AU{au:02d}.txt" if other else (
             f"ActionUnit_Labels/{subject}/{subject}_au{au}.txt"
@@ -72,4 +72,4 @@ def _crops(root: Path, recording: Recording, tick: Tick) -> list[tuple[str, str]
     names = [str(number - 1) for number in recording.numbers]
     write_images(root / recording.subject, recording, names, tick, ".png")
     paths = [f"{recording.subject}/{name}.png" for name in names]
-    return listed(paths, recording.occurrence(DISFA.aus))
+    return list_lines(paths, recording.occurrence(DISFA.aus))

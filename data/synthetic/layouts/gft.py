@@ -14,8 +14,8 @@ from data.synthetic.layouts._files import Tick, write_images, write_lines, write
 from data.synthetic.layouts._shapes import Shape, videos
 from data.synthetic.recordings import Plan, Recording, some_rows
 
-CODED = tuple(sorted((*GFT.aus, 5, 7, 9, 17)))
-UNCODED = {"": 9, "codes": 999}
+_CODED = tuple(sorted((*GFT.aus, 5, 7, 9, 17)))
+NOT_CODED = {"": 9, "codes": 999}
 
 
 def subjects() -> list[str]:
@@ -49,9 +49,9 @@ def write(root: Path, recordings: list[Recording], tick: Tick) -> None:
 def _subject(root: Path, recording: Recording, tick: Tick) -> None:
     names = [str(frame) for frame in recording.numbers]
     write_images(root / "images" / recording.subject, recording, names, tick)
-    labels = recording.occurrence(CODED)
-    uncoded = UNCODED[recording.plan.variant]
+    labels = recording.occurrence(_CODED)
+    uncoded = NOT_CODED[recording.plan.variant]
     labels[some_rows(recording, "not coded", 0.02)] = uncoded
     labels[some_rows(recording, "one AU not coded", 0.01), 0] = uncoded
-    header = ["frame", *(f"AU{au}" for au in CODED)]
+    header = ["frame", *(f"AU{au}" for au in _CODED)]
     write_table(root / "labels" / f"{recording.subject}.csv", np.column_stack([recording.numbers, labels]), header)

@@ -118,7 +118,7 @@ def test_no_face_is_nan(tmp_path: Path) -> None:
 
 
 def test_frames_of_videos(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detect_module, "PIECE", 2)
+    monkeypatch.setattr(detect_module, "PIECE_ROWS", 2)
     video(tmp_path / "a.avi", 6, 64)
     table = bright_rows(tmp_path, 5).with_columns(
         path=pl.Series(["a.avi", "a.avi", "a.avi", *bright_rows(tmp_path, 5)["path"][3:]]),
@@ -134,14 +134,14 @@ def test_pieces_keep_videos_whole_and_divide_images() -> None:
     paths = ["a.avi"] * 3 + ["b.avi"] * 2 + [f"{i}.png" for i in range(5)]
     table = pl.DataFrame({"path": paths, "index": [0, 1, 2, 0, 1, *[None] * 5]})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detect_module, "PIECE", 2)
+        patch.setattr(detect_module, "PIECE_ROWS", 2)
         pieces = list(detect_module._pieces(table))
     assert [first for first, _ in pieces] == [0, 3, 5, 7, 9]
     assert [place for _, places in pieces for place in places.rows()] == table.rows()
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detect_module, "PIECE", 2)
+    monkeypatch.setattr(detect_module, "PIECE_ROWS", 2)
     table, cache = bright_rows(tmp_path, 6), tmp_path / "cache"
     calls = list[int]()
     search = detect_module._search
@@ -176,8 +176,8 @@ def test_what_is_cached_is_of_these_images_and_this_model(tmp_path: Path, model:
 
 
 def test_every_image_that_cannot_be_read_is_named(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detect_module, "PIECE", 2)
-    monkeypatch.setattr(detect_module, "SAMPLE", 1)  # what is repaired below goes on with the same cache
+    monkeypatch.setattr(detect_module, "PIECE_ROWS", 2)
+    monkeypatch.setattr(detect_module, "DIGEST_SAMPLE", 1)  # what is repaired below goes on with the same cache
     table, cache = bright_rows(tmp_path, 6), tmp_path / "cache"
     (tmp_path / table["path"][3]).write_bytes(b"")
     (tmp_path / table["path"][5]).unlink()
@@ -191,7 +191,7 @@ def test_every_image_that_cannot_be_read_is_named(tmp_path: Path, model: Path, m
 
 
 def test_processes_change_nothing(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detect_module, "PIECE", 3)
+    monkeypatch.setattr(detect_module, "PIECE_ROWS", 3)
     table = bright_rows(tmp_path, 6)
     alone = detect("yunet", model, tmp_path, table, tmp_path / "one")
     np.testing.assert_array_equal(detect("yunet", model, tmp_path, table, tmp_path / "two", processes=2), alone)

@@ -7,7 +7,7 @@ from data.synthetic.camera import _blur
 from data.synthetic.canvas import join_halves, split_halves
 from data.synthetic.identity import AUS, Traits, gather, identity, repeat
 from data.synthetic.render import render
-from data.synthetic.sheet import TITLE, contact_sheet
+from data.synthetic.sheet import TITLE, au_sheet
 from data.synthetic.style import STYLES, frontal, looks, poses, smooth_noise
 
 SIZE = 96
@@ -103,7 +103,7 @@ def test_smooth_noise_has_unit_variance_and_memory() -> None:
 
 
 def test_contact_sheet() -> None:
-    sheet = contact_sheet(size=48, identities=2)
+    sheet = au_sheet(size=48, identities=2)
     assert sheet.shape == (TITLE + 2 * 48, (len(AUS) + 1) * 48, 3)
     assert sheet.dtype == np.uint8
-    assert (sheet == contact_sheet(size=48, identities=2)).all()
+    assert (sheet == au_sheet(size=48, identities=2)).all()
