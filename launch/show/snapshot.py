@@ -8,9 +8,9 @@ from typing import Any
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.folder import StudyFolder
-from study.records.json_records import STATUSES
 from study.records.kinds import READ, asked_stage, kind_of
 from study.records.outcome import Outcome
+from study.records.result import STATUSES
 from study.search.objectives import goals_in
 
 SILENT_AFTER_S = 60.0  # a worker or head that showed nothing for this long is taken for dead

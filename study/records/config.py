@@ -4,18 +4,26 @@ Everything that can change the result is in `TrialConfig`; where and how it runs
 `Placement` and is not part of the name.
 """
 
-import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
 from data.errors import raise_all
-from data.settings import VAL_SHARE, ViewSettings, check_choices, check_ranges, setting, settings_from_dict
+from data.settings import (
+    VAL_SHARE,
+    ViewSettings,
+    check_choices,
+    check_ranges,
+    setting,
+    settings_from_dict,
+    settings_to_dict,
+)
 from model.losses.settings import METHOD_SETTINGS, AunceSettings, ClpSettings, MethodSettings, settings_of
 from model.settings import NORMS, BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
-from study.records.json_records import key_of, value_at
 
 NOISE_KINDS = ("symmetric", "per_au", "boundary")
 
@@ -96,16 +104,26 @@ class TrialConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain dict; `from_dict` is its inverse."""
-        return dataclasses.asdict(self)
+        return settings_to_dict(self)
 
     def value(self, name: str) -> Any:
-        """Value of the setting with the dotted name `name`, see `study.records.json_records.value_at`."""
-        return value_at(self, self.method_name, name, getattr)
+        """Value of the setting with the dotted name `name`, e.g. `method.ratios.max`.
+
+        `bce:method.balance` is None for a trial of any other method than bce.
+        """
+        owner, _, path = name.rpartition(":")
+        return reduce(getattr, path.split("."), self) if owner in ("", self.method_name) else None
 
     @cached_property
     def key(self) -> str:
-        """Name of the trial, see `study.records.json_records.key_of`."""
+        """Name of the trial."""
         return key_of(self.to_dict())
+
+
+def key_of(config: Mapping[str, Any]) -> str:
+    """Name of the trial with this configuration: sha1 of all of it."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha1(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ from typing import Any
 
 from data.errors import InputError, raise_all
 from data.files import exclusive_lock, is_locked, write_atomic
-from study.records.json_records import naming, read_result, score_from_plain
-from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, numbers_of, outcome_of, stamp_of
+from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
+from study.records.result import result_from_json
 
 
 def study_root(runs_root: str, name: str) -> Path:
@@ -229,10 +229,7 @@ class StudyFolder:
 
     @staticmethod
     def _read_outcome(path: Path, searched: list[str]) -> Outcome:
-        plain = read_result(path.read_bytes(), str(path))
-        with naming(str(path)):
-            val = plain["scores"].get("val")
-            return outcome_of(plain, searched, numbers_of(score_from_plain(val) if val else None))
+        return outcome_of(result_from_json(path.read_bytes(), str(path)), searched)
 
     def running(self) -> list[Outcome]:
         """How far every trial is that has finished an epoch and has no result yet, in the order of their start.

@@ -6,14 +6,13 @@ one file. An entry counts only while its result has the same size and time, so t
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import getitem
 from typing import Any
 
 from model.metrics import Score, f1, mean_defined, objective_value, rarest_third
 from model.settings import OBJECTIVES
-from study.records.json_records import stage_name, value_at
+from study.records.result import TrialResult
 
 Stamp = tuple[int, int]
 
@@ -47,27 +46,26 @@ class Outcome:
         return dict(enumerate(self.curve, start=1)) | last
 
 
-def outcome_of(plain: Mapping[str, Any], searched: Iterable[str], numbers: dict[str, float]) -> Outcome:
-    """What is kept of the content of a result's file; `numbers` are those of its scores."""
-    config, epochs, environment = plain["config"], plain["epochs"], plain["environment"]
-    method = config["method_name"]
+def outcome_of(result: TrialResult, searched: Iterable[str]) -> Outcome:
+    """What is kept of a result; `searched` are the dotted names of the settings that are kept."""
+    config = result.config
     return Outcome(
-        key=plain["key"],
-        stage=stage_name(config["score_test"]),
-        status=plain["status"],
-        value=plain["value"],
-        fold=config["data"]["fold"],
-        seed=config["seed"],
-        method=method,
-        curve=[epoch["value"] for epoch in epochs],
-        started=plain["started"],
-        seconds=plain["seconds"],
-        error=plain["error"],
-        numbers=numbers,
-        gpus=float(environment.get("gpus", 0)),
-        host=environment.get("host", ""),
-        slowest=max((epoch["seconds"] for epoch in epochs), default=0.0),
-        settings={name: value_at(config, method, name, getitem) for name in searched},
+        key=config.key,
+        stage=result.stage,
+        status=result.status,
+        value=result.value,
+        fold=config.data.fold,
+        seed=config.seed,
+        method=config.method_name,
+        curve=[epoch.value for epoch in result.epochs],
+        started=result.started,
+        seconds=result.seconds,
+        error=result.error,
+        numbers=numbers_of(result.scores.get("val")),
+        gpus=float(result.environment.get("gpus", 0)),
+        host=result.environment.get("host", ""),
+        slowest=max((epoch.seconds for epoch in result.epochs), default=0.0),
+        settings={name: config.value(name) for name in searched},
     )
 
 

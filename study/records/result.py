@@ -1,20 +1,20 @@
-"""TrialResult: what one trial came to, as one small file of whole numbers."""
+"""TrialResult: what one trial came to, as one small file of whole numbers; read without torch, by all who read it."""
 
 import dataclasses
 import json
-import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from typing import Any
 
 import numpy as np
-import optuna
-import polars
-import torch
 
-from model.fit import EpochScore
+from data.errors import InputError
 from model.metrics import Score
-from study.records.config import TrialConfig, trial_from_dict
-from study.records.json_records import RESULT_FORMAT, naming, read_result, score_from_plain, score_to_plain, stage_name
+from study.records.config import TrialConfig, key_of, trial_from_dict
+
+FORMAT = 1
+STATUSES = ("DONE", "PRUNED", "FAILED")
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class TrialResult:
     @property
     def stage(self) -> str:
         """`final` for a trial that scored the test part, else `sweep`."""
-        return stage_name(self.config.score_test)
+        return "final" if self.config.score_test else "sweep"
 
     def to_json(self) -> bytes:
         """The file's content."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        plain |= {"format": RESULT_FORMAT, "key": self.config.key, "config": self.config.to_dict()}
+        plain |= {"format": FORMAT, "key": self.config.key, "config": self.config.to_dict()}
         plain["epochs"] = [dataclasses.asdict(epoch) for epoch in self.epochs]
         plain["scores"] = {split: score_to_plain(score) for split, score in self.scores.items()}
         return json.dumps(plain, indent=1, allow_nan=False).encode()
@@ -62,33 +62,49 @@ class TrialResult:
 
 def result_from_json(content: bytes, origin: str) -> TrialResult:
     """The result in `content`; `InputError` names `origin` when it was written by another version or is damaged."""
-    plain = read_result(content, origin)
-    with naming(origin):
-        key, config = plain.pop("key"), trial_from_dict(plain.pop("config"))
-        if key != config.key:
-            raise ValueError("its configuration lacks settings of this version")
-        del plain["format"]
+    with _naming(origin):
+        plain: dict[str, Any] = json.loads(content)
+        if plain.pop("format") != FORMAT:
+            raise ValueError(f"not of format {FORMAT}")
+        if plain["status"] not in STATUSES:
+            raise ValueError(f"status {plain['status']!r}; allowed: {', '.join(STATUSES)}")
+        config = _checked_config(plain.pop("key"), plain.pop("config"))
         plain["epochs"] = [Epoch(**epoch) for epoch in plain["epochs"]]
         plain["scores"] = {split: score_from_plain(score) for split, score in plain["scores"].items()}
         return TrialResult(config=config, **plain)
 
 
-def epoch_of(score: EpochScore) -> Epoch:
-    """What is kept of an epoch."""
-    return Epoch(score.epoch, score.loss, score.value, score.score.counts.sum(axis=0).tolist(), score.seconds)
+def _checked_config(key: str, plain: Mapping[str, Any]) -> TrialConfig:
+    """The configuration of the trial `key`; `ValueError` where it is that of another trial or version."""
+    config = trial_from_dict(plain)
+    if config.key == key:
+        return config
+    written = key_of(plain)
+    if written != key:
+        raise ValueError(f"it says it is trial {key}, but its configuration is trial {written}")
+    raise ValueError("its configuration lacks settings of this version")
 
 
-def environment(device: str, threads: int, gpus: float = 0.0) -> dict[str, str]:
-    """Versions and machine that a result depends on, and the share of it that the trial got."""
+@contextmanager
+def _naming(origin: str) -> Iterator[None]:
+    """Whatever is wrong with the content of a result becomes an `InputError` that names the file."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{origin} is not a trial result: {error}. Move it away to go on without it.") from error
+
+
+def score_to_plain(score: Score) -> dict[str, Any]:
+    """A score as JSON holds it."""
     return {
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "torchvision": version("torchvision"),
-        "numpy": np.__version__,
-        "polars": polars.__version__,
-        "optuna": optuna.__version__,
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        "threads": str(threads),
-        **({"gpus": f"{gpus:g}"} if gpus else {}),
-        "host": platform.node(),
+        "subjects": list(score.subjects),
+        "aus": list(score.aus),
+        "counts": score.counts.tolist(),
+        "histogram": score.histogram.tolist(),
     }
+
+
+def score_from_plain(plain: Mapping[str, Any]) -> Score:
+    """The score that `score_to_plain` wrote."""
+    counts, histogram = (np.array(plain[name], dtype=np.int64) for name in ("counts", "histogram"))
+    return Score(tuple(plain["subjects"]), tuple(plain["aus"]), counts, histogram)

@@ -13,8 +13,7 @@ from data.loader import Loader
 from data.store import FrameStore
 from model.evaluate import score_rows
 from model.metrics import Score
-from study.records.json_records import score_from_plain, score_to_plain
-from study.records.result import TrialResult
+from study.records.result import TrialResult, score_from_plain, score_to_plain
 from study.records.store import StudyStore
 from study.trial.detectors import kept_detector
 

@@ -1,9 +1,11 @@
 """A trial from its configuration to its result: a pure function, but for the files that make it resumable."""
 
+import platform
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,11 @@ from data.union import UnionStore
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.detector import Detector
 from model.evaluate import linear_evaluation, predict, score_rows
-from model.fit import Fitting, fit
+from model.fit import EpochScore, Fitting, fit
 from model.metrics import Score, objective_value, score_predictions
 from study.records.config import Placement, TrialConfig
 from study.records.predictions import Predictions, predictions_of, write_predictions
-from study.records.result import Epoch, TrialResult, environment, epoch_of
+from study.records.result import Epoch, TrialResult
 from study.records.store import StudyStore
 from study.trial.degraded import degraded
 from study.trial.detectors import new_detector, weights_key
@@ -50,7 +52,8 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
     finished = store.result(config.key)
     if finished is not None:
         return finished
-    begun = TrialResult(config, "FAILED", None, [], {}, time.time(), 0.0, environment=_environment(placement))
+    facts = environment(placement.device, placement.threads, placement.gpus)
+    begun = TrialResult(config, "FAILED", None, [], {}, time.time(), 0.0, environment=facts)
     try:
         result = _train_and_evaluate(begun, placement, store, report)
         result = store.write(result)
@@ -63,8 +66,17 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
     return result
 
 
-def _environment(placement: Placement) -> dict[str, str]:
-    return environment(placement.device, placement.threads, placement.gpus)
+def environment(device: str, threads: int, gpus: float = 0.0) -> dict[str, str]:
+    """Versions and machine that a result depends on, and the share of it that the trial got."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        **{name: version(name) for name in ("torchvision", "numpy", "polars", "optuna")},
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "threads": str(threads),
+        **({"gpus": f"{gpus:g}"} if gpus else {}),
+        "host": platform.node(),
+    }
 
 
 @dataclass(frozen=True)
@@ -196,6 +208,11 @@ def _score_targets(config: TrialConfig, parts: _Parts, placement: Placement, sto
         for name in (name for which, name in placement.targets if which == weights):
             target = named_store(placement.store.parent, name)
             keep_target(config, parts.detector, weights, target, store, parts.loader.device)
+
+
+def epoch_of(score: EpochScore) -> Epoch:
+    """What is kept of an epoch."""
+    return Epoch(score.epoch, score.loss, score.value, score.score.counts.sum(axis=0).tolist(), score.seconds)
 
 
 def _seconds(epochs: list[Epoch]) -> float:

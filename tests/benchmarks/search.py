@@ -30,13 +30,14 @@ from launch.run.ending import Watch
 from launch.run.searcher import CONFIG, EPOCH, METRIC
 from model.metrics import BINS, Score
 from study.records.config import Placement, TrialConfig, trial_from_dict
-from study.records.result import Epoch, TrialResult, environment
+from study.records.result import Epoch, TrialResult
 from study.records.store import StudyStore
 from study.search.fold_search import Search, begin_rule, begin_search
 from study.search.objectives import Goals
 from study.search.optuna_journal import new_journal
 from study.search.sampler import make_sampler, new_memory
 from study.search.space import parse_space
+from study.trial.run import environment
 
 FOLD, EPOCHS, SUBJECTS = "part1", 16, 7
 AUS = CATALOG["bp4d"].aus

@@ -10,8 +10,7 @@ from data.seeds import numpy_generator
 from data.store import FrameStore
 from model.metrics import BINS, Score
 from study.records.config import Placement, TrialConfig, trial_from_dict
-from study.records.json_records import read_result
-from study.records.outcome import Outcome, numbers_of, outcome_of
+from study.records.outcome import Outcome, outcome_of
 from study.records.result import Epoch, TrialResult
 from study.records.store import StudyStore
 
@@ -129,4 +128,4 @@ def fill(store: StudyStore) -> list[TrialResult]:
 
 def outcome(made: TrialResult) -> Outcome:
     """What a search keeps of a result."""
-    return outcome_of(read_result(made.to_json(), "made"), [], numbers_of(made.scores.get("val")))
+    return outcome_of(made, [])

@@ -5,6 +5,8 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ import pytest
 from data.errors import InputError
 from data.settings import settings_from_dict
 from model.losses.settings import METHOD_SETTINGS
-from study.records.config import DataSettings, Placement, TrialConfig, trial_from_dict
+from study.records.config import DataSettings, Placement, TrialConfig, key_of, trial_from_dict
+from tests.study.make import trial
 
 # Every setting, given: its name may only change together with the meaning of a setting, or with a new one.
 PINNED: dict[str, Any] = {
@@ -217,3 +220,24 @@ def test_int_is_a_float_where_one_is_needed() -> None:
 
 def test_settings_of_one_group() -> None:
     assert settings_from_dict(DataSettings, {"fold": "part3"}, "data") == DataSettings(fold="part3")
+
+
+def test_a_trial_has_the_name_of_its_file() -> None:
+    config = trial(7, lr=0.1 + 0.2)
+    assert key_of(json.loads(json.dumps(config.to_dict()))) == config.key
+    assert key_of(trial(8).to_dict()) != config.key
+
+
+@pytest.mark.parametrize(
+    "name", ["optim.lr", "seed", "method.ratios.max", "aunce:method.beta_active", "bce:method.balance"]
+)
+def test_settings_have_the_values_of_the_configuration(name: str) -> None:
+    config = trial_from_dict({"optim": {"lr": 0.25}, "seed": 3, "method": {"beta_active": 1.5}})
+    plain = json.loads(json.dumps(config.to_dict()))
+    expected = None if name.startswith("bce:") else reduce(getitem, name.removeprefix("aunce:").split("."), plain)
+    assert config.value(name) == expected
+
+
+@pytest.mark.parametrize("method", METHOD_SETTINGS)
+def test_the_dictionary_is_that_of_the_dataclass(method: str) -> None:
+    assert default(method).to_dict() == dataclasses.asdict(default(method))

@@ -2,12 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from data.errors import InputError
-from study.records.json_records import read_result
+from study.records.result import TrialResult, result_from_json
 from study.records.store import StudyStore
 from tests.study.make import fill, opened, result, trial
 
@@ -92,11 +91,11 @@ def test_the_index_saves_reading_the_results(store: StudyStore, monkeypatch: pyt
     store.write(result(trial(7, lr=0.125), 0.25, started=7.0))
     read: list[str] = []
 
-    def counted(content: bytes, origin: str) -> dict[str, Any]:
+    def counted(content: bytes, origin: str) -> TrialResult:
         read.append(Path(origin).stem)
-        return read_result(content, origin)
+        return result_from_json(content, origin)
 
-    monkeypatch.setattr("study.records.folder.read_result", counted)
+    monkeypatch.setattr("study.records.folder.result_from_json", counted)
     again = StudyStore(store.root)
     assert again.outcomes() == store.outcomes()
     assert {*read} == {trial(7, lr=0.125).key}, "only what the index does not know"

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from data.errors import InputError
-from model.fit import EpochScore
-from study.records.json_records import STATUSES, key_of
-from study.records.result import environment, epoch_of, result_from_json
+from study.records.config import key_of
+from study.records.result import STATUSES, result_from_json, score_from_plain, score_to_plain
 from tests.study.make import result, same, score, trial
 
 
@@ -98,15 +97,23 @@ def test_a_damaged_file_is_named(content: bytes, reason: str) -> None:
     assert "Move it away" in message
 
 
-def test_what_is_kept_of_an_epoch() -> None:
-    whole = score(3)
-    kept = epoch_of(EpochScore(4, 0.5, 0.25, whole, 1.0))
-    assert (kept.epoch, kept.loss, kept.value, kept.seconds) == (4, 0.5, 0.25, 1.0)
-    assert kept.counts == (whole.counts[0] + whole.counts[1]).tolist()
+def test_a_score_survives() -> None:
+    before = score(3)
+    after = score_from_plain(json.loads(json.dumps(score_to_plain(before))))
+    assert (after.subjects, after.aus) == (before.subjects, before.aus)
+    assert (after.counts == before.counts).all()
+    assert (after.histogram == before.histogram).all()
 
 
-def test_environment_is_text() -> None:
-    facts = environment("cpu", 2)
-    assert (facts["device"], facts["threads"]) == ("cpu", "2")
-    assert {"python", "torch", "host"} <= facts.keys()
-    assert all(type(fact) is str for fact in facts.values())
+def test_the_content_of_a_result() -> None:
+    made = result(trial(5))
+    plain = json.loads(made.to_json())
+    assert (plain["key"], plain["status"], plain["value"]) == (made.config.key, "DONE", 0.5)
+
+
+def test_a_changed_configuration_is_found() -> None:
+    content = result(trial(5)).to_json().replace(b'"seed": 5', b'"seed": 6')
+    with pytest.raises(
+        InputError, match=r"^here is not a trial result: it says it is trial \w+, but its configuration"
+    ):
+        result_from_json(content, "here")

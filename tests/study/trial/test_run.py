@@ -14,15 +14,16 @@ from data.folds import Fold, folds
 from data.frames import KEY
 from data.store import FrameStore
 from model import fit
+from model.fit import EpochScore
 from model.metrics import objective_value, score_predictions
 from study.records.config import TrialConfig
 from study.records.predictions import read_predictions
 from study.records.result import TrialResult
 from study.records.store import StudyStore
 from study.trial import run as trial_module
-from study.trial.run import lost_trial, run_trial
+from study.trial.run import environment, epoch_of, lost_trial, run_trial
 from tests.data.stores import tiny_store
-from tests.study.make import curve, placement, result, same, same_scores, small_trial
+from tests.study.make import curve, placement, result, same, same_scores, score, small_trial
 
 Reports = list[tuple[int, float]]
 
@@ -384,3 +385,17 @@ def test_a_trial_meets_worse_pictures_where_it_runs(frames: FrameStore, tmp_path
     done = run_trial(config, asked)
     assert (done.status, done.environment["gpus"]) == ("DONE", "0.5")
     assert study.degraded_path(config.key, "dark", 80.0).exists()
+
+
+def test_what_is_kept_of_an_epoch() -> None:
+    whole = score(3)
+    kept = epoch_of(EpochScore(4, 0.5, 0.25, whole, 1.0))
+    assert (kept.epoch, kept.loss, kept.value, kept.seconds) == (4, 0.5, 0.25, 1.0)
+    assert kept.counts == (whole.counts[0] + whole.counts[1]).tolist()
+
+
+def test_environment_is_text() -> None:
+    facts = environment("cpu", 2)
+    assert (facts["device"], facts["threads"]) == ("cpu", "2")
+    assert {"python", "torch", "host"} <= facts.keys()
+    assert all(type(fact) is str for fact in facts.values())
