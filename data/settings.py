@@ -91,9 +91,8 @@ def typed_value(kind: Any, value: Any, path: str) -> Any:
         return {inner[0](name): typed_value(inner[1], one, f"{path}.{name}") for name, one in value.items()}
     if container is tuple and isinstance(value, list | tuple):
         types = inner if inner[-1] is not ... else inner[:1] * len(value)
-        return tuple(
-            typed_value(each, one, f"{path}[{at}]") for at, (each, one) in enumerate(zip(types, value, strict=True))
-        )
+        if len(types) == len(value):
+            return tuple(typed_value(types[at], one, f"{path}[{at}]") for at, one in enumerate(value))
     boolean = isinstance(value, bool)
     if kind is float and isinstance(value, int) and not boolean:
         return float(value)

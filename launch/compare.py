@@ -10,11 +10,12 @@ from rich.console import Console
 from data.files import check_writable, write_atomic
 from launch.plan.datasets import prepare_store
 from launch.plan.provenance import provenance_facts
-from launch.plan.variants import AblationPlan, ablation_description, check_comparison, plan_comparison
+from launch.plan.variants import AblationPlan, check_comparison, plan_comparison, selected_variants, variants_spec
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text, percent_text
 from study.experiments.ablation import Ablation, AblationRow, compare, comparison_frame
+from study.records.study_spec import AblationSpec
 from study.scoring.bootstrap import Estimate
 
 _FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
@@ -32,8 +33,8 @@ def main(keys: Settings) -> int:
     check_writable(store.root)
 
     def begin(wanted: int) -> None:
-        asked = {"label_noise": keys["label_noise"]}
-        store.open_study(ablation_description(keys, plan.against, frames, plan.placement, wanted) | asked, free=_FREE)
+        asked = AblationSpec(selected_variants(keys), tuple(keys["label_noise"]))
+        store.open_study(variants_spec(keys, asked, frames, plan.placement, wanted), free=_FREE)
         store.write_provenance(provenance_facts(frames.fingerprint))
 
     def say() -> None:

@@ -16,6 +16,7 @@ from study.experiments.selection import final_trials_of
 from study.records.predictions import Predictions, read_predictions
 from study.records.result import TrialResult
 from study.records.store import StudyStore
+from study.records.study_spec import ExternalSpec
 
 TEST = "test"
 
@@ -25,16 +26,16 @@ def main(keys: ExportKeys) -> int:
     out, store = Path(keys.out), study_store(keys.runs_root, keys.name)
     check_suffix(out)
     check_writable(out.absolute().parent)
-    found = _foreign(store) if FOREIGN in store.study() else _ours(store, keys)
+    asked = store.spec().asked
+    found = _foreign(store, asked) if isinstance(asked, ExternalSpec) else _ours(store, keys)
     rows = pl.concat(long_form(predictions) for predictions in found)
     write_long(rows, out)
     print(f"{rows.height:,} probabilities of {sum(map(len, found)):,} frames: {out}")
     return 0
 
 
-def _foreign(store: StudyStore) -> list[Predictions]:
-    fingerprint = store.study()[FOREIGN]["fingerprint"]
-    return [read_predictions(store.predictions_path(FOREIGN, fingerprint))]
+def _foreign(store: StudyStore, asked: ExternalSpec) -> list[Predictions]:
+    return [read_predictions(store.predictions_path(FOREIGN, asked.fingerprint))]
 
 
 def _ours(store: StudyStore, keys: ExportKeys) -> list[Predictions]:

@@ -19,9 +19,9 @@ from launch.run.trials import GivenTrial
 from launch.show.page import write_page
 from launch.show.scoreboard import print_scores
 from study.experiments.selection import SelectionPlan, asked_selections, decided_trials, plan, record, score_selections
-from study.records.config import TrialConfig
-from study.records.kinds import SEARCH, kind_of
+from study.records.config import TrialConfig, trial_from_dict
 from study.records.store import StudyStore
+from study.records.study_spec import SEARCH
 
 
 def main(keys: Settings) -> int:
@@ -34,7 +34,7 @@ def main(keys: Settings) -> int:
     keys = keys | named_study(keys)
     store = searched_study(keys["runs_root"], keys["name"])
     frames = searched_frames(store)
-    names = fold_names(frames.table, store.study()["config"]["data"]["fold_scheme"])
+    names = fold_names(frames.table, trial_from_dict(store.spec().config).data.fold_scheme)
     plans = [plan(store, selection, names, keys["seeds"], keys["candidates"]) for selection in selections]
     jobs, available = _jobs(keys, store, frames, plans)
 
@@ -61,8 +61,8 @@ def named_study(keys: Settings) -> Settings:
 def _only_study_of(dataset: str, root: Path) -> str:
     """Name of the one study below `root` that searched on `dataset`."""
     stores = [StudyStore(path.parent) for path in sorted(root.glob("*/study.json"))]
-    searched = [store for store in stores if kind_of(store.study()) == SEARCH]
-    names = [store.root.name for store in searched if store.study().get("dataset") == dataset]
+    searched = [store for store in stores if store.spec().kind == SEARCH]
+    names = [store.root.name for store in searched if store.spec().dataset == dataset]
     if len(names) == 1:
         return names[0]
     there = ", ".join(names or (store.root.name for store in searched)) or "none"
@@ -80,7 +80,7 @@ def _jobs(
     if frames.fingerprint != trials[0].data.fingerprint:
         raise InputError(f"{frames.path} is another store than the one that was searched on; build that one again")
     check_writable(store.root)
-    available, weights = resources(keys), weights_of(store.study()["weights_file"], trials[0])
+    available, weights = resources(keys), weights_of(store.spec().weights_file, trials[0])
     placement = available.placement(frames, store, weights)
     return [(trial, placement) for trial in trials], available
 

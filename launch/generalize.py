@@ -16,7 +16,7 @@ from launch.cluster.work import Work
 from launch.plan.datasets import progress_bar
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
-from launch.plan.several import MultiSourcePlan, check_keys, generalization_description, plan_study
+from launch.plan.several import MultiSourcePlan, check_keys, generalization_spec, plan_study
 from launch.plan.variants import GROUPS
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
@@ -26,7 +26,7 @@ from study.records.result import TrialResult
 from study.trial.detectors import kept_detector, weights_key
 from study.trial.multi_source import keep_target
 
-_FREE = ("trials", "store", "weights_file", "dataset", "method", "generalize", "candidates", "selection", "seeds")
+_FREE = ("trials", "store", "weights_file", "dataset", "method", "splits", "candidates", "selection", "seeds")
 _SHOWN = {
     "F1 %": ("f1", "0.5"),
     "F1 %, tuned": ("f1", "validation"),
@@ -53,7 +53,7 @@ def main(keys: Settings) -> int:
     check_writable(plan.store.root)
 
     def begin(wanted: int) -> None:
-        plan.store.open_study(generalization_description(keys, plan, wanted, GROUPS), free=_FREE)
+        plan.store.open_study(generalization_spec(keys, plan, wanted, GROUPS), free=_FREE)
         fingerprints = sorted({name for config in plan.trials for name in config.sources.stores})
         plan.store.write_provenance(provenance_facts(" ".join(name[:12] for name in fingerprints)))
 

@@ -28,6 +28,7 @@ from launch.show.display import percent_text
 from study.experiments.hyperparameter_transfer import configuration_on, regrets, trials_saved
 from study.records.config import Placement, TrialConfig
 from study.records.store import StudyStore
+from study.records.study_spec import HyperparameterTransferSpec, StudySpec, search_in
 from study.search.best_trial import choose, final_trials
 
 _FREE = ("trials", "seeds")
@@ -98,7 +99,7 @@ def plan_regret(keys: Settings) -> RegretPlan:
 
 def _chosen(study: StudyStore) -> TrialConfig:
     """The best configuration of a study, in the first fold that it searched."""
-    fold = next((fold for fold in study.study()["folds"] if study.count("sweep", fold)), None)
+    fold = next((fold for fold in study.spec().folds if study.count("sweep", fold)), None)
     return choose(study, fold).config
 
 
@@ -113,7 +114,7 @@ def _target(
     frames, own = searched_frames(study), chosen[name]
     if frames.fingerprint != own.data.fingerprint:
         raise InputError(f"{frames.path} is another store than the one that {name} searched on; build that one again")
-    weights = weights_of(study.study()["weights_file"], own)
+    weights = weights_of(study.spec().weights_file, own)
     configs = {source: configuration_on(config, own) for source, config in chosen.items()}
     divided = folds(frames.table, own.data.fold_scheme, own.data.val_share, own.data.fold_seed)
     raise_all(
@@ -131,22 +132,20 @@ def _target(
     return RegretTarget(name, study, placement, trials)
 
 
-def _describe(keys: Settings, plan: RegretPlan, wanted: int) -> dict[str, Any]:
-    """What is asked, as it is kept in the folder; `variants` marks a study that is no search."""
-    studies = [target.study.study() for target in plan.targets]
-    return {
-        "name": keys["name"],
-        "dataset": ", ".join(dict.fromkeys(study["dataset"] for study in studies)),
-        "objective": studies[0]["objective"],
-        "epochs": max(study["epochs"] for study in studies),
-        "trials": wanted,
-        "aus": sorted({au for study in studies for au in study["aus"]}),
-        "searched": [],
-        "variants": {target.name: {} for target in plan.targets},
-        "studies": [target.name for target in plan.targets],
-        "seeds": keys["seeds"],
-        "store": studies[0]["store"],
-    }
+def _describe(keys: Settings, plan: RegretPlan, wanted: int) -> StudySpec:
+    """What is asked of the study."""
+    specs = [target.study.spec() for target in plan.targets]
+    return StudySpec(
+        name=keys["name"],
+        dataset=", ".join(dict.fromkeys(spec.dataset for spec in specs)),
+        asked=HyperparameterTransferSpec(tuple(target.name for target in plan.targets)),
+        objectives=(specs[0].objective,),
+        epochs=max(spec.epochs for spec in specs),
+        trials=wanted,
+        aus=tuple(sorted({au for spec in specs for au in spec.aus})),
+        seeds=keys["seeds"],
+        store=specs[0].store,
+    )
 
 
 def _adopt(plan: RegretPlan) -> None:
@@ -199,12 +198,13 @@ def _cell(row: Mapping[str, Any], source: str) -> str:
 def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
     """For every search that began from another's best trials and one of the same dataset and method that did not."""
     for warm, cold in permutations(studies, 2):
-        ours, theirs = warm.study(), cold.study()
-        same = all(ours[name] == theirs[name] for name in ("dataset", "method", "objective"))
-        if same and ours.get("warm_start") and not theirs.get("warm_start"):
+        ours, theirs = warm.spec(), cold.spec()
+        same = (ours.dataset, ours.method, ours.objective) == (theirs.dataset, theirs.method, theirs.objective)
+        begun_from = search_in(warm.root, ours).warm_start
+        if same and begun_from and not search_in(cold.root, theirs).warm_start:
             saved = trials_saved(cold, warm)
             console.print(
-                f"{warm.root.name}, warm from {ours['warm_start']}, reached {percent_text(saved.score)} after "
+                f"{warm.root.name}, warm from {begun_from}, reached {percent_text(saved.score)} after "
                 f"{saved.warm} trials, {cold.root.name} after {saved.cold}: {saved.cold - saved.warm} saved",
                 soft_wrap=True,
             )

@@ -16,8 +16,8 @@ from launch.run.command import run_command
 from launch.show.live import LivePage, watch
 from launch.show.page import page_of, study_labels
 from reports.export.export import check_kinds, export, export_variants, transfers_beside
-from study.records.kinds import COMPARISON, asked_stage, check_search, kind_of
 from study.records.store import StudyStore
+from study.records.study_spec import ABLATION, search_in
 
 PAGE = "report.html"
 
@@ -61,9 +61,9 @@ def asked(keys: ReportKeys) -> list[Path]:
 
 def _check_kind(root: Path, studies: int) -> None:
     """`InputError` for what has no page: it is of searches, or of a single comparison."""
-    study = StudyStore(root).study()
-    if studies > 1 or kind_of(study) != COMPARISON:
-        check_search(root, study)
+    spec = StudyStore(root).spec()
+    if studies > 1 or spec.kind != ABLATION:
+        search_in(root, spec)
 
 
 def page_path(keys: ReportKeys, roots: Sequence[Path]) -> Path:
@@ -89,7 +89,7 @@ def write_exports(keys: ReportKeys, roots: Sequence[Path]) -> int:
     folder = Path(keys.out) if keys.out else above / "export"
     check_writable(folder)
     stores = [StudyStore(root) for root in roots]
-    if len(stores) == 1 and kind_of(stores[0].study()) == COMPARISON:
+    if len(stores) == 1 and stores[0].spec().kind == ABLATION:
         written = export_variants(stores[0], keys.export, folder)
     else:
         written = _studies_exported(roots, stores, keys.export, folder)
@@ -134,8 +134,8 @@ def is_finished(roots: Sequence[Path]) -> bool:
 
 
 def _has_all(store: StudyStore) -> bool:
-    study = store.study()
-    return store.count(asked_stage(study)) >= int(study["trials"])
+    spec = store.spec()
+    return store.count(spec.stage) >= spec.trials
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import hashlib
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from rich.console import Console
@@ -21,6 +20,7 @@ from launch.show.matrices import WIDTH
 from study.experiments.cross_dataset.external_predictions import SCALES, Coverage, check_file, read_foreign
 from study.experiments.cross_dataset.pairs import FOREIGN, label_convention
 from study.records.predictions import Predictions, write_predictions
+from study.records.study_spec import ExternalSpec, StudySpec
 from study.scoring.evaluation import FIXED_THRESHOLD, evaluate
 from study.scoring.thresholds import rule_thresholds
 
@@ -54,27 +54,27 @@ def main(keys: Settings) -> int:
     return 0
 
 
-def _describe(keys: Settings, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> dict[str, Any]:
-    """What the study is of, as it is kept in its folder."""
-    content = hashlib.sha256(Path(keys["predictions"]).read_bytes()).hexdigest()
-    return {
-        "name": keys["name"],
-        "dataset": keys["dataset"]["name"],
-        "method": f"{FOREIGN}:{keys['detector'] or keys['name']}",
-        "aus": list(predictions.aus),
-        "size": frames.size,
-        "store": str(frames.path.resolve()),
-        FOREIGN: {
-            "fingerprint": frames.fingerprint,
-            "sha256": content,
-            "scale": keys["scale"],
-            "trained_on": keys["trained_on"],
-            "convention": label_convention(frames.table),
-            "frames": coverage.frames,
-            "covered": coverage.covered,
-            "unknown": coverage.unknown,
-        },
-    }
+def _describe(keys: Settings, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> StudySpec:
+    """What the study is of."""
+    external = ExternalSpec(
+        fingerprint=frames.fingerprint,
+        sha256=hashlib.sha256(Path(keys["predictions"]).read_bytes()).hexdigest(),
+        scale=keys["scale"],
+        trained_on=keys["trained_on"],
+        convention=label_convention(frames.table),
+        frames=coverage.frames,
+        covered=coverage.covered,
+        unknown=coverage.unknown,
+    )
+    return StudySpec(
+        name=keys["name"],
+        dataset=keys["dataset"]["name"],
+        asked=external,
+        method=f"{FOREIGN}:{keys['detector'] or keys['name']}",
+        aus=predictions.aus,
+        size=frames.size,
+        store=str(frames.path.resolve()),
+    )
 
 
 def _scores(predictions: Predictions) -> pl.DataFrame:

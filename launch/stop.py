@@ -32,7 +32,7 @@ GONE_S = 90.0  # within which everybody is gone who was not asked
 def main(keys: StopKeys) -> int:
     """Ask, then insist, then say how to go on."""
     store, console = StudyFolder(study_root(keys.runs_root, keys.name)), Console()
-    store.study()
+    store.spec()
     folder = ClusterFolder(store.cluster_path.resolve())
     try:
         return _stop(store, folder, console)

@@ -20,13 +20,14 @@ from launch.plan.datasets import prepare_store, progress_bar
 from launch.plan.preflight import complaints
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
-from launch.plan.variants import Variants, ablation_description, plan_variants, variant_problems
+from launch.plan.variants import Variants, plan_variants, selected_variants, variant_problems, variants_spec
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text
 from study.experiments.robustness import DISTURBANCES, TRAINING, Point, robustness_table, stressed, undisturbed
 from study.records.config import Placement, TrialConfig
 from study.records.result import TrialResult
+from study.records.study_spec import RobustnessSpec
 from study.search.best_trial import final_trials
 from study.trial.degraded import DetectorScore, degraded, detector_score
 
@@ -79,10 +80,9 @@ def main(keys: Settings) -> int:
     check_writable(store.root)
 
     def begin(wanted: int) -> None:
-        asked = {"levels": {kind: keys["levels"][kind] for kind in chosen_kinds(keys)}}
-        store.open_study(
-            ablation_description(keys, variants.configs, frames, variants.placement, wanted) | asked, free=_FREE
-        )
+        levels = {kind: tuple(keys["levels"][kind]) for kind in chosen_kinds(keys)}
+        asked = RobustnessSpec(selected_variants(keys), levels)
+        store.open_study(variants_spec(keys, asked, frames, variants.placement, wanted), free=_FREE)
         store.write_provenance(provenance_facts(frames.fingerprint))
 
     def say() -> None:

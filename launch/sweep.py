@@ -4,7 +4,6 @@ Killed at any moment, the same command goes on: what is finished is not run agai
 """
 
 import sys
-from typing import Any
 
 from rich.console import Console
 
@@ -23,8 +22,9 @@ from launch.run.tune import search, share
 from launch.show.display import Display, percent_text, setting_text
 from launch.show.page import write_page
 from study.records.store import StudyStore
+from study.records.study_spec import PruningSpec, SearchSpec, StudySpec
 from study.search.best_trial import choose, pareto_front
-from study.search.objectives import goals_in, goals_to_plain
+from study.search.objectives import goals_of
 from study.search.space import METHODS_KEY
 
 FAILED_SHARE = 0.2  # more failed trials than this, and the sweep has failed
@@ -86,30 +86,32 @@ def searched_method(keys: Settings) -> str:
     return METHODS_KEY if METHODS_KEY in keys["search"] else str(keys["method_name"])
 
 
-def describe_study(keys: Settings, plan: SearchPlan, frames: FrameStore) -> dict[str, Any]:
-    """What is asked of the study, as it is kept in its folder."""
-    return {
-        "name": keys["name"],
-        "dataset": keys["dataset"]["name"],
-        "method": searched_method(keys),
-        "objective": plan.base.optim.objective,
-        "fold": plan.folds[0] if len(plan.folds) == 1 else "all",
-        "folds": plan.folds,
-        "epochs": plan.base.optim.epochs,
-        "trials": share(plan, keys["trials"]) * len(plan.folds),
-        "seed": keys["seed"],
-        "sampler": keys["sampler"],
-        "warm_start": keys["warm_start"],
-        "pruning": keys["pruning"],
-        "goals": goals_to_plain(plan.search.goals),
-        "aus": list(aus_of(frames.table)),
-        "space": keys["search"],
-        "searched": plan.space.settings_names,
-        "config": plan.base.to_dict(),
-        "size": frames.size,
-        "store": str(frames.path.resolve()),
-        "weights_file": str(plan.placement.weights_file or ""),
-    }
+def describe_study(keys: Settings, plan: SearchPlan, frames: FrameStore) -> StudySpec:
+    """What is asked of the study."""
+    searched = SearchSpec(
+        seed=keys["seed"],
+        sampler=keys["sampler"],
+        warm_start=keys["warm_start"],
+        pruning=PruningSpec(**keys["pruning"]),
+        constraints=plan.search.goals.constraints,
+        space=keys["search"],
+        searched=tuple(plan.space.settings_names),
+    )
+    return StudySpec(
+        name=keys["name"],
+        dataset=keys["dataset"]["name"],
+        asked=searched,
+        method=searched_method(keys),
+        objectives=plan.search.goals.objectives,
+        epochs=plan.base.optim.epochs,
+        trials=share(plan, keys["trials"]) * len(plan.folds),
+        aus=aus_of(frames.table),
+        folds=plan.folds,
+        size=frames.size,
+        store=str(frames.path.resolve()),
+        weights_file=str(plan.placement.weights_file or ""),
+        config=plan.base.to_dict(),
+    )
 
 
 def finish_sweep(store: StudyStore, wanted: int, console: Console, ending: Ending | None = None) -> int:
@@ -144,30 +146,30 @@ def _left(store: StudyStore, finished: int, wanted: int) -> str:
 
 def _say_best(store: StudyStore, console: Console) -> int:
     """The chosen trial, of each fold when several were searched; 1 when none keeps the constraints."""
-    study = store.study()
-    folds = [fold for fold in study.get("folds", [""]) if store.count("sweep", fold)]
+    spec = store.spec()
+    folds = [fold for fold in spec.folds if store.count("sweep", fold)]
     try:
         for fold in folds:
-            _say_chosen(store, study, fold if len(folds) > 1 else "", console)
+            _say_chosen(store, spec, fold if len(folds) > 1 else "", console)
     except InputError as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return 1
     console.print(f"report: {write_page(store)}", soft_wrap=True)
-    console.print(f"next: python launch/final.py name={study['name']}", soft_wrap=True)
+    console.print(f"next: python launch/final.py name={spec.name}", soft_wrap=True)
     return 0
 
 
-def _say_chosen(store: StudyStore, study: dict[str, Any], fold: str, console: Console) -> None:
+def _say_chosen(store: StudyStore, spec: StudySpec, fold: str, console: Console) -> None:
     best = choose(store, fold)
     assert best.value is not None
     where = f" of {fold}" * bool(fold)
     console.print(
-        f"best trial {best.config.key}: {study['objective']} {percent_text(best.value)} on validation subjects{where}"
+        f"best trial {best.config.key}: {spec.objective} {percent_text(best.value)} on validation subjects{where}"
     )
-    for name in study["searched"]:
+    for name in spec.searched:
         if (value := best.config.value(name)) is not None:
             console.print(f"  {name} = {setting_text(value)}", highlight=False)
-    goals = goals_in(study)
+    goals = goals_of(spec)
     if len(goals.objectives) > 1:
         front = [store.outcome(result.config.key) for result in pareto_front(store, fold)]
         console.print(f"nothing beats these{where} in {' and '.join(goals.objectives)}:")

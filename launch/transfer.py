@@ -25,7 +25,6 @@ from launch.run.command import run_command
 from launch.show.matrices import WIDTH, print_matrices
 from study.experiments.cross_dataset.cells import PairScores, TargetDataset, cells_of, targets_of
 from study.experiments.cross_dataset.pairs import (
-    FOREIGN,
     Study,
     check_studies,
     common_aus,
@@ -38,6 +37,7 @@ from study.experiments.cross_dataset.pairs import (
 from study.experiments.cross_dataset.transfer import AU_SETS, Transfer, difference_table, score_table, write_transfer
 from study.experiments.selection import final_trials_of
 from study.records.score_table import RULES, SELECTIONS
+from study.records.study_spec import EXTERNAL
 from study.scoring.base_rates import Rates, read_rates
 from study.scoring.bootstrap import REPLICATES
 
@@ -94,7 +94,7 @@ def _studies(keys: TransferKeys) -> list[Study]:
 
     def opened(name: str) -> None:
         store = study_store(keys.runs_root, name)
-        if FOREIGN in store.study():
+        if store.spec().kind == EXTERNAL:
             found.append(member(store, ()))
         else:
             store = searched_study(keys.runs_root, name)

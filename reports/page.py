@@ -41,11 +41,15 @@ def write_report(
 def study_page(report: StudyReport) -> str:
     """The page of a study as text."""
     built = [section for build in _SECTIONS if (section := build(report)) is not None]
-    return render_sections(str(report.study["name"]), _facts(report), built)
+    return render_sections(report.spec.name, _facts(report), built)
 
 
 def _facts(report: StudyReport) -> list[tuple[str, str]]:
-    study = report.study
-    facts = {name: str(study[name]) for name in ("dataset", "method", "epochs", "seed")}
-    folds = "fold" if len(report.folds) == 1 else "folds"
-    return [*facts.items(), (folds, ", ".join(report.folds)), ("AUs", ", ".join(str(au) for au in report.aus))]
+    spec, folds = report.spec, "fold" if len(report.folds) == 1 else "folds"
+    facts = {
+        "dataset": spec.dataset,
+        "method": spec.method,
+        "epochs": str(spec.epochs),
+        "seed": str(report.search.seed),
+    }
+    return [*facts.items(), (folds, ", ".join(report.folds)), ("AUs", ", ".join(map(str, spec.aus)))]

@@ -52,7 +52,7 @@ def ray_session(resources: Resources, store: StudyStore, left: Left | None = Non
             yield
     else:
         slots = max(resources.cluster.slots(resources.cpus, resources.gpus), 1)
-        folder, frames = cluster_folder(store), Path(store.study()["store"]) if store.exists() else None
+        folder, frames = cluster_folder(store), Path(store.spec().store) if store.exists() else None
         site = slurm_site(folder, resources.cluster, frames)
         with cluster_session(resources.cluster, folder, slots, left or trials_left(store), site):
             yield

@@ -20,8 +20,8 @@ from model.methods import METHODS
 from model.settings import BackboneSettings
 from study.records.config import Placement, TrialConfig, trial_from_dict
 from study.records.folder import study_root
-from study.records.kinds import check_search
 from study.records.store import StudyStore
+from study.records.study_spec import search_in
 from study.search.best_trial import best_configurations
 from study.search.fold_search import Search
 from study.search.objectives import parse_goals
@@ -63,7 +63,7 @@ def study_store(runs_root: str, name: str) -> StudyStore:
 def searched_study(runs_root: str, name: str) -> StudyStore:
     """The study `name` in `runs_root`, begun by a search; `InputError` for one of another kind."""
     store = study_store(runs_root, name)
-    check_search(store.root, store.study())
+    search_in(store.root, store.spec())
     return store
 
 
@@ -118,10 +118,10 @@ def _check_warm_start(keys: Keys, folds: tuple[str, ...]) -> None:
     """`InputError` for start points that were chosen with people whom one of `folds` tests on."""
     if not keys["warm_start"]:
         return
-    other = searched_study(keys["runs_root"], keys["warm_start"]).study()
-    alone = len(folds) == 1 and tuple(other["folds"]) == folds
-    if other["dataset"] == keys["dataset"]["name"] and not alone:
-        searched = f"searched {', '.join(other['folds'])} of the same dataset"
+    other = searched_study(keys["runs_root"], keys["warm_start"]).spec()
+    alone = len(folds) == 1 and other.folds == folds
+    if other.dataset == keys["dataset"]["name"] and not alone:
+        searched = f"searched {', '.join(other.folds)} of the same dataset"
         raise InputError(
             f"warm_start={keys['warm_start']} {searched}, and other folds test on its validation people. "
             "Give a study of another dataset, or one fold= that both search alone"
@@ -218,7 +218,7 @@ def check_weights(backbone: BackboneSettings, path: Path | None) -> None:
 
 def searched_frames(store: StudyStore) -> FrameStore:
     """The store that the search ran on."""
-    path = Path(store.study()["store"])
+    path = Path(store.spec().store)
     if not path.is_dir():
         raise InputError(f"the frame store {path} is gone; build it again with launch/prepare.py")
     return open_store(path)

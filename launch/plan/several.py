@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from data.catalog import CATALOG
 from data.clips import clips_of
@@ -26,8 +25,9 @@ from launch.plan.variants import selected, variant, variant_problems
 from model.methods import METHODS
 from model.settings import NORMS
 from study.experiments.domain_generalization import GENERALIZATION_SELECTIONS, Generalization, Split, check_splits
-from study.records.config import Placement, PredictionTarget, TrialConfig
+from study.records.config import Placement, PredictionTarget, TrialConfig, trial_from_dict
 from study.records.store import StudyStore
+from study.records.study_spec import DomainGeneralizationSpec, SplitSpec, StudySpec
 from study.search.best_trial import best_configurations
 
 UNKNOWN, ANY = "unknown yet", 256  # fingerprints and size, before a store is opened
@@ -193,7 +193,7 @@ def _best_of(keys: Keys, common: Keys) -> dict[str, TrialConfig]:
             break
     asked, path = asked_weights(keys)
     if any(one.backbone.weights != asked for one in found.values() if path or one.backbone.weights[:7] == "sha256:"):
-        used = store.study()["weights_file"] or "no file"
+        used = store.spec().weights_file or "no file"
         raise InputError(f"study={keys['study']} began with the weights of {used}: give the same as weights=")
     return found
 
@@ -218,12 +218,13 @@ def _own(keys: Keys, asked: Generalization) -> dict[str, StudyStore]:
     found, problems = dict[str, StudyStore](), []
     for name in keys["own"]:
         store = searched_study(keys["runs_root"], name)
-        of = store.study()["dataset"]
+        spec = store.spec()
+        of = spec.dataset
         if of not in targets:
             problems.append(f"own: {name} is of {of}, which is not tested on; tested on are {', '.join(targets)}")
         elif of in found:
             problems.append(f"own: {name} and {found[of].root.name} are both of {of}; give one")
-        elif store.study()["config"]["data"]["fingerprint"] != targets[of].fingerprint:
+        elif trial_from_dict(spec.config).data.fingerprint != targets[of].fingerprint:
             problems.append(f"own: {name} is of another store of {of} than {targets[of].path.name}")
         else:
             found[of] = store
@@ -231,27 +232,26 @@ def _own(keys: Keys, asked: Generalization) -> dict[str, StudyStore]:
     return found
 
 
-def generalization_description(
-    keys: Keys, plan: MultiSourcePlan, wanted: int, groups: tuple[str, ...]
-) -> dict[str, Any]:
-    """What is asked, as it is kept in the study's folder; `searched` is for who reads it as a search."""
-    splits = plan.asked.splits
-    return {
-        "name": keys["name"],
-        "dataset": "+".join(
-            sorted({dataset_of(store) for split in splits for store in (split.target, *split.sources)})
-        ),
-        "method": "+".join(plan.asked.methods),
-        "objective": keys["optim"]["objective"],
-        "epochs": max(config.optim.epochs for config in plan.asked.candidates.values()),
-        "trials": wanted,
-        "searched": [],
-        "config": {name: keys[name] for name in groups if name in keys} | {"seed": keys["seed"]},
-        "generalize": [{"target": dataset_of(split.target), "sources": split.name} for split in splits],
-        "candidates": {name: config.to_dict() for name, config in plan.asked.candidates.items()},
-        "selection": keys["selection"],
-        "seeds": keys["seeds"],
-        "size": splits[0].target.size,
-        "store": str(plan.placement.store.resolve()),
-        "weights_file": str(plan.placement.weights_file or ""),
-    }
+def generalization_spec(keys: Keys, plan: MultiSourcePlan, wanted: int, groups: tuple[str, ...]) -> StudySpec:
+    """What is asked of a study that will hold `wanted` trials."""
+    splits, candidates = plan.asked.splits, plan.asked.candidates
+    stores = [store for split in splits for store in (split.target, *split.sources)]
+    asked = DomainGeneralizationSpec(
+        splits=tuple(SplitSpec(dataset_of(split.target), split.name) for split in splits),
+        candidates={name: config.to_dict() for name, config in candidates.items()},
+        selection=plan.asked.selections,
+    )
+    return StudySpec(
+        name=keys["name"],
+        dataset="+".join(sorted({*map(dataset_of, stores)})),
+        asked=asked,
+        method="+".join(plan.asked.methods),
+        objectives=(keys["optim"]["objective"],),
+        epochs=max(config.optim.epochs for config in candidates.values()),
+        trials=wanted,
+        seeds=plan.asked.seeds,
+        size=splits[0].target.size,
+        store=str(plan.placement.store.resolve()),
+        weights_file=str(plan.placement.weights_file or ""),
+        config={name: keys[name] for name in groups if name in keys} | {"seed": keys["seed"]},
+    )

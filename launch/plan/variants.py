@@ -1,6 +1,6 @@
 """From the variants of a comparison to its trials, and everything that can be wrong with them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from model.methods import METHODS
 from study.experiments.ablation import Cell, noisy_trials
 from study.records.config import DataSettings, Placement, TrialConfig
 from study.records.store import StudyStore
+from study.records.study_spec import AblationSpec, RobustnessSpec, StudySpec
 
 AGAINST = "against"
 GROUPS = tuple(f.name for f in fields(TrialConfig) if f.name not in ("data", "seed", "score_test"))
@@ -116,31 +117,35 @@ def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
     return Variants(store, configs, chosen, placement, available)
 
 
-def ablation_description(
-    keys: Keys, names: Iterable[str], frames: FrameStore, placement: Placement, wanted: int
-) -> dict[str, Any]:
-    """What is asked of a study of variants, as it is kept in its folder; `searched` is for who reads it as a search."""
-    return {
-        "name": keys["name"],
-        "dataset": keys["dataset"]["name"],
-        "objective": keys["optim"]["objective"],
-        "epochs": keys["optim"]["epochs"],
-        "trials": wanted,
-        "aus": list(aus_of(frames.table)),
-        "searched": [],
-        "config": {name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
-        "variants": {name: keys["variants"][name] for name in names},
-        "folds": keys["folds"],
-        "seeds": keys["seeds"],
-        "size": frames.size,
-        "store": str(frames.path.resolve()),
-        "weights_file": str(placement.weights_file or ""),
-    }
+def variants_spec(
+    keys: Keys, asked: AblationSpec | RobustnessSpec, frames: FrameStore, placement: Placement, wanted: int
+) -> StudySpec:
+    """What is asked of a study of variants that will hold `wanted` trials."""
+    return StudySpec(
+        name=keys["name"],
+        dataset=keys["dataset"]["name"],
+        asked=asked,
+        objectives=(keys["optim"]["objective"],),
+        epochs=keys["optim"]["epochs"],
+        trials=wanted,
+        aus=aus_of(frames.table),
+        folds=tuple(keys["folds"]),
+        seeds=keys["seeds"],
+        size=frames.size,
+        store=str(frames.path.resolve()),
+        weights_file=str(placement.weights_file or ""),
+        config={name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
+    )
 
 
 def selected(keys: Keys) -> list[str]:
     """Names of the variants that are compared, in the order of their file."""
     return [name for name in keys["variants"] if not keys["only"] or name in keys["only"]]
+
+
+def selected_variants(keys: Keys) -> dict[str, Any]:
+    """What was given for each of them."""
+    return {name: keys["variants"][name] for name in selected(keys)}
 
 
 def variant(keys: Keys, name: str, fingerprint: str) -> TrialConfig:

@@ -10,8 +10,8 @@ from reports.frames.facts import facts_of
 from reports.frames.report import Materials, report_of
 from reports.page import study_page
 from reports.sections import compared_sections, variant_sections
-from study.records.kinds import COMPARISON, kind_of
 from study.records.store import StudyStore
+from study.records.study_spec import ABLATION
 from study.search.importance import ped_anova
 
 
@@ -27,7 +27,7 @@ def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
     if len(stores) > 1:
         facts = [facts_of(store, name) for name, store in zip(study_labels(roots), stores, strict=True)]
         return compared_sections.comparison_page(compare_studies(facts))
-    if kind_of(stores[0].study()) == COMPARISON:
+    if stores[0].spec().kind == ABLATION:
         return variant_sections.ablation_page(stores[0])
     return study_page(report_of(stores[0], ped_anova, materials(stores[0], pictures)))
 

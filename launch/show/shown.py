@@ -15,6 +15,7 @@ from data.errors import InputError
 from data.folds import Fold, folds
 from data.frames import aus_of
 from data.store import FrameStore, open_store
+from study.records.config import trial_from_dict
 from study.records.store import StudyStore
 
 SHEET = 24  # frames
@@ -25,7 +26,7 @@ TitledPicture = tuple[str, str, bytes]  # title, caption, PNG
 
 def frames_of(store: StudyStore) -> FrameStore | None:
     """The frame store that the study was run on; None when it is gone, or is another one by now."""
-    path = Path(str(store.study().get("store", "")))
+    path = Path(store.spec().store)
     try:
         frames = open_store(path) if path.is_dir() else None
     except InputError:
@@ -36,10 +37,10 @@ def frames_of(store: StudyStore) -> FrameStore | None:
 
 def labels_of(frames: FrameStore, store: StudyStore) -> pl.DataFrame | None:
     """One row a subject and AU: subject, fold (the one that tests on the subject), au, frames, coded, active."""
-    data = store.study().get("config", {}).get("data", {})
     try:
-        found = folds(frames.table, data["fold_scheme"], data["val_share"], data["fold_seed"])
-    except (InputError, KeyError):
+        data = trial_from_dict(store.spec().config).data
+        found = folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed)
+    except InputError:
         return None
     return pl.concat([_labels(frames.table[fold.test], fold) for fold in found.values()])
 

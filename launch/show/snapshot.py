@@ -8,10 +8,10 @@ from typing import Any
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.folder import StudyFolder
-from study.records.kinds import READ, asked_stage, kind_of
 from study.records.outcome import Outcome
 from study.records.result import STATUSES
-from study.search.objectives import goals_in
+from study.records.study_spec import EXTERNAL, what_it_is
+from study.search.objectives import goals_of
 
 SILENT_AFTER_S = 60.0  # a worker or head that showed nothing for this long is taken for dead
 RECENT = 20  # finished trials that the end is estimated from
@@ -89,11 +89,11 @@ class Snapshot:
 
 def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: int = 0) -> Snapshot:
     """Look at the files of a study; what is not given is what its latest command was about."""
-    study, work, now = store.study(), store.work(), time.time()
-    if "trials" not in study:
-        raise InputError(f"{store.root} has no trials: it {READ.get(kind_of(study), 'is damaged')}")
-    stage = stage or work.get("stage") or asked_stage(study)
-    wanted = wanted or int(study["trials"] if stage == "sweep" else work.get("trials", study["trials"]))
+    spec, work, now = store.spec(), store.work(), time.time()
+    if spec.kind == EXTERNAL:
+        raise InputError(f"{store.root} has no trials: it {what_it_is(spec)}")
+    stage = stage or work.get("stage") or spec.stage
+    wanted = wanted or int(spec.trials if stage == "sweep" else work.get("trials", spec.trials))
     outcomes, folder = store.outcomes(stage), ClusterFolder(store.cluster_path)
     progress = [one for one in store.running() if one.stage == stage]
     begun = [_running(one, store, now) for one in progress]
@@ -102,12 +102,12 @@ def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: 
     left = wanted - len(outcomes)
     moving = any(not trial.interrupted for trial in begun)
     return Snapshot(
-        name=str(study["name"]),
+        name=spec.name,
         stage=stage,
         wanted=wanted,
-        epochs=epochs or int(work.get("epochs") or study["epochs"]),
+        epochs=epochs or int(work.get("epochs") or spec.epochs),
         counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
-        best=next(iter(goals_in(study).ranked(outcomes)), None) if stage == "sweep" else None,
+        best=next(iter(goals_of(spec).ranked(outcomes)), None) if stage == "sweep" else None,
         running=begun,
         head=_head(folder, now) if left > 0 else "",
         workers=workers,

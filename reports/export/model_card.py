@@ -120,12 +120,12 @@ def _test_table(facts: Facts) -> str:
 
 
 def _selection(facts: Facts) -> Iterator[str]:
-    fold = (facts.study.get("folds") or [facts.study.get("fold")])[0]
+    fold = facts.spec.folds[0]
     for selection in facts.scores["selection"].unique().sort():
         if selection in SELECTION:
             yield SELECTION[selection].format(fold=fold)
     sweep = facts.trials.filter(pl.col("stage") == "sweep").height
-    yield f"objective: {facts.study['objective']} on validation subjects, mean over AUs; {text.plural(sweep, 'trial')}"
+    yield f"objective: {facts.spec.objective} on validation subjects, mean over AUs; {text.plural(sweep, 'trial')}"
     yield "The test part chose nothing, but in rows that are called oracle: those bound what a choice could gain."
 
 
@@ -216,7 +216,7 @@ def _licences(facts: Facts) -> Iterator[str]:
 
 def _configuration(facts: Facts) -> str:
     """JSON indented by four spaces, which ends no block of code."""
-    chosen = facts.finals[0].config.to_dict() if facts.finals else facts.study.get("config", {})
+    chosen = facts.finals[0].config.to_dict() if facts.finals else facts.spec.config
     written = json.dumps(chosen, indent=1, ensure_ascii=True, default=str)
     return "Of the first final detector; the others differ in fold and seed.\n\n" + "\n".join(
         f"    {line}" for line in written.splitlines()

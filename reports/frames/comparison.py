@@ -207,10 +207,11 @@ def _settings(members: Sequence[Facts]) -> pl.DataFrame:
 
 def _configuration(member: Facts) -> Mapping[str, Any]:
     """What the final trials ran with; before them what the study was begun with. The seed and fold are theirs alone."""
-    config = dict(member.finals[0].config.to_dict() if member.finals else member.study.get("config", {}))
+    config = dict(member.finals[0].config.to_dict() if member.finals else member.spec.config)
     config = {name: value for name, value in config.items() if name not in ("seed", "score_test")}
     data = {name: value for name, value in dict(config.get("data", {})).items() if name != "fold"}
-    return {**config, "data": data, **{name: member.study.get(name) for name in ("objective", "trials", "seed")}}
+    asked = {"objective": member.spec.objective, "trials": member.spec.trials, "seed": member.search.seed}
+    return {**config, "data": data, **asked}
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -12,9 +12,9 @@ from data.errors import InputError
 from data.seeds import numpy_generator
 from model.metrics import always_positive_f1, f1
 from reports.frames import tables
-from study.records.kinds import check_search
 from study.records.result import TrialResult
 from study.records.score_table import scores_frame
+from study.records.study_spec import SearchSpec, StudySpec, search_in
 from study.scoring import bootstrap
 
 FROM_COUNTS = {
@@ -37,7 +37,8 @@ class Facts:
 
     name: str
     root: Path
-    study: dict[str, Any]
+    spec: StudySpec
+    search: SearchSpec
     provenance: dict[str, str]
     trials: pl.DataFrame
     finals: list[TrialResult]  # that belong together, one a fold and seed
@@ -47,15 +48,15 @@ class Facts:
 
     @property
     def dataset(self) -> str:
-        return str(self.study["dataset"])
+        return self.spec.dataset
 
     @property
     def method(self) -> str:
-        return str(self.study.get("method", "several"))
+        return self.spec.method
 
     @property
     def aus(self) -> tuple[int, ...]:
-        return tuple(self.study["aus"])
+        return self.spec.aus
 
     @property
     def protocols(self) -> dict[str, str]:
@@ -87,8 +88,8 @@ class Facts:
 
 def facts_of(store: StudyResults, name: str = "") -> Facts:
     """Everything, read once; `InputError` for a study that is no search, or without a trial."""
-    study = store.study()
-    check_search(store.root, study)
+    spec = store.spec()
+    search = search_in(store.root, spec)
     trials = store.trials()
     if trials.is_empty():
         raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
@@ -98,14 +99,15 @@ def facts_of(store: StudyResults, name: str = "") -> Facts:
     counts = store.counts(keys).filter(pl.col("split") == "test")
     scores = store.final_scores()
     return Facts(
-        name=name or str(study["name"]),
+        name=name or spec.name,
         root=store.root,
-        study=study,
+        spec=spec,
+        search=search,
         provenance=store.provenance(),
         trials=trials,
         finals=[result for key in keys if (result := store.result(key)) is not None],
         counts=counts,
-        scores=scores if scores.height else scores_of_counts(counts, tuple(study["aus"]), chosen.selection),
+        scores=scores if scores.height else scores_of_counts(counts, spec.aus, chosen.selection),
         complete=scores.height > 0,
     )
 

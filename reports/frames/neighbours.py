@@ -12,6 +12,7 @@ from study.experiments.cross_dataset.transfer import Transfer, read_transfer
 from study.experiments.hyperparameter_transfer import REGRET_SCHEMA
 from study.experiments.robustness import CURVES_SCHEMA
 from study.records.store import StudyStore
+from study.records.study_spec import StudySpec
 
 Content = TypeVar("Content")
 
@@ -37,8 +38,8 @@ def neighbours(root: Path, name: str, dataset: str) -> Neighbours:
             transfers = list(_read(read_transfer, folder, found.problems))
             found.transfers.extend((folder.name, one) for one in transfers if name in one.table["study"])
         if store.curves_path.exists():
-            asked = list(_read(_study, folder, found.problems))
-            if asked and asked[0].get("dataset") == dataset:
+            asked = list(_read(_spec, folder, found.problems))
+            if asked and asked[0].dataset == dataset:
                 frames = _read(_table(CURVES_SCHEMA), store.curves_path, found.problems)
                 found.stress.extend((folder.name, frame) for frame in frames)
         if store.regret_path.exists():
@@ -55,8 +56,8 @@ def _read(read: Callable[[Path], Content], path: Path, problems: list[str]) -> I
         problems.append(f"{path} was left out: {error}")
 
 
-def _study(folder: Path) -> dict[str, object]:
-    return StudyStore(folder).study()
+def _spec(folder: Path) -> StudySpec:
+    return StudyStore(folder).spec()
 
 
 def _table(schema: dict[str, type[pl.DataType]]) -> Callable[[Path], pl.DataFrame]:

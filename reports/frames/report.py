@@ -7,17 +7,17 @@ from typing import Any
 
 import polars as pl
 
-from data.errors import InputError, raise_all
+from data.errors import InputError
 from data.seeds import numpy_generator
 from reports.frames import predicted, series, tables
 from reports.frames.neighbours import Neighbours, neighbours
 from reports.frames.predicted import Predicted
 from reports.frames.tables import SplitEvaluation
-from study.search.objectives import Goals, goals_in
+from study.records.study_spec import SearchSpec, StudySpec, search_in
+from study.search.objectives import Goals, goals_of
 
 Importance = Callable[[pl.DataFrame], pl.DataFrame]
 
-NEEDED = ("name", "dataset", "method", "objective", "fold", "epochs", "seed", "aus")  # of study.json
 _OBJECTIVES = {"f1": "mean F1", "auc": "mean AUC"}
 
 
@@ -37,7 +37,8 @@ class Materials:
 class StudyReport:
     """All that the sections print, read and computed once."""
 
-    study: dict[str, Any]
+    spec: StudySpec
+    search: SearchSpec
     provenance: dict[str, str]
     environments: pl.DataFrame
     trials: pl.DataFrame
@@ -65,34 +66,32 @@ class StudyReport:
     @property
     def objective(self) -> str:
         """Name of what the search maximised, over validation subjects."""
-        named = str(self.study["objective"])
+        named = self.spec.objective
         return f"validation {_OBJECTIVES.get(named, named)}"
-
-    @property
-    def aus(self) -> tuple[int, ...]:
-        return tuple(self.study["aus"])
 
     @property
     def folds(self) -> list[str]:
         """The folds that were searched."""
-        named = [str(fold) for fold in self.study.get("folds") or [self.study["fold"]]]
-        return named + [fold for fold in self.sweep["fold"].unique().sort() if fold not in named]
+        named = self.spec.folds
+        return [*named, *(fold for fold in self.sweep["fold"].unique().sort() if fold not in named)]
 
 
 def report_of(store: tables.Results, importance: Importance, materials: Materials | None = None) -> StudyReport:
     """Read the store and compute every number that the page prints."""
-    study, trials = _checked(store), store.trials()
+    spec, trials = store.spec(), store.trials()
+    search = search_in(store.root, spec)
     if trials.is_empty():
         raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
     sweep = tables.numbered(trials, "sweep")
     bests = tables.best_trials(sweep, store)
     finals = tables.final_runs(trials, bests, store.selections())
-    aus, keys = tuple(study["aus"]), finals.runs["key"].to_list()
+    aus, keys = spec.aus, finals.runs["key"].to_list()
     counts = store.counts([*keys, *(best["key"] for best in bests.values())])
     final_counts = _of(counts, keys)
     chosen = _of(counts, [best["key"] for best in bests.values()])
     return StudyReport(
-        study=study,
+        spec=spec,
+        search=search,
         provenance=store.provenance(),
         environments=store.environments(),
         trials=trials,
@@ -106,22 +105,12 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         scores=store.final_scores(),
         predicted=predicted.predicted(finals.runs, store.predictions_path, aus),
         importance=_importance(sweep, importance),
-        objectives=list(goals_in(study).objectives),
-        tradeoff=_tradeoff(store, goals_in(study), sweep),
+        objectives=list(spec.objectives),
+        tradeoff=_tradeoff(store, goals_of(spec), sweep),
         root=store.root,
-        neighbours=neighbours(store.root, str(study["name"]), str(study["dataset"])),
+        neighbours=neighbours(store.root, spec.name, spec.dataset),
         materials=materials or Materials(),
     )
-
-
-def _checked(store: tables.Results) -> dict[str, Any]:
-    """What was asked of the study; `InputError` when it is of another kind, or damaged."""
-    study = store.study()
-    missing = [name for name in NEEDED if name not in study]
-    raise_all(
-        f"{store.root} has no page of its own: it is not a search, or its study.json is damaged; it lacks:", missing
-    )
-    return study
 
 
 def _importance(sweep: pl.DataFrame, importance: Importance) -> pl.DataFrame:

@@ -12,9 +12,10 @@ from data.aus import AU_NAMES
 from model.metrics import always_positive_f1, f1
 from reports.frames import text
 from study.records.outcome import Outcome
+from study.records.study_spec import StudySpec
 from study.scoring import bootstrap
 from study.scoring.bootstrap import Estimate
-from study.search.objectives import goals_in
+from study.search.objectives import goals_of
 
 PARAM = "param/"
 _STATES = ("DONE", "PRUNED", "FAILED")
@@ -35,7 +36,7 @@ class Results(Protocol):
     def selections(self) -> dict[str, Any]: ...
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]: ...
     def predictions_path(self, key: str) -> Path: ...
-    def study(self) -> dict[str, Any]: ...
+    def spec(self) -> StudySpec: ...
     def provenance(self) -> dict[str, str]: ...
 
 
@@ -145,7 +146,7 @@ def best_trials(sweep: pl.DataFrame, store: Results) -> dict[str, dict[str, Any]
 
     Trials of different folds are scored on different people.
     """
-    ranked = goals_in(store.study()).ranked(store.outcomes("sweep"))
+    ranked = goals_of(store.spec()).ranked(store.outcomes("sweep"))
     best = {one.fold: one.key for one in reversed(ranked)}
     rows = sweep.filter(pl.col("key").is_in([*best.values()])).sort("fold")
     return {str(row["fold"]): row for row in rows.iter_rows(named=True)}

@@ -1,22 +1,19 @@
 """Where the time of a study went: the rungs of the pruner, the trials of each node, the hours used."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import polars as pl
+
+from study.records.study_spec import PruningSpec
 
 HOUR = 3600.0
 
 
-def rungs_frame(sweep: pl.DataFrame, pruning: Mapping[str, Any], epochs: int) -> pl.DataFrame:
+def rungs_frame(sweep: pl.DataFrame, pruning: PruningSpec, epochs: int) -> pl.DataFrame:
     """One row a fold and rung of ASHA: how many trials `reached` it, were `pruned` at it, `failed` after it, went `on`.
 
     A rung is the number of epochs after which a trial may be stopped; the last one is the whole training. A pruned
     trial counts at the last rung that it reached. Empty under any other rule, and without pruning.
     """
-    if pruning.get("name", "asha") != "asha":
-        return pl.DataFrame()
-    levels = _levels(int(pruning.get("grace", 0)), int(pruning.get("reduction", 0)), epochs)
+    levels = _levels(pruning.grace, pruning.reduction, epochs) if pruning.name == "asha" else []
     if len(levels) < 2:
         return pl.DataFrame()
     rows = []

@@ -1,7 +1,5 @@
 """The page of several studies: what stands on it, and in which words."""
 
-import json
-
 import polars as pl
 
 from reports.figures import comparison_figures
@@ -210,8 +208,7 @@ def _provenance_section(comparison: Comparison) -> Section:
     ]
     frame = pl.DataFrame(rows, schema=["study", "what", "value"], orient="row")
     asked = [
-        Verbatim(f"What was asked of {member.name}", json.dumps(member.study, indent=2, default=str))
-        for member in comparison.members
+        Verbatim(f"What was asked of {member.name}", member.spec.to_json().decode()) for member in comparison.members
     ]
     return Section("provenance", "Provenance", [table("provenance", frame, caption="Code, data and commands."), *asked])
 

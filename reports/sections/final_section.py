@@ -119,7 +119,7 @@ def _alt(frame: pl.DataFrame) -> str:
 
 def _folds(report: StudyReport, test: SplitEvaluation) -> Iterator[Block]:
     nested = report.finals.runs["fold"].unique().to_list() if report.finals.selection == "nested" else report.folds[:1]
-    spread = tables.fold_seed_spread(report.final_counts, report.aus, nested)
+    spread = tables.fold_seed_spread(report.final_counts, report.spec.aus, nested)
     means = tables.fold_means(spread)
     shown = table("folds", means, _fold_titles(), FORMATS, _marked(means), "Test F1 of every fold, threshold 0.5")
     pooled = test.pooled
@@ -161,7 +161,7 @@ def _confusion(report: StudyReport) -> Iterator[Block]:
 def _no_predictions(report: StudyReport) -> str:
     return (
         "Threshold curves, reliability and co-occurrence need the probabilities of the final detectors: "
-        f"run launch/final.py name={report.study['name']}."
+        f"run launch/final.py name={report.spec.name}."
     )
 
 

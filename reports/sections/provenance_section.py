@@ -16,14 +16,15 @@ def provenance_section(report: StudyReport) -> Section:
     rows = [(text.clean(str(name)), text.clean(str(value))) for name, value in report.provenance.items()]
     facts = pl.DataFrame([*rows, *_facts(report)], schema={"what": pl.String, "value": pl.String}, orient="row")
     blocks: list[Block] = [table("provenance", facts, caption="Code, data and the latest command"), *_machines(report)]
-    for title, part in (("Search space", "space"), ("Resolved configuration", "config")):
-        written = json.dumps(report.study.get(part, {}), indent=2, ensure_ascii=False, default=str)
+    parts = (("Search space", report.search.space), ("Resolved configuration", report.spec.config))
+    for title, part in parts:
+        written = json.dumps(part, indent=2, ensure_ascii=False, default=str)
         blocks.append(Verbatim(title, text.clean(written)))
     return Section("provenance", "Provenance", blocks)
 
 
 def _facts(report: StudyReport) -> Iterator[tuple[str, str]]:
-    yield "seed of the search", str(report.study["seed"])
+    yield "seed of the search", str(report.search.seed)
     seeds = sorted(set(report.finals.runs["seed"])) if report.finals.runs.height else []
     if seeds:
         yield "seeds of the final trials", ", ".join(str(seed) for seed in seeds)

@@ -17,7 +17,7 @@ PROTOCOLS = (
 
 def published_section(report: StudyReport) -> Section | None:
     """Published F1, our row first."""
-    dataset = str(report.study["dataset"])
+    dataset = report.spec.dataset
     frame = tables.published_rows(dataset)
     if frame.is_empty() and (dataset not in CATALOG or CATALOG[dataset].expected is None):
         return None  # drawn faces, or frames of which nobody else knows

@@ -115,7 +115,7 @@ def _parameter_figures(report: StudyReport) -> Iterator[Block]:
     if values.height < 2:
         yield Paragraph("Fewer than two finished trials: there is nothing to compare parameters by.")
         return
-    axes = series.coordinates(values, report.study.get("space", {}))
+    axes = series.coordinates(values, report.search.space)
     if axes.is_empty():
         return
     yield from _slices(report, axes)
@@ -172,7 +172,7 @@ def _ratios(report: StudyReport, values: pl.DataFrame) -> Iterator[Block]:
 
 
 def _rungs(report: StudyReport) -> Iterator[Block]:
-    frame = usage.rungs_frame(report.sweep, report.study.get("pruning") or {}, int(report.study["epochs"]))
+    frame = usage.rungs_frame(report.sweep, report.search.pruning, report.spec.epochs)
     if frame.is_empty():
         return
     caption = "ASHA compares trials at these numbers of epochs and stops those that fall behind."

@@ -1,7 +1,7 @@
 """The page of a comparison of method variants: what launch/compare.py trained and put side by side."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, tab
 from reports.html.columns import numbers_table
 from reports.html.document import render_sections
 from study.experiments.ablation import scored_frames
+from study.records.study_spec import AblationSpec, StudySpec
 from study.scoring import bootstrap
 
 ESTIMATES = ("f1", "rare", "f1_gain", "rare_gain")
@@ -51,7 +52,7 @@ class AblationResults(Protocol):
 
     @property
     def root(self) -> Path: ...
-    def study(self) -> dict[str, Any]: ...
+    def spec(self) -> StudySpec: ...
     def provenance(self) -> dict[str, str]: ...
     def trials(self) -> pl.DataFrame: ...
     def counts(self) -> pl.DataFrame: ...
@@ -60,11 +61,18 @@ class AblationResults(Protocol):
 
 def ablation_page(store: AblationResults) -> str:
     """The page as text; without a finished row it says how far the trials are."""
-    study, trials = store.study(), store.trials()
-    facts = [(str(name), text.plain(study[name])) for name in ("dataset", "epochs", "seeds") if name in study]
-    facts.append(("variants", str(len(study["variants"]))))
-    built = [_summary(store, trials), *_rows(store), _asked(study), _provenance(store), *_failed(trials)]
-    return render_sections(str(study["name"]), facts, built)
+    spec, trials = store.spec(), store.trials()
+    assert isinstance(spec.asked, AblationSpec)
+    facts = [("dataset", spec.dataset), ("epochs", str(spec.epochs)), ("seeds", str(spec.seeds))]
+    facts.append(("variants", str(len(spec.asked.variants))))
+    built = [
+        _summary(store, trials),
+        *_rows(store),
+        _asked(spec.config, spec.asked.variants),
+        _provenance(store),
+        *_failed(trials),
+    ]
+    return render_sections(spec.name, facts, built)
 
 
 def comparison_table(store: AblationResults) -> pl.DataFrame:
@@ -93,7 +101,7 @@ def _with_noise(share: float) -> str:
 def _summary(store: AblationResults, trials: pl.DataFrame) -> Section:
     frame = comparison_table(store)
     states = ", ".join(f"{count} {state}" for state, count in tables.states(trials).items() if count)
-    done = f"{trials.height:,} of {store.study()['trials']:,} trials have ended ({states or 'none'})."
+    done = f"{trials.height:,} of {store.spec().trials:,} trials have ended ({states or 'none'})."
     if frame.is_empty():
         words = f"{done} The table follows when launch/compare.py has ended."
         return Section("summary", "Summary", [Paragraph(words, "lead")])
@@ -119,7 +127,7 @@ def _baseline(store: AblationResults) -> Iterator[str]:
     if counts.is_empty():
         return
     test = counts.filter(pl.col("split") == "test").unique(["fold", "subject", "au"], keep="first", maintain_order=True)
-    aus = tuple(store.study()["aus"])
+    aus = store.spec().aus
     cubes = bootstrap.fold_cubes(test.with_columns(seed=pl.lit(0, pl.Int64)), aus)
     if not cubes:
         return
@@ -173,10 +181,10 @@ def ablation_by_au(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([long, means])
 
 
-def _asked(study: dict[str, Any]) -> Section:
+def _asked(config: Mapping[str, Any], variants: Mapping[str, Any]) -> Section:
     """What the variants differ in."""
-    parts = ((f"Variant {name}", settings or {}) for name, settings in study["variants"].items())
-    shared = ("Settings of all variants", study["config"])
+    parts = ((f"Variant {name}", settings or {}) for name, settings in variants.items())
+    shared = ("Settings of all variants", config)
     blocks = [Verbatim(title, json.dumps(settings, indent=2, default=str)) for title, settings in (shared, *parts)]
     words = "A variant is the method that it is named after, or method_name, with the settings given here."
     return Section("settings", "Variants", [Paragraph(words), *blocks])

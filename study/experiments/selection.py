@@ -27,7 +27,7 @@ from study.records.store import StudyStore
 from study.scoring.evaluation import Evaluation, bias, tally
 from study.scoring.thresholds import rule_thresholds
 from study.search.best_trial import choose, final_trials
-from study.search.objectives import goals_in
+from study.search.objectives import goals_of
 
 Chosen = dict[str, list[TrialResult]]  # fold -> its final trials, a seed each
 
@@ -80,7 +80,7 @@ def _check_searched(store: StudyStore, selection: str, missing: Sequence[str]) -
 
 def _done(store: StudyStore, fold: str) -> list[str]:
     """Keys of a fold's finished trials that keep the constraints, best on validation first."""
-    return [one.key for one in goals_in(store.study()).ranked(store.outcomes("sweep", fold))]
+    return [one.key for one in goals_of(store.spec()).ranked(store.outcomes("sweep", fold))]
 
 
 def _best(store: StudyStore, fold: str, count: int) -> list[TrialResult]:

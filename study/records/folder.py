@@ -30,7 +30,6 @@ Every file is whole or absent; a store can be read at any time, by anyone, witho
 import json
 import os
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from data.errors import InputError, raise_all
 from data.files import exclusive_lock, is_locked, write_atomic
 from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.records.result import result_from_json
+from study.records.study_spec import StudySpec, changed_settings, spec_of
 
 
 def study_root(runs_root: str, name: str) -> Path:
@@ -152,24 +152,21 @@ class StudyFolder:
         """Whether a study lies here."""
         return (self.root / "study.json").exists()
 
-    def study(self) -> dict[str, Any]:
+    def spec(self) -> StudySpec:
         """What was asked of this study; `InputError` when there is none."""
         tables = (self.root / "transfer.json").exists()
         other = f"{self.root} holds tables of launch/transfer.py; give a study that they are of"
         none = f"no study in {self.root}: run launch/sweep.py name={self.root.name}"
-        return dict(self._read("study.json", other if tables else none))
+        return spec_of(self._read("study.json", other if tables else none), str(self.root / "study.json"))
 
-    def open_study(self, asked: dict[str, Any], free: tuple[str, ...]) -> None:
-        """Begin the study, or go on with it: everything but the `free` keys must be as it was."""
-        asked = json.loads(json.dumps(asked))  # as it will be read: tuples are lists
+    def open_study(self, asked: StudySpec, free: tuple[str, ...]) -> None:
+        """Begin the study, or go on with it: everything but the `free` fields must be as it was."""
         if self.exists():
-            before = self.study()
-            changed = [key for key in sorted({*before, *asked} - {*free}) if before.get(key) != asked.get(key)]
             raise_all(
                 f"{self.root} was begun with other settings; give them again, or another name=<study>:",
-                [line for key in changed for line in _differences(key, before.get(key), asked.get(key))],
+                changed_settings(self.spec(), asked, free),
             )
-        write_atomic(self.root / "study.json", json.dumps(asked, indent=1).encode())
+        write_atomic(self.root / "study.json", asked.to_json())
 
     def provenance(self) -> dict[str, str]:
         """Code, data and command of the latest command; empty before the first."""
@@ -244,7 +241,7 @@ class StudyFolder:
         return sorted(found, key=lambda one: one.started)
 
     def _searched(self) -> list[str]:
-        return list(self.study().get("searched", [])) if self.exists() else []
+        return [*self.spec().searched] if self.exists() else []
 
     def write_index(self) -> None:
         """Keep the outcomes for the next command; only for the holder of the lock."""
@@ -256,11 +253,9 @@ class StudyFolder:
 
     def lacking(self) -> int:
         """Number of trials of the search that are asked for and have no result; every fold has its own share."""
-        study, found = self.study(), [one.fold for one in self.outcomes("sweep")]
-        if not study.get("folds"):
-            return max(int(study["trials"]) - len(found), 0)
-        each = int(study["trials"]) // len(study["folds"])
-        return sum(max(each - found.count(fold), 0) for fold in study["folds"])
+        spec, found = self.spec(), [one.fold for one in self.outcomes("sweep")]
+        each = spec.trials // len(spec.folds)
+        return sum(max(each - found.count(fold), 0) for fold in spec.folds)
 
     def tidy(self) -> None:
         """Remove what trials left that have a result, and what writers left that were killed an hour ago or more."""
@@ -292,13 +287,3 @@ class StudyFolder:
                     with suppress(FileNotFoundError):  # removed in this moment
                         found[entry.name.removesuffix(".json")] = stamp_of(entry.stat())
         return found
-
-
-def _differences(key: str, before: Any, asked: Any) -> Iterator[str]:
-    """One line for each setting that differs, however deep it lies."""
-    if isinstance(before, dict) and isinstance(asked, dict):
-        for name in sorted({*before, *asked}):
-            if before.get(name) != asked.get(name):
-                yield from _differences(f"{key}.{name}", before.get(name), asked.get(name))
-    else:
-        yield f"{key} was {before!r}, now {asked!r}"

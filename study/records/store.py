@@ -139,7 +139,7 @@ class StudyStore(StudyFolder):
 
     def trials(self) -> pl.DataFrame:
         """One row a finished trial: key, stage, status, value, fold, seed, method, epochs, times, param/<name>."""
-        found, searched = self.outcomes(), self.study()["searched"]
+        found, searched = self.outcomes(), self.spec().searched
         plain = {name: [getattr(one, name) for one in found] for name in TRIALS if name != "epochs"}
         plain["epochs"] = [len(one.curve) for one in found]
         frame = pl.DataFrame({name: plain[name] for name in TRIALS}, schema=TRIALS)

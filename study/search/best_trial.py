@@ -8,7 +8,7 @@ from study.records.config import TrialConfig
 from study.records.outcome import Outcome
 from study.records.result import TrialResult
 from study.records.store import StudyStore
-from study.search.objectives import Goals, goals_in
+from study.search.objectives import Goals, goals_of
 
 
 def choose(store: StudyStore, fold: str | None = None) -> TrialResult:
@@ -46,7 +46,7 @@ def _beats(other: tuple[float, ...], point: tuple[float, ...]) -> bool:
 
 def _ranked(store: StudyStore, fold: str | None) -> tuple[list[Outcome], Goals]:
     """Finished trials that keep the constraints, at least one, best first."""
-    goals = goals_in(store.study() if store.exists() else {})
+    goals = goals_of(store.spec()) if store.exists() else Goals()
     done = [one for one in store.outcomes("sweep", fold or "") if one.status == "DONE"]
     where = f"{store.root}{f' on fold {fold}' * bool(fold)}"
     if not done:

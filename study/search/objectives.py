@@ -8,6 +8,7 @@ from typing import Any, Literal
 from data.errors import raise_all
 from model.settings import OBJECTIVES
 from study.records.outcome import Outcome
+from study.records.study_spec import SearchSpec, StudySpec
 
 MAXIMISED, MINIMISED = (*OBJECTIVES, "rare_f1"), ("hours", "gpu_hours")
 NUMBERS = (*MAXIMISED, *MINIMISED)
@@ -81,16 +82,6 @@ def _wrong_bound(name: str, limits: Mapping[str, Any]) -> str:
     return ""
 
 
-def goals_in(study: Mapping[str, Any]) -> Goals:
-    """The goals that were written by `goals_to_plain`; those of a study that has none are its objective alone."""
-    plain = study.get("goals", {})
-    objectives = tuple(plain.get("objectives", [study.get("objective", "f1")]))
-    return Goals(objectives, tuple((n, b, x) for n, b, x in plain.get("constraints", [])))
-
-
-def goals_to_plain(goals: Goals) -> dict[str, Any]:
-    """Goals as `study.json` keeps them."""
-    return {
-        "objectives": list(goals.objectives),
-        "constraints": [list(constraint) for constraint in goals.constraints],
-    }
+def goals_of(spec: StudySpec) -> Goals:
+    """What a search is after; the objectives alone of what is no search."""
+    return Goals(spec.objectives, spec.asked.constraints if isinstance(spec.asked, SearchSpec) else ())

@@ -34,11 +34,13 @@ from model.checkpoint import load_checkpoint, save_checkpoint
 from study.records.config import Placement, TrialConfig, trial_from_dict
 from study.records.result import Epoch, TrialResult
 from study.records.store import StudyStore
+from study.records.study_spec import StudySpec
 from study.search.fold_search import Search
 from study.search.objectives import Goals
 from study.search.space import parse_space
 from study.trial.run import Report
 from tests.study.make import score
+from tests.study.specs import search_spec
 
 COMMAND = "sleep"
 LEAK = 256 * 2**20  # bytes that a leaking trial may have
@@ -215,16 +217,8 @@ def main(keys: dict[str, Any]) -> int:
     return ending.code if ending else int(store.count(stage) < spec.trials)
 
 
-def _study(spec: Spec, root: Path) -> dict[str, Any]:
-    return {
-        "name": root.name,
-        "trials": spec.trials,
-        "searched": ["optim.lr"],
-        "folds": ["part1"],
-        "objective": "f1",
-        "store": str(root / "frames"),
-        "epochs": spec.epochs,
-    }
+def _study(spec: Spec, root: Path) -> StudySpec:
+    return search_spec(root.name, trials=spec.trials, epochs=spec.epochs, store=str(root / "frames"))
 
 
 def _plan(spec: Spec, work: Work) -> SearchPlan:

@@ -31,6 +31,7 @@ from study.records.store import StudyStore
 from study.search.fold_search import Proposals, Search, begin_rule, begin_search
 from study.search.pruning import Rule
 from study.trial.run import run_trial
+from tests.study.specs import search_spec
 
 FOLD = "part1"
 STRATEGIES = {"random": ("random", "none"), "TPE": ("tpe", "none"), "TPE + ASHA": ("tpe", "asha")}
@@ -54,8 +55,7 @@ def spent(store: StudyStore) -> int:
 def run_search(root: Path, search: Search, frames: Path, epochs: int) -> None:
     """Trials one after the other until so many epochs are spent, from where the store is."""
     store = StudyStore(root)
-    asked = {"name": root.name, "searched": search.space.settings_names, "objective": "f1", "trials": 0}
-    store.open_study(asked, free=())
+    store.open_study(search_spec(root.name, searched=tuple(search.space.settings_names)), free=())
     proposals = begin_search(search, store, (FOLD,))[FOLD]
     rule, placement = begin_rule(search, store, FOLD), Placement(frames, root)
     while spent(store) < epochs:

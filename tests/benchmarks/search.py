@@ -38,6 +38,7 @@ from study.search.optuna_journal import new_journal
 from study.search.sampler import make_sampler, new_memory
 from study.search.space import parse_space
 from study.trial.run import environment
+from tests.study.specs import search_spec
 
 FOLD, EPOCHS, SUBJECTS = "part1", 16, 7
 AUS = CATALOG["bp4d"].aus
@@ -56,14 +57,7 @@ def search() -> Search:
 def opened(folder: Path) -> StudyStore:
     """An empty study."""
     store = StudyStore(folder)
-    asked = {
-        "name": folder.name,
-        "searched": search().space.settings_names,
-        "objective": "f1",
-        "trials": 0,
-        "epochs": EPOCHS,
-    }
-    store.open_study(asked, free=())
+    store.open_study(search_spec(folder.name, searched=tuple(search().space.settings_names), epochs=EPOCHS), free=())
     return store
 
 

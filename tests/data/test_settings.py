@@ -1,9 +1,11 @@
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 
-from data.settings import check_choices, check_ranges, setting
+from data.errors import InputError
+from data.settings import check_choices, check_ranges, setting, settings_from_dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,3 +34,40 @@ def test_values_outside_are_named(rate: float) -> None:
 def test_choices_are_listed() -> None:
     assert check_choices(Example(), {"kind": ("one", "two")}) == []
     assert check_choices(Example(kind="On"), {"kind": ("one", "two")}) == ["kind='On'; allowed: one, two"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Nested:
+    inner: Example
+    bounds: tuple[tuple[str, float], ...] = ()
+    rates: dict[int, float] = dataclasses.field(default_factory=dict)
+    anything: Any = None
+
+
+def test_what_is_nested_becomes_what_the_fields_are() -> None:
+    plain = {"inner": {"rate": 1}, "bounds": [["a", 2]], "rates": {"12": 1}, "anything": [1, {"x": [2]}]}
+    found = settings_from_dict(Nested, plain)
+    assert found == Nested(Example(1.0), (("a", 2.0),), {12: 1.0}, [1, {"x": [2]}])
+    assert isinstance(found.bounds[0][1], float)
+
+
+def test_a_type_can_be_given_beside_the_declared_ones() -> None:
+    found = settings_from_dict(Nested, {"inner": {}, "anything": {"kind": "two"}}, types={"anything": Example})
+    assert found.anything == Example(kind="two")
+
+
+@pytest.mark.parametrize(
+    ("plain", "said"),
+    [
+        ({"bounds": []}, r"missing key 'x\.inner'"),
+        ({"inner": {}, "bound": []}, r"unknown key 'x\.bound'\. Did you mean 'bounds'\? Allowed: inner, bounds"),
+        ({"inner": {}, "bounds": [["a", "b"]]}, r"x\.bounds\[0\]\[1\]='b' is str, expected float"),
+        ({"inner": {}, "bounds": "ab"}, r"x\.bounds='ab' is str, expected tuple"),
+        ({"inner": {}, "bounds": [["a"]]}, r"x\.bounds\[0\]=\['a'\] is list, expected tuple"),
+        ({"inner": {}, "rates": {"12": "b"}}, r"x\.rates\.12='b' is str, expected float"),
+        ({"inner": 3}, "x.inner=3 is int, expected Example"),
+    ],
+)
+def test_what_does_not_fit_is_named(plain: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        settings_from_dict(Nested, plain, "x")

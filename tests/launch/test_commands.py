@@ -1,6 +1,7 @@
 """The commands that need no Ray, and what the others say at their end."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -121,9 +122,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
-    store = opened(tmp_path / "mine")
-    store.open_study({**store.study(), "objective": "f1"}, free=("objective",))
-    return store
+    return opened(tmp_path / "mine")
 
 
 def broken(config: TrialConfig) -> TrialResult:
@@ -174,22 +173,22 @@ def test_a_study_is_described_as_its_trials_are_run(
     frames = prepare_store(settings, Console(quiet=True))
     plan = plan_sweep(settings, frames)
     described = describe_study(settings, plan, frames)
-    assert (described["epochs"], described["objective"]) == (epochs, objective)
-    assert described["config"]["optim"]["epochs"] == epochs
-    assert described["searched"] == plan.space.settings_names
-    assert described["store"] == str(frames.path.resolve())
-    assert (described["fold"], described["folds"]) == ("all", ("part1", "part2", "part3"))
-    assert (described["trials"], described["weights_file"]) == (3, "")
+    assert (described.kind, described.epochs, described.objective) == ("search", epochs, objective)
+    assert described.config["optim"]["epochs"] == epochs
+    assert [*described.searched] == plan.space.settings_names
+    assert described.store == str(frames.path.resolve())
+    assert described.folds == ("part1", "part2", "part3")
+    assert (described.trials, described.weights_file) == (3, "")
 
 
 def test_a_report_of_a_study_without_trials_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    opened(tmp_path / "empty")
+    damaged = json.loads(opened(tmp_path / "empty").spec().to_json())
+    del damaged["dataset"]
+    (tmp_path / "empty/study.json").write_text(json.dumps(damaged))
     assert run("report", "name=empty", f"runs_root={tmp_path}") == 2
-    assert "its study.json is damaged; it lacks" in capsys.readouterr().err
-    facts = {"dataset": "bp4d", "method": "bce", "objective": "f1", "fold": "all", "folds": ["part1"], "epochs": 2}
-    StudyStore(tmp_path / "begun").open_study(
-        {"name": "begun", "searched": [], "trials": 4, "seed": 0, "aus": [1], "space": {}, "config": {}} | facts,
-        free=(),
-    )
+    said = capsys.readouterr().err
+    assert "study.json is damaged; restore it" in said
+    assert "missing key 'dataset'" in said
+    opened(tmp_path / "begun")
     assert run("report", "name=begun", f"runs_root={tmp_path}") == 2
     assert "no finished trial" in capsys.readouterr().err

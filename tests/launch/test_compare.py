@@ -15,12 +15,14 @@ from launch.plan.variants import AblationPlan
 from study.experiments.ablation import Ablation, AblationRow, Cell, noisy_trials
 from study.records.config import Placement, TrialConfig
 from study.records.store import StudyStore
+from study.records.study_spec import ABLATION, StudySpec
 from study.scoring.bootstrap import Estimate
 from tests.conftest import TreeMaker
 from tests.launch.commands import run, sweep_arguments
 from tests.launch.test_sweep import finish as ended
 from tests.launch.test_sweep import start
-from tests.study.make import opened, result, trial
+from tests.study.make import result, trial
+from tests.study.specs import OTHERS
 
 NOTHING = float("nan")
 
@@ -96,9 +98,7 @@ def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_
 
 
 def test_a_comparison_is_no_study_of_one_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    opened(tmp_path / "c").open_study(
-        {"name": "c", "searched": [], "variants": {}}, free=("trials", "searched", "variants")
-    )
+    StudyStore(tmp_path / "c").open_study(StudySpec("c", "bp4d", OTHERS[ABLATION]), free=())
     assert run("final", "name=c", f"runs_root={tmp_path}") == 2
     assert "is a comparison" in capsys.readouterr().err
     assert run("transfer", "studies=[c,d]", f"runs_root={tmp_path}") == 2

@@ -28,10 +28,12 @@ from launch.sweep import describe_study
 from study.experiments.selection import final_trials_of, plan
 from study.records.score_table import METRICS, scores_frame
 from study.records.store import StudyStore
+from study.records.study_spec import ABLATION, StudySpec
 from study.trial.run import run_trial
 from tests.conftest import TreeMaker
 from tests.launch.commands import run, sweep_arguments
 from tests.study.make import opened, result, trial
+from tests.study.specs import OTHERS, search_spec
 
 FOLDS = ("part1", "part2", "part3")
 
@@ -174,9 +176,8 @@ NO_NAMES: Settings = {"name": "", "study": "", "dataset": {}}
 def test_a_study_is_named_by_itself_its_folder_or_its_dataset(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     for name, dataset in (("bp4d-aunce", "bp4d"), ("disfa-bce", "disfa"), ("disfa-clp", "disfa")):
-        StudyStore(runs / name).open_study({"name": name, "dataset": dataset, "searched": []}, free=())
-    comparison = {"name": "c", "dataset": "bp4d", "searched": [], "variants": {}}
-    StudyStore(runs / "bp4d-comparison").open_study(comparison, free=())
+        StudyStore(runs / name).open_study(search_spec(name, dataset=dataset), free=())
+    StudyStore(runs / "bp4d-comparison").open_study(StudySpec("c", "bp4d", OTHERS[ABLATION]), free=())
 
     def named(**given: Any) -> tuple[str, Path]:
         found = named_study(NO_NAMES | {"runs_root": str(runs)} | given)
@@ -212,13 +213,13 @@ def test_a_final_evaluation_that_cannot_start(
     fault: str, search: tuple[Search, FrameStore], trees: TreeMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made, _ = search
-    asked = made.store.study()
+    asked = made.store.spec()
     larger = compose_keys("sweep", [*sweep_arguments(trees("bp4d"), tmp_path), "dataset.size=40"])
-    paths = {"empty": asked["store"], "gone": str(tmp_path / "gone"), "other": ""}
+    paths = {"empty": asked.store, "gone": str(tmp_path / "gone"), "other": ""}
     if fault == "another store":
         paths["other"] = str(prepare_store(larger, Console(quiet=True)).path)
     for name, path in paths.items():
-        StudyStore(tmp_path / "runs" / name).open_study({**asked, "name": name, "store": path}, free=())
+        StudyStore(tmp_path / "runs" / name).open_study(replace(asked, name=name, store=path), free=())
         for one in (one for one in made.store.results() if name == "other" and one.stage == "sweep"):
             StudyStore(tmp_path / "runs" / name).write(one)
     words, given = FAULTS[fault]

@@ -22,6 +22,7 @@ from tests.launch.commands import run
 from tests.launch.test_sweep import finish as ended
 from tests.launch.test_sweep import start
 from tests.study.make import small_trial
+from tests.study.specs import search_spec
 
 SMALL = ("crop=16", "epochs=2", "optim.batch_size=9", "head.dim=4", "probe.epochs=2", "val_share=0.34", "seeds=1")
 ALL = "leave_one_out=[bp4d,disfa,gft]"
@@ -148,8 +149,7 @@ def test_the_targets_own_detectors_stand_beside(
 ) -> None:
     frames, own = stores["gft"], StudyStore(tmp_path / "gft-bce")
     base = small_trial(frames, "bce")
-    asked = {"dataset": "gft", "searched": [], "config": base.to_dict(), "objective": "f1"}
-    own.open_study(asked, free=())
+    own.open_study(search_spec(dataset="gft", config=base.to_dict()), free=())
     names = ["random3-1", "random3-2", "random3-3"]
     plan = Selected("nested", {fold: [final_trials(base, [fold], 2)] for fold in names})
     for trial in plan.trials:

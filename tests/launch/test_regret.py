@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from data.store import FrameStore
 from launch.regret import plan_regret
 from study.records.store import StudyStore
+from study.records.study_spec import ROBUSTNESS, StudySpec
 from tests.data.stores import tiny_store
 from tests.launch.commands import run
 from tests.study.make import result, small_trial
+from tests.study.specs import OTHERS, search_spec
 
 
 def searched(folder: Path, name: str, frames: FrameStore, neighbours: int = 0) -> StudyStore:
@@ -19,17 +20,8 @@ def searched(folder: Path, name: str, frames: FrameStore, neighbours: int = 0) -
     base = small_trial(frames, "bce")
     config = replace(base, head=replace(base.head, neighbours=neighbours))
     dataset = str(frames.table["dataset"][0])
-    asked: dict[str, Any] = {"name": name, "dataset": dataset, "method": "bce", "objective": "f1"}
-    asked |= {
-        "folds": [config.data.fold],
-        "epochs": 2,
-        "trials": 1,
-        "aus": [1],
-        "searched": [],
-        "store": str(frames.path),
-        "weights_file": "",
-    }
     store = StudyStore(folder / name)
+    asked = search_spec(name, dataset=dataset, method="bce", trials=1, aus=(1,), searched=(), store=str(frames.path))
     store.open_study(asked, free=())
     store.write(result(config))
     return store
@@ -51,7 +43,7 @@ def test_what_does_not_fit_another_dataset_is_said(runs: Path, capsys: pytest.Ca
 
 
 def test_a_comparison_is_no_search(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    StudyStore(runs / "c").open_study({"variants": {}, "levels": {}, "searched": []}, free=())
+    StudyStore(runs / "c").open_study(StudySpec("c", "bp4d", OTHERS[ROBUSTNESS]), free=())
     assert run("regret", "studies=[a,c]", f"runs_root={runs}", "dry_run=true") == 2
     assert "is a stress study" in capsys.readouterr().err
 

@@ -8,8 +8,10 @@ from launch import report
 from launch.keys.studies import ReportKeys
 from launch.show.page import study_labels
 from study.records.store import StudyStore
+from study.records.study_spec import DOMAIN_GENERALIZATION, EXTERNAL, HYPERPARAMETER_TRANSFER, ROBUSTNESS, StudySpec
 from tests.launch.commands import run
 from tests.reports.made import made_comparison, made_study
+from tests.study.specs import OTHERS
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +67,18 @@ def test_a_comparison_of_variants_is_no_study_to_compare(root: Path, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    ("mark", "said"),
-    [("levels", "stress.parquet"), ("studies", "regret.parquet"), ("generalize", "generalize.csv"), ("foreign", "it")],
+    ("kind", "said"),
+    [
+        (ROBUSTNESS, "stress.parquet"),
+        (HYPERPARAMETER_TRANSFER, "regret.parquet"),
+        (DOMAIN_GENERALIZATION, "generalize.csv"),
+        (EXTERNAL, "it"),
+    ],
 )
 def test_what_has_no_page_says_where_it_stands(
-    mark: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    StudyStore(tmp_path / "x").open_study({"name": "x", "variants": {}, mark: []}, free=())
+    StudyStore(tmp_path / "x").open_study(StudySpec("x", "bp4d", OTHERS[kind]), free=())
     for more in ("watch=true", "export=[csv]", "export=[]"):
         assert run("report", "name=x", f"runs_root={tmp_path}", more) == 2
         assert said in capsys.readouterr().err

@@ -228,7 +228,7 @@ def test_foreign_predictions_that_cannot_be_scored(lab: Lab, capsys: pytest.Capt
     assert lab.score(file, "x") == 0
     pl.read_csv(file).with_columns(probability=pl.lit(0.2)).write_csv(file)
     assert lab.score(file, "x") == 2
-    assert "foreign.sha256 was" in capsys.readouterr().err
+    assert "predictions was" in capsys.readouterr().err
 
 
 def test_predictions_elsewhere_are_exported_of_one_detector(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

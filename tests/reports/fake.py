@@ -14,6 +14,8 @@ from study.records.predictions import Predictions, label_column, probability_col
 from study.records.result import TrialResult
 from study.records.score_table import SCORES
 from study.records.store import COUNTS, EPOCHS, TRIALS
+from study.records.study_spec import PruningSpec, StudySpec
+from tests.study.specs import search_spec
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 RATES = dict(zip(AUS, (0.21, 0.17, 0.2, 0.46, 0.55, 0.59, 0.56, 0.47, 0.17, 0.34, 0.16, 0.15), strict=True))
@@ -78,22 +80,17 @@ class FakeStore:
     def results(self) -> Iterator[TrialResult]:
         return iter(())
 
-    def study(self) -> dict[str, Any]:
-        defaults = {
-            "name": "aunce-ratios",
-            "dataset": "bp4d",
-            "method": "aunce",
-            "objective": "f1",
-            "fold": "part1",
+    def spec(self) -> StudySpec:
+        defaults: dict[str, Any] = {
             "epochs": 12,
             "trials": 40,
             "seed": 7,
-            "aus": list(AUS),
-            "pruning": {"grace": 2, "reduction": 2},
+            "aus": AUS,
+            "pruning": PruningSpec("asha", grace=2, reduction=2),
             "space": SPACE,
             "config": {"optim": {"lr": 1e-4, "batch": 64}, "method_name": "aunce"},
         }
-        return defaults | self.asked
+        return search_spec(**{"name": "aunce-ratios", **defaults, **self.asked})
 
     def provenance(self) -> dict[str, str]:
         return self.facts
@@ -198,7 +195,7 @@ def full_store(root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3,
 
 def folds_store(root: Path = Path("runs/folds"), trials: int = 30) -> FakeStore:
     """A search of every fold by itself, and final trials of each fold's own choice."""
-    store = FakeStore(root, asked={"fold": "all", "folds": list(FOLDS)})
+    store = FakeStore(root, asked={"folds": FOLDS})
     people = {fold: [f"{fold[-1]}{number:02d}" for number in range(4)] for fold in FOLDS}
     for number in range(trials):
         row = store.add_trial(number, fold=FOLDS[number % 3])

@@ -13,7 +13,9 @@ from study.experiments.ablation import compare, comparison_frame
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
 from study.records.store import StudyStore
+from study.records.study_spec import AblationSpec, StudySpec
 from tests.study.make import epochs
+from tests.study.specs import changed, search_spec
 
 AUS = CATALOG["disfa"].aus
 PARTS = {"part1": ("SN001", "SN002", "SN009"), "part2": ("SN003", "SN004", "SN005"), "part3": ("SN006", "SN010")}
@@ -57,23 +59,16 @@ def made_study(
     fingerprint, dataset = asked.pop("fingerprint", "f" * 8), asked.get("dataset", "disfa")
     data = {"dataset": dataset, "fingerprint": fingerprint, "fold_scheme": "parts"}
     name = asked.get("name", root.name)
-    study = {
-        "name": name,
-        "dataset": dataset,
-        "method": "aunce",
-        "objective": "f1",
-        "fold": "part1",
-        "epochs": 2,
-        "trials": 3,
-        "seed": 0,
-        "aus": list(AUS),
-        "space": {"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}},
-        "searched": ["optim.lr"],
-        "config": trial_from_dict({"data": data, "optim": {"lr": 0.002}}).to_dict(),
-        "pruning": {"grace": 4, "reduction": 3},
-    }
+    spec = search_spec(
+        name,
+        dataset=dataset,
+        trials=3,
+        aus=AUS,
+        space={"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}},
+        config=trial_from_dict({"data": data, "optim": {"lr": 0.002}}).to_dict(),
+    )
     store = StudyStore(root)
-    store.open_study({**study, **asked}, free=())
+    store.open_study(changed(spec, **asked), free=())
     store.write_provenance(PROVENANCE)
     for number in range(3):
         given: dict[str, Any] = {"data": data, "optim": {"lr": 0.001 * (number + 1)}}
@@ -88,17 +83,10 @@ def made_study(
 def made_comparison(root: Path, variants: Mapping[str, float], noises: Sequence[float] = (0.0, 0.2)) -> StudyStore:
     """Variants by name and skill, as launch/compare.py leaves them; each is held against the first."""
     store, done = StudyStore(root), {}
-    asked: dict[str, Any] = {
-        "name": root.name,
-        "dataset": "disfa",
-        "objective": "f1",
-        "epochs": 2,
-        "aus": list(AUS),
-        "searched": [],
-    }
-    asked |= {"variants": {name: {"method": {"temperature": 0.2}} for name in variants}, "config": {"seed": 0}}
-    asked |= {"label_noise": list(noises), "folds": [], "seeds": 1, "trials": len(variants) * len(noises) * len(PARTS)}
-    store.open_study(asked, free=())
+    variants_asked = AblationSpec({name: {"method": {"temperature": 0.2}} for name in variants}, tuple(noises))
+    trials = len(variants) * len(noises) * len(PARTS)
+    facts: dict[str, Any] = {"objectives": ("f1",), "epochs": 2, "aus": AUS, "seeds": 1, "config": {"seed": 0}}
+    store.open_study(StudySpec(root.name, "disfa", variants_asked, trials=trials, **facts), free=())
     store.write_provenance(PROVENANCE)
     for at, (name, skill) in enumerate(variants.items()):
         for noise in noises:

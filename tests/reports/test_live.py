@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,7 +149,7 @@ def test_what_counts_as_a_change_and_as_the_end(tmp_path: Path) -> None:
     assert not store.is_busy()
     store.write(begun)
     assert report.state([store.root]) != before
-    store.open_study({**store.study(), "trials": 99}, free=("trials",))
+    store.open_study(replace(store.spec(), trials=99), free=("trials",))
     assert not report.is_finished([store.root])
 
 

@@ -1,5 +1,6 @@
 """Many trials: what is drawn is thinned, what is counted is not; several folds and several objectives."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from reports.frames import series, tables
 from reports.html.pack import unpacked
 from reports.page import write_report
 from reports.sections import search_section
+from study.records.study_spec import HYPERPARAMETER_TRANSFER, StudySpec
 from tests.reports.fake import FOLDS, FakeStore, add_predictions, add_scores, folds_store, full_store, some_importance
 from tests.reports.test_page import Outline, outline
+from tests.study.specs import OTHERS
 
 
 def numbers(count: int) -> pl.DataFrame:
@@ -102,7 +105,7 @@ def test_the_front_by_hand() -> None:
 
 
 def test_two_objectives_have_a_figure(tmp_path: Path) -> None:
-    store = FakeStore(asked={"goals": {"objectives": ["f1", "hours"], "constraints": []}})
+    store = FakeStore(asked={"objectives": ("f1", "hours")})
     for number in range(6):
         store.add_trial(number, seconds=3600.0 * (number + 1))
     page = outline(store, tmp_path)
@@ -113,15 +116,14 @@ def test_two_objectives_have_a_figure(tmp_path: Path) -> None:
 def test_another_kind_of_study_is_refused(tmp_path: Path) -> None:
     store = FakeStore()
     store.add_trial(0)
-    whole = store.study()
 
-    class Damaged(FakeStore):
-        def study(self) -> dict[str, object]:
-            return {name: value for name, value in whole.items() if name not in ("fold", "seed")}
+    class Regret(FakeStore):
+        def spec(self) -> StudySpec:
+            return replace(store.spec(), asked=OTHERS[HYPERPARAMETER_TRANSFER])
 
-    damaged = Damaged(trial_rows=store.trial_rows)
-    with pytest.raises(InputError, match=r"(?s)has no page of its own.*lacks:.*fold.*seed"):
-        write_report(damaged, tmp_path / "page.html", some_importance)
+    regret = Regret(trial_rows=store.trial_rows)
+    with pytest.raises(InputError, match=r"is a study of regret.*give a study of launch/sweep.py"):
+        write_report(regret, tmp_path / "page.html", some_importance)
 
 
 def test_predictions_of_some_runs_only(tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_predictions_of_some_runs_only(tmp_path: Path) -> None:
     assert "run launch/final.py name=aunce-ratios." in page.text
 
 
-def test_damaged_predictions_stop_with_their_name(tmp_path: Path) -> None:
+def test_regret_predictions_stop_with_their_name(tmp_path: Path) -> None:
     store = full_store(tmp_path / "study", trials=4)
     add_predictions(store)
     path = store.predictions_path(store.trial_rows[-1]["key"])

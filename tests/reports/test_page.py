@@ -116,7 +116,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     store = full_store(trials=12)
     store.add_trial(90, "FAILED", error=HOSTILE, key=HOSTILE, fold=HOSTILE)
     plain = outline(store, tmp_path)
-    store.asked = dict.fromkeys(("name", "method", "fold"), HOSTILE) | {"space": {HOSTILE: HOSTILE}, "config": {}}
+    store.asked = {"name": HOSTILE, "method": HOSTILE, "folds": (HOSTILE,), "space": {HOSTILE: HOSTILE}, "config": {}}
     store.facts = {HOSTILE: HOSTILE}
     for row in store.trial_rows:
         for name in [name for name in row if name.endswith(("temperature", "ratios.max"))]:
@@ -171,7 +171,7 @@ def test_pruned_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("aus", [AUS, (12,)])
 def test_a_single_trial(aus: tuple[int, ...], tmp_path: Path) -> None:
-    store = FakeStore(asked={"aus": list(aus), "dataset": "synthetic"})
+    store = FakeStore(asked={"aus": aus, "dataset": "synthetic"})
     store.add_counts(store.add_trial(0), "val", ["F001", "M001"], aus)
     page = outline(store, tmp_path)
     assert "The only trial (trial 1) reaches a mean F1 of" in page.text
@@ -211,7 +211,7 @@ def test_missing_final_trials_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_auc_study_names_its_objective(tmp_path: Path) -> None:
-    store = FakeStore(asked={"objective": "auc"})
+    store = FakeStore(asked={"objectives": ("auc",)})
     store.add_counts(store.add_trial(0), "val", ["F001", "F002"])
     assert "objective of the search: validation mean AUC (%)" in outline(store, tmp_path).text
 
@@ -223,7 +223,7 @@ def test_a_study_of_another_dataset_needs_no_published_numbers(tmp_path: Path) -
 
 
 def test_an_au_that_is_never_there_is_named(tmp_path: Path) -> None:
-    store = FakeStore(asked={"aus": [*AUS, 26]})
+    store = FakeStore(asked={"aus": (*AUS, 26)})
     store.add_counts(store.add_trial(0), "val", ["F001", "F002"])
     assert "F1 is undefined, and in no mean, for AU26" in outline(store, tmp_path).text
 

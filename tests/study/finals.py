@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from data.frames import aus_of
 from data.store import FrameStore
@@ -13,6 +14,7 @@ from study.records.score_table import scores_frame
 from study.records.store import StudyStore
 from study.trial.run import run_trial
 from tests.study.make import placement
+from tests.study.specs import search_spec
 
 
 def final_study(
@@ -27,8 +29,8 @@ def final_study(
 ) -> StudyStore:
     """A finished study of `frames`: a detector for every fold and seed, and its predictions."""
     store, name = StudyStore(folder), str(frames.table["dataset"][0])
-    asked = {"name": folder.name, "dataset": name, "method": method, "searched": [], "aus": list(aus_of(frames.table))}
-    store.open_study({**asked, "store": str(frames.path), "size": frames.size}, free=())
+    facts: dict[str, Any] = {"aus": aus_of(frames.table), "store": str(frames.path), "size": frames.size}
+    store.open_study(search_spec(folder.name, dataset=name, method=method, searched=(), **facts), free=())
     keys: dict[str, list[str]] = {}
     for fold in folds:
         for seed in range(seeds):

@@ -13,6 +13,7 @@ from study.records.config import Placement, TrialConfig, trial_from_dict
 from study.records.outcome import Outcome, outcome_of
 from study.records.result import Epoch, TrialResult
 from study.records.store import StudyStore
+from tests.study.specs import search_spec
 
 AUS = (1, 12)
 
@@ -109,7 +110,7 @@ def curve(result: TrialResult) -> list[Epoch]:
 def opened(folder: Path, searched: Sequence[str] = ("optim.lr",)) -> StudyStore:
     """A study that was begun."""
     store = StudyStore(folder)
-    store.open_study({"name": folder.name, "searched": list(searched), "trials": 4}, free=("trials",))
+    store.open_study(search_spec(folder.name, searched=tuple(searched)), free=("trials",))
     return store
 
 

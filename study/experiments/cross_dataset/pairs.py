@@ -27,6 +27,7 @@ from model.metrics import ratio
 from study.records.predictions import predictions_of, write_predictions
 from study.records.result import TrialResult
 from study.records.store import StudyStore
+from study.records.study_spec import ExternalSpec
 from study.trial.detectors import kept_detector
 
 FOREIGN = "foreign"  # the one set of predictions of a foreign study, where others have keys of trials
@@ -63,7 +64,7 @@ class Study:
     def aus(self) -> tuple[int, ...]:
         """The AUs that its detectors know."""
         if self.foreign:
-            return tuple(self.store.study()["aus"])
+            return self.store.spec().aus
         return self.results[0].scores["test"].aus
 
     @cached_property
@@ -80,18 +81,17 @@ class Study:
 
 def member(store: StudyStore, results: Sequence[TrialResult]) -> Study:
     """The study in `store` with its final trials; `InputError` when its frames are not those of its trials."""
-    asked = store.study()
-    path = Path(asked["store"])
+    spec = store.spec()
+    path = Path(spec.store)
     if not path.is_dir():
         raise InputError(f"{store.root.name}: the frame store {path} is gone; build it again with launch/prepare.py")
     frames = open_store(path)
-    method = str(asked["method"])
-    if FOREIGN in asked:
-        _check_store(store, frames, asked[FOREIGN]["fingerprint"])
-        return Study(store, method, asked[FOREIGN]["trained_on"] or ELSEWHERE, frames)
+    if isinstance(spec.asked, ExternalSpec):
+        _check_store(store, frames, spec.asked.fingerprint)
+        return Study(store, spec.method, spec.asked.trained_on or ELSEWHERE, frames)
     for result in results:
         _check_store(store, frames, result.config.data.fingerprint)
-    return Study(store, method, str(asked["dataset"]), frames, tuple(results))
+    return Study(store, spec.method, spec.dataset, frames, tuple(results))
 
 
 def _check_store(store: StudyStore, frames: FrameStore, fingerprint: str) -> None:

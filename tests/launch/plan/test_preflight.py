@@ -22,6 +22,7 @@ from study.records.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import sweep_arguments
 from tests.study.make import result
+from tests.study.specs import search_spec
 
 
 @pytest.mark.parametrize("name", ["bp4d-aunce", "a b", "x.y", "ü"])
@@ -158,9 +159,8 @@ def test_what_a_trial_does_not_depend_on_is_not_in_its_name(frames: FrameStore, 
 def test_a_warm_start_lets_no_fold_learn_from_whom_it_tests(
     trees: TreeMaker, tmp_path: Path, dataset: str, folds: list[str], fold: str, refused: bool
 ) -> None:
-    asked = {"dataset": dataset, "folds": folds, "searched": [], "objective": "f1"}
     other = StudyStore(tmp_path / "runs" / "other")
-    other.open_study(asked, free=())
+    other.open_study(search_spec(dataset=dataset, folds=tuple(folds)), free=())
     other.write(result(trial_from_dict({"optim": {"lr": 0.004}})))
     given = [*sweep_arguments(trees("bp4d"), tmp_path), f"fold={fold}", "warm_start=other"]
     keys = compose_keys("sweep", [*given, "name=x"])

@@ -14,6 +14,7 @@ from study.records.config import trial_from_dict
 from study.records.store import StudyStore
 from tests.data.several import store_of, three_stores
 from tests.study.make import opened, result, small_trial
+from tests.study.specs import search_spec
 
 FOLDER = "stores"
 
@@ -165,7 +166,7 @@ def test_a_large_crop_is_held_against_the_size_that_is_there(tmp_path: Path) -> 
 def test_weights_of_a_file_must_be_given_again(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
     base = small_trial(stores["gft"], "bce")
     store = StudyStore(tmp_path / "searched")
-    store.open_study({"searched": [], "trials": 1, "weights_file": "mine.pt"}, free=())
+    store.open_study(search_spec(weights_file="mine.pt"), free=())
     store.write(result(replace(base, backbone=replace(base.backbone, weights="sha256:1234"))))
     with pytest.raises(InputError, match=r"began with the weights of mine.pt"):
         planned(root, tmp_path, ALL, "study=searched", "seeds=1")
@@ -174,7 +175,7 @@ def test_weights_of_a_file_must_be_given_again(root: Path, stores: dict[str, Fra
 def test_an_own_study_must_be_of_a_target(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
     for name, dataset, frames in (("a", "gft", stores["gft"]), ("b", "bp4d", stores["gft"]), ("c", "affwild2", None)):
         config = trial_from_dict({"data": {"fingerprint": frames.fingerprint if frames else "f00"}}).to_dict()
-        StudyStore(tmp_path / name).open_study({"dataset": dataset, "searched": [], "config": config}, free=())
+        StudyStore(tmp_path / name).open_study(search_spec(name, dataset=dataset, config=config), free=())
     assert [*planned(root, tmp_path, ALL, "crop=16", "own=[a]").own] == ["gft"]
     with pytest.raises(InputError) as raised:
         planned(root, tmp_path, ALL, "crop=16", "own=[a,b,c]")

@@ -12,6 +12,7 @@ from launch import report
 from launch.show import page, shown
 from study.records.store import StudyStore
 from tests.data.stores import tiny_store
+from tests.study.specs import search_spec
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def store(frames: FrameStore, tmp_path: Path) -> StudyStore:
 def begun(folder: Path, frames: Path) -> StudyStore:
     study = StudyStore(folder)
     data = {"fold_scheme": "random3", "val_share": 0.5, "fold_seed": 0}
-    study.open_study({"name": folder.name, "store": str(frames), "config": {"data": data}}, free=())
+    study.open_study(search_spec(folder.name, store=str(frames), config={"data": data}), free=())
     return study
 
 

@@ -15,9 +15,11 @@ from launch.cluster.files import ClusterFolder, Event, Head
 from launch.show.display import whole
 from launch.show.snapshot import SILENT_AFTER_S, granted, take_snapshot, time_left
 from study.records.store import StudyStore
+from study.records.study_spec import EXTERNAL, StudySpec
 from tests.launch.cluster.make import heartbeat
 from tests.launch.commands import run
 from tests.study.make import opened, result, trial
+from tests.study.specs import OTHERS, changed
 
 
 @pytest.fixture
@@ -78,8 +80,8 @@ def test_the_earliest_of_the_best(store: StudyStore) -> None:
 def test_the_best_keeps_the_constraints(store: StudyStore) -> None:
     for seed, value in ((1, 0.4), (2, 0.6)):
         store.write(replace(result(trial(seed=seed), value), seconds=3600.0 * seed))
-    study = store.study() | {"goals": {"objectives": ["f1"], "constraints": [["hours", "at_most", 1.5]]}}
-    (store.root / "study.json").write_text(json.dumps(study))
+    limited = changed(store.spec(), constraints=(("hours", "at_most", 1.5),))
+    (store.root / "study.json").write_bytes(limited.to_json())
     best = take_snapshot(store).best
     assert best is not None
     assert best.key == trial(seed=1).key
@@ -87,7 +89,7 @@ def test_the_best_keeps_the_constraints(store: StudyStore) -> None:
 
 def test_a_study_without_trials_says_what_it_is(tmp_path: Path) -> None:
     store = StudyStore(tmp_path / "other")
-    store.open_study({"name": "other", "foreign": {}}, free=())
+    store.open_study(StudySpec("other", "bp4d", OTHERS[EXTERNAL]), free=())
     with pytest.raises(InputError, match=r"has no trials: it holds predictions of another detector"):
         take_snapshot(store)
 

@@ -103,7 +103,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_one_choice_for_all_folds_names_the_fold_it_was_made_in(store: StudyStore) -> None:
     facts = facts_of(store)
-    several = replace(facts, study=facts.study | {"fold": "all", "folds": ["part2", "part3"]})
+    several = replace(facts, spec=replace(facts.spec, folds=("part2", "part3")))
     assert "so that only fold part2 is nested" in " ".join(model_card(several).split())
 
 

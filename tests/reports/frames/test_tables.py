@@ -1,6 +1,5 @@
 """Tables against numbers worked out by hand."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ import pytest
 from data.seeds import numpy_generator
 from reports.frames import tables, text, usage
 from study.records.store import COUNTS
+from study.records.study_spec import PruningSpec
 from tests.reports.fake import FakeStore, full_store
 from tests.study.make import opened, result, trial
+from tests.study.specs import changed
 
 RNG = ("bootstrap", "test")
 
@@ -163,16 +164,16 @@ def test_what_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
     store = opened(tmp_path / "mine")
     for seed, hours in ((1, 2.0), (2, 1.0)):
         store.write(replace(result(trial(seed=seed), 0.9 / seed), seconds=3600 * hours))
-    study = store.study() | {"goals": {"objectives": ["f1"], "constraints": [["hours", "at_most", 1.5]]}}
-    (store.root / "study.json").write_text(json.dumps(study))
+    spec = changed(store.spec(), constraints=(("hours", "at_most", 1.5),))
+    (store.root / "study.json").write_bytes(spec.to_json())
     sweep = tables.numbered(store.trials(), "sweep")
     assert tables.best_trials(sweep, store)["part1"]["seed"] == 2
 
 
 def test_only_asha_has_rungs() -> None:
-    sweep, rule = tables.numbered(full_store().trials(), "sweep"), {"grace": 2, "reduction": 2}
-    assert usage.rungs_frame(sweep, rule | {"name": "asha"}, 12).height
-    assert usage.rungs_frame(sweep, rule | {"name": "none"}, 12).is_empty()
+    sweep = tables.numbered(full_store().trials(), "sweep")
+    assert usage.rungs_frame(sweep, PruningSpec("asha", grace=2, reduction=2), 12).height
+    assert usage.rungs_frame(sweep, PruningSpec("none", grace=2, reduction=2), 12).is_empty()
 
 
 def test_fold_seed_spread_by_hand() -> None:
@@ -201,7 +202,7 @@ def test_fold_seed_spread_by_hand() -> None:
 def test_fold_means_give_the_number_of_the_summary() -> None:
     store = full_store(trials=2)
     rows = store.counts().filter(pl.col("stage") == "final")
-    aus = tuple(store.study()["aus"])
+    aus = store.spec().aus
     evaluation = tables.split_evaluation(rows.filter(pl.col("split") == "test"), aus, numpy_generator(*RNG))
     means = tables.fold_means(tables.fold_seed_spread(rows, aus, ["part1"]))
     assert means["test_f1"].mean() == pytest.approx(evaluation.f1.value)

@@ -1,6 +1,5 @@
 """What lies beside a study: transfer, regret and stress studies, the labels and pictures of its frame store."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from reports.sections.transfer_section import means
 from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
 from study.experiments.hyperparameter_transfer import REGRET_SCHEMA
 from study.experiments.robustness import CURVES_SCHEMA
+from study.records.study_spec import ROBUSTNESS, StudySpec
 from tests.reports.fake import FakeStore, full_store, some_importance
 from tests.reports.test_page import HOSTILE, Outline
+from tests.study.specs import OTHERS
 
 RED = b"\x89PNG not read by the page"
 
@@ -38,7 +39,7 @@ def transfer_of(study: str, method: str = "aunce") -> Transfer:
 
 def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce") -> None:
     folder.mkdir(parents=True)
-    (folder / "study.json").write_text(json.dumps({"dataset": dataset}))
+    (folder / "study.json").write_bytes(StudySpec("stress", dataset, OTHERS[ROBUSTNESS]).to_json())
     rows = [
         (method, kind, level, metric, au, 0.6 - level / 200, 0.5 - level / 200, 0.7 - level / 200)
         for kind in ("label_noise", "subjects")

@@ -1,6 +1,7 @@
 """`StudyFolder`: what can be known of a study from its files alone."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from data.errors import InputError
 from study.records.result import TrialResult, result_from_json
 from study.records.store import StudyStore
 from tests.study.make import fill, opened, result, trial
+from tests.study.specs import changed, search_spec
 
 
 @pytest.fixture
@@ -20,18 +22,18 @@ def store(tmp_path: Path) -> StudyStore:
 
 
 def test_a_study_is_begun_once(tmp_path: Path) -> None:
-    asked = {"name": "mine", "aus": (1, 12), "optim": {"lr": 0.5}, "trials": 4}
+    asked = search_spec(aus=(1, 12), config={"optim": {"lr": 0.5}})
     store = StudyStore(tmp_path / "mine")
     store.open_study(asked, free=("trials",))
     assert store.exists()
-    assert store.study() == asked | {"aus": [1, 12]}
-    store.open_study(asked | {"trials": 9}, free=("trials",))
-    assert store.study()["trials"] == 9
+    assert store.spec() == asked
+    store.open_study(replace(asked, trials=9), free=("trials",))
+    assert store.spec().trials == 9
 
 
 def test_changed_settings_are_refused_with_before_and_now(tmp_path: Path) -> None:
-    before = {"name": "mine", "seed": 0, "config": {"optim": {"lr": 0.5, "epochs": 3}}, "space": {}, "trials": 4}
-    now = {"name": "mine", "seed": 1, "config": {"optim": {"lr": 0.25, "epochs": 3}}, "new": True, "trials": 5}
+    before = search_spec(seed=0, config={"optim": {"lr": 0.5, "epochs": 3}, "old": 1}, space={"optim": {}}, trials=4)
+    now = search_spec(seed=1, config={"optim": {"lr": 0.25, "epochs": 3}, "new": True}, trials=5)
     store = StudyStore(tmp_path / "mine")
     store.open_study(before, free=("trials",))
     with pytest.raises(InputError) as raised:
@@ -40,12 +42,13 @@ def test_changed_settings_are_refused_with_before_and_now(tmp_path: Path) -> Non
     assert "mine was begun with other settings" in heading
     assert "another name=" in heading
     assert [line.removeprefix("  - ") for line in lines] == [
-        "config.optim.lr was 0.5, now 0.25",
         "new was None, now True",
+        "old was 1, now None",
+        "optim.lr was 0.5, now 0.25",
+        "search.optim was {}, now None",
         "seed was 0, now 1",
-        "space was {}, now None",
     ]
-    assert store.study() == before, "a refused study is as it was"
+    assert store.spec() == before, "a refused study is as it was"
 
 
 def test_provenance_is_that_of_the_latest_command(store: StudyStore) -> None:
@@ -58,13 +61,13 @@ def test_a_damaged_study_file_is_named(tmp_path: Path) -> None:
     store = opened(tmp_path)
     (tmp_path / "study.json").write_text("{half a fi")
     with pytest.raises(InputError, match=r"study\.json is damaged"):
-        store.study()
+        store.spec()
 
 
 def test_tables_of_a_transfer_are_no_study(tmp_path: Path) -> None:
     (tmp_path / "transfer.json").write_text("{}")
     with pytest.raises(InputError, match=r"holds tables of launch/transfer.py"):
-        StudyStore(tmp_path).study()
+        StudyStore(tmp_path).spec()
 
 
 # --- what became of its trials
@@ -117,8 +120,7 @@ def test_a_result_that_was_removed_and_made_again_is_read_again(store: StudyStor
 def test_an_index_of_other_settings_is_read_anew(store: StudyStore) -> None:
     fill(store)
     store.write_index()
-    asked = store.study() | {"searched": ["optim.lr", "seed"]}
-    store.open_study(asked, free=("searched",))
+    store.open_study(changed(store.spec(), searched=("optim.lr", "seed")), free=("searched",))
     assert [one.settings for one in StudyStore(store.root).outcomes("final")] == [{"optim.lr": 0.25, "seed": 1}]
 
 
@@ -165,7 +167,7 @@ def test_what_finished_trials_left_is_removed(store: StudyStore) -> None:
 
 def test_every_fold_lacks_trials_of_its_own_share(tmp_path: Path) -> None:
     store = StudyStore(tmp_path)
-    store.open_study({"searched": [], "trials": 6, "folds": ["part1", "part2", "part3"]}, free=())
+    store.open_study(search_spec(trials=6, folds=("part1", "part2", "part3")), free=())
     assert store.lacking() == 6
     for seed in range(5):
         store.write(result(trial(seed=seed)))

@@ -118,7 +118,7 @@ def test_an_empty_study_has_nothing(tmp_path: Path) -> None:
     assert (store.sampled(), store.unfinished(), store.running(), list(store.results())) == ({}, [], [], [])
     assert store.provenance() == {}
     with pytest.raises(InputError, match=r"no study in .*nothing: run launch/sweep.py name=nothing"):
-        store.study()
+        store.spec()
     assert not store.root.exists(), "reading makes no folder"
 
 

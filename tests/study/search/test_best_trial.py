@@ -9,6 +9,7 @@ from data.errors import InputError
 from study.records.store import StudyStore
 from study.search.best_trial import choose, final_trials, pareto_front
 from tests.study.make import result, trial
+from tests.study.specs import search_spec
 
 
 def test_the_best_finished_trial_of_the_search_is_chosen(tmp_path: Path) -> None:
@@ -51,9 +52,8 @@ def test_final_trials_are_the_chosen_one_on_every_fold_and_seed() -> None:
     assert all(f.data.fold_seed == chosen.data.fold_seed for f in finals), "folds are those of the search"
 
 
-def with_goals(store: StudyStore, objectives: list[str], *constraints: list[object]) -> StudyStore:
-    goals = {"objectives": objectives, "constraints": constraints}
-    store.open_study({"name": "mine", "searched": [], "goals": goals}, free=())
+def with_goals(store: StudyStore, objectives: tuple[str, ...], *constraints: tuple[str, str, float]) -> StudyStore:
+    store.open_study(search_spec(objectives=objectives, constraints=constraints), free=())
     return store
 
 
@@ -75,7 +75,7 @@ def test_each_fold_has_its_best(tmp_path: Path) -> None:
 
 
 def test_the_front_is_what_nothing_beats(tmp_path: Path) -> None:
-    store = with_goals(StudyStore(tmp_path), ["f1", "hours"])
+    store = with_goals(StudyStore(tmp_path), ("f1", "hours"))
     timed(store, (0.5, 1.0), (0.75, 2.0), (0.5, 2.0), (0.25, 0.5), (0.25, 0.75), (0.75, 2.0))
     assert [(one.value, one.seconds / 3600) for one in pareto_front(store)] == [
         (0.75, 2.0),
@@ -87,14 +87,14 @@ def test_the_front_is_what_nothing_beats(tmp_path: Path) -> None:
 
 
 def test_only_trials_that_keep_the_constraints_are_chosen(tmp_path: Path) -> None:
-    store = with_goals(StudyStore(tmp_path), ["f1", "hours"], ["hours", "at_most", 1.0])
+    store = with_goals(StudyStore(tmp_path), ("f1", "hours"), ("hours", "at_most", 1.0))
     timed(store, (0.75, 2.0), (0.5, 1.0), (0.25, 0.5))
     assert choose(store).config == trial(1)
     assert [one.config.seed for one in pareto_front(store)] == [1, 2]
 
 
 def test_no_trial_keeps_the_constraints(tmp_path: Path) -> None:
-    store = with_goals(StudyStore(tmp_path), ["f1"], ["hours", "at_most", 0.25])
+    store = with_goals(StudyStore(tmp_path), ("f1",), ("hours", "at_most", 0.25))
     timed(store, (0.75, 2.0), (0.5, 1.0))
     with pytest.raises(
         InputError, match=rf"none of the 2 .* nearest, {trial(1).key}, misses hours at_most 0.25 by 0.75"

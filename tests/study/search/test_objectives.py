@@ -10,9 +10,11 @@ import pytest
 from data.errors import InputError
 from model.metrics import BINS, Score, f1
 from study.records.outcome import Outcome, numbers_of, rare_f1
-from study.search.objectives import Goals, goals_in, goals_to_plain, parse_goals
+from study.records.study_spec import ABLATION, spec_of
+from study.search.objectives import Goals, goals_of, parse_goals
 from tests.study import make
 from tests.study.make import result, score, trial
+from tests.study.specs import OTHERS, search_spec
 
 
 def outcome(value: float = 0.5, seconds: float = 3600.0) -> Outcome:
@@ -43,10 +45,11 @@ def test_a_bound_is_kept_or_missed(constraint: tuple[str, str, float], kept: boo
     assert missed == pytest.approx(abs(1 - constraint[2]) * (-1 if kept else 1))
 
 
-def test_goals_survive_their_file() -> None:
+def test_goals_are_those_of_the_spec() -> None:
     goals = parse_goals("f1", ["f1", "gpu_hours"], {"rare_f1": {"at_least": 0.25, "at_most": 1}}, 0.5)
-    assert goals_in({"goals": json.loads(json.dumps(goals_to_plain(goals)))}) == goals
-    assert goals_in({"objective": "auc"}) == Goals(("auc",))
+    spec = search_spec(objectives=goals.objectives, constraints=goals.constraints)
+    assert goals_of(spec_of(json.loads(spec.to_json()), "study.json")) == goals
+    assert goals_of(replace(spec, objectives=("auc",), asked=OTHERS[ABLATION])) == Goals(("auc",))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Which studies may be compared, and what is predicted of whom."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from study.records.store import StudyStore
 from tests.data.stores import tiny_store
 from tests.data.trees import label_table
 from tests.study.finals import final_study, opened_final
+from tests.study.specs import changed, external_spec
 
 FOLDS = ("random2-1", "random2-2")
 
@@ -130,11 +130,10 @@ def test_one_dataset_is_one_store_and_one_method_one_study(source: StudyStore, g
 
 def test_frames_that_are_gone_or_others_are_refused(source: StudyStore, bp4d: FrameStore, tmp_path: Path) -> None:
     results = final_trials_of(source)
-    asked = source.study()
     faults = ((tmp_path / "no" / "store", "store is gone"), (bp4d.path, r"is store \w{12}, its detectors are of"))
     for path, said in faults:
         copy = StudyStore(tmp_path / path.name)
-        copy.open_study({**asked, "store": str(path)}, free=())
+        copy.open_study(replace(source.spec(), store=str(path)), free=())
         with pytest.raises(InputError, match=said):
             member(copy, results)
 
@@ -156,12 +155,10 @@ def test_label_conventions(bp4d: FrameStore) -> None:
 
 def test_a_foreign_study_says_whose_predictions_it_holds(bp4d: FrameStore, tmp_path: Path) -> None:
     store = StudyStore(tmp_path / "openface")
-    facts = {"fingerprint": bp4d.fingerprint, "trained_on": ""}
-    asked = {"method": "foreign:openface", "dataset": "bp4d", "store": str(bp4d.path), "aus": [1, 12], "foreign": facts}
-    store.open_study(asked, free=())
+    store.open_study(external_spec("openface", bp4d, aus=(1, 12)), free=())
     study = member(store, ())
     assert (study.method, study.source, study.aus, study.foreign) == ("foreign:openface", "elsewhere", (1, 12), True)
-    (store.root / "study.json").write_text(json.dumps({**asked, "foreign": {**facts, "fingerprint": "other"}}))
+    (store.root / "study.json").write_bytes(changed(store.spec(), fingerprint="other").to_json())
     with pytest.raises(InputError, match="its detectors are of store other"):
         member(store, ())
 

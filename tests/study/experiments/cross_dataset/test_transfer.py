@@ -29,6 +29,7 @@ from study.scoring.significance import holm
 from study.scoring.thresholds import tuned_thresholds
 from tests.data.stores import tiny_store
 from tests.study.finals import final_study, opened_final
+from tests.study.specs import external_spec
 
 FOLDS = ("random2-1", "random2-2")
 
@@ -62,9 +63,7 @@ class World:
 
 def foreign_study(folder: Path, frames: FrameStore, rows: np.ndarray) -> StudyStore:
     store = StudyStore(folder)
-    facts = {"fingerprint": frames.fingerprint, "trained_on": ""}
-    asked = {"method": f"foreign:{folder.name}", "dataset": "bp4d", "store": str(frames.path), "aus": [12]}
-    store.open_study({**asked, FOREIGN: facts}, free=())
+    store.open_study(external_spec(folder.name, frames, aus=(12,)), free=())
     labels = frames.labels((12,))
     guesses = np.abs(labels - 0.4 * np.random.default_rng(0).random(labels.shape)).clip(0, 1)
     predictions = predictions_of(frames.table[rows], guesses[rows], labels[rows], (12,), "test")
@@ -297,9 +296,7 @@ def test_a_target_with_one_person_has_no_intervals(tmp_path: Path, world: World)
     for result in source.results:
         predict_all(source, result, alone, "cpu")
     store = StudyStore(tmp_path / "nobody")
-    facts = {"fingerprint": alone.fingerprint, "trained_on": "bp4d"}
-    asked = {"method": "foreign:x", "dataset": "disfa", "store": str(alone.path), "aus": [1, 12], FOREIGN: facts}
-    store.open_study(asked, free=())
+    store.open_study(external_spec("x", alone, aus=(1, 12), trained_on="bp4d"), free=())
     found = predictions_of(alone.table, np.full((12, 2), 0.7), alone.labels((1, 12)), (1, 12), "test")
     write_predictions(store.predictions_path(FOREIGN, alone.fingerprint), found)
     studies = [source, member(store, ())]
