@@ -17,6 +17,7 @@ from launch.keys import COMMANDS
 from launch.keys.studies import AllKeys
 from launch.plan.budget import clock
 from launch.plan.steps import Journal, PlanStep, plan_steps, run_steps
+from launch.plan.whole_study import plan_named
 from launch.run.command import run_command
 
 HERE = Path(__file__).parent
@@ -25,7 +26,7 @@ HERE = Path(__file__).parent
 def main(keys: AllKeys) -> int:
     """Plan, run what is not done, say what came of it."""
     console = Console()
-    steps = plan_steps(keys.plan, _folders(keys), keys.extra, [name for name in COMMANDS if name != "all"])
+    steps = plan_steps(plan_named(keys.plan)(keys), keys.extra, [name for name in COMMANDS if name != "all"])
     check_all(keys, steps)
     journal = Journal(Path(keys.runs_root) / "all")
     chosen = [step for step in steps if not keys.only or step.name in keys.only]
@@ -54,10 +55,6 @@ def check_all(keys: AllKeys, steps: list[PlanStep]) -> None:
             if name not in names
         ],
     )
-
-
-def _folders(keys: AllKeys) -> dict[str, str]:
-    return {"runs_root": keys.runs_root, "store_root": keys.store_root, "trees": keys.trees}
 
 
 def _run(step: PlanStep, journal: Journal, console: Console) -> int:

@@ -1,19 +1,20 @@
 """Keys of the commands that read studies, or run other commands; nothing here takes long to import."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from omegaconf import MISSING
 
 from data.settings import setting
-from launch.keys.fields import RunsKeys, empty
+from launch.keys.fields import RunsKeys
 
 
 @dataclass(frozen=True)
 class AllKeys(RunsKeys):
     """Run the whole study: a graph of commands that go on where they stopped."""
 
-    plan: dict[str, Any] = empty("plan=small|full, or a file of your own in launch/conf/plan/: its lists and steps")
+    plan: str = setting("small", "small, full, or a Python file of your own with a function steps(keys)")
+    datasets: tuple[str, ...] = setting((), "datasets of the plan, e.g. [bp4d,disfa]; [] for its own")
+    methods: tuple[str, ...] = setting((), "methods of the plan, e.g. [aunce,bce]; [] for its own")
     store_root: str = setting("stores", "folder of the frame stores")
     trees: str = setting("trees", "plan=small: folder of the raw trees that are drawn")
     extra: tuple[str, ...] = setting(

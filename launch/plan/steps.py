@@ -1,25 +1,16 @@
-"""A plan of commands: from its YAML to steps that need each other, and running those that are not done.
+"""Commands that need each other: checked and ordered, which of them are done, and running the others."""
 
-A plan has lists, shared keys and steps. `{name}` in the name of a step makes one step of each value of that list; in a
-need, a list that the step itself does not go through means all of its values; `[{*name}]` in a key is all values with
-commas between; `@name` among the keys of a step stands for the shared keys of that name.
-"""
-
-import itertools
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
 
 from data.errors import InputError, raise_all
 from data.files import write_atomic
 
-FIELDS = ("run", "keys", "needs", "trains")
-Values = Mapping[str, str]
-Run = Callable[["PlanStep"], int]  # the exit code of the step's command
+RunStep = Callable[["PlanStep"], int]  # the exit code of the step's command
 
 
 @dataclass(frozen=True)
@@ -27,9 +18,10 @@ class PlanStep:
     """One command, and the steps that must be done before it."""
 
     name: str
-    run: str
-    keys: tuple[str, ...]
-    needs: tuple[str, ...]
+    run: str  # the command
+    keys: Sequence[str]
+    needs: Sequence[str] = ()
+    trains: bool = False  # it gets the keys that are given for all that trains
 
     @property
     def line(self) -> str:
@@ -37,88 +29,32 @@ class PlanStep:
         return " ".join(["python", f"launch/{self.run}.py", *self.keys])
 
 
-def plan_steps(
-    plan: Mapping[str, Any], folders: Values, extra: Sequence[str], commands: Sequence[str]
-) -> list[PlanStep]:
+def plan_steps(plan: Iterable[PlanStep], extra: Sequence[str], commands: Sequence[str]) -> list[PlanStep]:
     """The steps of `plan`, each after those that it needs; one `InputError` for everything that is wrong with it.
 
-    `folders` are names that stand for paths; `extra` are keys for every step that `trains`.
+    `extra` are keys for every step that trains.
     """
-    lists = {name: [str(value) for value in values] for name, values in plan.get("lists", {}).items()}
-    problems: list[str] = []
-    steps: list[PlanStep] = []
-    for pattern, entry in plan.get("steps", {}).items():
-        try:
-            shared = {"extra": [_literal(word) for word in extra], **plan.get("shared", {})}
-            steps += _expanded(pattern, entry, lists, folders, shared)
-        except (KeyError, TypeError, AttributeError) as error:
-            problems.append(f"step {pattern}: {error}")
-    names = {step.name for step in steps}
-    problems += [
-        f"step {s.name}: no command {s.run!r}; allowed: {', '.join(commands)}" for s in steps if s.run not in commands
-    ]
-    problems += [
-        f"step {step.name} needs {need}, which is no step" for step in steps for need in step.needs if need not in names
-    ]
-    raise_all("the plan is not valid:", problems or ["it has no steps"] * (not steps))
+    steps = [replace(step, keys=[*step.keys, *extra]) if step.trains else step for step in plan]
+    problems = [problem for step in steps for problem in _problems(step, steps, commands)]
+    raise_all("the plan is not valid:", problems or ([] if steps else ["it has no steps"]))
     return _ordered(steps)
 
 
-def _expanded(
-    pattern: str, entry: Any, lists: Mapping[str, list[str]], folders: Values, shared: Mapping[str, list[str]]
-) -> Iterator[PlanStep]:
-    unknown = [name for name in entry if name not in FIELDS]
-    if unknown:
-        raise TypeError(f"{unknown} not known; allowed: {', '.join(FIELDS)}")
-    given = [*entry.get("keys", ()), *["@extra"] * bool(entry.get("trains"))]
-    keys = [key for word in given for key in (shared[word[1:]] if word.startswith("@") else [word])]
-    for values in _combinations(pattern, lists):
-        known = {**folders, **values}
-        yield PlanStep(
-            pattern.format(**values),
-            entry["run"],
-            tuple(_joined(str(key), lists).format(**known) for key in keys),
-            tuple(name for need in entry.get("needs", ()) for name in _named(need, values, lists)),
-        )
-
-
-def _literal(key: str) -> str:
-    """The key as `str.format` gives it back: its braces name no list."""
-    return key.replace("{", "{{").replace("}", "}}")
-
-
-def _combinations(pattern: str, lists: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
-    """Every choice of values of the lists that `pattern` names."""
-    names = list(dict.fromkeys(re.findall(r"{\*?(\w+)}", pattern)))
-    for chosen in itertools.product(*(lists[name] for name in names)):
-        yield dict(zip(names, chosen, strict=True))
-
-
-def _named(need: str, values: Values, lists: Mapping[str, list[str]]) -> list[str]:
-    fixed = {name: [values[name]] if name in values else lists[name] for name in lists}
-    return [need.format(**combination) for combination in _combinations(need, fixed)]
-
-
-def _joined(key: str, lists: Mapping[str, list[str]]) -> str:
-    """`[{*a}-{*b}]` as the list of all values of `a` and `b`."""
-
-    def every(match: re.Match[str]) -> str:
-        plain = match[1].replace("{*", "{")
-        return "[" + ",".join(plain.format(**values) for values in _combinations(match[1], lists)) + "]"
-
-    return re.sub(r"\[([^\[\]]*{\*[^\[\]]*)\]", every, key)
+def _problems(step: PlanStep, steps: Sequence[PlanStep], commands: Sequence[str]) -> Iterator[str]:
+    names = [one.name for one in steps]
+    if names.count(step.name) > 1:
+        yield f"step {step.name} is listed {names.count(step.name)} times"
+    if step.run not in commands:
+        yield f"step {step.name}: no command {step.run!r}; allowed: {', '.join(commands)}"
+    yield from (f"step {step.name} needs {need}, which is no step" for need in step.needs if need not in names)
 
 
 def _ordered(steps: Sequence[PlanStep]) -> list[PlanStep]:
-    """Each step after those that it needs, else as in the plan."""
-    left, ordered = {step.name: step for step in steps}, []
-    while left:
-        free = [step for step in left.values() if not any(need in left for need in step.needs)]
-        if not free:
-            raise InputError(f"the plan is not valid: these steps need each other: {', '.join(left)}")
-        ordered.append(free[0])
-        del left[free[0].name]
-    return ordered
+    named = {step.name: step for step in steps}
+    try:
+        return [named[name] for name in TopologicalSorter({step.name: step.needs for step in steps}).static_order()]
+    except CycleError as error:
+        raise InputError(f"the plan is not valid: these steps need each other: {', '.join(error.args[1])}") from None
 
 
 @dataclass(frozen=True)
@@ -151,25 +87,24 @@ class Journal:
         return self.folder / f"{step.name}.json"
 
 
-def run_steps(steps: Sequence[PlanStep], run: Run, parallel: int) -> dict[str, int | None]:
+def run_steps(steps: Sequence[PlanStep], run: RunStep, parallel: int) -> dict[str, int | None]:
     """Run `steps`, at most `parallel` at once, none before all that it needs ended with 0.
 
     The exit code of each; None for one that did not run because another before it failed. A need that is not among
     `steps` counts as done.
     """
-    codes: dict[str, int | None] = {}
-    left, running = {step.name: step for step in steps}, dict[Future[int], str]()
+    named = {step.name: step for step in steps}
+    codes: dict[str, int | None] = dict.fromkeys(named)
+    order = TopologicalSorter({step.name: [need for need in step.needs if need in named] for step in steps})
+    order.prepare()
+    running: dict[Future[int], str] = {}
     with ThreadPoolExecutor(parallel) as pool:
-        while left or running:
-            for name, step in list(left.items()):
-                before = [codes[need] for need in step.needs if need in codes]
-                if any(code != 0 for code in before):
-                    codes[name] = None
-                elif any(need in left or need in running.values() for need in step.needs):
-                    continue
-                else:
-                    running[pool.submit(run, step)] = name
-                del left[name]
+        while True:
+            running |= {pool.submit(run, named[name]): name for name in order.get_ready()}
+            if not running:
+                return codes
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                codes[running.pop(future)] = future.result()
-    return codes
+                name = running.pop(future)
+                codes[name] = future.result()
+                if codes[name] == 0:
+                    order.done(name)

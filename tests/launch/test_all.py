@@ -28,7 +28,7 @@ def test_a_dry_run_shows_the_steps_and_starts_nothing(tmp_path: Path, capsys: Ca
         ("only=[dance]", "only: no step 'dance'; allowed: draw-bp4d, "),
         ("again=[dance]", "again: no step 'dance'"),
         ("parallel=0", "parallel=0; at least 1"),
-        ("+plan.steps.x={run:dance}", "step x: no command 'dance'"),
+        ("plan=dance", "plan=dance; allowed: small, full, or a Python file"),
     ],
 )
 def test_what_is_wrong_is_said_first(given: str, said: str, tmp_path: Path, capsys: Capture) -> None:

@@ -58,7 +58,6 @@ def test_every_yaml_file_is_reached() -> None:
         "backbone",
         "cluster",
         "dataset",
-        "plan",
         "search",
         "variants",
     }
@@ -66,7 +65,6 @@ def test_every_yaml_file_is_reached() -> None:
     assert stems("dataset") == set(CATALOG)
     assert stems("backbone") == set(BACKBONES)
     assert stems("search") == {*METHOD_SETTINGS, "aunce_full", "clp_finetune", "methods"}
-    assert stems("plan") == {"small", "full"}
     assert stems("cluster") == {"local", "slurm"}
     assert stems("variants") == {"claims"}
     assert not [path for path in CONF.rglob("*") if path.is_file() and path.suffix not in (".yaml", ".py", ".pyc")]

@@ -1,82 +1,44 @@
-"""Plans of commands: what their YAML becomes, in which order, and what a failure stops."""
+"""Plans of commands: in which order, what is wrong with them, and what a failure stops."""
 
 import re
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from data.errors import InputError
-from launch.keys import COMMANDS
 from launch.plan.steps import Journal, PlanStep, plan_steps, run_steps
-from launch.run.command import compose_keys
-
-FOLDERS = {"runs_root": "R", "store_root": "S", "trees": "T"}
-PLAN: dict[str, Any] = {
-    "lists": {"dataset": ["bp4d", "gft"], "method": ["aunce", "bce"]},
-    "shared": {"runs": ["runs_root={runs_root}"]},
-    "steps": {
-        "report": {"run": "report", "needs": ["final-{dataset}-{method}"], "keys": ["studies=[{*dataset}-{*method}]"]},
-        "final-{dataset}-{method}": {"run": "final", "needs": ["store-{dataset}"], "keys": ["@runs"], "trains": True},
-        "store-{dataset}": {"run": "prepare", "keys": ["dataset={dataset}", "data_root={trees}/{dataset}"]},
-    },
-}
 
 
-def planned(plan: dict[str, Any], *extra: str) -> dict[str, PlanStep]:
-    return {step.name: step for step in plan_steps(plan, FOLDERS, extra, ["report", "final", "prepare"])}
+def step(name: str, *needs: str, run: str = "sweep", trains: bool = False) -> PlanStep:
+    return PlanStep(name, run, ("trials=1",), needs, trains)
 
 
-def step(name: str, *needs: str) -> PlanStep:
-    return PlanStep(name, "sweep", (), needs)
-
-
-def test_one_step_for_every_value_each_after_what_it_needs() -> None:
-    steps = planned(PLAN, "cluster=slurm")
-    assert list(steps)[-1] == "report"
+def test_each_step_comes_after_what_it_needs_and_what_trains_gets_the_extra_keys() -> None:
+    plan = [step("report", "final-a", "final-b"), step("final-b", "store", trains=True), step("final-a"), step("store")]
+    given = ("cluster=slurm", "search={optim:{lr:{log_uniform:[0.001,0.01]}}}")
+    steps = {one.name: one for one in plan_steps(plan, given, ["sweep"])}
+    assert {*steps} == {one.name for one in plan}
     for place, (name, one) in enumerate(steps.items()):
         assert {*one.needs} <= {*list(steps)[:place]}, name
-    assert steps["store-gft"].line == "python launch/prepare.py dataset=gft data_root=T/gft"
-    assert steps["final-gft-bce"].needs == ("store-gft",)
-    assert steps["final-gft-bce"].keys == ("runs_root=R", "cluster=slurm")
-    assert steps["report"].keys == ("studies=[bp4d-aunce,bp4d-bce,gft-aunce,gft-bce]",)
-    assert len(steps["report"].needs) == 4
-
-
-def test_braces_of_the_user_are_no_names() -> None:
-    given = ("search={optim:{lr:{log_uniform:[0.001,0.01]}}}", "cluster.extra={mail_user:me}")
-    assert planned(PLAN, *given)["final-gft-bce"].keys == ("runs_root=R", *given)
-
-
-def changed(name: str, **entry: Any) -> dict[str, Any]:
-    return PLAN | {"steps": PLAN["steps"] | {name: entry}}
+    assert [*steps["final-b"].keys] == ["trials=1", *given]
+    assert steps["final-a"].line == "python launch/sweep.py trials=1"
 
 
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        ({}, "it has no steps"),
-        (changed("x", run="dance"), "step x: no command 'dance'; allowed: report, final, prepare"),
-        (changed("x", run="final", needs=["y"]), "step x needs y, which is no step"),
-        (changed("x", run="final", needs=["x"]), "these steps need each other: x"),
-        (changed("x", run="final", when="now"), "['when'] not known; allowed: run, keys, needs, trains"),
-        (changed("x-{subject}", run="final"), "step x-{subject}: 'subject'"),
-        (changed("x", run="final", keys=["@other"]), "step x: 'other'"),
-        (changed("x", keys=[]), "step x: 'run'"),
+        ([], "it has no steps"),
+        ([step("x", run="dance")], "step x: no command 'dance'; allowed: sweep, final"),
+        ([step("x", "y")], "step x needs y, which is no step"),
+        ([step("x", "x")], "these steps need each other: x"),
+        ([step("x", "y"), step("y", "x"), step("z")], "these steps need each other: "),
+        ([step("x"), step("x")], "step x is listed 2 times"),
     ],
 )
-def test_a_wrong_plan_is_refused(plan: dict[str, Any], said: str) -> None:
+def test_a_wrong_plan_is_refused(plan: list[PlanStep], said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
-        planned(plan)
-
-
-@pytest.mark.parametrize("name", ["small", "full"])
-def test_every_step_of_our_plans_is_a_command_with_keys_that_exist(name: str) -> None:
-    plan = compose_keys("all", [f"plan={name}"]).plan
-    plan["lists"]["dataset"] = plan["lists"]["dataset"][:1]  # one has the keys of all
-    for one in plan_steps(plan, FOLDERS, [], [name for name in COMMANDS if name != "all"]):
-        compose_keys(one.run, one.keys)
+        plan_steps(plan, (), ["sweep", "final"])
 
 
 def test_a_failure_stops_what_needs_it_and_nothing_else() -> None:
