@@ -122,7 +122,14 @@ SYNTHETIC = replace(
     images_are_free=True,
 )
 
-CATALOG: dict[str, Dataset] = {row.name: row for row in (BP4D, DISFA, GFT, AFFWILD2, VIDEOS, SYNTHETIC)}
+CATALOG: dict[str, Dataset] = {
+    "bp4d": BP4D,
+    "disfa": DISFA,
+    "gft": GFT,
+    "affwild2": AFFWILD2,
+    "videos": VIDEOS,
+    "synthetic": SYNTHETIC,
+}
 
 
 def dataset(name: str) -> Dataset:

@@ -4,7 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 
 
 def blocks() -> dict[str, str]:
@@ -21,6 +22,33 @@ def commands(*names: str) -> list[str]:
     lines = [line for block in chosen for line in block.replace("\\\n", " ").splitlines()]
     found = [re.search(r"python (launch/.*?)(?:\s+#.*)?$", line) for line in lines]
     return [" ".join(match[1].split()) for match in found if match]
+
+
+def apply_examples(document: str, checkout: Path) -> list[str]:
+    """Write the code of a README's worked examples into `checkout`, as its reader would; the files that it touches.
+
+    `<!-- file: PATH -->` is a new file, `<!-- row of NAME in PATH -->` goes behind the line that begins NAME, and
+    `<!-- above NAME in PATH -->` before it.
+    """
+    touched = []
+    for mark, code in re.findall(
+        r"<!-- ((?:file:|row of|above) .+?) -->\n```\w+\n(.*?)```", (ROOT / document).read_text(), re.DOTALL
+    ):
+        kind, name, path = re.fullmatch(r"(file:|row of|above) (?:(\w+) in )?(\S+)", mark).groups()  # type: ignore[union-attr]
+        target = checkout / path
+        if kind == "file:":
+            assert not target.exists(), f"{path} is there already"
+            target.write_text(code)
+        else:
+            target.write_text(_inserted(target.read_text(), name, code, after=kind == "row of"))
+        touched.append(path)
+    return touched
+
+
+def _inserted(text: str, name: str, code: str, after: bool) -> str:
+    lines = text.splitlines(keepends=True)
+    (at,) = (number for number, line in enumerate(lines) if re.match(rf"{name}\b.*[=(]", line))
+    return "".join([*lines[: at + after], code, *([] if after else ["\n\n"]), *lines[at + after :]])
 
 
 if __name__ == "__main__":

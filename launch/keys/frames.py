@@ -1,12 +1,16 @@
 """Keys of the commands that make and read frames."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
 
 from data.settings import AlignSettings, StoreSettings, setting
 from launch.keys.fields import empty, nested
+
+# read from the folder, so that a new dataset needs no change here
+_DATASETS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "dataset").glob("*.yaml"))
 
 
 @dataclass
@@ -49,7 +53,7 @@ class DatasetKeys:
 class StoreKeys:
     """Where frames come from and where they are stored."""
 
-    dataset: DatasetKeys = nested(DatasetKeys, "dataset=synthetic|bp4d|disfa|gft|affwild2|videos")
+    dataset: DatasetKeys = nested(DatasetKeys, f"dataset={'|'.join(_DATASETS)}")
     data_root: str = setting("", "the raw tree; empty for $AU_DATA/<dataset>")
     store_root: str = setting("stores", "folder of the frame stores")
     processes: int = setting(0, "processes that find faces and store frames; 0 for one per CPU core")
