@@ -173,7 +173,7 @@ def _useful_processes(wanted: int, rows: int) -> int:
 
 
 def _is_finished(plan: _Plan, number: int) -> bool:
-    """Whether an interrupted build left the shard whole and its sources, as far as a few of them tell, are the same."""
+    """Whether an interrupted build finished the shard, and a few of its source files are unchanged."""
     try:
         record = json.loads(_record_path(plan.folder, number).read_text())
         whole = shard_path(plan.folder, number).stat().st_size == sum(record["lengths"])
@@ -196,7 +196,7 @@ def _check_space(plan: _Plan, rows: int) -> None:
 
 
 def _write_shard(shard: _Shard) -> list[str]:
-    """Write one shard; the problems with its frames. Only a shard without problems gets the record that finishes it."""
+    """Write one shard and return the problems with its frames. The record that marks it as finished needs none."""
     problems: list[str] = []
     lengths: list[int] = []
     sources: dict[str, Source] = {}
@@ -216,7 +216,7 @@ def _write_shard(shard: _Shard) -> list[str]:
 
 
 def _frames(shard: _Shard, sources: dict[str, Source]) -> Iterator[bytes | InputError]:
-    """Every frame of the shard as it is stored, or the error in its place; `sources` is filled on the way."""
+    """Every frame of the shard as it is stored, or the error in its place; adds to `sources` what was read."""
     videos = VideoFrames()
     for row, (path, index) in enumerate(shard.places):
         crop = None if shard.crops is None else shard.crops[row]
@@ -242,7 +242,7 @@ def _encoded(image: np.ndarray, content: bytes, crop: np.ndarray | None, setting
 
 
 def _write_facts(plan: _Plan) -> None:
-    """Everything but the frames, from the records of the shards."""
+    """Write all files of the store but the frames, from the records of the shards."""
     folder, faces, settings = plan.folder, plan.faces, plan.settings
     checksums, lengths, sources = _records(folder, len(plan.starts) - 1)
     save_table(faces.table, folder / TABLE)

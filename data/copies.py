@@ -15,7 +15,7 @@ class Sent:
 
 
 class Copies:
-    """Copies to one device; `send` is for a reading thread, `arrived` for the one that computes."""
+    """Copies to one device; the reading thread calls `send`, the computing thread `arrived`."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -29,7 +29,7 @@ class Copies:
             return Sent(frames.to(self.device, non_blocking=True), self.stream.record_event())
 
     def arrived(self, sent: Sent) -> Tensor:
-        """The frames on the device; what is computed on them from now on waits for their copy."""
+        """The frames on the device; any computation that is started on them now waits for the copy to end."""
         if sent.done is not None:
             computing = torch.cuda.current_stream(self.device)
             computing.wait_event(sent.done)

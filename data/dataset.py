@@ -24,7 +24,7 @@ FOLD_NUMBERS: dict[str, dict[str, str]] = {
 class Expected:
     """A complete copy of one dataset; empty or None where nothing is known. `frames` are coded frames, used or not.
 
-    What only a paper or a web page says, and nobody counted, is `unconfirmed`: a difference from it proves nothing.
+    What a paper or a web page says and nobody has counted is `unconfirmed`: a difference from it proves nothing.
     The last five fields depend on how the dataset is read: `data/doctor/expected.py` fills them in.
     """
 
@@ -81,7 +81,7 @@ class Dataset:
     aus: tuple[int, ...] = ()  # the label set that the detection literature reports on, ascending
     threshold: int | None = None  # lowest intensity of an active AU in published results; None: coded as 0 and 1
     rates: Mapping[int, float] = field(default_factory=dict)  # published share of the frames in which an AU is active
-    fold_scheme: str = ""  # parts, official or random<k>: how the dataset is divided when nobody says how
+    fold_scheme: str = ""  # parts, official or random<k>: the division when the user gives none
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # subjects of the parts that papers test on
     expected: Expected | None = None  # what `doctor=true` compares a copy with
     untracked: Mapping[str, int] = field(default_factory=dict)  # frames without landmarks, by "subject/sequence"

@@ -14,7 +14,7 @@ from data.errors import InputError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 POLL_S = 0.2  # seconds between two tries to get a lock
-LOOK_S = 0.5  # for which a lock is tried though nobody waits for it: `is_locked` takes it for a moment
+LOOK_S = 0.5  # seconds to try a lock that should be free: another `is_locked` holds it for a moment
 Progress = Callable[[int, int], None]  # (done, total)
 
 

@@ -139,7 +139,7 @@ def fingerprint(faces: Faces, settings: StoreSettings) -> str:
 
 
 def crops_digest(faces: Faces) -> str:
-    """sha256 (hex) of where the faces are, to a thousandth of a pixel; empty if nobody looked."""
+    """sha256 (hex) of where the faces are, to a thousandth of a pixel; empty for pictures that are crops already."""
     if faces.crops is None:
         return ""
     # rounded: the last bits of a crop differ between machines and change no pixel

@@ -112,7 +112,7 @@ def size_problems(stores: Sequence[FrameStore]) -> list[str]:
 
 
 def shared_subjects(one: FrameStore, other: FrameStore) -> list[str]:
-    """The people whom two stores both show: those of the same name in stores of datasets that share people."""
+    """One line for each person in both stores: a subject of the same name, in datasets that share people."""
     if not _share_people(dataset_of(one), dataset_of(other)):
         return []
     both = sorted({*one.table["subject"].unique()} & {*other.table["subject"].unique()})

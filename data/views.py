@@ -37,7 +37,7 @@ class ViewDraw:
         return ViewDraw(**{name: value.to(device, non_blocking=True) for name, value in vars(self).items()})
 
     def take(self, views: Tensor) -> "ViewDraw":
-        """What was drawn for `views` (int64), each as often as it is named."""
+        """The draws of `views` (int64, repetitions allowed)."""
         return ViewDraw(**{name: value[views] for name, value in vars(self).items()})
 
 

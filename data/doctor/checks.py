@@ -161,7 +161,7 @@ def _spans(coded: pl.DataFrame, known: Expected | None = None, partial: bool = T
     spans = spans.with_columns(absent=pl.col("absent") - pl.col("frames")).sort(SEQUENCE)
     gaps = spans.filter(pl.col("absent") > 0)
     named = [f"{row['subject']}/{row['sequence']} {row['absent']}" for row in gaps.iter_rows(named=True)]
-    strict = known is not None and known.contiguous  # other datasets may have gaps by nature
+    strict = known is not None and known.contiguous  # other datasets may have gaps
     advice = "label rows are missing: compare the label files with a fresh download" if named else ""
     found = f"{gaps.height:,} sequences (frames): {_some(named)}" if named else "none"
     verdict: Verdict = "ok" if not named else "wrong" if strict else "note"
@@ -206,7 +206,7 @@ def _left_out(faces: Faces, known: Expected | None = None, partial: bool = True)
 
 
 def _differing(left_out: pl.DataFrame, reason: str, known: Expected | None) -> str:
-    """Where more or fewer frames are lost than elsewhere."""
+    """The sequences that lose more or fewer frames than expected."""
     wanted = known.left_out_of.get(reason, {}) if known else {}
     rows = left_out.filter(pl.col("reason") == reason).group_by(SEQUENCE).len().iter_rows()
     found = {f"{subject}/{sequence}": count for subject, sequence, count in rows}

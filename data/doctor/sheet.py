@@ -96,7 +96,7 @@ def heading(store: FrameStore, shown: int) -> str:
 
 
 def picture(title: str, sheet: Sequence[Tile]) -> Image.Image:
-    """The sheet as one picture, to be looked at in its own size."""
+    """The sheet as one picture."""
     columns, captions = min(COLUMNS, len(sheet)), [_caption(tile) for tile in sheet]
     top, step = HEADING + 2 * GAP, TILE + GAP
     height = TILE + max(map(len, captions)) * LINE + 2 * GAP
@@ -114,7 +114,7 @@ def picture(title: str, sheet: Sequence[Tile]) -> Image.Image:
 
 
 def _caption(tile: Tile) -> list[tuple[str, str]]:
-    """Lines of text with their colours."""
+    """The lines of text below a tile, with their colours."""
     font = ImageFont.load_default(TEXT)
     parts = ((tile.name, FAINT), (tile.labels, INK))
     return [(line, colour) for text, colour in parts for line in wrap(text, font, TILE)]
@@ -154,7 +154,7 @@ small {{ display: block; font-size: 12px; color: {faint}; }}
 
 
 def page(title: str, sheet: Sequence[Tile]) -> str:
-    """The sheet as one HTML file that needs no other."""
+    """The sheet as one HTML file, pictures included."""
     figures = "\n".join(_figure(tile) for tile in sheet)
     return _PAGE.format(title=html.escape(title), figures=figures, tile=TILE, ink=INK, faint=FAINT, paper=PAPER)
 

@@ -68,7 +68,7 @@ def _check_pixels(store: FrameStore, faces: Faces, root: Path) -> None:
 
 
 def _sample(table: pl.DataFrame) -> np.ndarray:
-    """Random rows, ascending; of few sequences where they are videos, each of which is decoded from its beginning."""
+    """Random rows, ascending; from a few sequences where these are videos, which are decoded from their beginning."""
     rng = numpy_generator("doctor")
     rows = np.arange(table.height)
     if table["index"].is_not_null().any():

@@ -3,7 +3,7 @@
 precropped  frames are face crops already: the centre square of each
 landmarks   the five points of known landmarks are put at fixed places of the crop (rotation, scale, shift)
 box         an upright square around all known landmarks
-haar        eyes by the cascades that OpenCV brings; nothing to download, coarse
+haar        eyes found by cascades that are part of OpenCV; nothing to download, but coarse
 yunet       five points by OpenCV's YuNet, whose model file the user gives
 """
 
@@ -18,7 +18,7 @@ import polars as pl
 from data.errors import InputError, raise_all
 from data.faces.detect import detect, eyes_of, load_array, model_crc, save_array
 from data.faces.landmarks import find_landmarks, read_landmarks, signature
-from data.faces.points import JAWLESS, box, faults, five_points, similarity, template
+from data.faces.points import JAWLESS, box, five_points, similarity, template, unusable
 from data.files import Progress, exclusive_lock, no_progress
 from data.frames import Reading, excluded_frames, table_digest
 from data.media import VideoFrames, read_image, resize
@@ -97,7 +97,7 @@ def locate(
 
 def _from_landmarks(work: _Work) -> _Found:
     points = _landmarks(work)
-    reasons = faults(points)
+    reasons = unusable(points)
     _check_inside(points, reasons == "", work)
     crops = np.full((len(points), 2, 3), np.nan)
     good, margin = points[reasons == ""], work.settings.margin
@@ -112,7 +112,7 @@ def _from_landmarks(work: _Work) -> _Found:
 
 
 def _landmarks(work: _Work) -> np.ndarray:
-    """Points [n, K, 2] of the rows of the table, read once."""
+    """Points [n, K, 2] of the rows of the table, from the cache if they were read before."""
     table, elsewhere = work.reading.table, Path(work.settings.landmarks) if work.settings.landmarks else None
     dataset = str(table["dataset"][0])
     source = find_landmarks(dataset, work.root, elsewhere)
@@ -190,7 +190,7 @@ def align(image: np.ndarray, size: int, crop: np.ndarray | None) -> np.ndarray:
 
 
 def _averaged(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The part of `image` that the crop shows, with blocks of pixels averaged where it shrinks, and its own map.
+    """The part of `image` that the crop shows, its pixels averaged in blocks where the crop is smaller, and its map.
 
     Linear interpolation looks at four pixels, which skips others where more than two lie between neighbours.
     """

@@ -1,7 +1,7 @@
 """Faces found by a detector: boxes and eyes (Haar cascades of OpenCV), or five points (YuNet, a model the user gives).
 
-A table is worked on in pieces, each kept in the cache as it is done, so that a killed run goes on. What is cached
-does not depend on how the crop is then placed.
+A table is worked on in pieces, each kept in the cache when it is done, so that a killed run can continue. What is
+cached does not depend on how the crop is then placed.
 """
 
 import hashlib
@@ -105,7 +105,7 @@ class _Piece:
 
 
 def _digest(root: Path, table: pl.DataFrame, model: Path | None) -> str:
-    """Identity of what is looked at: which frames, the files of an even sample of them, and the model."""
+    """Identity of the input: which frames, the files of an evenly spread sample of them, and the model."""
     digest = hashlib.sha256(model_crc(model).encode() if model else b"")
     paths = table["path"].unique(maintain_order=True)
     digest.update("\x1f".join(table["path"]).encode())
@@ -144,7 +144,7 @@ def _work(pieces: list[_Piece], total: int, processes: int, progress: Progress) 
 
 
 def _search(piece: _Piece) -> list[str]:
-    """Work on a piece and write it, unless an image of it cannot be read; returns what is wrong."""
+    """Find the faces of a piece and write them; returns the problems, with which nothing is written."""
     find, videos = _finder(piece.detector, piece.model), VideoFrames()
     found = np.full((piece.places.height, WIDTHS[piece.detector]), np.nan, np.float32)
     problems: dict[str, None] = {}

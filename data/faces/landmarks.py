@@ -91,7 +91,7 @@ def _run(task: Task) -> tuple[np.ndarray | None, list[str]]:
 
 
 def _assembled(tasks: list[Task], parts: list[np.ndarray | None], rows: int, source: Path) -> np.ndarray:
-    """The parts at their rows; a part of no points at all is a sequence without landmarks."""
+    """All points at the rows of their sequences; a part without any point is a sequence without landmarks."""
     counts = {part.shape[1] for part in parts if part is not None} - {0}
     if len(counts) != 1 or not counts <= set(SETS):
         what = f"has sets of {sorted(counts)} points" if counts else "has no landmarks of these frames"

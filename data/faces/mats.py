@@ -24,6 +24,7 @@ _DISFA_FILE = re.compile(r"(?:SN[0-9]{3}_|(l))([0-9]+)_lm", re.IGNORECASE)
 
 
 def bp4d_folder(root: Path) -> Path:
+    """The folder of BP4D's landmark files, at most two folders below `root`; `InputError` unless there is one."""
     below = [root, *common.folders(root)]
     named = [path for folder in below for path in common.folders(folder) if _BP4D_FOLDER.fullmatch(path.name)]
     found = [path for path in named if any(_BP4D_FILE.fullmatch(file.stem) for file in common.files(path, (".mat",)))]
@@ -35,6 +36,7 @@ def bp4d_folder(root: Path) -> Path:
 
 
 def bp4d_tasks(folder: Path, table: pl.DataFrame) -> Iterator[Task]:
+    """How to read the landmarks of each sequence of `table` that has a file."""
     files: dict[tuple[str, str], Path] = {}
     for path in common.files(folder, (".mat",)):
         if match := _BP4D_FILE.fullmatch(path.stem):
@@ -150,6 +152,7 @@ def _counts(value: np.ndarray) -> bool:
 
 
 def disfa_folder(root: Path) -> Path:
+    """The folder of DISFA's landmark files; `InputError` if there is none."""
     folder = common.resolve(root, r"Landmark_?Points")
     if not folder:
         raise common.not_found(root, ("Landmark_Points/SN001/tmp_frame_lm/SN001_0000_lm.mat",))
@@ -157,6 +160,7 @@ def disfa_folder(root: Path) -> Path:
 
 
 def disfa_tasks(folder: Path, table: pl.DataFrame) -> Iterator[Task]:
+    """How to read the landmarks of each subject of `table` that has a folder; those of the left camera alone."""
     wrong = table.filter(pl.col("sequence") != "left").get_column("sequence").unique().sort().to_list()
     if wrong:
         raise InputError(

@@ -34,7 +34,7 @@ def five_points(points: np.ndarray) -> np.ndarray:
     return np.stack([*eyes, *(points[:, index - first] for index in (NOSE, *MOUTH))], axis=1)
 
 
-def faults(points: np.ndarray) -> np.ndarray:
+def unusable(points: np.ndarray) -> np.ndarray:
     """Why each of `points` [n, K, 2] gives no face: "no landmarks", "bad landmarks", or "" for a good one."""
     flat = points.reshape(len(points), -1)
     absent = ~np.isfinite(flat).all(axis=1) | (flat == 0).all(axis=1)
@@ -46,7 +46,7 @@ def faults(points: np.ndarray) -> np.ndarray:
 
 def look_like_faces(points: np.ndarray) -> bool:
     """Whether in most of the faces of `points` [n, K, 2] the mouth lies a plausible way below the eyes."""
-    distance, height = _proportions(points[faults(points) != "no landmarks"])
+    distance, height = _proportions(points[unusable(points) != "no landmarks"])
     plausible = (distance > LEAST_EYE_DISTANCE) & (height > 0.5 * distance) & (height < 4 * distance)
     return 2 * int(plausible.sum()) > len(distance)
 

@@ -99,7 +99,7 @@ def table_points(path: Path, table: pl.DataFrame) -> np.ndarray:
 
 
 def _read_csv(path: Path, needed: Sequence[str]) -> pl.DataFrame:
-    """A CSV file as text; blanks around names and values are taken off."""
+    """A CSV file as text, without blanks around names and values."""
     try:
         table = pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -116,7 +116,7 @@ def _read_parquet(path: Path, needed: Sequence[str]) -> pl.DataFrame:
 
 
 def _with_points(table: pl.DataFrame, path: Path, needed: Sequence[str]) -> pl.DataFrame:
-    """The columns of `table` that matter; refused without `needed`, or without a whole known set of points."""
+    """The columns that are used; `InputError` without `needed` or without a complete known set of points."""
     numbers = {axis: {int(m[2]) for m in map(_POINT.fullmatch, table.columns) if m and m[1] == axis} for axis in "xy"}
     count = len(numbers["x"])
     missing = [name for name in needed if name not in table.columns]
@@ -130,7 +130,7 @@ def _with_points(table: pl.DataFrame, path: Path, needed: Sequence[str]) -> pl.D
 
 
 def _numbers(table: pl.DataFrame, path: Path, names: Sequence[str]) -> pl.DataFrame:
-    """`table` with numbers in `names` and in all points; an empty cell is NaN in a point and refused elsewhere."""
+    """`table` with numbers in `names` and in all points; an empty cell is NaN in a point and an error elsewhere."""
     plain = [name for name in table.columns if name in names]
     points = [name for name in table.columns if _POINT.fullmatch(name)]
     cast = table.with_columns(pl.col(plain + points).cast(pl.Float64, strict=False))

@@ -71,7 +71,7 @@ def _from_images(coded: pl.DataFrame, images: Images, videos: int, image_offset:
     wrong, notes = _check_offset(image_offsets(coded, images.table), image_offset)
     if videos:
         notes.append(f"{videos} videos were found beside the images and are not used")
-    # whoever gave a wrong offset is told the right one
+    # so that the error can name the offset that fits
     tried = {offset: attach_images(coded, images.table, offset)["path"] for offset in (0, -1, 1) if missing}
     fits = [offset for offset, paths in tried.items() if not paths.null_count()]
     hint = f" (with {OPTION}={fits[0]} every coded frame would have an image)" if fits else ""

@@ -209,7 +209,7 @@ def _number(position: int) -> pl.Expr:
 
 
 def _coded(cells: Cells, positions: Mapping[str, int], codes: Mapping[int, int | None]) -> pl.DataFrame:
-    """The columns at `positions` by name; few calls for all of them, of which every one costs more than its work."""
+    """The columns at `positions` by name, all in few calls: a call of polars costs more than one column takes."""
     values = cells.rows.select(_number(position).alias(name) for name, position in positions.items())
     known = values.select(pl.all().is_in([float(code) for code in codes]).fill_null(False))
     problems = []

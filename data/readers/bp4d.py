@@ -91,7 +91,7 @@ def _occlusion(cells: common.Cells, drop_occluded: bool) -> pl.Series:
         )
     if drop_occluded:
         return common.coded(cells, last, _CODES).fill_null(0).alias("occluded")
-    # the flag is only noted here, so that an odd code in it stops nobody
+    # the flag is only counted here, so that an odd code in it is no error
     codes = common.numbers(cells, last) if flag else pl.zeros(cells.rows.height, eager=True)
     return (codes == 1).fill_null(False).cast(pl.Int8).alias("occluded")
 

@@ -74,7 +74,7 @@ def _parts(root: Path, subjects: list[str]) -> tuple[dict[str, str], list[str], 
     listed = lists["train"] | lists["test"]
     problems = [f"subject {subject} is in both {names}" for subject in sorted(lists["train"] & lists["test"])]
     problems += [f"subject {subject} is in none of {names}" for subject in sorted(set(subjects) - listed)]
-    # a smaller copy may be used, but nobody may be in two parts or in none
+    # a smaller copy may be used, but a subject in two parts or in none is an error
     absent = sorted(listed - set(subjects))
     notes = [f"subjects of the official parts without labels: {common.listed(absent)}"] if absent else []
     return {subject: part for part, members in lists.items() for subject in members}, problems, notes

@@ -110,7 +110,7 @@ def _name(root: Path, lists: Lists) -> str:
 
 
 def _test_rows(lists: Lists) -> tuple[pl.DataFrame, list[str]]:
-    """The lines of all test lists, and everything in which they and the train lists are not as published."""
+    """The lines of all test lists, and how these and the train lists differ from the published ones."""
     layout = _NAMINGS[lists.layout]
     tests, problems = _read_all(lists, layout.test, needed=True)
     rows = pl.concat(tests.values()) if tests else pl.DataFrame()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from data.errors import InputError
-from data.faces.points import ARCFACE, box, faults, five_points, look_like_faces, similarity, template
+from data.faces.points import ARCFACE, box, five_points, look_like_faces, similarity, template, unusable
 from data.seeds import numpy_generator
 from tests.data.faces.draw import face, many, subset
 
@@ -30,7 +30,7 @@ def test_faults() -> None:
     points[5, :, 0] *= -1
     points[6] = face(turn=np.pi)
     lost, bad = "no landmarks", "bad landmarks"
-    assert faults(points.astype(np.float32)).tolist() == ["", lost, lost, lost, bad, bad, ""]
+    assert unusable(points.astype(np.float32)).tolist() == ["", lost, lost, lost, bad, bad, ""]
 
 
 def test_coordinates_in_another_order_do_not_look_like_faces() -> None:
