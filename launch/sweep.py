@@ -18,6 +18,7 @@ from launch.plan.provenance import provenance_facts
 from launch.run.command import Settings, run_command
 from launch.run.ending import Ending
 from launch.run.follow import elsewhere
+from launch.run.told import telling
 from launch.run.tune import search, share
 from launch.show.display import Display, percent_text, setting_text
 from launch.show.page import write_page
@@ -48,7 +49,8 @@ def main(keys: Settings) -> int:
         _say_plan(plan, wanted, console)
         with Display(plan.store, "sweep", wanted, plan.base.optim.epochs, console):
             ending = search(plan, keys["trials"])
-    return finish_sweep(plan.store, wanted, console, ending)
+    with telling(work, console):
+        return finish_sweep(plan.store, wanted, console, ending)
 
 
 def _work(keys: Settings, plan: SearchPlan, frames: FrameStore, wanted: int, console: Console) -> Work:

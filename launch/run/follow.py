@@ -2,7 +2,6 @@
 
 import copy
 import importlib
-import pickle
 import sys
 import time
 from contextlib import suppress
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from submitit.core.utils import DelayedSubmission, JobPaths
+from submitit.helpers import DelayedSubmission
 
 from data.errors import InputError
 from data.files import exclusive_lock
@@ -20,12 +19,11 @@ from launch.cluster.jobs import our_jobs, submit
 from launch.cluster.preflight import check_node
 from launch.cluster.work import Work, plan_text
 from launch.cluster.worker import Worker
-from launch.show.display import Display, is_headline
+from launch.run.told import CRASHED, IN_JOB, exit_code, tell, told
+from launch.show.display import Display
 
 _POLL = 1.0  # seconds between two looks at files
 LIVES = 3  # heads in a row that end without a word and without a finished trial
-CRASHED = -1  # instead of an exit code
-IN_JOB = "in_head_job"  # key of a command that runs in the head job already
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class HeadTask:
     command: str
     keys: dict[str, Any]
     typed: tuple[str, ...]  # the arguments of the process that people started, for the study's provenance
+    folder: ClusterFolder
 
     def __call__(self) -> int:
         """The exit code of the command."""
@@ -43,10 +42,10 @@ class HeadTask:
         try:
             return int(main(copy.deepcopy(self.keys) | {IN_JOB: True}))
         except InputError as error:
-            print(f"error: {error}", flush=True)
+            tell(self.folder, f"error: {error}")
             return 2
         except KeyboardInterrupt:  # how a session ends the command that is asked to stop
-            print("stopped; the same command goes on", flush=True)
+            tell(self.folder, "stopped; the same command goes on")
             return 1
 
     def checkpoint(self) -> DelayedSubmission:
@@ -80,14 +79,14 @@ def _follow(work: Work, console: Console) -> int:
     except KeyboardInterrupt:
         console.print(_parting(work, job), soft_wrap=True, markup=False, highlight=False)
         return 1
-    console.print(last_words(work.folder, job, code == CRASHED), soft_wrap=True, markup=False, highlight=False)
+    console.print(told(work.folder, job, code == CRASHED), soft_wrap=True, markup=False, highlight=False)
     return abs(code)
 
 
 def _find_or_submit(work: Work, console: Console) -> str:
     """The head job of this study: the one that is queued or runs, or a new one; never two."""
     with exclusive_lock(work.folder.root / "submit.lock"):
-        alive = [job for job in our_jobs(work.folder, "head") if outcome(work.folder, job.id) is None]
+        alive = [job for job in our_jobs(work.folder, "head") if exit_code(work.folder, job.id) is None]
         if alive:
             console.print(f"head job {alive[0].id} is {alive[0].state.lower()}: following it as it was begun")
             return alive[0].id
@@ -104,7 +103,7 @@ def _submit_head(work: Work) -> str:
     """Submit the head; where jobs may not submit jobs, the other workers with it."""
     cluster, folder = work.resources.cluster, work.folder
     keys = work.keys | ({"retry_failed": False} if "retry_failed" in work.keys else {})  # `begin` has removed them
-    job = submit(HeadTask(work.command, keys, tuple(sys.argv)), cluster, folder, "head")
+    job = submit(HeadTask(work.command, keys, tuple(sys.argv), folder), cluster, folder, "head")
     if cluster.head == "first_worker":
         worker = Worker(folder, cluster, work.placement.store.resolve())
         for _ in range(len(our_jobs(folder, "worker")) + 1, cluster.max_workers):
@@ -115,13 +114,13 @@ def _submit_head(work: Work) -> str:
 def _wait(work: Work, job: str, console: Console) -> tuple[str, int]:
     """The last head job and how it ended; one that dies without a word is started anew."""
     lives, finished, looked = LIVES, work.store.count(work.stage), time.monotonic()
-    while (code := outcome(work.folder, job)) is None:
+    while (code := exit_code(work.folder, job)) is None:
         time.sleep(_POLL)
         if time.monotonic() - looked < work.resources.cluster.poll_s:
             continue
         looked = time.monotonic()
         with suppress(slurm.SlurmError):
-            if our_jobs(work.folder, "head") or outcome(work.folder, job) is not None:
+            if our_jobs(work.folder, "head") or exit_code(work.folder, job) is not None:
                 continue
             if work.folder.asked_to_stop():
                 return job, 1
@@ -132,29 +131,6 @@ def _wait(work: Work, job: str, console: Console) -> tuple[str, int]:
             job = _submit_head(work)
             console.print(f"the head died without a word; head job {job} takes over")
     return job, code
-
-
-def outcome(folder: ClusterFolder, job: str) -> int | None:
-    """The exit code of a head job; None while it has not ended by itself."""
-    try:
-        kind, value = pickle.loads(JobPaths(folder.jobs, job, 0).result_pickle.read_bytes())
-    except FileNotFoundError:
-        return None
-    return int(value) if kind == "success" else CRASHED
-
-
-def last_words(folder: ClusterFolder, job: str, crashed: bool = False, lines: int = 40) -> str:
-    """What a head job printed when its trials were over; the end of its errors when it crashed."""
-    paths = JobPaths(folder.jobs, job, 0)
-    said = paths.stdout.read_text(errors="replace").splitlines() if paths.stdout.exists() else []
-    begin = max((number for number, line in enumerate(said, start=1) if is_headline(line)), default=0)
-    words = [line for line in said[begin:] if not line.startswith("submitit ")]
-    if crashed and paths.stderr.exists():
-        words += [
-            f"head job {job} crashed; the end of {paths.stderr}:",
-            *paths.stderr.read_text(errors="replace").splitlines()[-lines:],
-        ]
-    return "\n".join(words)
 
 
 def _parting(work: Work, job: str) -> str:

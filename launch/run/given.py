@@ -8,6 +8,7 @@ from rich.console import Console
 from launch.cluster.work import Work
 from launch.plan.resources import Resources
 from launch.run.follow import elsewhere
+from launch.run.told import telling
 from launch.run.trials import GivenTrial, run_all
 from launch.show.display import Display
 from study.records.config import TrialConfig
@@ -54,7 +55,8 @@ def run_given(work: Work, jobs: Sequence[GivenTrial], say: Callable[[], None], c
         say()
         with Display(work.store, STAGE, work.wanted, work.example.optim.epochs, console):
             run_all(jobs, work.store, work.resources)
-    return work.finish()
+    with telling(work, console):
+        return work.finish()
 
 
 def finished(store: StudyStore, trials: list[TrialConfig], console: Console) -> list[TrialResult]:

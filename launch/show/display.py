@@ -1,7 +1,6 @@
 """The live table of a command that runs trials, and of `launch/status.py`, drawn from files alone."""
 
 import math
-import re
 import threading
 import time
 from collections import Counter
@@ -188,8 +187,3 @@ def interval_text(value: float | None, low: float | None, high: float | None, si
         "" if low is None or high is None or math.isnan(low) else f" ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
     )
     return f"{100 * value:{sign}.1f}{around}"
-
-
-def is_headline(line: str) -> bool:
-    """Whether a line of a log is what `Display.headline` writes."""
-    return re.match(r"\d+/\d+ trials \(", line) is not None
