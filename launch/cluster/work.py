@@ -12,6 +12,7 @@ from launch.plan.budget import clock
 from launch.plan.resources import Resources
 from model.backbone import build_backbone
 from study.records.config import Placement, TrialConfig
+from study.records.latest_work import LatestWork
 from study.records.store import StudyStore
 
 RESULT_BYTES = 60_000  # of a trial with 12 AUs and 10 validation subjects
@@ -47,8 +48,8 @@ def _begin(work: Work, begin: Callable[[], None]) -> None:
     """Begin, and note what is run for those who only see files."""
     begin()
     got = work.resources
-    facts = {"command": work.command, "stage": work.stage, "trials": work.wanted, "epochs": work.example.optim.epochs}
-    work.store.write_work(facts | {"concurrent": got.concurrent, "cpus": got.cpus, "gpus": got.gpus})
+    epochs, share = work.example.optim.epochs, (got.concurrent, got.cpus, got.gpus)
+    work.store.write_work(LatestWork(work.command, work.stage, work.wanted, epochs, *share))
 
 
 def plan_text(work: Work) -> str:

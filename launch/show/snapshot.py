@@ -8,6 +8,7 @@ from typing import Any
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.folder import StudyFolder
+from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome
 from study.records.result import STATUSES
 from study.records.study_spec import EXTERNAL, what_it_is
@@ -92,8 +93,8 @@ def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: 
     spec, work, now = store.spec(), store.work(), time.time()
     if spec.kind == EXTERNAL:
         raise InputError(f"{store.root} has no trials: it {what_it_is(spec)}")
-    stage = stage or work.get("stage") or spec.stage
-    wanted = wanted or int(spec.trials if stage == "sweep" else work.get("trials", spec.trials))
+    stage = stage or work.stage or spec.stage
+    wanted = wanted or (stage == "final" and work.trials) or spec.trials
     outcomes, folder = store.outcomes(stage), ClusterFolder(store.cluster_path)
     progress = [one for one in store.running() if one.stage == stage]
     begun = [_running(one, store, now) for one in progress]
@@ -105,7 +106,7 @@ def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: 
         name=spec.name,
         stage=stage,
         wanted=wanted,
-        epochs=epochs or int(work.get("epochs") or spec.epochs),
+        epochs=epochs or work.epochs or spec.epochs,
         counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
         best=next(iter(goals_of(spec).ranked(outcomes)), None) if stage == "sweep" else None,
         running=begun,
@@ -145,9 +146,9 @@ def granted(events: Iterable[Event], heartbeats: dict[str, Heartbeat], now: floa
 
 
 def _hours(
-    outcomes: Iterable[Outcome], running: Iterable[Outcome], work: dict[str, Any], granted: dict[str, float]
+    outcomes: Iterable[Outcome], running: Iterable[Outcome], work: LatestWork, granted: dict[str, float]
 ) -> Hours:
-    on_gpus, cpus = bool(work.get("gpus")), float(work.get("cpus") or 1)
+    on_gpus, cpus = work.gpus > 0, work.cpus
     spent = [(one.status == "FAILED", one.seconds * (one.gpus if on_gpus else cpus) / 3600) for one in outcomes]
     used = sum(hours for failed, hours in spent if not failed)
     used += sum(one.seconds * (one.gpus if on_gpus else cpus) / 3600 for one in running)

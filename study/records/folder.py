@@ -37,6 +37,8 @@ from typing import Any
 
 from data.errors import InputError, raise_all
 from data.files import exclusive_lock, is_locked, write_atomic
+from data.settings import settings_from_dict
+from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.records.result import result_from_json
 from study.records.study_spec import StudySpec, changed_settings, spec_of
@@ -176,13 +178,14 @@ class StudyFolder:
         """Replace the provenance."""
         write_atomic(self.root / "provenance.json", json.dumps(facts, indent=1).encode())
 
-    def work(self) -> dict[str, Any]:
-        """What the latest command that runs trials is about: stage, number of trials, what one gets; may be empty."""
-        return dict(self._read("work.json", None))
+    def work(self) -> LatestWork:
+        """What the latest command that runs trials is about."""
+        found: LatestWork = settings_from_dict(LatestWork, self._read("work.json", None), "work.json")
+        return found
 
-    def write_work(self, facts: dict[str, Any]) -> None:
+    def write_work(self, work: LatestWork) -> None:
         """Replace what `work` says."""
-        write_atomic(self.root / "work.json", json.dumps(facts, indent=1).encode())
+        write_atomic(self.root / "work.json", work.to_json())
 
     def _read(self, name: str, missing: str | None) -> dict[str, Any]:
         path = self.root / name

@@ -12,6 +12,7 @@ from launch.cluster.work import OPTIMISER_STATES, RESULT_BYTES, Work, cost_text,
 from launch.keys.cluster import ClusterSettings
 from launch.plan.resources import Resources
 from study.records.config import Placement
+from study.records.latest_work import LatestWork
 from study.records.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import run, sweep_arguments
@@ -80,18 +81,10 @@ def test_sizes(count: float, text: str) -> None:
 def test_what_a_command_runs_is_noted_when_it_begins(work: Making) -> None:
     begun = []
     made = work(begin=lambda: begun.append(1))
-    assert made.store.work() == {}
+    assert made.store.work() == LatestWork()
     made.begin()
     assert begun == [1]
-    assert made.store.work() == {
-        "command": "sweep",
-        "stage": "sweep",
-        "trials": 10,
-        "epochs": 16,
-        "concurrent": 4,
-        "cpus": 2,
-        "gpus": 0.0,
-    }
+    assert made.store.work() == LatestWork("sweep", "sweep", trials=10, epochs=16, concurrent=4, cpus=2, gpus=0.0)
 
 
 def test_a_dry_run_shows_the_jobs_and_starts_nothing(

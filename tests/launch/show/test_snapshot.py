@@ -14,6 +14,7 @@ from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Head
 from launch.show.display import whole
 from launch.show.snapshot import SILENT_AFTER_S, granted, take_snapshot, time_left
+from study.records.latest_work import LatestWork
 from study.records.store import StudyStore
 from study.records.study_spec import EXTERNAL, StudySpec
 from tests.launch.cluster.make import heartbeat
@@ -25,7 +26,7 @@ from tests.study.specs import OTHERS, changed
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
     store = opened(tmp_path / "runs" / "one")
-    store.write_work({"stage": "sweep", "trials": 9, "epochs": 16, "cpus": 2, "gpus": 0.5})
+    store.write_work(LatestWork("sweep", "sweep", trials=9, epochs=16, cpus=2, gpus=0.5))
     return store
 
 
@@ -44,7 +45,7 @@ def test_a_study_that_has_not_begun_to_run(store: StudyStore) -> None:
 
 
 def test_the_final_evaluation_counts_its_own(store: StudyStore) -> None:
-    store.write_work({"stage": "final", "trials": 9, "epochs": 16, "cpus": 2, "gpus": 0})
+    store.write_work(LatestWork("final", "final", trials=9, epochs=16, cpus=2))
     store.write(result(trial(seed=1)))
     store.write(result(trial(seed=2, score_test=True)))
     found = take_snapshot(store)

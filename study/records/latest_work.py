@@ -1,0 +1,22 @@
+"""LatestWork: what the latest command runs, for those who only see files; the schema of work.json."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LatestWork:
+    """Empty before the first command that runs trials."""
+
+    command: str = ""
+    stage: str = ""
+    trials: int = 0  # of the stage, finished ones among them
+    epochs: int = 0
+    concurrent: int = 1  # trials at a time
+    cpus: int = 1  # of a trial
+    gpus: float = 0.0
+
+    def to_json(self) -> bytes:
+        """The content of work.json."""
+        return json.dumps(dataclasses.asdict(self), indent=1).encode()
