@@ -4,7 +4,10 @@ Killed at any moment, the same command goes on; more variants, noise, folds or s
 """
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
+import polars as pl
 from rich.console import Console
 
 from data.files import check_writable, write_atomic
@@ -14,9 +17,9 @@ from launch.plan.variants import AblationPlan, check_comparison, plan_comparison
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text, percent_text
-from study.experiments.ablation import Ablation, AblationRow, compare, comparison_frame
+from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
+from study.records.score_files import write_scores
 from study.records.study_spec import AblationSpec
-from study.scoring.bootstrap import Estimate
 
 _FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
 _HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in the rarest third", "s a trial")
@@ -56,20 +59,23 @@ def finish_ablation(plan: AblationPlan, console: Console) -> int:
         if all(config.key in done for config in configs)
     }
     if whole:
-        comparison = compare(whole, plan.against)
-        text = ablation_markdown(comparison)
+        scores = ablation_table(whole, plan.against)
+        text = ablation_markdown(scores)
+        write_scores(store.root, "ablation", scores)
         write_atomic(store.comparison_path(".md"), text.encode())
-        write_atomic(store.comparison_path(".csv"), comparison_frame(comparison).write_csv().encode())
+        write_atomic(store.comparison_path(".csv"), comparison_frame(scores).write_csv().encode())
         console.print(text, soft_wrap=True, markup=False, highlight=False)
         console.print(f"table: {store.comparison_path('.md')}", soft_wrap=True)
     return int(len(done) < len(trials))
 
 
-def ablation_markdown(comparison: Ablation) -> str:
+def ablation_markdown(scores: pl.DataFrame) -> str:
     """The comparison as people read it, in percent."""
-    rare = ", ".join(f"{au} ({percent_text(rate)} %)" for au, rate in comparison.base_rates.items())
-    base = percent_text(comparison.always_positive), percent_text(comparison.always_positive_rare)
-    table = [_HEADS, *(_cells(row) for row in comparison.rows)]
+    baseline = baseline_in(scores)
+    assert baseline is not None
+    rare = ", ".join(f"{au} ({percent_text(rate)} %)" for au, rate in baseline.base_rates.items())
+    base = [interval_text(one, None, None) for one in (baseline.always_positive, baseline.rare_always_positive)]
+    table = [_HEADS, *map(_cells, comparison_frame(scores).iter_rows(named=True))]
     widths = [max(len(line[column]) for line in table) for column in range(len(_HEADS))]
     head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in table)
     rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
@@ -80,15 +86,13 @@ def ablation_markdown(comparison: Ablation) -> str:
     return "\n".join([*notes, "", head, rule, *body])
 
 
-def _cells(row: AblationRow) -> tuple[str, ...]:
-    scores = _shown(row.f1), _shown(row.rare)
-    gains = _shown(row.f1_gain, "+"), _shown(row.rare_gain, "+")
-    return row.variant, f"{100 * row.label_noise:g}", *scores, row.against, *gains, f"{row.seconds:.1f}"
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    def shown(name: str, sign: str = "") -> str:
+        return interval_text(row[name], row[f"{name}_low"], row[f"{name}_high"], sign)
 
-
-def _shown(estimate: Estimate | None, sign: str = "") -> str:
-    """Percent with the interval; empty for nothing."""
-    return interval_text(estimate.value, estimate.low, estimate.high, sign) if estimate else ""
+    gains = (shown("f1_gain", "+"), shown("rare_gain", "+")) if row["against"] else ("", "")
+    names = row["variant"], f"{100 * row['label_noise']:g}"
+    return *names, shown("f1"), shown("rare"), row["against"], *gains, f"{row['seconds']:.1f}"
 
 
 if __name__ == "__main__":

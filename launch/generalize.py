@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from rich.console import Console
 
-from data.files import atomic_path, check_writable
+from data.files import check_writable, write_atomic
 from data.store import FrameStore
 from data.union import dataset_of
 from launch.cluster.work import Work
@@ -21,8 +21,9 @@ from launch.plan.variants import GROUPS
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text
-from study.experiments.domain_generalization import ONLY, OWN, generalization_table
+from study.experiments.domain_generalization import ONLY, OWN, generalization_export, generalization_table
 from study.records.result import TrialResult
+from study.records.score_files import write_scores
 from study.trial.detectors import kept_detector, weights_key
 from study.trial.multi_source import keep_target
 
@@ -79,14 +80,13 @@ def _finish(plan: MultiSourcePlan, console: Console) -> int:
     store, trials = plan.store, plan.trials
     done = {result.config.key: result for result in finished(store, trials, console)}
     score_missing(plan, done, console)
-    rows = generalization_table(plan.asked, store, done, plan.own)
-    if rows.height:
-        with atomic_path(store.generalize_path(".parquet")) as temporary:
-            rows.write_parquet(temporary)
-        with atomic_path(store.generalize_path(".csv")) as temporary:
-            rows.write_csv(temporary)
+    scores = generalization_table(plan.asked, store, done, plan.own)
+    if scores.height:
+        rows = generalization_export(scores)
+        write_scores(store.root, "domain_generalization", scores)
+        write_atomic(store.generalize_path, rows.write_csv().encode())
         console.print(f"{_NOTE}\n\n{_markdown(rows)}", soft_wrap=True, markup=False, highlight=False)
-        console.print(f"table: {store.generalize_path('.csv')}", soft_wrap=True)
+        console.print(f"table: {store.generalize_path}", soft_wrap=True)
     return int(len(done) < len(trials))
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import InputError, raise_all
-from data.files import atomic_path, check_writable
+from data.files import check_writable
 from data.folds import folds
 from launch.plan.preflight import check_weights, complaints, searched_frames, searched_study, study_store, weights_of
 from launch.plan.provenance import provenance_facts
@@ -25,8 +25,9 @@ from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
 from launch.run.trials import GivenTrial
 from launch.show.display import percent_text
-from study.experiments.hyperparameter_transfer import configuration_on, regrets, trials_saved
+from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table, trials_saved
 from study.records.config import Placement, TrialConfig
+from study.records.score_files import write_scores
 from study.records.store import StudyStore
 from study.records.study_spec import HyperparameterTransferSpec, StudySpec, search_in
 from study.search.best_trial import choose, final_trials
@@ -161,19 +162,17 @@ def _finish(plan: RegretPlan, console: Console) -> int:
     """Print and keep the matrix of all whole targets, and what warm starts saved; 1 when a trial is missing."""
     trials = [trial for trial, _ in plan.jobs]
     done = {result.config.key: result for result in finished(plan.store, trials, console)}
-    frames = []
+    tables = []
     for target in plan.targets:
         if all(trial.key in done for found in target.trials.values() for trial in found):
             results = {source: [done[trial.key] for trial in found] for source, found in target.trials.items()}
-            frames.append(regrets(target.name, results))
-    if frames:
-        frame = pl.concat(frames)
-        with atomic_path(plan.store.regret_path) as path:
-            frame.write_parquet(path)
+            tables.append(regret_table(target.name, results))
+    if tables:
+        path = write_scores(plan.store.root, "hyperparameter_transfer", pl.concat(tables))
         console.print("Test F1 of the configuration of each study (rows) on the dataset of each (columns); in brackets")
         console.print("what the column's own configuration has more, with a 95 % interval over subjects.")
-        console.print(matrix(frame))
-        console.print(f"table: {plan.store.regret_path}", soft_wrap=True)
+        console.print(matrix(regret_matrix(pl.concat(tables))))
+        console.print(f"table: {path}", soft_wrap=True)
     _say_saved([target.study for target in plan.targets], console)
     return int(len(done) < len(trials))
 

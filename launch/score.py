@@ -18,10 +18,12 @@ from launch.run.command import Settings, run_command
 from launch.show.display import interval_text
 from launch.show.matrices import WIDTH
 from study.experiments.cross_dataset.external_predictions import SCALES, Coverage, check_file, read_foreign
-from study.experiments.cross_dataset.pairs import FOREIGN, label_convention
+from study.experiments.cross_dataset.pairs import ELSEWHERE, FOREIGN, label_convention
 from study.records.predictions import Predictions, write_predictions
+from study.records.score_table import FIXED_THRESHOLD
 from study.records.study_spec import ExternalSpec, StudySpec
-from study.scoring.evaluation import FIXED_THRESHOLD, evaluate
+from study.scoring.evaluation import Evaluation, score_table
+from study.scoring.tally import tally
 from study.scoring.thresholds import rule_thresholds
 
 
@@ -40,7 +42,7 @@ def main(keys: Settings) -> int:
     check_writable(store.root)
     frames = prepare_store(keys, console)
     predictions, coverage = read_foreign(path, frames, keys["scale"])
-    scores = _scores(predictions)
+    scores = _scores(predictions, keys)
     with store.lock():
         store.open_study(_describe(keys, frames, predictions, coverage), free=("store",))
         write_predictions(store.predictions_path(FOREIGN, frames.fingerprint), predictions)
@@ -70,16 +72,22 @@ def _describe(keys: Settings, frames: FrameStore, predictions: Predictions, cove
         name=keys["name"],
         dataset=keys["dataset"]["name"],
         asked=external,
-        method=f"{FOREIGN}:{keys['detector'] or keys['name']}",
+        method=_method(keys),
         aus=predictions.aus,
         size=frames.size,
         store=str(frames.path.resolve()),
     )
 
 
-def _scores(predictions: Predictions) -> pl.DataFrame:
+def _method(keys: Settings) -> str:
+    return f"{FOREIGN}:{keys['detector'] or keys['name']}"
+
+
+def _scores(predictions: Predictions, keys: Settings) -> pl.DataFrame:
     """Of all covered frames together, at 0.5 and at the best thresholds; nobody knows a validation part."""
-    return evaluate({"all": [predictions]}, {"all": [rule_thresholds(predictions, oracle=True)]}, "nested")
+    counted = tally({"all": predictions}, {"all": rule_thresholds(predictions, oracle=True)})
+    names = {"method": _method(keys), "source": keys["trained_on"] or ELSEWHERE, "target": keys["dataset"]["name"]}
+    return score_table(Evaluation(((counted,),)), names | {"selection": "nested"})
 
 
 def _table(scores: pl.DataFrame) -> Table:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import raise_all
-from data.files import atomic_path, check_writable
+from data.files import check_writable
 from data.store import FrameStore
 from launch.plan.datasets import prepare_store, progress_bar
 from launch.plan.preflight import complaints
@@ -24,9 +24,18 @@ from launch.plan.variants import Variants, plan_variants, selected_variants, var
 from launch.run.command import Settings, run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text
-from study.experiments.robustness import DISTURBANCES, TRAINING, Point, robustness_table, stressed, undisturbed
+from study.experiments.robustness import (
+    DISTURBANCES,
+    TRAINING,
+    Point,
+    curves_of,
+    robustness_table,
+    stressed,
+    undisturbed,
+)
 from study.records.config import Placement, TrialConfig
 from study.records.result import TrialResult
+from study.records.score_files import write_scores
 from study.records.study_spec import RobustnessSpec
 from study.search.best_trial import final_trials
 from study.trial.degraded import DetectorScore, degraded, detector_score
@@ -143,12 +152,11 @@ def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
         if all(config.key in done for config in configs)
     }
     if whole:
-        frame = robustness_table(_scores(whole, plan, frames, console))
-        with atomic_path(store.curves_path) as path:
-            frame.write_parquet(path)
+        scores = robustness_table(_scores(whole, plan, frames, console))
+        path, frame = write_scores(store.root, "robustness", scores), curves_of(scores)
         for kind in dict.fromkeys(point.kind for point in whole):
             console.print(curve_table(frame, kind))
-        console.print(f"curves: {store.curves_path}", soft_wrap=True)
+        console.print(f"curves: {path}", soft_wrap=True)
     return int(len(done) < len(trials))
 
 

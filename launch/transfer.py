@@ -34,7 +34,7 @@ from study.experiments.cross_dataset.pairs import (
     predict_all,
     trained_on,
 )
-from study.experiments.cross_dataset.transfer import AU_SETS, Transfer, difference_table, score_table, write_transfer
+from study.experiments.cross_dataset.transfer import AU_SETS, Transfer, transfer_table, write_transfer
 from study.experiments.selection import final_trials_of
 from study.records.score_table import RULES, SELECTIONS
 from study.records.study_spec import EXTERNAL
@@ -60,7 +60,7 @@ def main(keys: TransferKeys) -> int:
     cells = list(_cells(reached, rates, console))
     notes += [note for target in reached for note in target.notes]
     asked = _asked(keys, studies, rates, notes)
-    found = Transfer(asked, score_table(cells, asked["common_aus"]), difference_table(cells))
+    found = Transfer(asked, transfer_table(cells, asked["common_aus"]))
     write_transfer(folder, found)
     if not console.is_terminal:
         console.width = WIDTH

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.show.display import interval_text
-from study.experiments.cross_dataset.transfer import ANY_RULE, Transfer
-from study.records.score_table import RULES
+from study.experiments.cross_dataset.transfer import Transfer
+from study.records.score_table import FIXED_THRESHOLD, RULES
 
 WIDTH = 160  # of what is no terminal
 RULE_NAMES = {"0.5": "0.5", "validation": "source validation", "base_rate": "base rate", "oracle": "oracle"}
@@ -27,10 +27,10 @@ def print_matrices(found: Transfer, kind: str, rule: str) -> Iterator[Table | Te
     if table.is_empty():
         return
     rules = [name for name in RULES if name in table["rule"].unique()]
-    f1 = {(name, "f1"): RULE_NAMES[name] for name in rules} | {(ANY_RULE, "always_positive"): "always-positive"}
+    f1 = {(name, "f1"): RULE_NAMES[name] for name in rules} | {(FIXED_THRESHOLD, "always_positive"): "always-positive"}
     yield _matrix("F1 by threshold", table, f1)
-    yield _matrix("AUC", table, {(ANY_RULE, "auc"): ""})
-    kept = {(rule, "retention_f1"): f"F1 at {RULE_NAMES[rule]}", (ANY_RULE, "retention_auc"): "AUC"}
+    yield _matrix("AUC", table, {(FIXED_THRESHOLD, "auc"): ""})
+    kept = {(rule, "retention_f1"): f"F1 at {RULE_NAMES[rule]}", (FIXED_THRESHOLD, "retention_auc"): "AUC"}
     if not table.filter(pl.col("metric").str.starts_with("retention")).is_empty():
         yield _matrix("Retention", table, kept)
     if not found.tests.is_empty():
@@ -80,7 +80,7 @@ def _tests(tests: pl.DataFrame, rule: str) -> Table:
     for place in tests.select(names).unique(maintain_order=True).iter_rows():
         mine = tests.filter(pl.all_horizontal(pl.col(name) == value for name, value in zip(names, place, strict=True)))
         source, target, one, other, aus = place
-        f1, auc = (_difference(mine, *asked) for asked in ((rule, "f1"), (ANY_RULE, "auc")))
+        f1, auc = (_difference(mine, *asked) for asked in ((rule, "f1"), (FIXED_THRESHOLD, "auc")))
         drawn.add_row(source, target, f"{one} - {other}", aus, *f1, *auc)
     return drawn
 

@@ -1,7 +1,6 @@
 """What exports, the model card and comparisons take from the store of one study."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,20 +8,14 @@ from typing import Protocol
 import polars as pl
 
 from data.errors import InputError
-from data.seeds import numpy_generator
-from model.metrics import always_positive_f1, f1
 from reports.frames import tables
 from study.records.result import TrialResult
-from study.records.score_table import scores_frame
+from study.records.score_table import FIXED_THRESHOLD, scores_frame
 from study.records.study_spec import SearchSpec, StudySpec, search_in
-from study.scoring import bootstrap
+from study.scoring.bootstrap import fold_cubes
+from study.scoring.evaluation import evaluation_of_cubes, score_table
 
-FROM_COUNTS = {
-    "f1": f1,
-    "precision": bootstrap.precision,
-    "recall": bootstrap.recall,
-    "always_positive": always_positive_f1,
-}
+FROM_COUNTS = ("f1", "precision", "recall", "always_positive")
 
 
 class StudyResults(tables.Results, Protocol):
@@ -43,7 +36,7 @@ class Facts:
     trials: pl.DataFrame
     finals: list[TrialResult]  # that belong together, one a fold and seed
     counts: pl.DataFrame  # of their test subjects
-    scores: pl.DataFrame  # study.scores.SCORES; from the counts alone where the final evaluation is not complete
+    scores: pl.DataFrame  # study.records.score_table; from the counts alone where the final evaluation is not complete
     complete: bool
 
     @property
@@ -116,20 +109,5 @@ def scores_of_counts(counts: pl.DataFrame, aus: tuple[int, ...], selection: str 
     """What test counts say at threshold 0.5, as a score table; empty without counts."""
     if counts.is_empty():
         return scores_frame([])
-    cubes = bootstrap.fold_cubes(counts, aus)
-    resampled = bootstrap.resample(cubes, numpy_generator("bootstrap", "test"))
-    people = sum(cube.shape[1] for cube in cubes.values()), len(cubes)
-    rows: list[dict[str, object]] = []
-    for metric, rule in FROM_COUNTS.items():
-        for aggregate, draws in (("folds", resampled.mean_of_folds(rule)), ("pooled", resampled.pooled(rule))):
-            same = {"selection": selection, "rule": "0.5", "metric": metric, "aggregate": aggregate, "seed_sd": None}
-            rows += [{**same, **row} for row in _values(draws, aus, people)]
-    return scores_frame(rows)
-
-
-def _values(draws: bootstrap.Draws, aus: tuple[int, ...], people: tuple[int, int]) -> Iterator[dict[str, object]]:
-    """The mean over AUs, and every AU, with their intervals; `people` are the subjects and the folds."""
-    columns = [(None, *draws.overall()), *zip(aus, draws.point.tolist(), draws.replicates.T, strict=True)]
-    for au, value, drawn in columns:
-        low, high = bootstrap.subject_interval(value, drawn, *people)
-        yield {"au": au, "value": value, "low": low, "high": high}
+    found = evaluation_of_cubes(fold_cubes(counts, aus), aus)
+    return score_table(found, {"selection": selection}, [(metric, FIXED_THRESHOLD) for metric in FROM_COUNTS])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,10 +10,10 @@ import polars as pl
 
 from data.errors import InputError
 from study.experiments.cross_dataset.transfer import Transfer, read_transfer
-from study.experiments.hyperparameter_transfer import REGRET_SCHEMA
-from study.experiments.robustness import CURVES_SCHEMA
+from study.experiments.hyperparameter_transfer import regret_matrix
+from study.experiments.robustness import curves_of
+from study.records.score_files import read_scores
 from study.records.store import StudyStore
-from study.records.study_spec import StudySpec
 
 Content = TypeVar("Content")
 
@@ -33,18 +34,15 @@ def neighbours(root: Path, name: str, dataset: str) -> Neighbours:
     if not root.parent.is_dir():
         return found
     for folder in sorted(path for path in root.parent.iterdir() if path.is_dir()):
-        store = StudyStore(folder)
         if (folder / "transfer.json").exists():
             transfers = list(_read(read_transfer, folder, found.problems))
             found.transfers.extend((folder.name, one) for one in transfers if name in one.table["study"])
-        if store.curves_path.exists():
-            asked = list(_read(_spec, folder, found.problems))
-            if asked and asked[0].dataset == dataset:
-                frames = _read(_table(CURVES_SCHEMA), store.curves_path, found.problems)
-                found.stress.extend((folder.name, frame) for frame in frames)
-        if store.regret_path.exists():
-            frames = _read(_table(REGRET_SCHEMA), store.regret_path, found.problems)
-            found.regret.extend((folder.name, frame) for frame in frames if _names(frame) & {name, dataset})
+        for scores in _read(partial(read_scores, kind="robustness"), folder, found.problems):
+            if scores.height and [*_read(_dataset, folder, found.problems)] == [dataset]:
+                found.stress.append((folder.name, curves_of(scores)))
+        for scores in _read(partial(read_scores, kind="hyperparameter_transfer"), folder, found.problems):
+            if {*scores["source"], *scores["target"]} & {name, dataset}:
+                found.regret.append((folder.name, regret_matrix(scores)))
     return found
 
 
@@ -56,13 +54,5 @@ def _read(read: Callable[[Path], Content], path: Path, problems: list[str]) -> I
         problems.append(f"{path} was left out: {error}")
 
 
-def _spec(folder: Path) -> StudySpec:
-    return StudyStore(folder).spec()
-
-
-def _table(schema: dict[str, type[pl.DataType]]) -> Callable[[Path], pl.DataFrame]:
-    return lambda path: pl.read_parquet(path).select(pl.col(name).cast(kind) for name, kind in schema.items())
-
-
-def _names(frame: pl.DataFrame) -> set[str]:
-    return {*frame["source"], *frame["target"]}
+def _dataset(folder: Path) -> str:
+    return StudyStore(folder).spec().dataset

@@ -49,7 +49,7 @@ class StudyReport:
     final_counts: pl.DataFrame
     val: SplitEvaluation | None
     test: SplitEvaluation | None
-    scores: pl.DataFrame  # study.scores.SCORES; empty before the final evaluation
+    scores: pl.DataFrame  # study.records.score_table; empty before the final evaluation
     predicted: Predicted | None
     importance: pl.DataFrame
     objectives: list[str]

@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import polars as pl
 
-from data.errors import InputError
-from model.metrics import active_share, always_positive_f1, rarest_third
 from reports.figures import comparison_figures
 from reports.frames import tables, text
 from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, table
 from reports.html.columns import numbers_table
 from reports.html.document import render_sections
-from study.experiments.ablation import scored_frames
+from study.experiments.ablation import Baseline, baseline_in, baseline_rows, comparison_frame, rare_aus
+from study.records.score_files import read_scores
+from study.records.score_table import scores_frame
 from study.records.study_spec import AblationSpec, StudySpec
-from study.scoring import bootstrap
+from study.scoring.bootstrap import fold_cubes
+from study.scoring.evaluation import evaluation_of_cubes
 
 ESTIMATES = ("f1", "rare", "f1_gain", "rare_gain")
 TITLES = {
@@ -56,7 +56,6 @@ class AblationResults(Protocol):
     def provenance(self) -> dict[str, str]: ...
     def trials(self) -> pl.DataFrame: ...
     def counts(self) -> pl.DataFrame: ...
-    def comparison_path(self, suffix: str) -> Path: ...
 
 
 def ablation_page(store: AblationResults) -> str:
@@ -76,22 +75,14 @@ def ablation_page(store: AblationResults) -> str:
 
 
 def comparison_table(store: AblationResults) -> pl.DataFrame:
-    """One row a variant and share of flipped labels, as `study.experiments.ablation` wrote it; empty before."""
-    path = store.comparison_path(".csv")
-    if not path.exists():
+    """One row a variant and share of flipped labels, as launch/compare.py recorded it; empty before."""
+    scores = read_scores(store.root, "ablation")
+    if scores.is_empty():
         return pl.DataFrame()
-    try:
-        frame = pl.read_csv(path, infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path} is damaged ({error}); run launch/compare.py again") from error
-    lost = [name for name in ("variant", "label_noise", *_BOUNDS, "trials", "seconds") if name not in frame.columns]
-    if lost:
-        raise InputError(f"{path} has no column {', '.join(lost)}; run launch/compare.py again")
-    scores = [name for name in frame.columns if name in _BOUNDS or name.startswith("f1_au_")]
-    words = pl.col("variant", "against").cast(pl.String)
-    return frame.with_columns(words, pl.col(scores).cast(pl.Float64), noise=100 * pl.col("label_noise")).with_columns(
-        label=pl.format("{}{}", "variant", pl.col("label_noise").map_elements(_with_noise, pl.String))
-    )
+    frame = comparison_frame(scores)
+    noises = [_with_noise(share) for share in frame["label_noise"]]
+    named = frame.with_columns(noise=100 * pl.col("label_noise"), noises=pl.Series(noises, dtype=pl.String))
+    return named.with_columns(label=pl.format("{}{}", "variant", "noises")).drop("noises")
 
 
 def _with_noise(share: float) -> str:
@@ -123,20 +114,22 @@ def _answers(frame: pl.DataFrame) -> Iterator[str]:
 
 def _baseline(store: AblationResults) -> Iterator[str]:
     """Always-positive and the rare AUs, which every variant shares: all are scored on the same frames."""
-    counts = store.counts()
-    if counts.is_empty():
-        return
+    found = baseline_in(read_scores(store.root, "ablation")) or _counted_baseline(store)
+    if found is not None:
+        rates = [f"AU{au} ({text.percent(rate)} %)" for au, rate in found.base_rates.items()]
+        base = text.percent(found.always_positive)
+        yield f"The always-positive detector reaches {base}. The rarest third: {', '.join(rates)}."
+
+
+def _counted_baseline(store: AblationResults) -> Baseline | None:
+    """The same from the counts of any seed, for a study whose scores a former revision wrote."""
+    counts, aus = store.counts(), store.spec().aus
     test = counts.filter(pl.col("split") == "test").unique(["fold", "subject", "au"], keep="first", maintain_order=True)
-    aus = store.spec().aus
-    cubes = bootstrap.fold_cubes(test.with_columns(seed=pl.lit(0, pl.Int64)), aus)
+    cubes = fold_cubes(test.with_columns(seed=pl.lit(0, pl.Int64)), aus)
     if not cubes:
-        return
-    folds = np.stack([bootstrap.mean(always_positive_f1(cube.sum(1)), 0) for cube in cubes.values()])
-    base = float(bootstrap.mean(bootstrap.mean(folds, 0), 0))
-    frames = scored_frames(cubes)
-    rare, rates = rarest_third(frames), active_share(frames)
-    listed = ", ".join(f"AU{aus[at]} ({text.percent(float(rates[at]))} %)" for at in rare)
-    yield f"The always-positive detector reaches {text.percent(base)}. The rarest third: {listed}."
+        return None
+    evaluation = evaluation_of_cubes(cubes, aus)
+    return baseline_in(scores_frame([*baseline_rows(evaluation, rare_aus(evaluation), {})]))
 
 
 def _rows(store: AblationResults) -> Iterator[Section]:

@@ -4,49 +4,23 @@ All variants are scored on the same test subjects, and every bootstrap draws the
 difference is that of paired replicates.
 """
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from data.seeds import numpy_generator
-from model.metrics import Score, active_share, always_positive_f1, f1, rarest_third
+from model.metrics import active_share, rarest_third
 from study.records.config import TrialConfig
 from study.records.result import TrialResult
-from study.scoring.bootstrap import Counts, Draws, Estimate, Floats, resample, subject_interval
+from study.records.score_table import ENDS, FIXED_THRESHOLD, label_noise, level_of, scores_frame
+from study.scoring.evaluation import Evaluation, evaluation_of_scores
+from study.scoring.sampled import ScoreRow, difference_row, mean_row, score_rows
 from study.search.best_trial import final_trials
 
 Cell = tuple[str, float]  # name of a variant, and the label noise it is trained with
-Overall = tuple[float, Floats]  # mean over AUs, and its replicates [R]
-
-
-@dataclass(frozen=True)
-class AblationRow:
-    """A variant at one label noise; F1 is the mean over AUs of the mean of folds, as on the page of a study."""
-
-    variant: str
-    label_noise: float
-    f1: Estimate
-    rare: Estimate  # over the rarest third of the AUs
-    against: str  # what the gains are over; empty where that is itself, or not done
-    f1_gain: Estimate | None
-    rare_gain: Estimate | None
-    by_au: dict[int, float]
-    trials: int
-    seconds: float  # of a trial, on average
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """All that is done, and the baseline on the same frames."""
-
-    rows: list[AblationRow]
-    base_rates: dict[int, float]  # of the rarest third of the AUs, on the test subjects
-    always_positive: float
-    always_positive_rare: float
+_COLUMNS = {"f1": ("f1", False), "rare": ("rare_f1", False), "f1_gain": ("f1", True), "rare_gain": ("rare_f1", True)}
+_SUFFIXES = dict(zip(ENDS, ("", "_low", "_high"), strict=True))
 
 
 def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds: int) -> list[TrialConfig]:
@@ -54,94 +28,105 @@ def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds
     return final_trials(replace(config, data=replace(config.data, label_noise=noise)), fold_names, seeds)
 
 
-def compare(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, str]) -> Ablation:
-    """Put the finished trials of each cell, at least one cell, beside those of what its variant is held against."""
-    cubes = {cell: _cubes(results) for cell, results in done.items()}
-    first = next(iter(cubes.values()))
-    frames = scored_frames(first)
-    rare = rarest_third(frames)
-    draws = {cell: resample(cube, numpy_generator("bootstrap", "test")) for cell, cube in cubes.items()}
-    numbers = {cell: _overall(drawn.mean_of_folds(f1), rare) for cell, drawn in draws.items()}
-    trivial = _overall(next(iter(draws.values())).mean_of_folds(always_positive_f1), rare)
-    aus = next(iter(done.values()))[0].scores["test"].aus
-    rows = []
+def ablation_table(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, str]) -> pl.DataFrame:
+    """Scores of the finished trials of each cell, and their gains over those of what its variant is held against.
+
+    Without gains where that is the cell itself, or not done.
+    """
+    found = {
+        cell: evaluation_of_scores((r.config.data.fold, r.config.seed, r.scores["test"]) for r in results)
+        for cell, results in done.items()
+    }
+    rare = rare_aus(next(iter(found.values())))
+    rows: list[ScoreRow] = []
     for cell, results in done.items():
         other = against[cell[0]], cell[1]
-        reference = numbers.get(other) if other != cell else None
-        by_au = dict(zip(aus, draws[cell].mean_of_folds(f1).point.tolist(), strict=True))
-        rows.append(_row(cell, numbers[cell], other[0], reference, by_au, results))
-    rates = {aus[at]: float(active_share(frames)[at]) for at in rare}
-    return Ablation(rows, rates, trivial[0][0], trivial[1][0])
+        rows += _rows(cell, found[cell], rare, results)
+        if other != cell and other in found:
+            rows += _gains(cell, other[0], (found[cell], found[other]), rare)
+    return scores_frame(rows)
 
 
-def scored_frames(cubes: Mapping[str, Counts]) -> Counts:
-    """Counts [A, 4] of the first seed over all folds: every seed scores the same frames."""
-    return np.asarray(np.sum([cube[0].sum(axis=0) for cube in cubes.values()], axis=0))
+def rare_aus(evaluation: Evaluation) -> tuple[int, ...]:
+    """The rarest third of the AUs on the frames that are scored."""
+    return tuple(evaluation.aus[at] for at in rarest_third(_frames(evaluation)))
 
 
-def comparison_frame(comparison: Ablation) -> pl.DataFrame:
-    """All numbers, one row a variant and label noise; scores are fractions, null is undefined."""
-    rows = []
-    for row in comparison.rows:
-        plain: dict[str, Any] = {}
-        for name, value in dataclasses.asdict(row).items():
-            if name == "by_au":
-                plain |= {f"f1_au_{au}": score for au, score in value.items()}
-            elif name in ("f1", "rare", "f1_gain", "rare_gain"):
-                parts = value or dict.fromkeys(("value", "low", "high"))
-                plain |= {name: parts["value"], f"{name}_low": parts["low"], f"{name}_high": parts["high"]}
-            else:
-                plain[name] = value
-        rows.append(plain)
-    return pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.selectors.float().fill_nan(None))
+def baseline_rows(evaluation: Evaluation, rare: Sequence[int], names: ScoreRow) -> Iterator[ScoreRow]:
+    """What all variants share: always-positive over all AUs and over the rare ones, and the base rates of those."""
+    always, of = evaluation.number("always_positive"), names | {"aggregate": "folds"}
+    yield mean_row(always, of | {"metric": "always_positive"})
+    yield mean_row(always.on(rare), of | {"metric": "rare_always_positive"})
+    for au, rate in zip(evaluation.aus, active_share(_frames(evaluation)).tolist(), strict=True):
+        if au in rare:
+            yield names | {"metric": "base_rate", "aggregate": "pooled", "au": au, "value": rate}
 
 
-def score_cubes(scores: Iterable[tuple[str, int, Score]]) -> dict[str, Counts]:
-    """(fold, seed, score) of each detector -> counts [K, S, A, 4] of each fold, over its seeds."""
-    folds: dict[str, list[Counts]] = {}
-    for fold, _, score in sorted(scores, key=lambda one: one[:2]):
-        folds.setdefault(fold, []).append(score.counts)
-    return {fold: np.stack(counts) for fold, counts in folds.items()}
+@dataclass(frozen=True)
+class Baseline:
+    """What all variants share: always-positive over all AUs and over the rare ones, and the base rates of those."""
+
+    always_positive: float | None
+    rare_always_positive: float | None
+    base_rates: dict[int, float]
 
 
-def _cubes(results: Sequence[TrialResult]) -> dict[str, Counts]:
-    """Counts of the test part of each fold."""
-    return score_cubes((r.config.data.fold, r.config.seed, r.scores["test"]) for r in results)
-
-
-def _overall(draws: Draws, rare: np.ndarray) -> tuple[Overall, Overall]:
-    """Over all AUs, and over the rare ones."""
-    return draws.overall(), Draws(draws.point[rare], draws.replicates[:, rare]).overall()
-
-
-def _row(
-    cell: Cell,
-    numbers: tuple[Overall, Overall],
-    against: str,
-    reference: tuple[Overall, Overall] | None,
-    by_au: dict[int, float],
-    results: Sequence[TrialResult],
-) -> AblationRow:
-    people = {result.config.data.fold: len(result.scores["test"].subjects) for result in results}
-
-    def estimate(value: float, replicates: Floats, least: float) -> Estimate:
-        low, high = subject_interval(value, replicates, sum(people.values()), len(people))
-        return Estimate(value, float(np.clip(low, least, 1)), float(np.clip(high, least, 1)))
-
-    values = [estimate(*number, least=0) for number in numbers]
-    gains: list[Estimate | None] = [None, None]
-    if reference is not None:
-        pairs = zip(numbers, reference, strict=True)
-        gains = [estimate(value - base, drawn - base_drawn, least=-1) for (value, drawn), (base, base_drawn) in pairs]
-    return AblationRow(
-        variant=cell[0],
-        label_noise=cell[1],
-        f1=values[0],
-        rare=values[1],
-        against=against if reference else "",
-        f1_gain=gains[0],
-        rare_gain=gains[1],
-        by_au=by_au,
-        trials=len(results),
-        seconds=float(np.mean([result.seconds for result in results])),
+def baseline_in(scores: pl.DataFrame) -> Baseline | None:
+    """That of an ablation's scores; None where a former revision wrote them, which kept none."""
+    always, rare, rates = (
+        scores.filter(metric=metric) for metric in ("always_positive", "rare_always_positive", "base_rate")
     )
+    if rates.is_empty():
+        return None
+    by_au = dict(rates.unique("au", keep="first", maintain_order=True).select("au", "value").iter_rows())
+    return Baseline(always["value"][0], rare["value"][0], by_au)
+
+
+def _frames(evaluation: Evaluation) -> np.ndarray:
+    """Counts [A, 4] of the first seed: every seed scores the same frames."""
+    return np.asarray(evaluation.groups[0][0].counts[FIXED_THRESHOLD].sum(axis=0))
+
+
+def _names(cell: Cell) -> ScoreRow:
+    return {"method": cell[0], "condition": label_noise(cell[1]), "rule": FIXED_THRESHOLD, "aggregate": "folds"}
+
+
+def _rows(
+    cell: Cell, evaluation: Evaluation, rare: Sequence[int], results: Sequence[TrialResult]
+) -> Iterator[ScoreRow]:
+    dataset, f1 = results[0].config.data.dataset, evaluation.number("f1")
+    names = _names(cell) | {"source": dataset, "target": dataset}
+    yield from score_rows(f1, names | {"metric": "f1"})
+    yield mean_row(f1.on(rare), names | {"metric": "rare_f1"})
+    yield from baseline_rows(evaluation, rare, names)
+    costs = {"trials": len(results), "seconds": float(np.mean([result.seconds for result in results]))}
+    yield from (names | {"metric": metric, "rule": None, "value": value} for metric, value in costs.items())
+
+
+def _gains(cell: Cell, against: str, pair: tuple[Evaluation, Evaluation], rare: Sequence[int]) -> Iterator[ScoreRow]:
+    ours, theirs = (one.number("f1") for one in pair)
+    names = _names(cell) | {"against": against}
+    yield difference_row(ours, theirs, names | {"metric": "f1"})
+    yield difference_row(ours.on(rare), theirs.on(rare), names | {"metric": "rare_f1"})
+
+
+def comparison_frame(scores: pl.DataFrame) -> pl.DataFrame:
+    """The columns of comparison.csv, one row a variant and label noise; scores are fractions, null is undefined."""
+    cells = scores.group_by("method", "condition", maintain_order=True)
+    rows = [_wide(str(variant), str(condition), part) for (variant, condition), part in cells]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _wide(variant: str, condition: str, part: pl.DataFrame) -> dict[str, object]:
+    found = {(row["metric"], row["au"], row["against"] is not None): row for row in part.iter_rows(named=True)}
+    gain = found.get(("f1", None, True), {})
+    wide: dict[str, object] = {"variant": variant, "label_noise": level_of(condition)[1] / 100}
+    for name, (metric, is_gain) in _COLUMNS.items():
+        row = found.get((metric, None, is_gain), {})
+        wide |= {"against": gain.get("against", "")} if name == "f1_gain" else {}
+        wide |= {f"{name}{suffix}": row.get(end) for end, suffix in _SUFFIXES.items()}
+    wide |= {f"f1_au_{au}": row["value"] for (metric, au, _), row in found.items() if metric == "f1" and au is not None}
+    return wide | {
+        "trials": int(found["trials", None, False]["value"]),
+        "seconds": found["seconds", None, False]["value"],
+    }

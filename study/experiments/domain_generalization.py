@@ -22,13 +22,15 @@ from data.frames import aus_of
 from data.store import FrameStore
 from data.union import UnionStore, dataset_of
 from model.metrics import objective_value, ratio, score_predictions
-from study.experiments.selection import evaluation_of, final_trials_of
+from study.experiments.selection import Chosen, evaluation_of, final_trials_of, names_of
 from study.records.config import DataSettings, TrialConfig
 from study.records.predictions import Predictions, read_predictions
 from study.records.result import TrialResult
+from study.records.score_table import ENDS, scores_frame
 from study.records.store import StudyStore
 from study.scoring.bootstrap import Floats
-from study.scoring.evaluation import Evaluation, rows_of, tally
+from study.scoring.evaluation import Evaluation, score_table
+from study.scoring.tally import tally
 from study.scoring.thresholds import rule_thresholds
 from study.trial.detectors import weights_key
 from study.trial.multi_source import check_target
@@ -38,20 +40,7 @@ GENERALIZATION_SELECTIONS = (POOLED, LEFT_OUT, _ORACLE)
 ONLY = "none"  # the rule where there is one candidate
 OWN = "own"  # the rule of a study of the target itself
 _METRICS = (("f1", "0.5"), ("f1", "validation"), ("f1", "base_rate"), ("auc", "0.5"), ("always_positive", "0.5"))
-GENERALIZE: dict[str, type[pl.DataType]] = {
-    "method": pl.String,
-    "target": pl.String,
-    "sources": pl.String,
-    "selection": pl.String,
-    "rule": pl.String,
-    "metric": pl.String,
-    "au": pl.Int64,
-    "value": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "candidates": pl.Int64,
-    "chosen": pl.String,
-}
+_OF = " of "  # `condition` of a score table is "<chosen candidate> of <how many>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,15 +174,28 @@ def _predicted(trial: TrialConfig, weights: str, target: FrameStore, store: Stud
 def generalization_table(
     asked: Generalization, store: StudyStore, done: Mapping[str, TrialResult], own: Mapping[str, StudyStore]
 ) -> pl.DataFrame:
-    """Rows of `GENERALIZE` of all methods, splits and rules whose trials are `done`; `own` are studies by target."""
-    rows: list[dict[str, object]] = []
+    """Scores of all methods, splits and rules whose trials are `done`; `own` are studies by target."""
+    tables = [scores_frame([])]
     for split in asked.splits:
-        rows += _own_rows(split, own)
+        tables += _own_scores(split, own)
         for method in asked.methods:
             for rule in asked.rules(method):
                 if all(trial.key in done for trial in _needed(rule, asked, split, method)):
-                    rows += _rows(rule, asked, split, method, store)
-    return pl.DataFrame(rows, schema=GENERALIZE).with_columns(pl.selectors.float().fill_nan(None))
+                    tables.append(_scores(rule, asked, split, method, store))
+    return pl.concat(tables)
+
+
+def generalization_export(scores: pl.DataFrame) -> pl.DataFrame:
+    """The columns of generalize.csv: `chosen` is the candidate of the row, one of `candidates`."""
+    condition = pl.col("condition").str
+    names = {"sources": "source", **{name: name for name in ("selection", "rule", "metric", "au", *ENDS)}}
+    return scores.select(
+        "method",
+        "target",
+        **{name: pl.col(column) for name, column in names.items()},
+        candidates=condition.extract(f"{_OF}(\\d+)$").cast(pl.Int64),
+        chosen=condition.replace(f"{_OF}\\d+$", ""),
+    )
 
 
 def _needed(rule: str, asked: Generalization, split: Split, method: str) -> Iterator[TrialConfig]:
@@ -203,34 +205,30 @@ def _needed(rule: str, asked: Generalization, split: Split, method: str) -> Iter
             yield from (trial for one in left_out(split) for trial in asked.trials(one, name))
 
 
-def _rows(rule: str, asked: Generalization, split: Split, method: str, store: StudyStore) -> list[dict[str, object]]:
+def _scores(rule: str, asked: Generalization, split: Split, method: str, store: StudyStore) -> pl.DataFrame:
     name = chosen_by(rule, asked, split, method, store)
-    found = evaluation(split, asked.trials(split, name), "last" if rule == _ORACLE else "best", store)
-    names = {"method": method, "target": dataset_of(split.target), "sources": split.name, "selection": rule}
-    facts = {**names, "candidates": len(asked.methods[method]), "chosen": name}
-    return [facts | row for row in metric_rows(found)]
+    found = _evaluation(split, asked.trials(split, name), "last" if rule == _ORACLE else "best", store)
+    names = {"method": method, "source": split.name, "target": dataset_of(split.target), "selection": rule}
+    return _shown(found, names | {"condition": f"{name}{_OF}{len(asked.methods[method])}"})
 
 
-def _own_rows(split: Split, own: Mapping[str, StudyStore]) -> list[dict[str, object]]:
-    target = dataset_of(split.target)
-    if target not in own:
-        return []
-    method = final_trials_of(own[target])[0].config.method_name
-    names = {"method": method, "target": target, "sources": target, "selection": OWN}
-    facts = {**names, "candidates": 1, "chosen": own[target].root.name}
-    return [facts | row for row in metric_rows(own_evaluation(split.aus, own[target]))]
+def _own_scores(split: Split, own: Mapping[str, StudyStore]) -> Iterator[pl.DataFrame]:
+    """The final detectors of a study of the target, each on the people whom its fold tests on."""
+    store = own.get(dataset_of(split.target))
+    if store is not None:
+        chosen: Chosen = {}
+        for result in final_trials_of(store):
+            chosen.setdefault(result.config.data.fold, []).append(result)
+        names = names_of(chosen) | {"selection": OWN, "condition": f"{store.root.name}{_OF}1"}
+        yield _shown(evaluation_of(store, chosen, split.aus), names)
 
 
-def metric_rows(found: Evaluation) -> Iterator[dict[str, object]]:
-    """Rule, metric, AU (null for the mean over AUs), value and interval, for every metric that was counted."""
-    for metric, rule in _METRICS:
-        if rule in found.rules:
-            numbers = found.draws(metric, rule), found.by_seed(metric, rule)
-            for row in rows_of(found, *numbers, (0.0, 1.0)):
-                yield {"metric": metric, "rule": rule} | {name: row[name] for name in ("au", "value", "low", "high")}
+def _shown(found: Evaluation, names: Mapping[str, str]) -> pl.DataFrame:
+    columns = [(metric, rule) for metric, rule in _METRICS if found.has(metric, rule)]
+    return score_table(found, names, columns, ["folds"])
 
 
-def evaluation(split: Split, trials: Sequence[TrialConfig], weights: str, store: StudyStore) -> Evaluation:
+def _evaluation(split: Split, trials: Sequence[TrialConfig], weights: str, store: StudyStore) -> Evaluation:
     """The detectors of `trials`, one a seed, on all frames of the target."""
     rates, target = source_rates(split), dataset_of(split.target)
     tallies = []
@@ -238,15 +236,7 @@ def evaluation(split: Split, trials: Sequence[TrialConfig], weights: str, store:
         found = _predicted(trial, weights, split.target, store).on(split.aus)
         known = read_predictions(store.predictions_path(weights_key(trial, weights))).part("val")
         tallies.append(tally({target: found}, {target: rule_thresholds(found, known, rates.tolist())}))
-    return Evaluation(tuple(tallies))
-
-
-def own_evaluation(aus: tuple[int, ...], store: StudyStore) -> Evaluation:
-    """The final detectors of a study of the target, each on the people whom its fold tests on."""
-    by_fold: dict[str, list[TrialResult]] = {}
-    for result in final_trials_of(store):
-        by_fold.setdefault(result.config.data.fold, []).append(result)
-    return evaluation_of(store, by_fold, aus)
+    return Evaluation((tuple(tallies),))
 
 
 def source_rates(split: Split) -> Floats:

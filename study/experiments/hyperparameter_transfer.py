@@ -10,16 +10,14 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from data.errors import InputError
-from study.experiments.ablation import compare
 from study.records.config import TrialConfig
 from study.records.result import TrialResult
+from study.records.score_table import ENDS, FIXED_THRESHOLD, scores_frame
 from study.records.store import StudyStore
+from study.scoring.evaluation import evaluation_of_scores
+from study.scoring.sampled import ScoreRow, difference_row, mean_row
 
-REGRET_SCHEMA: dict[str, type[pl.DataType]] = {
-    "source": pl.String,
-    "target": pl.String,
-    **dict.fromkeys(("f1", "low", "high", "regret", "regret_low", "regret_high"), pl.Float64),
-}
+_ENDS = {"f1": ("f1", "low", "high"), "regret": ("regret", "regret_low", "regret_high")}
 
 
 def configuration_on(chosen: TrialConfig, target: TrialConfig) -> TrialConfig:
@@ -34,15 +32,33 @@ def configuration_on(chosen: TrialConfig, target: TrialConfig) -> TrialConfig:
     )
 
 
-def regrets(target: str, results: Mapping[str, Sequence[TrialResult]]) -> pl.DataFrame:
-    """REGRET rows of one target from the final trials of each source's configuration, its own among them."""
-    compared = compare({(source, 0.0): found for source, found in results.items()}, dict.fromkeys(results, target))
-    rows = []
-    for row in compared.rows:
-        gain = row.f1_gain
-        regret = (0.0, 0.0, 0.0) if gain is None else (-gain.value, -gain.high, -gain.low)
-        rows.append((row.variant, target, row.f1.value, row.f1.low, row.f1.high, *regret))
-    return pl.DataFrame(rows, schema=REGRET_SCHEMA, orient="row").with_columns(pl.selectors.float().fill_nan(None))
+def regret_table(target: str, results: Mapping[str, Sequence[TrialResult]]) -> pl.DataFrame:
+    """F1 and regret of each source's configuration, from its final trials on one target, whose own are among them.
+
+    Sources and targets are named by their studies.
+    """
+    f1 = {
+        source: evaluation_of_scores((r.config.data.fold, r.config.seed, r.scores["test"]) for r in found).number("f1")
+        for source, found in results.items()
+    }
+    rows: list[ScoreRow] = []
+    for source, found in results.items():
+        names = {"method": found[0].config.method_name, "source": source, "target": target}
+        names |= {"rule": FIXED_THRESHOLD, "aggregate": "folds"}
+        rows.append(mean_row(f1[source], names | {"metric": "f1"}))
+        regret = difference_row(f1[target], f1[source], names | {"metric": "regret", "against": target})
+        none = dict.fromkeys(ENDS, 0.0) | {"p": None}
+        rows.append(regret | (none if source == target else {}))
+    return scores_frame(rows)
+
+
+def regret_matrix(scores: pl.DataFrame) -> pl.DataFrame:
+    """source, target, f1, low, high, regret, regret_low, regret_high: a row for each configuration and target."""
+    parts = [
+        scores.filter(metric=metric).select("source", "target", **dict(zip(names, map(pl.col, ENDS), strict=True)))
+        for metric, names in _ENDS.items()
+    ]
+    return parts[0].join(parts[1], on=["source", "target"], how="left", maintain_order="left")
 
 
 @dataclass(frozen=True)

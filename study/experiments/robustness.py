@@ -5,20 +5,19 @@ and are trials of their own; those of `data.degrade` make the test pictures wors
 good ones. The test labels are always as they were.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from data.degrade import DEGRADATIONS
 from data.errors import InputError
-from data.seeds import numpy_generator
-from model.metrics import auc, f1, mean_defined
-from study.experiments.ablation import score_cubes
+from model.metrics import auc, mean_defined
 from study.records.config import DataSettings, TrialConfig
-from study.scoring.bootstrap import resample, subject_interval
+from study.records.score_table import ENDS, FIXED_THRESHOLD, level_of, scores_frame, with_level
+from study.scoring.evaluation import evaluation_of_scores
+from study.scoring.sampled import ScoreRow, score_rows
 from study.trial.degraded import DetectorScore
 
 Change = Callable[[DataSettings, float], DataSettings]
@@ -32,17 +31,6 @@ TRAINING: dict[str, Change] = {
 }
 DISTURBANCES = (*TRAINING, *DEGRADATIONS)
 UNDISTURBED = {"positives": 100.0}  # where it is not 0
-
-CURVES_SCHEMA: dict[str, type[pl.DataType]] = {
-    "method": pl.String,
-    "kind": pl.String,
-    "level": pl.Float64,
-    "metric": pl.String,
-    "au": pl.Int64,  # null: the mean over AUs
-    "value": pl.Float64,  # fractions
-    "low": pl.Float64,  # of a bootstrap of subjects
-    "high": pl.Float64,
-}
 
 
 @dataclass(frozen=True)
@@ -70,36 +58,37 @@ def stressed(config: TrialConfig, kind: str, level: float) -> TrialConfig:
 
 
 def robustness_table(points: Mapping[Point, Sequence[DetectorScore]]) -> pl.DataFrame:
-    """CURVES rows of every point: F1 of each AU and their mean with intervals, and the mean AUC.
+    """Scores of every point: F1 of each AU and their mean with intervals, and the mean AUC.
 
     F1 is the mean of folds, as everywhere. Every point is resampled with the same draws of subjects.
     """
-    rows = [row for point, detectors in points.items() for row in _rows(point, detectors)]
-    return pl.DataFrame(rows, schema=CURVES_SCHEMA).with_columns(pl.selectors.float().fill_nan(None))
+    return scores_frame([row for point, detectors in points.items() for row in _rows(point, detectors)])
 
 
-def _rows(point: Point, detectors: Sequence[DetectorScore]) -> list[dict[str, Any]]:
-    same = {"method": point.method, "kind": point.kind, "level": point.level}
-    draws = resample(
-        score_cubes((one.fold, one.seed, one.score) for one in detectors), numpy_generator("bootstrap", "test")
-    ).mean_of_folds(f1)
-    people = {one.fold: len(one.score.subjects) for one in detectors}
-    overall, aus = draws.overall(), detectors[0].score.aus
-    numbers = [(None, *overall), *zip(aus, draws.point.tolist(), draws.replicates.T, strict=True)]
-    rows = [
-        same | {"metric": "f1", "au": au, "value": value} | _interval(value, replicates, people)
-        for au, value, replicates in numbers
-    ]
+def _rows(point: Point, detectors: Sequence[DetectorScore]) -> Iterator[ScoreRow]:
+    found = evaluation_of_scores((one.fold, one.seed, one.score) for one in detectors)
+    names = {"method": point.method, "condition": with_level(point.kind, point.level)}
+    names |= {"rule": FIXED_THRESHOLD, "aggregate": "folds"}
+    yield from score_rows(found.number("f1"), names | {"metric": "f1"})
+    # Of worse pictures histograms alone are kept: this AUC counts ties within a bin half, and has no interval.
     area = _mean_of_folds([(one.fold, mean_defined(auc(one.score.histogram))) for one in detectors])
-    return [*rows, same | {"metric": "auc", "au": None, "value": area, "low": None, "high": None}]
-
-
-def _interval(value: float, replicates: np.ndarray, people: Mapping[str, int]) -> dict[str, float]:
-    low, high = np.clip(subject_interval(value, replicates, sum(people.values()), len(people)), 0, 1)
-    return {"low": low, "high": high}
+    yield names | {"metric": "auc", "value": area}
 
 
 def _mean_of_folds(values: Sequence[tuple[str, float]]) -> float:
     """Mean over seeds, then over folds."""
     folds_seen = dict.fromkeys(fold for fold, _ in values)
     return float(np.mean([np.mean([value for fold, value in values if fold == name]) for name in folds_seen]))
+
+
+def curves_of(scores: pl.DataFrame) -> pl.DataFrame:
+    """method, kind, level, metric, au, value, low, high: the scores of a robustness study by disturbance and level."""
+    kinds, levels = zip(*map(level_of, scores["condition"]), strict=True) if scores.height else ((), ())
+    return scores.select(
+        "method",
+        pl.Series("kind", kinds, dtype=pl.String),
+        pl.Series("level", levels, dtype=pl.Float64),
+        "metric",
+        "au",
+        *ENDS,
+    )

@@ -24,7 +24,8 @@ from study.records.predictions import read_predictions
 from study.records.result import TrialResult
 from study.records.score_table import SELECTIONS
 from study.records.store import StudyStore
-from study.scoring.evaluation import Evaluation, bias, tally
+from study.scoring.evaluation import Evaluation, bias_table, score_table
+from study.scoring.tally import tally
 from study.scoring.thresholds import rule_thresholds
 from study.search.best_trial import choose, final_trials
 from study.search.objectives import goals_of
@@ -140,10 +141,24 @@ def record(plans: Sequence[SelectionPlan], chosen: Mapping[str, Chosen]) -> dict
 def score_selections(store: StudyStore, chosen: Mapping[str, Chosen]) -> pl.DataFrame:
     """Scores of every rule, and the selection bias where nested and oracle are there."""
     evaluations = {selection: evaluation_of(store, trials) for selection, trials in chosen.items()}
-    tables = [evaluation.scores(selection) for selection, evaluation in evaluations.items()]
+    tables = [
+        score_table(evaluation, names_of(chosen[selection]) | {"selection": selection})
+        for selection, evaluation in evaluations.items()
+    ]
     if {"nested", "oracle"} <= {*evaluations}:
-        tables.append(bias(evaluations["oracle"], evaluations["nested"]))
+        tables.append(bias_table(evaluations["oracle"], evaluations["nested"], names_of(chosen["oracle"])))
     return pl.concat(tables)
+
+
+def names_of(chosen: Chosen) -> dict[str, str]:
+    """Method, and the dataset that is source and target, of final trials, as a score table names them."""
+    configs = [result.config for results in chosen.values() for result in results]
+    dataset = configs[0].data.dataset
+    return {
+        "method": "+".join(dict.fromkeys(config.method_name for config in configs)),
+        "source": dataset,
+        "target": dataset,
+    }
 
 
 def evaluation_of(store: StudyStore, chosen: Chosen, aus: tuple[int, ...] = ()) -> Evaluation:
@@ -160,4 +175,4 @@ def evaluation_of(store: StudyStore, chosen: Chosen, aus: tuple[int, ...] = ()) 
             parts[fold] = predictions.part("test")
             thresholds[fold] = rule_thresholds(parts[fold], predictions.part("val"))
         tallies.append(tally(parts, thresholds))
-    return Evaluation(tuple(tallies))
+    return Evaluation((tuple(tallies),))

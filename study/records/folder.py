@@ -10,18 +10,16 @@
     detectors/<key>.pt     weights of the detectors of the final evaluation
     predictions/<key>.parquet           their probabilities on the validation and test frames of their fold
     predictions/<key>-<store>.parquet   and on all frames of another dataset
+    scores/<kind>.parquet  every number that the study came to; see `study.records.score_table`
     scores/final.json      which trials belong to which selection rule
-    scores/final.parquet   the scores of each rule
     degraded/<key>-*.json  their scores on test pictures made worse
-    stress.parquet         the curves of a stress study
-    regret.parquet         what each study's best configuration is worth on the datasets of others
     sampled/<key>.json     what the sampler drew for a trial, written when the trial is started
     hung/<key>.txt         where a trial that stopped reporting was; gone when it has a result
     trials.index           outcomes of the finished trials, so that the next command need not read them all
     optuna.journal         the search for optuna-dashboard, written anew by every command and never read
     report.html            the page
-    comparison.md, .csv    the table of a comparison
-    generalize.parquet, .csv  that of detectors trained on several datasets
+    comparison.md, .csv    the table of a comparison, to be read elsewhere
+    generalize.csv         that of detectors trained on several datasets
     sweep.lock             held by the one driver
 
 Every file is whole or absent; a store can be read at any time, by anyone, without a lock.
@@ -85,16 +83,6 @@ class StudyFolder:
         return self.root / "degraded" / f"{key}-{kind}-{level:g}.json"
 
     @property
-    def regret_path(self) -> Path:
-        """Where the matrix of hyper-parameter regret lies."""
-        return self.root / "regret.parquet"
-
-    @property
-    def curves_path(self) -> Path:
-        """Where the curves of a stress study lie."""
-        return self.root / "stress.parquet"
-
-    @property
     def report_path(self) -> Path:
         """Where the page lies."""
         return self.root / "report.html"
@@ -103,9 +91,10 @@ class StudyFolder:
         """Where the table of a comparison lies; `suffix` is .md or .csv."""
         return self.root / f"comparison{suffix}"
 
-    def generalize_path(self, suffix: str) -> Path:
-        """Where the table of a study on several datasets lies; `suffix` is .parquet or .csv."""
-        return self.root / f"generalize{suffix}"
+    @property
+    def generalize_path(self) -> Path:
+        """Where the table of a study on several datasets lies as CSV."""
+        return self.root / "generalize.csv"
 
     @property
     def journal_path(self) -> Path:

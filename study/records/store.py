@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from data.files import atomic_path, write_atomic, write_once
+from data.files import write_atomic, write_once
 from study.records.config import TrialConfig, trial_from_dict
 from study.records.folder import StudyFolder
 from study.records.result import TrialResult, result_from_json
-from study.records.score_table import SCORES, check_scores
+from study.records.score_files import read_scores, write_scores
 
 TRIALS: dict[str, type[pl.DataType]] = {
     "key": pl.String,
@@ -55,19 +55,12 @@ class StudyStore(StudyFolder):
 
     def final_scores(self) -> pl.DataFrame:
         """Scores of the latest final evaluation (`study.records.score_table.SCORES`); without rows before it."""
-        path = self.root / "scores" / "final.parquet"
-        if not path.exists():
-            return pl.DataFrame(schema=SCORES)
-        scores = pl.read_parquet(path)
-        check_scores(scores)
-        return scores
+        return read_scores(self.root, "final")
 
     def write_final(self, selections: dict[str, Any], scores: pl.DataFrame) -> None:
         """Replace what a final evaluation came to."""
-        check_scores(scores)
         write_atomic(self.root / "scores" / "final.json", json.dumps(selections, indent=1).encode())
-        with atomic_path(self.root / "scores" / "final.parquet") as temporary:
-            scores.write_parquet(temporary)
+        write_scores(self.root, "final", scores)
 
     # --- results
 

@@ -106,8 +106,8 @@ _ASKED: dict[str, type[Asked]] = {
 }
 _READ_BY = {
     ABLATION: "is a comparison of variants: launch/compare.py writes comparison.md there, launch/report.py its page",
-    ROBUSTNESS: "is a stress study: its curves are in stress.parquet, and on the page of a search on the same dataset",
-    HYPERPARAMETER_TRANSFER: "is a study of regret: its matrix is in regret.parquet, and on the pages of its studies",
+    ROBUSTNESS: "is a stress study: its curves are in scores/robustness.parquet and on pages of searches on its dataset",
+    HYPERPARAMETER_TRANSFER: "is a study of regret: its matrix is in scores/hyperparameter_transfer.parquet",
     DOMAIN_GENERALIZATION: "is on several datasets: launch/generalize.py writes generalize.csv there",
     EXTERNAL: "holds predictions of another detector: launch/transfer.py reads it",
 }

@@ -1,11 +1,11 @@
-"""What final detectors are worth on frames that they have not seen, and how much of it is chance.
+"""What detectors are worth on frames that they have not seen, and how much of it is chance.
 
-`tally` turns the predictions of one seed, a detector a fold, into whole numbers by subject. `Evaluation` puts the
-seeds together: any metric, under any threshold rule, with the bootstrap of subjects. Two evaluations on the same
-frames draw the same subjects, so that the replicates of a difference are paired.
+An `Evaluation` is the one way from whole numbers by subject to a score: any metric, under any rule of thresholds, of
+every AU and of their mean, with the bootstrap of subjects and the spread over seeds. Two evaluations of the same people
+draw the same ones, so that the replicates of a difference are paired.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,8 +14,8 @@ import polars as pl
 
 from data.seeds import numpy_generator
 from model import metrics
-from study.records.predictions import Predictions
-from study.records.score_table import AGGREGATES, BIAS, scores_frame
+from model.metrics import Score
+from study.records.score_table import AGGREGATES, BIAS, FIXED_THRESHOLD, METRICS, scores_frame
 from study.scoring.bootstrap import (
     REPLICATES,
     Counts,
@@ -26,9 +26,10 @@ from study.scoring.bootstrap import (
     mean,
     reweighted,
     subject_draws,
-    subject_interval,
 )
-from study.scoring.exact_auc import sampled_wins, won_pairs
+from study.scoring.exact_auc import sampled_wins
+from study.scoring.sampled import Sampled, ScoreRow, minus, score_rows, with_mean
+from study.scoring.tally import People, Tally, tallies_of_cubes
 
 OF_COUNTS: dict[str, Metric] = {
     "f1": metrics.f1,
@@ -39,230 +40,201 @@ OF_COUNTS: dict[str, Metric] = {
     "recall": metrics.recall,
     "lift": metrics.lift,
     "always_positive": metrics.always_positive_f1,
+    "base_rate": metrics.active_share,
 }
-WITHOUT_THRESHOLD = ("auc", "always_positive")
-FIXED_THRESHOLD = "0.5"
+WITHOUT_THRESHOLD = ("auc", "always_positive", "base_rate")
 _SIGNED = ("mcc", "lift")
-
-Thresholds = Mapping[str, Floats]  # rule -> [A]
-
-
-@dataclass(frozen=True, eq=False)
-class Tally:
-    """Whole numbers of one seed; the subjects of all folds one after another are the axes of `wins`."""
-
-    aus: tuple[int, ...]
-    people: dict[str, tuple[str, ...]]  # fold -> its S subjects
-    counts: dict[str, dict[str, Counts]]  # rule -> fold -> [S, A, 4]
-    wins: Counts  # [A, S, S], see `study.scoring.exact_auc`
-
-    def classes(self) -> Counts:
-        """Active and inactive frames of every subject, [S, A, 2]."""
-        cells = np.concatenate([*next(iter(self.counts.values())).values()])
-        active, inactive = cells[..., [metrics.TP, metrics.FN]], cells[..., [metrics.FP, metrics.TN]]
-        return np.stack([active.sum(-1), inactive.sum(-1)], axis=-1)
-
-
-def tally(parts: Mapping[str, Predictions], thresholds: Mapping[str, Thresholds]) -> Tally:
-    """Count the predictions of each fold under each rule; the folds share their AUs and no subject."""
-    (aus,) = {part.aus for part in parts.values()}
-    people, numbers = {}, {}
-    parts = {fold: parts[fold] for fold in sorted(parts)}
-    for fold, part in parts.items():
-        people[fold], numbers[fold] = _numbered(part)
-    everyone = [person for names in people.values() for person in names]
-    assert len(set(everyone)) == len(everyone), "a subject is in two folds"
-    said, truth = ({fold: getattr(part, name) for fold, part in parts.items()} for name in ("probabilities", "labels"))
-    counts = {
-        rule: {
-            fold: metrics.count_predictions(said[fold], truth[fold], numbers[fold], thresholds[fold][rule])
-            for fold in parts
-        }
-        for rule in next(iter(thresholds.values()))
-    }
-    first = np.cumsum([0, *(len(names) for names in people.values())])
-    person = np.concatenate([low + numbers[fold] for low, fold in zip(first, parts, strict=False)])
-    return Tally(aus, people, counts, _wins([*said.values()], [*truth.values()], person, len(everyone)))
-
-
-def _numbered(part: Predictions) -> tuple[tuple[str, ...], np.ndarray]:
-    """Subjects by name, and the number of each frame's [n]."""
-    names = part.frame["subject"].unique().sort()
-    return tuple(names), part.frame["subject"].cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
-
-
-def _wins(said: Sequence[np.ndarray], truth: Sequence[np.ndarray], person: np.ndarray, subjects: int) -> Counts:
-    """Won pairs [A, S, S] of probabilities and labels [n, A] of each fold."""
-    found = []
-    for at in range(said[0].shape[1]):  # one AU at a time bounds the memory
-        probabilities, labels = (np.concatenate([matrix[:, at] for matrix in matrices]) for matrices in (said, truth))
-        coded = labels >= 0
-        found.append(won_pairs(probabilities[coded], labels[coded] == 1, person[coded], subjects))
-    return np.array(found)
+TEST = ("bootstrap", "test")  # the name of the draws of the people of test parts
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Detectors of one selection, a tally a seed; all seeds scored the same frames."""
+    """Detectors on the same people, in groups of tallies: the seeds of a selection, or those of each training fold.
 
-    tallies: tuple[Tally, ...]
+    A score is the mean over the tallies of a group, then over groups, then over parts. The people of each part are
+    drawn anew in every replicate; the detectors and their thresholds stay what they are.
+    """
+
+    groups: tuple[tuple[Tally, ...], ...]
+    parts: People = field(default_factory=dict)  # those of the tallies, unless given
+    stream: tuple[str | int, ...] = TEST
     replicates: int = REPLICATES
-    _summed: dict[str, Resampled] = field(default_factory=dict, repr=False)
+    _summed: dict[str, list[Resampled]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        first = self.tallies[0]
-        assert all((tally.aus, tally.people) == (first.aus, first.people) for tally in self.tallies)
+        first = self.groups[0][0]
+        assert all((one.aus, one.people) == (first.aus, first.people) for group in self.groups for one in group)
 
     @property
     def aus(self) -> tuple[int, ...]:
         """AUs in the order of all axes A."""
-        return self.tallies[0].aus
+        return self.groups[0][0].aus
+
+    @property
+    def people(self) -> People:
+        """Who is drawn together."""
+        return self.parts or self.groups[0][0].people
 
     @property
     def rules(self) -> tuple[str, ...]:
         """Threshold rules that were counted."""
-        return tuple(self.tallies[0].counts)
+        return tuple(self.groups[0][0].counts)
 
-    @property
-    def subjects(self) -> dict[str, int]:
-        """Number of subjects in each fold."""
-        return {fold: len(names) for fold, names in self.tallies[0].people.items()}
+    def has(self, metric: str, rule: str = FIXED_THRESHOLD) -> bool:
+        """Whether the tallies tell this number."""
+        return self.groups[0][0].wins is not None if metric == "auc" else rule in self.rules
 
-    @cached_property
-    def _weights(self) -> dict[str, Floats]:
-        return subject_draws(self.subjects, numpy_generator("bootstrap", "test"), self.replicates)
+    def number(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Sampled:
+        """The metric of every AU and of their mean, in every replicate, and as each seed alone gives it."""
+        drawn = self.draws(metric, rule, aggregate)
+        return Sampled(
+            aus=self.aus,
+            values=with_mean(drawn.point),
+            replicates=with_mean(drawn.replicates),
+            by_seed=with_mean(self.by_seed(metric, rule, aggregate)),
+            people=sum(map(len, self.people.values())),
+            parts=len(self.people),
+            seeds=max(map(len, self.groups)),
+            within=(-1.0, 1.0) if metric in _SIGNED else (0.0, 1.0),
+        )
 
     def draws(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Draws:
         """The metric per AU, and in every replicate."""
-        numbers, function = self._numbers(metric, rule, aggregate)
-        return numbers.pooled(function) if aggregate == "pooled" else numbers.mean_of_folds(function)
+        function = _function(metric)
+        parts = self._resampled(metric, rule, aggregate)
+        if aggregate == "pooled":
+            return parts[0].pooled(function)
+        found = [part.mean_of_folds(function) for part in parts]
+        points, replicates = np.stack([one.point for one in found]), np.stack([one.replicates for one in found])
+        return Draws(mean(points, 0), mean(replicates, 0))
 
     def by_seed(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Floats:
-        """The metric that each seed alone gives, [K, A]."""
-        numbers, function = self._numbers(metric, rule, aggregate)
-        return numbers.by_seed(function, pooled=aggregate == "pooled")
+        """The metric that each seed alone gives, [K, A]; [0, A] where seeds are missing somewhere."""
+        if not self._complete:
+            return np.empty((0, len(self.aus)))
+        function = _function(metric)
+        parts = [part.by_seed(function, aggregate == "pooled") for part in self._resampled(metric, rule, aggregate)]
+        return mean(np.stack(parts), 0)
 
-    def _numbers(self, metric: str, rule: str, aggregate: str) -> tuple[Resampled, Metric]:
-        if metric != "auc":
-            if rule not in self._summed:
-                self._summed[rule] = self._counts(rule)
-            return self._summed[rule], OF_COUNTS[metric]
-        name = f"pairs {aggregate}"
-        if name not in self._summed:
-            self._summed[name] = self._pairs(aggregate)
-        return self._summed[name], _share_won
-
-    def _counts(self, rule: str) -> Resampled:
-        cubes = {fold: np.stack([tally.counts[rule][fold] for tally in self.tallies]) for fold in self.subjects}
-        return reweighted(cubes, self._weights)
-
-    def _pairs(self, aggregate: str) -> Resampled:
-        """Pairs won, and all pairs (both twice), in each fold, or among the frames of all folds."""
-        if aggregate == "pooled":
-            return _resampled_pairs({"": slice(None)}, {"": np.hstack([*self._weights.values()])}, self.tallies)
-        ends = np.cumsum([*self.subjects.values()])
-        places = {
-            fold: slice(int(end) - number, int(end))
-            for (fold, number), end in zip(self.subjects.items(), ends, strict=True)
-        }
-        return _resampled_pairs(places, self._weights, self.tallies)
-
-    def numbers(self, metric: str, rule: str, aggregate: str) -> "Numbers":
-        """The metric with its replicates, and the one that each seed alone gives."""
-        return self.draws(metric, rule, aggregate), self.by_seed(metric, rule, aggregate)
-
-    def scores(self, selection: str) -> pl.DataFrame:
-        """Every metric, rule, aggregate and AU: rows of `study.records.score_table.SCORES`."""
-        return _table(self, selection, self.numbers)
-
-
-Numbers = tuple[Draws, Floats]
-
-
-def bias(oracle: Evaluation, nested: Evaluation) -> pl.DataFrame:
-    """Scores of `oracle` less those of `nested` on the same frames, in paired replicates, and over the same AUs."""
-    assert (oracle.aus, oracle.subjects) == (nested.aus, nested.subjects)
-
-    def difference(metric: str, rule: str, aggregate: str) -> Numbers:
-        (one, one_by), (other, other_by) = (each.numbers(metric, rule, aggregate) for each in (oracle, nested))
-        return Draws(one.point - other.point, one.replicates - other.replicates), one_by - other_by
-
-    return _table(oracle, BIAS, difference)
-
-
-def _table(evaluation: Evaluation, selection: str, numbers: Callable[[str, str, str], Numbers]) -> pl.DataFrame:
-    rows: list[dict[str, object]] = []
-    for metric, rule in _columns(evaluation.rules):
-        within = (-1.0, 1.0) if metric in _SIGNED or selection == BIAS else (0.0, 1.0)
-        for aggregate in AGGREGATES:
-            names = {"selection": selection, "rule": rule, "metric": metric, "aggregate": aggregate}
-            rows += [names | row for row in rows_of(evaluation, *numbers(metric, rule, aggregate), within)]
-    return scores_frame(rows)
-
-
-def _columns(rules: Sequence[str]) -> Iterator[tuple[str, str]]:
-    yield from ((metric, FIXED_THRESHOLD) for metric in WITHOUT_THRESHOLD)
-    yield from ((metric, rule) for metric in OF_COUNTS if metric not in WITHOUT_THRESHOLD for rule in rules)
-
-
-def evaluate(
-    parts: Mapping[str, Sequence[Predictions]],
-    thresholds: Mapping[str, Sequence[Thresholds]],
-    selection: str,
-    replicates: int = REPLICATES,
-) -> pl.DataFrame:
-    """Scores of the detectors of each fold, one a seed, at the thresholds [A] of each fold, seed and rule."""
-    (seeds,) = {len(predictions) for predictions in parts.values()}
-    tallies = tuple(
-        tally(
-            {fold: predictions[seed] for fold, predictions in parts.items()},
-            {fold: rules[seed] for fold, rules in thresholds.items()},
+    @cached_property
+    def _complete(self) -> bool:
+        """Whether every group has every seed, with frames in every part."""
+        classes = [one.classes() for group in self.groups for one in group]
+        return len({*map(len, self.groups)}) == 1 and all(
+            frames[place].any() for frames in classes for place in self._places.values()
         )
-        for seed in range(seeds)
-    )
-    return Evaluation(tallies, replicates).scores(selection)
+
+    @cached_property
+    def _places(self) -> dict[str, np.ndarray]:
+        """The people of each part on the axis S."""
+        order = {name: at for at, name in enumerate(n for names in self.groups[0][0].people.values() for n in names)}
+        return {part: np.array([order[name] for name in names], np.int64) for part, names in self.people.items()}
+
+    @cached_property
+    def _weights(self) -> dict[str, Floats]:
+        sizes = {part: len(names) for part, names in self.people.items()}
+        return subject_draws(sizes, numpy_generator(*self.stream), self.replicates)
+
+    def _resampled(self, metric: str, rule: str, aggregate: str) -> list[Resampled]:
+        """For each part, or for all people together, the sums of each group that the metric reads."""
+        what = f"{'pairs' if metric == 'auc' else rule} {aggregate}"
+        if what not in self._summed:
+            places, weights = [*self._places.values()], [*self._weights.values()]
+            if aggregate == "pooled":
+                places, weights = [np.concatenate(places)], [np.hstack(weights)]
+            several = zip(places, weights, strict=True)
+            sums = _pairs if metric == "auc" else _counts
+            self._summed[what] = [sums(self.groups, rule, *one) for one in several]
+        return self._summed[what]
 
 
-def rows_of(
-    evaluation: Evaluation, draws: Draws, by_seed: Floats, within: tuple[float, float]
-) -> list[dict[str, object]]:
-    """AU by AU, then the mean over AUs: value, its interval inside the metric's range, spread over several seeds."""
-    people = sum(evaluation.subjects.values()), len(evaluation.subjects)
-    overall, replicates = draws.overall()
-    values = [*zip((*evaluation.aus, None), (*draws.point, overall), (*draws.replicates.T, replicates), strict=True)]
-    spread = np.full(len(values), np.nan) if len(by_seed) < 2 else _spread(by_seed)
-    rows: list[dict[str, object]] = []
-    for (au, value, drawn), seed_sd in zip(values, spread, strict=True):
-        low, high = np.clip(subject_interval(value, drawn, *people), *within)
-        rows.append({"au": au, "value": value, "low": low, "high": high, "seed_sd": seed_sd})
-    return rows
+def _function(metric: str) -> Metric:
+    return _share_won if metric == "auc" else OF_COUNTS[metric]
 
 
-def _spread(by_seed: Floats) -> Floats:
-    """Standard deviation over seeds [K, A] of each AU, and of the mean over AUs: [A + 1]."""
-    return np.asarray(np.hstack([by_seed, mean(by_seed, 1)[:, None]]).std(axis=0, ddof=1))
+def _counts(groups: Sequence[Sequence[Tally]], rule: str, place: np.ndarray, weights: Floats) -> Resampled:
+    cubes = {str(at): np.stack([one.counts[rule][place] for one in group]) for at, group in enumerate(groups)}
+    return reweighted(cubes, dict.fromkeys(cubes, weights))
+
+
+def _pairs(groups: Sequence[Sequence[Tally]], rule: str, place: np.ndarray, weights: Floats) -> Resampled:
+    """Pairs of the people at `place`, won and all, both twice: as observed [K, A, 2], and resampled [R, K, A, 2]."""
+    observed, drawn = {}, {}
+    for at, group in enumerate(groups):
+        once = np.ones((1, len(place)))
+        observed[str(at)] = _pair_sums(group, place, once)[0].astype(np.int64)
+        drawn[str(at)] = _pair_sums(group, place, weights)
+    return Resampled(observed, drawn)
+
+
+def _pair_sums(group: Sequence[Tally], place: np.ndarray, weights: Floats) -> Floats:
+    """Won and all pairs, both twice, for weights [R, S] of the subjects at `place`: [R, K, A, 2]."""
+    sums = np.empty((len(weights), len(group), len(group[0].aus), 2))
+    for seed, one in enumerate(group):
+        frames = np.tensordot(weights, one.classes()[place].astype(float), axes=1)  # [R, A, 2]
+        sums[:, seed, :, 1] = 2 * frames.prod(axis=-1)
+        assert one.wins is not None
+        for at, wins in enumerate(one.wins):
+            sums[:, seed, at, 0] = sampled_wins(wins[np.ix_(place, place)], weights)
+    return sums
 
 
 def _share_won(pairs: np.ndarray) -> np.ndarray:
     return metrics.ratio(pairs[..., 0], pairs[..., 1])
 
 
-def _resampled_pairs(places: Mapping[str, slice], weights: Mapping[str, Floats], tallies: Sequence[Tally]) -> Resampled:
-    """Pairs of the subjects at each of `places` of the axis S: as observed [K, A, 2], and resampled [R, K, A, 2]."""
-    observed, drawn = {}, {}
-    for fold, place in places.items():
-        once = np.ones((1, weights[fold].shape[1]))
-        observed[fold] = _pair_sums(tallies, place, once)[0].astype(np.int64)
-        drawn[fold] = _pair_sums(tallies, place, weights[fold])
-    return Resampled(observed, drawn)
+def evaluation_of_cubes(
+    cubes: Mapping[str, Counts], aus: tuple[int, ...], stream: tuple[str | int, ...] = TEST
+) -> Evaluation:
+    """The evaluation of counts [K, S, A, 4] of each fold at threshold 0.5, which tell no AUC."""
+    return Evaluation((tallies_of_cubes(cubes, aus),), stream=stream)
 
 
-def _pair_sums(tallies: Sequence[Tally], place: slice, weights: Floats) -> Floats:
-    """Won and all pairs, both twice, for weights [R, S] of the subjects at `place`: [R, K, A, 2]."""
-    sums = np.empty((len(weights), len(tallies), len(tallies[0].aus), 2))
-    for seed, one in enumerate(tallies):
-        frames = np.tensordot(weights, one.classes()[place].astype(float), axes=1)  # [R, A, 2]
-        sums[:, seed, :, 1] = 2 * frames.prod(axis=-1)
-        for at, wins in enumerate(one.wins):
-            sums[:, seed, at, 0] = sampled_wins(wins[place, place], weights)
-    return sums
+def evaluation_of_scores(scores: Iterable[tuple[str, int, Score]]) -> Evaluation:
+    """The same from (fold, seed, score) of each detector, in whatever order they come."""
+    ordered = sorted(scores, key=lambda one: one[:2])
+    folds: dict[str, list[Counts]] = {}
+    for fold, _, score in ordered:
+        folds.setdefault(fold, []).append(score.counts)
+    return evaluation_of_cubes({fold: np.stack(counts) for fold, counts in folds.items()}, ordered[0][2].aus)
+
+
+def score_table(
+    evaluation: Evaluation,
+    names: Mapping[str, object],
+    columns: Sequence[tuple[str, str]] = (),
+    aggregates: Sequence[str] = AGGREGATES,
+) -> pl.DataFrame:
+    """Rows of each (metric, rule) of `columns`, of all that there are unless given; `names` say what they are of."""
+    return _table(evaluation.number, names, columns or [*_columns(evaluation)], aggregates)
+
+
+def bias_table(oracle: Evaluation, nested: Evaluation, names: Mapping[str, object]) -> pl.DataFrame:
+    """Scores of `oracle` less those of `nested` on the same frames, in paired replicates, and over the same AUs."""
+    assert (oracle.aus, oracle.people) == (nested.aus, nested.people)
+    names = {**names, "selection": BIAS, "against": "nested"}
+    return _table(lambda *of: minus(oracle.number(*of), nested.number(*of)), names, [*_columns(oracle)], AGGREGATES)
+
+
+def _table(
+    number: Callable[[str, str, str], Sampled],
+    names: Mapping[str, object],
+    columns: Sequence[tuple[str, str]],
+    aggregates: Sequence[str],
+) -> pl.DataFrame:
+    rows: list[ScoreRow] = []
+    for metric, rule in columns:
+        for aggregate in aggregates:
+            named = {**names, "rule": rule, "metric": metric, "aggregate": aggregate}
+            rows += score_rows(number(metric, rule, aggregate), named)
+    return scores_frame(rows)
+
+
+def _columns(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    """Every metric under every rule that it reads."""
+    if evaluation.has("auc"):
+        yield "auc", FIXED_THRESHOLD
+    yield "always_positive", FIXED_THRESHOLD
+    for metric in METRICS:
+        if metric not in WITHOUT_THRESHOLD:
+            yield from ((metric, rule) for rule in evaluation.rules)

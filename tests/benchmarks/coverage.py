@@ -19,19 +19,19 @@ import polars as pl
 
 from data.seeds import numpy_generator
 from model import metrics
-from model.metrics import ratio
-from study.experiments.cross_dataset.marks import AUC, People, SampledScores, marks, sampled_scores
 from study.records.predictions import Predictions, predictions_of
-from study.scoring.bootstrap import mean, subject_interval
-from study.scoring.evaluation import FIXED_THRESHOLD, Evaluation, tally
+from study.records.score_table import FIXED_THRESHOLD
+from study.scoring.bootstrap import subject_interval
+from study.scoring.evaluation import Evaluation
 from study.scoring.exact_auc import won_pairs
+from study.scoring.sampled import over
+from study.scoring.tally import tally
 from study.scoring.thresholds import fixed_thresholds
 
 RATES = (0.211, 0.171, 0.203, 0.461, 0.549, 0.594, 0.562, 0.466, 0.169, 0.343, 0.165, 0.151)  # BP4D
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 FOLDS, FRAMES = 3, 60  # frames of a subject
 METRICS = ("f1", "auc")
-NAMES = (f"f1 {FIXED_THRESHOLD}", AUC)  # of the same numbers in a transfer study
 Detectors = Sequence[tuple[float, float]]
 OWN = ((-0.9, 1.6),)  # shift, and how far active frames are apart from the others, of the detector of each fold
 ELSEWHERE = ((-1.4, 1.1), (-0.9, 1.0), (-0.6, 0.9))  # the same of three detectors that were trained on other frames
@@ -86,7 +86,8 @@ def drawn(rng: np.random.Generator, subjects: int, replicates: int) -> Evaluatio
         f"part{number}": _part(rng, f"part{number}", len(people))
         for number, people in enumerate(np.array_split(np.arange(subjects), FOLDS), start=1)
     }
-    return Evaluation((tally(parts, {fold: {FIXED_THRESHOLD: fixed_thresholds(AUS)} for fold in parts}),), replicates)
+    counted = tally(parts, {fold: {FIXED_THRESHOLD: fixed_thresholds(AUS)} for fold in parts})
+    return Evaluation(((counted,),), replicates=replicates)
 
 
 def _part(rng: np.random.Generator, fold: str, people: int) -> Predictions:
@@ -102,21 +103,26 @@ def _predictions(names: Sequence[str], probabilities: np.ndarray, labels: np.nda
     return predictions_of(table, probabilities.reshape(-1, len(AUS)), labels.reshape(-1, len(AUS)), AUS, "test")
 
 
-def transferred(rng: np.random.Generator, subjects: int) -> tuple[SampledScores, SampledScores]:
-    """Three detectors of another dataset on people drawn from the population, and the people's own, a fold each."""
+def transferred(rng: np.random.Generator, subjects: int) -> tuple[Evaluation, Evaluation, Evaluation]:
+    """Three detectors of another dataset on people drawn from the population: on all of them, and part by part.
+
+    And the people's own detectors, a fold each.
+    """
     said, labels = frames_of(rng, subjects, FRAMES, (*ELSEWHERE, *OWN))
     names = [f"{person:03d}" for person in range(subjects)]
     parts = {f"part{number}": part for number, part in enumerate(np.array_split(np.arange(subjects), FOLDS), start=1)}
-    people = People(tuple(names), {part: tuple(names[at] for at in members) for part, members in parts.items()})
-    fixed = {FIXED_THRESHOLD: fixed_thresholds(AUS)}
-    visiting = [
-        marks(part, _predictions(names, each, labels), people, fixed) for part, each in zip(parts, said, strict=False)
-    ]
-    own = [
-        marks(part, _predictions([names[at] for at in members], said[-1][members], labels[members]), people, fixed)
+    people = {part: tuple(names[at] for at in members) for part, members in parts.items()}
+    fixed, everyone = {FIXED_THRESHOLD: fixed_thresholds(AUS)}, {"": tuple(names)}
+    groups = tuple(
+        (tally({"": _predictions(names, each, labels)}, {"": fixed}, everyone),)
+        for _, each in zip(parts, said, strict=False)
+    )
+    own = {
+        part: _predictions([names[at] for at in members], said[-1][members], labels[members])
         for part, members in parts.items()
-    ]
-    return sampled_scores(AUS, visiting, people, own=False), sampled_scores(AUS, own, people, own=True)
+    }
+    at_home = Evaluation(((tally(own, dict.fromkeys(own, fixed), people),),))
+    return Evaluation(groups, stream=("bootstrap", "transfer")), Evaluation(groups, parts=people), at_home
 
 
 def coverage(subjects: int, draws: int, known: dict[str, float], replicates: int = 1_000) -> list[Coverage]:
@@ -136,15 +142,12 @@ def transfer_coverage(subjects: int, draws: int, own: dict[str, float], there: d
     known = {f"transfer {metric}": there[metric] for metric in METRICS} | {"retention f1": there["f1"] / own["f1"]}
     ends: dict[str, list[tuple[float, ...]]] = {name: [] for name in known}
     for draw in range(draws):
-        visiting, at_home = transferred(numpy_generator("transfer coverage", subjects, draw), subjects)
-        assert visiting.whole
-        assert visiting.parts
-        assert at_home.parts
-        whole = {metric: mean(visiting.whole[name], 1) for metric, name in zip(METRICS, NAMES, strict=True)}
-        kept = ratio(mean(visiting.parts[NAMES[0]], 1), mean(at_home.parts[NAMES[0]], 1))
-        for name, sampled, folds in zip(known, (*whole.values(), kept), (1, 1, FOLDS), strict=True):
-            percentiles = np.quantile(sampled[1:], (0.025, 0.975))
-            ends[name].append((*subject_interval(float(sampled[0]), sampled[1:], subjects, folds), *percentiles))
+        whole, parts, at_home = transferred(numpy_generator("transfer coverage", subjects, draw), subjects)
+        numbers = [*map(whole.number, METRICS), over(parts.number("f1"), at_home.number("f1"))]
+        for name, number in zip(known, numbers, strict=True):
+            value, sampled = number.overall
+            percentiles = np.quantile(sampled, (0.025, 0.975))
+            ends[name].append((*subject_interval(value, sampled, number.people, number.parts), *percentiles))
     return [_summary(name, subjects, np.array(ends[name]), known[name]) for name in known]
 
 

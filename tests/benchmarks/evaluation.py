@@ -18,7 +18,9 @@ import polars as pl
 
 from data.seeds import numpy_generator
 from study.records.predictions import Predictions, label_column, probability_column
-from study.scoring.evaluation import FIXED_THRESHOLD, Evaluation, tally
+from study.records.score_table import FIXED_THRESHOLD
+from study.scoring.evaluation import Evaluation, score_table
+from study.scoring.tally import tally
 from study.scoring.thresholds import fixed_thresholds, rule_thresholds
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
@@ -57,7 +59,7 @@ def bootstrap(frames: int = 147_000, replicates: int = 2_000) -> Measured:
         tallies.append(tally(parts, same))
         del parts
     begun = time.process_time()
-    scores = Evaluation(tuple(tallies), replicates).scores("nested")
+    scores = score_table(Evaluation((tuple(tallies),), replicates=replicates), {"selection": "nested"})
     return time.process_time() - begun, f"{scores.height} numbers, {replicates} replicates"
 
 
@@ -68,7 +70,7 @@ def scoring(frames: int = LARGE[0], subjects: int = LARGE[1]) -> Measured:
     begun = time.process_time()
     found = tally({"": part}, {"": rule_thresholds(part, val=part)})
     seconds = time.process_time() - begun
-    coded = sum(counts.sum() for counts in found.counts[FIXED_THRESHOLD].values())
+    coded = found.counts[FIXED_THRESHOLD].sum()
     return seconds, f"{coded:,} coded labels; {before} MB with the input alone"
 
 

@@ -11,15 +11,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from playwright.sync_api import sync_playwright
 
 from data.aus import shared_aus
 from data.catalog import CATALOG
 from data.seeds import numpy_generator
 from reports.page import write_report
-from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
-from study.records.score_table import RULES
+from study.experiments.cross_dataset.transfer import Transfer, write_transfer
+from study.records.score_table import RULES, scores_frame
 from tests.reports.fake import FakeStore, add_predictions, add_scores, full_store
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -43,11 +42,15 @@ def study(trials: int, folder: Path, frames: int) -> FakeStore:
     store = full_store(folder / "fake", trials, counted=False)
     add_predictions(store, frames)
     add_scores(store)
-    write_transfer(folder / "transfer", Transfer({}, pl.DataFrame(list(_rows()), TRANSFER, orient="row"), _tests()))
+    studies = [
+        {"name": "aunce-ratios", "method": method, "source": source, "target": source, "trained_on": ["f"]}
+        for method, source in product(METHODS, DATASETS)
+    ]
+    write_transfer(folder / "transfer", Transfer({"studies": studies}, scores_frame([*_rows(), *_tests()])))
     return store
 
 
-def _rows() -> Iterator[tuple[Any, ...]]:
+def _rows() -> Iterator[dict[str, Any]]:
     rng = numpy_generator("benchmark transfer")
     for method, source, target in product(METHODS, DATASETS, DATASETS):
         aus = shared_aus(CATALOG[source].aus, CATALOG[target].aus)
@@ -58,17 +61,17 @@ def _rows() -> Iterator[tuple[Any, ...]]:
         ]
         for kind, (metric, rule), au in product(("pair", "common"), metrics, (*aus, None)):
             value = float(rng.uniform(0.2, 0.9))
-            names = (method, source, target, "aunce-ratios", kind, " ".join(map(str, aus)), rule, metric)
-            yield *names, au, value, value - 0.05, value + 0.05
+            names = {"method": method, "source": source, "target": target, "condition": kind}
+            names |= {"aus": " ".join(map(str, aus)), "rule": rule, "metric": metric}
+            yield names | {"au": au, "value": value, "low": value - 0.05, "high": value + 0.05}
 
 
-def _tests() -> pl.DataFrame:
-    rows = [
-        (source, target, "0.5", "f1", a, b, "1 2 4", 0.02, -0.01, 0.05, 0.2, 1.0)
-        for source, target, a, b in product(DATASETS, DATASETS, METHODS, METHODS)
-        if a < b
-    ]
-    return pl.DataFrame(rows, TESTS, orient="row")
+def _tests() -> Iterator[dict[str, Any]]:
+    numbers = {"value": 0.02, "low": -0.01, "high": 0.05, "p": 0.2, "p_holm": 1.0}
+    for source, target, a, b in product(DATASETS, DATASETS, METHODS, METHODS):
+        if a < b:
+            names = {"source": source, "target": target, "rule": "0.5", "metric": "f1", "method": a, "against": b}
+            yield names | {"aus": "1 2 4"} | numbers
 
 
 def opened(path: Path) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import io
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,11 +11,11 @@ from rich.console import Console
 from launch.compare import ablation_markdown, finish_ablation
 from launch.plan.resources import Resources
 from launch.plan.variants import AblationPlan
-from study.experiments.ablation import Ablation, AblationRow, Cell, noisy_trials
+from study.experiments.ablation import Cell, noisy_trials
 from study.records.config import Placement, TrialConfig
+from study.records.score_table import label_noise, scores_frame
 from study.records.store import StudyStore
 from study.records.study_spec import ABLATION, StudySpec
-from study.scoring.bootstrap import Estimate
 from tests.conftest import TreeMaker
 from tests.launch.commands import run, sweep_arguments
 from tests.launch.test_sweep import finish as ended
@@ -82,16 +81,27 @@ def test_nothing_done_is_no_table(tmp_path: Path) -> None:
 
 
 def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_none() -> None:
-    row = AblationRow(
-        "a", 0.2, Estimate(0.5, 0.4, 0.6), Estimate(0.25, NOTHING, NOTHING), "", None, None, {1: 0.5}, 9, 21.34
-    )
-    gained = replace(
-        row, variant="b", against="a", f1_gain=Estimate(0.01, -0.02, 0.03), rare_gain=Estimate(-0.1, -0.2, 0)
-    )
-    text = ablation_markdown(Ablation([row, gained], {1: 0.05, 2: 0.075}, 0.45, 0.1))
-    rows = table_rows(text)
-    assert rows["a"] == ["a", "20", "50.0 (40.0 to 60.0)", "25.0", "", "", "", "21.3"]
-    assert rows["b"][4:7] == ["a", "+1.0 (-2.0 to +3.0)", "-10.0 (-20.0 to +0.0)"]
+    names = {"condition": label_noise(0.2), "rule": "0.5"}
+    numbers: list[dict[str, object]] = [
+        {"metric": "f1", "value": 0.5, "low": 0.4, "high": 0.6},
+        {"metric": "rare_f1", "value": 0.25, "low": NOTHING, "high": NOTHING},
+        {"metric": "f1", "au": 1, "value": 0.5},
+        {"metric": "always_positive", "value": 0.45},
+        {"metric": "rare_always_positive", "value": 0.1},
+        *({"metric": "base_rate", "au": au, "value": rate} for au, rate in ((1, 0.05), (2, 0.075))),
+        {"metric": "trials", "value": 9},
+        {"metric": "seconds", "value": 21.34},
+    ]
+    gains: list[dict[str, object]] = [
+        {"metric": "f1", "value": 0.01, "low": -0.02, "high": 0.03},
+        {"metric": "rare_f1", "value": -0.1, "low": -0.2, "high": 0.0},
+    ]
+    rows = [names | {"method": method} | number for method in ("a", "b") for number in numbers]
+    rows += [names | {"method": "b", "against": "a"} | gain for gain in gains]
+    text = ablation_markdown(scores_frame(rows))
+    cells = table_rows(text)
+    assert cells["a"] == ["a", "20", "50.0 (40.0 to 60.0)", "25.0", "", "", "", "21.3"]
+    assert cells["b"][4:7] == ["a", "+1.0 (-2.0 to +3.0)", "-10.0 (-20.0 to +0.0)"]
     assert "1 (5.0 %), 2 (7.5 %)" in text
     assert "45.0" in text
     assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1

@@ -9,11 +9,12 @@ import launch.generalize
 import launch.run.given
 from data.store import FrameStore
 from launch.plan.resources import Resources
-from study.experiments.domain_generalization import GENERALIZE
+from study.experiments.domain_generalization import generalization_export
 from study.experiments.selection import SelectionPlan as Selected
 from study.experiments.selection import decided_trials, record, score_selections
 from study.records.config import Placement, TrialConfig
 from study.records.predictions import read_predictions
+from study.records.score_files import read_scores
 from study.records.store import StudyStore
 from study.search.best_trial import final_trials
 from study.trial.run import run_trial
@@ -56,7 +57,7 @@ def arguments(stores: dict[str, FrameStore], folder: Path, *given: str) -> list[
 
 
 def table(folder: Path) -> pl.DataFrame:
-    return pl.read_parquet(folder / "x/generalize.parquet")
+    return generalization_export(read_scores(folder / "x", "domain_generalization"))
 
 
 def test_leave_one_out_in_one_command(
@@ -70,7 +71,8 @@ def test_leave_one_out_in_one_command(
     assert "3 trials, 3 to do" in said
     assert len(ran) == 3
     found = table(tmp_path)
-    assert dict(found.schema) == GENERALIZE
+    names = ("method", "target", "sources", "selection", "rule", "metric", "au", "value", "low", "high")
+    assert found.columns == [*names, "candidates", "chosen"]
     assert {*found.select("target", "sources").unique().rows()} == {
         ("bp4d", "disfa+gft"),
         ("disfa", "bp4d+gft"),

@@ -69,8 +69,8 @@ def test_a_comparison_of_variants_is_no_study_to_compare(root: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (ROBUSTNESS, "stress.parquet"),
-        (HYPERPARAMETER_TRANSFER, "regret.parquet"),
+        (ROBUSTNESS, "scores/robustness.parquet"),
+        (HYPERPARAMETER_TRANSFER, "scores/hyperparameter_transfer.parquet"),
         (DOMAIN_GENERALIZATION, "generalize.csv"),
         (EXTERNAL, "it"),
     ],

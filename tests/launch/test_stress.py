@@ -12,7 +12,8 @@ from data.errors import InputError
 from launch.plan.datasets import prepare_store
 from launch.run.command import compose_keys
 from launch.stress import check_stress, curve_table, plan_stress
-from study.experiments.robustness import CURVES_SCHEMA, DISTURBANCES, Point, undisturbed
+from study.experiments.robustness import DISTURBANCES, Point, curves_of, undisturbed
+from study.records.score_files import read_scores
 from study.records.store import StudyStore
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL, sweep_arguments
@@ -73,7 +74,8 @@ def test_a_table_has_a_row_for_every_level() -> None:
         for level in (0.0, 2.0)
         for au in (None, 1)
     ]
-    frame = pl.DataFrame(rows, schema=CURVES_SCHEMA, orient="row").with_columns(
+    names = ["method", "kind", "level", "metric", "au", "value", "low", "high"]
+    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
         low=pl.when(pl.col("level") == 0).then("low"), high=pl.when(pl.col("level") == 0).then("high")
     )
     out = Console(file=io.StringIO(), width=80)
@@ -90,7 +92,7 @@ def test_a_stress_study_runs_goes_on_and_grows(trees: TreeMaker, tmp_path: Path)
     store = StudyStore(tmp_path / "runs/bp4d-stress")
     output = ended(start("stress", *kept, *asked, "kinds=[label_noise,blur]"))
     assert "4 points, 2 trials, 2 to do" in output
-    frame = pl.read_parquet(store.curves_path).filter(pl.col("au").is_null(), metric="f1")
+    frame = curves_of(read_scores(store.root, "robustness")).filter(pl.col("au").is_null(), metric="f1")
     points = {Point(*row) for row in frame.select("method", "kind", "level").iter_rows()}
     assert points == {
         Point("bce", kind, level) for kind in ("label_noise", "blur") for level in (undisturbed(kind), 20.0, 4.0)

@@ -11,7 +11,7 @@ from study.experiments.cross_dataset.transfer import read_transfer
 from study.experiments.selection import evaluation_of, final_trials_of
 from study.records.predictions import Predictions, write_predictions
 from study.records.store import StudyStore
-from study.scoring.evaluation import Evaluation
+from study.scoring.evaluation import Evaluation, score_table
 from tests.data.stores import tiny_store
 from tests.launch.commands import run
 from tests.study.finals import final_study
@@ -191,7 +191,7 @@ def test_what_is_exported_is_scored_as_it_was(lab: Lab, capsys: pytest.CaptureFi
     assert "note:" not in told
     theirs = lab.study("theirs").final_scores().filter(aggregate="pooled", metric="f1", rule="0.5").sort("au")
     ours = (
-        evaluated(lab.study("gft-bce")).scores("nested").filter(aggregate="pooled", metric="f1", rule="0.5").sort("au")
+        score_table(evaluated(lab.study("gft-bce")), {}).filter(aggregate="pooled", metric="f1", rule="0.5").sort("au")
     )
     assert theirs["value"].to_list() == pytest.approx(ours["value"].to_list(), abs=1e-12)
 

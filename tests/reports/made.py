@@ -9,9 +9,10 @@ import numpy as np
 from data.catalog import CATALOG
 from data.seeds import numpy_generator
 from model.metrics import BINS, Score
-from study.experiments.ablation import compare, comparison_frame
+from study.experiments.ablation import ablation_table
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
+from study.records.score_files import write_scores
 from study.records.store import StudyStore
 from study.records.study_spec import AblationSpec, StudySpec
 from tests.study.make import epochs
@@ -93,6 +94,5 @@ def made_comparison(root: Path, variants: Mapping[str, float], noises: Sequence[
             given = {"data": {"dataset": "disfa", "label_noise": noise}, "optim": {"lr": 0.001 * (at + 1)}}
             results = [made_result(name, skill - noise / 2, 0, "final", dict([part]), given) for part in PARTS.items()]
             done[name, noise] = [store.write(result) for result in results]
-    comparison = compare(done, dict.fromkeys(variants, next(iter(variants))))
-    store.comparison_path(".csv").write_text(comparison_frame(comparison).write_csv())
+    write_scores(root, "ablation", ablation_table(done, dict.fromkeys(variants, next(iter(variants)))))
     return store

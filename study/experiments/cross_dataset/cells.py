@@ -1,7 +1,11 @@
-"""From the files of studies to cells: one study on one target, on frames that all studies of the target have."""
+"""From the files of studies to cells: one study on one target, on frames that all studies of the target have.
+
+Detectors are never joined into one: a score is that of each by itself, then the mean over the seeds of a fold, then
+over folds. Its interval is over the people of the target, who are drawn anew for all detectors of all studies at once.
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -9,49 +13,50 @@ import polars as pl
 from data.errors import raise_all
 from data.frames import KEY
 from data.store import FrameStore
-from study.experiments.cross_dataset.marks import Marks, People, SampledScores, marks, sampled_scores
 from study.experiments.cross_dataset.pairs import FOREIGN, Study, pair_aus
 from study.records.predictions import Predictions, read_predictions
 from study.records.result import TrialResult
 from study.scoring.base_rates import Rates
-from study.scoring.bootstrap import Floats, mean
-from study.scoring.significance import Overall
+from study.scoring.bootstrap import Floats
+from study.scoring.evaluation import TEST, Evaluation
+from study.scoring.sampled import Sampled
+from study.scoring.tally import Tally, tally
 from study.scoring.thresholds import rule_thresholds
+
+_TRANSFER = ("bootstrap", "transfer")  # the name of the draws of all people of a target
 
 
 @dataclass(frozen=True, eq=False)
 class PairScores:
-    """One study on one target."""
+    """One study on one target: over all of its people, and over those of each part, whom one of its folds tests on."""
 
     study: Study
     target: str
-    people: People
-    scored: SampledScores
+    whole: Evaluation | None  # None on its own dataset, where every detector was trained on others of the people
+    parts: Evaluation | None  # None where no study of the target says what its parts are
 
     @property
     def own(self) -> bool:
         """Whether these are the target's own detectors, each on the people that its fold tests on."""
-        return self.scored.whole is None
+        return self.whole is None
 
-    def has(self, name: str) -> bool:
+    @property
+    def aus(self) -> tuple[int, ...]:
+        """The AUs that the study knows and the target codes."""
+        return self._evaluation(self.own).aus
+
+    def has(self, metric: str, rule: str) -> bool:
         """Whether the study has this number; of a foreign one nobody knows a validation part."""
-        return name in (self.scored.whole or self.scored.parts or {})
+        return self._evaluation(self.own).has(metric, rule)
 
-    def columns(self, name: str, aus: Sequence[int], by_part: bool) -> Floats:
-        """A number [1 + R, A] of some AUs, over all people of the target or part by part."""
-        found = self.scored.parts if by_part else self.scored.whole
+    def number(self, metric: str, rule: str, aus: Sequence[int], by_part: bool) -> Sampled:
+        """A number of some AUs, over all people of the target or part by part."""
+        return self._evaluation(by_part).number(metric, rule).on(aus)
+
+    def _evaluation(self, by_part: bool) -> Evaluation:
+        found = self.parts if by_part else self.whole
         assert found is not None
-        return found[name][:, [self.scored.aus.index(au) for au in aus]]
-
-    def overall(self, name: str, aus: Sequence[int], by_part: bool) -> Overall:
-        """The mean of a number over AUs, and its replicates."""
-        drawn = mean(self.columns(name, aus, by_part), 1)
-        return float(drawn[0]), drawn[1:]
-
-    def resampled(self, by_part: bool) -> tuple[int, int]:
-        """How many people are drawn, in how many groups."""
-        parts = self.people.parts
-        return (sum(map(len, parts.values())), len(parts)) if by_part else (len(self.people.names), 1)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,8 @@ class TargetDataset:
     own: tuple[Study, ...]
     visitors: tuple[Study, ...]  # those with an AU of it, foreign ones among them
     keys: pl.DataFrame  # of the frames that all of them have predictions for
-    people: People
+    people: tuple[str, ...]
+    parts: dict[str, tuple[str, ...]]  # whom each fold of its own studies tests on
     notes: tuple[str, ...]  # on frames that are left out
 
 
@@ -86,8 +92,8 @@ def _target(name: str, studies: Sequence[Study]) -> TargetDataset:
     notes += _lost(f"{name}: all are scored without", keys, frames)
     if keys.is_empty():
         raise_all(f"no frame of {frames.path.name} has predictions of all studies:", notes)
-    people = People(tuple(keys["subject"].unique().sort()), _parts(own, keys))
-    return TargetDataset(name, frames, own, tuple(visitors), keys, people, tuple(dict.fromkeys(notes)))
+    people, parts = tuple(keys["subject"].unique().sort()), _parts(own, keys)
+    return TargetDataset(name, frames, own, tuple(visitors), keys, people, parts, tuple(dict.fromkeys(notes)))
 
 
 def _lost(text: str, found: pl.DataFrame, frames: FrameStore) -> list[str]:
@@ -122,26 +128,41 @@ def _tested(study: Study) -> dict[str, tuple[str, ...]]:
 
 def cells_of(target: TargetDataset, rates: Rates) -> Iterator[PairScores]:
     """Every study that has an AU of the target, on it."""
-    for study in (*target.own, *target.visitors):
-        own = study in target.own
-        aus = study.aus if own else pair_aus(study, target.frames)
-        found = _own(study, target, rates) if own else _visiting(study, aus, target, rates)
-        yield PairScores(study, target.name, target.people, sampled_scores(aus, found, target.people, own))
+    for study in target.own:
+        yield PairScores(study, target.name, None, _own(study, target, rates))
+    for study in target.visitors:
+        whole = _visiting(study, target, rates)
+        parts = replace(whole, parts=target.parts, stream=TEST) if target.parts else None
+        yield PairScores(study, target.name, whole, parts)
 
 
-def _own(study: Study, target: TargetDataset, rates: Rates) -> Iterator[Marks]:
+def _own(study: Study, target: TargetDataset, rates: Rates) -> Evaluation:
+    """A tally a seed, of the detectors of all folds, each on the people whom its fold tests on."""
+    by_fold: dict[str, list[TrialResult]] = {}
     for result in study.results:
-        found = read_predictions(study.store.predictions_path(result.config.key))
-        test = _covered(found.part("test").on(study.aus), target)
-        if len(test):
-            yield marks(result.config.data.fold, test, target.people, _thresholds(study, result, test, target, rates))
+        by_fold.setdefault(result.config.data.fold, []).append(result)
+    tallies = []
+    for results in zip(*by_fold.values(), strict=True):
+        parts, thresholds = {}, {}
+        for fold, result in zip(by_fold, results, strict=True):
+            kept = read_predictions(study.store.predictions_path(result.config.key))
+            test = _covered(kept.part("test").on(study.aus), target)
+            if len(test):
+                parts[fold], thresholds[fold] = test, _thresholds(study, result, test, target, rates)
+        tallies.append(tally(parts, thresholds, target.parts))
+    return Evaluation((tuple(tallies),))
 
 
-def _visiting(study: Study, aus: tuple[int, ...], target: TargetDataset, rates: Rates) -> Iterator[Marks]:
+def _visiting(study: Study, target: TargetDataset, rates: Rates) -> Evaluation:
+    """Detectors of another dataset on all people of the target, those of a training fold in one group."""
+    aus, people = pair_aus(study, target.frames), {"": target.people}
+    groups: dict[str, list[Tally]] = {}
     for result, path in zip(study.results or (None,), _files(study, target.frames), strict=True):
         found = _covered(read_predictions(path).on(aus), target)
         fold = result.config.data.fold if result else FOREIGN
-        yield marks(fold, found, target.people, _thresholds(study, result, found, target, rates))
+        thresholds = _thresholds(study, result, found, target, rates)
+        groups.setdefault(fold, []).append(tally({"": found}, {"": thresholds}, people))
+    return Evaluation(tuple(map(tuple, groups.values())), stream=_TRANSFER)
 
 
 def _covered(found: Predictions, target: TargetDataset) -> Predictions:

@@ -12,7 +12,9 @@ from reports.export.export import EXPORTS, check_kinds, export, export_variants,
 from reports.frames.facts import facts_of, scores_of_counts
 from reports.frames.grid import Cell, Grid, Row, ranked, score, word
 from reports.frames.grids import StudyScores, au_grid, study_scores, transfer_matrices
-from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
+from study.experiments.ablation import comparison_frame
+from study.experiments.cross_dataset.transfer import Transfer, write_transfer
+from study.records.score_files import read_scores, scores_path
 from study.records.score_table import SCORES, scores_frame
 from study.records.store import StudyStore
 from tests.reports.made import AUS, made_comparison, made_study
@@ -224,11 +226,10 @@ def test_several_studies_are_exported_with_their_names(root: Path, tmp_path: Pat
 
 
 def transfer_study(folder: Path) -> Transfer:
-    names = {"source": "disfa", "target": "bp4d", "aus_kind": "pair", "aus": "1 12", "rule": "0.5", "metric": "f1"}
+    names = {"source": "disfa", "target": "bp4d", "condition": "pair", "aus": "1 12", "rule": "0.5", "metric": "f1"}
     rows = [
         {
             "method": method,
-            "study": method,
             **names,
             "au": None,
             "value": value,
@@ -238,9 +239,13 @@ def transfer_study(folder: Path) -> Transfer:
         for method, value in (("aunce", 0.5), ("bce", 0.4))
     ]
     other = {**rows[0], "target": "gft", "value": None, "low": None, "high": None}
-    test = {"source": "disfa", "target": "bp4d", "rule": "0.5", "metric": "f1", "method_a": "aunce", "method_b": "bce"}
-    tests = [{**test, "aus": "1 12", "difference": 0.1, "low": 0.05, "high": 0.2, "p": 0.0004, "p_holm": 0.02}]
-    transfer = Transfer({}, pl.DataFrame([*rows, other], schema=TRANSFER), pl.DataFrame(tests, schema=TESTS))
+    test = {**names, "method": "aunce", "against": "bce", "value": 0.1, "low": 0.05, "high": 0.2}
+    studies = [
+        {"name": method, "method": method, "source": "disfa", "target": "disfa", "trained_on": ["f"]}
+        for method in ("aunce", "bce")
+    ]
+    scores = scores_frame([*rows, other, test | {"p": 0.0004, "p_holm": 0.02}])
+    transfer = Transfer({"studies": studies}, scores)
     write_transfer(folder, transfer)
     return transfer
 
@@ -305,10 +310,10 @@ def test_the_table_of_a_comparison_of_variants(tmp_path: Path) -> None:
     check_latex(written, 6)
     check_latex((tmp_path / "out" / "variants-by-au.tex").read_text("utf-8"), len(AUS) + 2)
     assert r"other\_one (20 \% flipped)" in written
-    kept = pl.read_csv(store.comparison_path(".csv"))
+    kept = comparison_frame(read_scores(store.root, "ablation"))
     first = kept.row(0, named=True)
     assert f"$\\mathbf{{{100 * first['f1']:.1f}}}_{{{100 * (first['f1_low'] - first['f1']):+.1f}}}" in written
     assert pl.read_parquet(tmp_path / "out" / "variants.parquet")["f1"].equals(kept["f1"])
-    store.comparison_path(".csv").unlink()
+    scores_path(store.root, "ablation").unlink()
     with pytest.raises(InputError, match=r"has no table yet: launch/compare\.py"):
         export_variants(store, ["latex"], tmp_path / "out")

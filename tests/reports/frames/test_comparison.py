@@ -15,6 +15,8 @@ from reports.frames import comparison
 from reports.frames.comparison import Comparison, compare_studies
 from reports.frames.facts import Facts, facts_of
 from reports.sections import compared_sections, variant_sections
+from study.experiments.ablation import comparison_frame
+from study.records.score_files import read_scores, scores_path
 from study.records.store import StudyStore
 from study.scoring import bootstrap
 from tests.reports.made import AUS, PARTS, made_comparison, made_study
@@ -191,7 +193,7 @@ def test_the_page_of_a_comparison_of_variants(variants: StudyStore) -> None:
 
 def test_frames_of_the_variants_are_those_of_the_comparison(variants: StudyStore) -> None:
     table = variant_sections.comparison_table(variants)
-    written = pl.read_csv(variants.comparison_path(".csv"))
+    written = comparison_frame(read_scores(variants.root, "ablation"))
     by_au = variant_sections.ablation_by_au(table)
     for name, noise in (("aunce-max", 0.2), ("bce", 0.0)):
         label = f"{name} (20 % flipped)" if noise else name
@@ -208,15 +210,16 @@ def test_frames_of_the_variants_are_those_of_the_comparison(variants: StudyStore
 
 
 def test_a_comparison_that_is_not_done_says_how_far_it_is(variants: StudyStore) -> None:
-    path = variants.comparison_path(".csv")
+    path = scores_path(variants.root, "ablation")
     kept = path.read_bytes()
     path.unlink()
     try:
         page = Outline(variant_sections.ablation_page(variants))
-        path.write_text("variant,label_noise\na,0\n")
-        with pytest.raises(InputError, match=r"has no column f1, .*run launch/compare\.py again"):
+        variants.comparison_path(".csv").write_text("variant,label_noise\na,0\n")  # as a former revision kept it
+        with pytest.raises(InputError, match=r"damaged \(.*; run launch/compare\.py name=mine again"):
             variant_sections.ablation_page(variants)
     finally:
+        variants.comparison_path(".csv").unlink(missing_ok=True)
         path.write_bytes(kept)
     assert "The table follows when launch/compare.py has ended." in page.text
     assert page.sections == ["summary", "settings", "provenance"]

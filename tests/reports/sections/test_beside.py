@@ -12,9 +12,9 @@ from reports.frames.report import Materials
 from reports.page import write_report
 from reports.sections import data_section
 from reports.sections.transfer_section import means
-from study.experiments.cross_dataset.transfer import TESTS, TRANSFER, Transfer, write_transfer
-from study.experiments.hyperparameter_transfer import REGRET_SCHEMA
-from study.experiments.robustness import CURVES_SCHEMA
+from study.experiments.cross_dataset.transfer import Transfer, write_transfer
+from study.records.score_files import scores_path, write_scores
+from study.records.score_table import ENDS, scores_frame, with_level
 from study.records.study_spec import ROBUSTNESS, StudySpec
 from tests.reports.fake import FakeStore, full_store, some_importance
 from tests.reports.test_page import HOSTILE, Outline
@@ -25,35 +25,57 @@ RED = b"\x89PNG not read by the page"
 
 def transfer_of(study: str, method: str = "aunce") -> Transfer:
     """Two datasets, each on each, three AUs, two threshold rules."""
-    rows: list[tuple[Any, ...]] = []
+    rows: list[dict[str, Any]] = []
     for at, (source, target) in enumerate([("bp4d", "bp4d"), ("bp4d", "disfa"), ("disfa", "bp4d")]):
         for metric, rule in (("f1", "0.5"), ("f1", "oracle"), ("auc", "0.5"), ("always_positive", "0.5")):
             for kind in ("pair", "common"):
                 for au in (1, 2, 4, None):
                     value = 0.4 + 0.1 * at + 0.01 * len(rule) + (0.2 if kind == "common" else 0) + (au or 0) / 100
-                    names = (method, source, target, study, kind, "1 2 4", rule, metric)
-                    rows.append((*names, au, value, value - 0.1, value + 0.1))
-    tests = [("bp4d", "disfa", "0.5", "f1", "aunce", "bce", "1 2 4", 0.021, -0.01, 0.05, 0.2, 0.4)]
-    return Transfer({}, pl.DataFrame(rows, TRANSFER, orient="row"), pl.DataFrame(tests, TESTS, orient="row"))
+                    names = {"method": method, "source": source, "target": target, "condition": kind, "aus": "1 2 4"}
+                    ends = {"value": value, "low": value - 0.1, "high": value + 0.1}
+                    rows.append(names | {"rule": rule, "metric": metric, "au": au} | ends)
+    test: dict[str, Any] = {
+        "method": method,
+        "against": "bce",
+        "source": "bp4d",
+        "target": "disfa",
+        "rule": "0.5",
+        "metric": "f1",
+    }
+    test |= {"aus": "1 2 4", "value": 0.021, "low": -0.01, "high": 0.05, "p": 0.2, "p_holm": 0.4}
+    studies = [
+        {"name": study, "method": method, "source": source, "target": source, "trained_on": ["f"]}
+        for source in ("bp4d", "disfa")
+    ]
+    return Transfer({"studies": studies}, scores_frame([*rows, test]))
 
 
 def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce") -> None:
     folder.mkdir(parents=True)
     (folder / "study.json").write_bytes(StudySpec("stress", dataset, OTHERS[ROBUSTNESS]).to_json())
     rows = [
-        (method, kind, level, metric, au, 0.6 - level / 200, 0.5 - level / 200, 0.7 - level / 200)
+        {"method": method, "condition": with_level(kind, level), "metric": metric, "au": au}
+        | {end: worth - level / 200 for end, worth in zip(ENDS, (0.6, 0.5, 0.7), strict=True)}
         for kind in ("label_noise", "subjects")
         for level in (0.0, 20.0, 40.0)
         for metric in ("f1", "auc")
         for au in (None, 12)
     ]
-    pl.DataFrame(rows, CURVES_SCHEMA, orient="row").write_parquet(folder / "stress.parquet")
+    write_scores(folder, "robustness", scores_frame(rows))
 
 
 def add_regret(folder: Path, source: str = "aunce-ratios") -> None:
     folder.mkdir(parents=True)
-    rows = [(source, "disfa-aunce", 0.5, 0.4, 0.6, 0.03, -0.01, 0.07), (source, source, 0.55, 0.4, 0.6, 0.0, 0.0, 0.0)]
-    pl.DataFrame(rows, REGRET_SCHEMA, orient="row").write_parquet(folder / "regret.parquet")
+    numbers = {
+        "disfa-aunce": {"f1": (0.5, 0.4, 0.6), "regret": (0.03, -0.01, 0.07)},
+        source: {"f1": (0.55, 0.4, 0.6), "regret": (0.0, 0.0, 0.0)},
+    }
+    rows = [
+        {"source": source, "target": target, "metric": metric} | dict(zip(ENDS, ends, strict=True))
+        for target, metrics in numbers.items()
+        for metric, ends in metrics.items()
+    ]
+    write_scores(folder, "hyperparameter_transfer", scores_frame(rows))
 
 
 def page_of(store: FakeStore, folder: Path, materials: Materials | None = None) -> Outline:
@@ -96,16 +118,16 @@ def test_a_study_alone_has_no_such_sections(store: FakeStore, tmp_path: Path) ->
 
 def test_damaged_neighbours_are_named_and_break_nothing(store: FakeStore, tmp_path: Path) -> None:
     write_transfer(store.root.parent / "cross", transfer_of("aunce-ratios"))
-    (store.root.parent / "cross" / "transfer.parquet").write_bytes(b"half")
+    scores_path(store.root.parent / "cross", "transfer").write_bytes(b"half")
     add_stress(store.root.parent / "trouble")
-    (store.root.parent / "trouble" / "stress.parquet").write_bytes(b"half")
+    scores_path(store.root.parent / "trouble", "robustness").write_bytes(b"half")
     add_regret(store.root.parent / "regret")
-    pl.DataFrame({"source": ["a"]}).write_parquet(store.root.parent / "regret" / "regret.parquet")
+    pl.DataFrame({"source": ["a"]}).write_parquet(scores_path(store.root.parent / "regret", "hyperparameter_transfer"))
     found = neighbours(store.root, "aunce-ratios", "bp4d")
     assert [problem.split(" was left out")[0].rpartition("/")[2] for problem in found.problems] == [
         "cross",
-        "regret.parquet",
-        "stress.parquet",
+        "regret",
+        "trouble",
     ]
     page = page_of(store, tmp_path)
     assert page.text.count("was left out") == 3

@@ -1,13 +1,16 @@
 """The numbers of a comparison, on counts made by hand."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from data.seeds import numpy_generator
 from model.metrics import BINS, Score, always_positive_f1, f1
-from study.experiments.ablation import Cell, compare, comparison_frame, noisy_trials
+from study.experiments.ablation import Cell, ablation_table, baseline_in, comparison_frame, noisy_trials
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
 from study.scoring import bootstrap
@@ -59,6 +62,11 @@ def done() -> dict[Cell, list[TrialResult]]:
 AGAINST = {"good": "good", "bad": "good"}
 
 
+def compared(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, str] = AGAINST) -> list[dict[str, Any]]:
+    """The rows of comparison.csv."""
+    return comparison_frame(ablation_table(done, against)).rows(named=True)
+
+
 def test_noisy_trials_are_final_and_differ_in_fold_seed_and_noise() -> None:
     trials = noisy_trials(trial_from_dict({}), 0.2, ["part1", "part2"], 3)
     assert {(t.data.fold, t.seed, t.data.label_noise, t.score_test) for t in trials} == {
@@ -68,31 +76,31 @@ def test_noisy_trials_are_final_and_differ_in_fold_seed_and_noise() -> None:
 
 
 def test_scores_are_those_of_plain_loops(done: dict[Cell, list[TrialResult]]) -> None:
-    compared = compare(done, AGAINST)
-    assert [(row.variant, row.label_noise) for row in compared.rows] == [*done]
-    for row, results in zip(compared.rows, done.values(), strict=True):
-        assert row.f1.value == pytest.approx(plain_mean(results, [*range(6)]))
-        assert row.rare.value == pytest.approx(plain_mean(results, [1, 3]))
-        assert row.by_au[12] == pytest.approx(plain_mean(results, [4]))
-        assert row.f1.low < row.f1.value < row.f1.high
-        assert (row.trials, row.seconds) == (4, 1.5)
+    rows = compared(done)
+    assert [(row["variant"], row["label_noise"]) for row in rows] == [*done]
+    for row, results in zip(rows, done.values(), strict=True):
+        assert row["f1"] == pytest.approx(plain_mean(results, [*range(6)]))
+        assert row["rare"] == pytest.approx(plain_mean(results, [1, 3]))
+        assert row["f1_au_12"] == pytest.approx(plain_mean(results, [4]))
+        assert row["f1_low"] < row["f1"] < row["f1_high"]
+        assert (row["trials"], row["seconds"]) == (4, 1.5)
 
 
 def test_the_rarest_third_has_the_lowest_base_rates(done: dict[Cell, list[TrialResult]]) -> None:
-    compared = compare(done, AGAINST)
-    assert compared.base_rates == {2: 5 / 50, 6: 3 / 50}
+    found = baseline_in(ablation_table(done, AGAINST))
+    assert found is not None
+    assert found.base_rates == {2: 5 / 50, 6: 3 / 50}
     counts = [np.array([[active, 50 - active, 0, 0]]) for active in ACTIVE]
-    assert compared.always_positive == pytest.approx(np.mean([always_positive_f1(one)[0] for one in counts]))
-    assert compared.always_positive_rare == pytest.approx(np.mean([always_positive_f1(counts[at])[0] for at in (1, 3)]))
+    assert found.always_positive == pytest.approx(np.mean([always_positive_f1(one)[0] for one in counts]))
+    assert found.rare_always_positive == pytest.approx(np.mean([always_positive_f1(counts[at])[0] for at in (1, 3)]))
 
 
 def test_a_gain_is_a_difference_of_paired_replicates(done: dict[Cell, list[TrialResult]]) -> None:
-    good, bad, noisy = compare(done, AGAINST).rows
-    assert (good.against, good.f1_gain, good.rare_gain) == ("", None, None)
-    assert (noisy.against, noisy.f1_gain) == ("", None)
-    assert bad.against == "good"
-    assert bad.f1_gain is not None
-    assert bad.f1_gain.value == pytest.approx(bad.f1.value - good.f1.value)
+    good, bad, noisy = compared(done)
+    assert (good["against"], good["f1_gain"], good["rare_gain"]) == ("", None, None)
+    assert (noisy["against"], noisy["f1_gain"]) == ("", None)
+    assert bad["against"] == "good"
+    assert bad["f1_gain"] == pytest.approx(bad["f1"] - good["f1"])
     draws = [
         bootstrap.resample(
             {
@@ -105,43 +113,44 @@ def test_a_gain_is_a_difference_of_paired_replicates(done: dict[Cell, list[Trial
         .overall()[1]
         for results in (done["bad", 0.0], done["good", 0.0])
     ]
-    assert (bad.f1_gain.low, bad.f1_gain.high) == pytest.approx(
-        bootstrap.subject_interval(bad.f1_gain.value, draws[0] - draws[1], sum(PEOPLE.values()), len(PEOPLE))
+    assert (bad["f1_gain_low"], bad["f1_gain_high"]) == pytest.approx(
+        bootstrap.subject_interval(bad["f1_gain"], draws[0] - draws[1], sum(PEOPLE.values()), len(PEOPLE))
     )
-    assert bad.f1_gain.high < 0
+    assert bad["f1_gain_high"] < 0
 
 
 def test_a_detector_gains_nothing_over_its_double() -> None:
-    rows = compare({("a", 0.0): finished(0.7), ("b", 0.0): finished(0.7)}, {"a": "a", "b": "a"}).rows
-    gain = rows[1].f1_gain
-    assert gain is not None
-    assert (gain.value, gain.low, gain.high) == (0, 0, 0)
+    _, double = compared({("a", 0.0): finished(0.7), ("b", 0.0): finished(0.7)}, {"a": "a", "b": "a"})
+    assert (double["f1_gain"], double["f1_gain_low"], double["f1_gain_high"]) == (0, 0, 0)
 
 
 def test_a_reference_that_is_not_done_gives_no_gain() -> None:
-    (row,) = compare({("bad", 0.0): finished(0.6)}, AGAINST).rows
-    assert (row.against, row.f1_gain) == ("", None)
+    (row,) = compared({("bad", 0.0): finished(0.6)})
+    assert (row["against"], row["f1_gain"]) == ("", None)
 
 
 def test_the_order_of_results_does_not_matter(done: dict[Cell, list[TrialResult]]) -> None:
     turned = {cell: results[::-1] for cell, results in done.items()}
-    assert compare(turned, AGAINST) == compare(done, AGAINST)
+    assert ablation_table(turned, AGAINST).equals(ablation_table(done, AGAINST))
 
 
 def test_one_subject_a_fold_has_no_interval() -> None:
-    (row,) = compare({("a", 0.0): finished(0.7, {"part1": 1, "part2": 1})}, {"a": "a"}).rows
-    assert np.isnan([row.f1.low, row.f1.high, row.rare.low]).all()
-    assert row.f1.value > 0
+    (row,) = compared({("a", 0.0): finished(0.7, {"part1": 1, "part2": 1})}, {"a": "a"})
+    assert (row["f1_low"], row["f1_high"], row["rare_low"]) == (None, None, None)
+    assert row["f1"] > 0
 
 
 def test_the_frame_has_every_number(done: dict[Cell, list[TrialResult]]) -> None:
-    compared = compare(done, AGAINST)
-    frame = comparison_frame(compared)
+    scores = ablation_table(done, AGAINST)
+    frame = comparison_frame(scores)
     assert frame.height == 3
     row = frame.row(1, named=True)
-    bad = compared.rows[1]
-    assert (row["variant"], row["against"], row["f1"], row["f1_low"]) == ("bad", "good", bad.f1.value, bad.f1.low)
-    assert bad.rare_gain is not None
-    assert (row["rare_gain"], row["rare_gain_high"]) == (bad.rare_gain.value, bad.rare_gain.high)
-    assert [row[f"f1_au_{au}"] for au in AUS] == [bad.by_au[au] for au in AUS]
+    bad = scores.filter(method="bad")
+    (mean,) = bad.filter(pl.col("au").is_null(), pl.col("against").is_null(), metric="f1").iter_rows(named=True)
+    (gain,) = bad.filter(against="good", metric="rare_f1").iter_rows(named=True)
+    assert (row["variant"], row["against"], row["f1"], row["f1_low"]) == ("bad", "good", mean["value"], mean["low"])
+    assert (row["rare_gain"], row["rare_gain_high"]) == (gain["value"], gain["high"])
+    assert (mean["aus"], gain["aus"]) == ("1 2 4 6 12 17", "2 6")
+    by_au = dict(bad.filter(pl.col("au").is_not_null(), metric="f1").select("au", "value").iter_rows())
+    assert [row[f"f1_au_{au}"] for au in AUS] == [by_au[au] for au in AUS]
     assert frame["f1_gain"].to_list()[0] is None

@@ -14,17 +14,18 @@ from data.store import FrameStore
 from model.metrics import always_positive_f1, f1, score_predictions
 from study.experiments.domain_generalization import (
     GENERALIZATION_SELECTIONS,
-    GENERALIZE,
     Generalization,
     Split,
     check_splits,
     chosen_by,
+    generalization_export,
     generalization_table,
     left_out,
     source_rates,
 )
 from study.records.predictions import Predictions, predictions_of, write_predictions
 from study.records.result import TrialResult
+from study.records.score_table import SCORES
 from study.records.store import StudyStore
 from study.trial.detectors import weights_key
 from tests.data.several import store_of, three_stores
@@ -136,8 +137,9 @@ def test_of_equals_the_first_is_chosen(stores: dict[str, FrameStore], tmp_path: 
 def test_the_numbers_of_the_table(stores: dict[str, FrameStore], tmp_path: Path) -> None:
     study, store = asked(stores, 0.01, seeds=2), StudyStore(tmp_path)
     done = finish(study, store, {("lr0.01", "best", "gft"): 0.8}, {})
-    rows = generalization_table(study, store, done, {})
-    assert dict(rows.schema) == GENERALIZE
+    scores = generalization_table(study, store, done, {})
+    assert dict(scores.schema) == SCORES
+    rows = generalization_export(scores)
     gft = rows.filter(target="gft")
     assert gft.select("method", "sources", "selection", "candidates", "chosen").unique().rows() == [
         ("bce", "bp4d+disfa+affwild2", "none", 1, "lr0.01")
@@ -167,7 +169,7 @@ def test_the_numbers_of_the_table(stores: dict[str, FrameStore], tmp_path: Path)
 def test_the_oracle_row_is_that_of_the_last_epoch(stores: dict[str, FrameStore], tmp_path: Path) -> None:
     study, store = asked(stores, 0.01, 0.02), StudyStore(tmp_path)
     done = finish(study, store, {("lr0.02", "last", name): 1.0 for name in stores}, {})
-    rows = generalization_table(study, store, done, {}).filter(metric="f1", rule="0.5")
+    rows = generalization_export(generalization_table(study, store, done, {})).filter(metric="f1", rule="0.5")
     means = rows.filter(pl.col("au").is_null())
     assert (means.filter(selection="oracle")["value"] == 1).all()
     assert (means.filter(selection="oracle")["chosen"] == "lr0.02").all()

@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import InputError
 from model.metrics import Score
-from study.experiments.hyperparameter_transfer import REGRET_SCHEMA, configuration_on, regrets, trials_saved
+from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table, trials_saved
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
 from study.records.store import StudyStore
@@ -40,8 +40,8 @@ def f1_of(one: Score) -> float:
 def test_regret_is_what_the_own_configuration_has_more() -> None:
     people = ("F001", "F002", "F003", "F004")
     own, other = score(1, people), score(2, people)
-    frame = regrets("disfa", {"bp4d": [result(other)], "disfa": [result(own)]})
-    assert dict(frame.schema) == {name: kind() for name, kind in REGRET_SCHEMA.items()}
+    frame = regret_matrix(regret_table("disfa", {"bp4d": [result(other)], "disfa": [result(own)]}))
+    assert frame.columns == ["source", "target", "f1", "low", "high", "regret", "regret_low", "regret_high"]
     rows = {row["source"]: row for row in frame.iter_rows(named=True)}
     assert rows["bp4d"]["f1"] == pytest.approx(f1_of(other))
     assert rows["bp4d"]["regret"] == pytest.approx(f1_of(own) - f1_of(other))
@@ -51,7 +51,7 @@ def test_regret_is_what_the_own_configuration_has_more() -> None:
 
 def test_the_same_configuration_has_no_regret() -> None:
     same = [result(score(1, ("F001", "F002", "F003")))]
-    frame = regrets("disfa", {"bp4d": same, "disfa": same})
+    frame = regret_matrix(regret_table("disfa", {"bp4d": same, "disfa": same}))
     assert frame.filter(source="bp4d").select("regret", "regret_low", "regret_high").row(0) == (0.0, 0.0, 0.0)
 
 

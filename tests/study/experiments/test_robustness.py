@@ -13,15 +13,16 @@ from data.frames import aus_of
 from data.store import FrameStore
 from model.metrics import Score
 from study.experiments.robustness import (
-    CURVES_SCHEMA,
     DISTURBANCES,
     TRAINING,
     Point,
+    curves_of,
     robustness_table,
     stressed,
     undisturbed,
 )
 from study.records.result import TrialResult
+from study.records.score_table import SCORES
 from study.records.store import StudyStore
 from study.trial import degraded as degraded_module
 from study.trial.degraded import DetectorScore, degraded, detector_score
@@ -123,8 +124,9 @@ def test_curves_are_means_of_folds() -> None:
         DetectorScore(f"part{fold}", seed, score(10 * fold + seed, people[fold])) for fold in (0, 1) for seed in (0, 1)
     ]
     point = Point("bce", "blur", 2.0)
-    frame = robustness_table({point: detectors})
-    assert dict(frame.schema) == {name: kind() for name, kind in CURVES_SCHEMA.items()}
+    scores = robustness_table({point: detectors})
+    assert dict(scores.schema) == SCORES
+    frame = curves_of(scores)
     aus = detectors[0].score.aus
     per_au = {
         au: np.mean(
@@ -155,7 +157,7 @@ def auc_by_hand(one: Score) -> float:
 
 def test_every_level_is_resampled_with_the_same_people() -> None:
     same = [DetectorScore("part1", 0, score(3, ("F001", "F002", "F003")))]
-    frame = robustness_table({Point("bce", "blur", level): same for level in (0.0, 1.0)})
+    frame = curves_of(robustness_table({Point("bce", "blur", level): same for level in (0.0, 1.0)}))
     first, second = (frame.filter(level=level).drop("level") for level in (0.0, 1.0))
     assert first.equals(second)
 

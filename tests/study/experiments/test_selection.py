@@ -187,7 +187,11 @@ def test_thresholds_are_tuned_on_each_trials_own_validation_part(tmp_path: Path)
         val = predicted(f"{fold} val", ["V1", "V2"], aus=AUS, seed=0, split="val")
         test = predicted(fold, PEOPLE[fold], aus=AUS, seed=round(10_000 * results[0].config.optim.lr))
         said = test.probabilities >= tuned_thresholds(val)
-        counts = evaluation_of(store, chosen).tallies[0].counts["validation"][fold].sum(0)
+        counted = evaluation_of(store, chosen).groups[0][0]
+        mine = [
+            at for at, name in enumerate(n for names in counted.people.values() for n in names) if name in PEOPLE[fold]
+        ]
+        counts = counted.counts["validation"][mine].sum(0)
         np.testing.assert_array_equal(counts[:, 0], ((test.labels == 1) & said).sum(0))
         np.testing.assert_array_equal(counts[:, 1], ((test.labels == 0) & said).sum(0))
 

@@ -13,10 +13,11 @@ from sklearn import metrics as sklearn
 from data.seeds import numpy_generator
 from model.metrics import mean_defined
 from study.records.predictions import Predictions, predictions_of
-from study.records.score_table import METRICS, SCORES
+from study.records.score_table import FIXED_THRESHOLD, METRICS, SCORES
 from study.scoring import bootstrap
 from study.scoring.bootstrap import Floats, subject_draws
-from study.scoring.evaluation import FIXED_THRESHOLD, OF_COUNTS, Evaluation, bias, evaluate, tally
+from study.scoring.evaluation import OF_COUNTS, Evaluation, bias_table, score_table
+from study.scoring.tally import tally
 from study.scoring.thresholds import fixed_thresholds, rule_thresholds
 from tests.study.predicted import AUS, predicted, table
 
@@ -176,7 +177,25 @@ def evaluation(seeds: int = 2, replicates: int = 40, **options: Any) -> tuple[Ev
     parts = parts_of(seeds, **options)
     rules = rules_of(parts)
     tallies = [tally({f: parts[f][k] for f in FOLDS}, {f: rules[f][k] for f in FOLDS}) for k in range(seeds)]
-    return Evaluation(tuple(tallies), replicates), parts
+    return Evaluation((tuple(tallies),), replicates=replicates), parts
+
+
+def evaluate(
+    parts: Mapping[str, list[Predictions]],
+    rules: Mapping[str, list[dict[str, Floats]]],
+    selection: str,
+    replicates: int = bootstrap.REPLICATES,
+) -> pl.DataFrame:
+    """Scores of the detectors of each fold, one a seed, at their thresholds."""
+    tallies = [
+        tally({fold: seeds[k] for fold, seeds in parts.items()}, {fold: given[k] for fold, given in rules.items()})
+        for k in range(len(next(iter(parts.values()))))
+    ]
+    return scores(Evaluation((tuple(tallies),), replicates=replicates), selection)
+
+
+def scores(found: Evaluation, selection: str = "nested") -> pl.DataFrame:
+    return score_table(found, {"selection": selection})
 
 
 def repeated(one: Predictions, weights: np.ndarray) -> Predictions:
@@ -207,7 +226,7 @@ def test_a_replicate_is_the_metric_of_the_drawn_subjects(metric: str) -> None:
 
 def test_the_interval_is_students_around_the_estimate_less_its_bias() -> None:
     whole, _ = evaluation(replicates=200)
-    rows = whole.scores("nested").filter(metric="f1", rule=FIXED_THRESHOLD, aggregate="folds")
+    rows = scores(whole).filter(metric="f1", rule=FIXED_THRESHOLD, aggregate="folds")
     value, replicates = whole.draws("f1").overall()
     error = replicates.std(ddof=1) * math.sqrt(8 / 5)
     centre = 2 * value - replicates.mean()
@@ -217,7 +236,7 @@ def test_the_interval_is_students_around_the_estimate_less_its_bias() -> None:
 
 
 def test_an_interval_stays_inside_the_range_of_its_metric() -> None:
-    found = evaluation(replicates=200, frames=3)[0].scores("nested").drop_nulls("low")
+    found = scores(evaluation(replicates=200, frames=3)[0]).drop_nulls("low")
     signed = pl.col("metric").is_in(["mcc", "lift"])
     assert found.filter(~signed)["low"].to_numpy().min() >= 0
     assert found["high"].to_numpy().max() == 1, "one is cut, so that this test can fail"
@@ -234,12 +253,14 @@ def test_a_single_subject_a_fold_has_no_interval() -> None:
 def test_seeds_spread_as_their_own_means_do() -> None:
     whole, _ = evaluation(seeds=3)
     for aggregate in ("folds", "pooled"):
-        found = whole.scores("nested").filter(metric="f1", rule=FIXED_THRESHOLD, aggregate=aggregate)
-        by_seed = [Evaluation((one,), 3).draws("f1", FIXED_THRESHOLD, aggregate).point for one in whole.tallies]
+        found = scores(whole).filter(metric="f1", rule=FIXED_THRESHOLD, aggregate=aggregate)
+        by_seed = [
+            Evaluation(((one,),), replicates=3).draws("f1", FIXED_THRESHOLD, aggregate).point for one in whole.groups[0]
+        ]
         spread = np.std([mean_defined(values) for values in by_seed], ddof=1)
         assert found.filter(pl.col("au").is_null())["seed_sd"].item() == pytest.approx(spread)
         np.testing.assert_allclose(found.drop_nulls("au")["seed_sd"], np.std(by_seed, axis=0, ddof=1))
-    assert evaluation(seeds=1)[0].scores("nested")["seed_sd"].null_count() > 0
+    assert scores(evaluation(seeds=1)[0])["seed_sd"].null_count() > 0
 
 
 def test_evaluations_on_the_same_frames_draw_the_same_people() -> None:
@@ -248,13 +269,13 @@ def test_evaluations_on_the_same_frames_draw_the_same_people() -> None:
     np.testing.assert_array_equal(one.draws("auc").replicates, other.draws("auc").replicates)
     rules = rules_of(parts)
     turned = dict(reversed(list(parts.items())))
-    assert evaluate(turned, rules, "nested", 40).equals(one.scores("nested")), "whatever the order of the folds"
+    assert evaluate(turned, rules, "nested", 40).equals(scores(one)), "whatever the order of the folds"
 
 
 def test_the_bias_is_oracle_less_nested_in_paired_replicates() -> None:
     nested, _ = evaluation(seeds=1, replicates=300)
     better, _ = evaluation(seeds=1, replicates=300, levels=10**6)
-    found = bias(better, nested)
+    found = bias_table(better, nested, {})
     assert dict(found.schema) == SCORES
     assert {*found["selection"]} == {"bias"}
     mine = found.filter(pl.col("au").is_null(), metric="f1", rule="0.5", aggregate="folds").row(0, named=True)
@@ -262,7 +283,7 @@ def test_the_bias_is_oracle_less_nested_in_paired_replicates() -> None:
     assert mine["value"] == pytest.approx(one - other)
     low, high = bootstrap.subject_interval(one - other, drawn - drawn_other, 8, 3)
     assert (mine["low"], mine["high"]) == pytest.approx((low, high))
-    itself = bias(nested, nested).drop_nulls("low")
+    itself = bias_table(nested, nested, {}).drop_nulls("low")
     assert {*itself["value"], *itself["low"], *itself["high"]} == {0.0}
 
 
@@ -273,4 +294,4 @@ def test_folds_share_no_subject() -> None:
 
 
 def test_metrics_of_counts_are_those_of_the_schema() -> None:
-    assert {*OF_COUNTS, "auc"} == {*METRICS}
+    assert {*OF_COUNTS, "auc"} == {*METRICS, "base_rate"}

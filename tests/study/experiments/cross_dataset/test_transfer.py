@@ -14,17 +14,17 @@ from data.store import FrameStore
 from study.experiments.cross_dataset.cells import PairScores, cells_of, targets_of
 from study.experiments.cross_dataset.pairs import FOREIGN, Study, common_aus, member, pair_aus, predict_all
 from study.experiments.cross_dataset.transfer import (
-    TESTS,
-    TRANSFER,
     Transfer,
-    difference_table,
     read_transfer,
-    score_table,
+    transfer_table,
     write_transfer,
 )
 from study.experiments.selection import evaluation_of
 from study.records.predictions import Predictions, predictions_of, read_predictions, write_predictions
+from study.records.score_files import scores_path
+from study.records.score_table import SCORES
 from study.records.store import StudyStore
+from study.scoring.evaluation import score_table
 from study.scoring.significance import holm
 from study.scoring.thresholds import tuned_thresholds
 from tests.data.stores import tiny_store
@@ -44,6 +44,7 @@ class World:
     table: pl.DataFrame
     tests: pl.DataFrame
     notes: tuple[str, ...]
+    found: Transfer
 
     def study(self, name: str) -> Study:
         return next(study for study in self.studies if study.name == name)
@@ -89,9 +90,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
                 predict_all(source, result, frames, "cpu")
     targets = targets_of(studies)
     cells = [cell for target in targets for cell in cells_of(target, {"gft": {1: 0.4, 12: 0.6}})]
-    table, tests = score_table(cells, common_aus(studies)), difference_table(cells)
+    found = Transfer({"studies": list(map(described, studies))}, transfer_table(cells, common_aus(studies)))
     notes = tuple(note for target in targets for note in target.notes)
-    return World({"gft": gft, "bp4d": bp4d}, studies, cells, table, tests, notes)
+    return World({"gft": gft, "bp4d": bp4d}, studies, cells, found.table, found.tests, notes, found)
+
+
+def described(study: Study) -> dict[str, object]:
+    trained_on = [study.frames.fingerprint] if study.results else []
+    names = {"name": study.name, "method": study.method, "source": study.source, "target": study.target}
+    return names | {"trained_on": trained_on}
 
 
 def kept(study: Study, number: int, target: FrameStore | None = None) -> Predictions:
@@ -131,8 +138,8 @@ def matching(found: Predictions, au: int, rate: float) -> np.float64:
 
 
 def test_tables_have_their_schema(world: World) -> None:
-    assert dict(world.table.schema) == TRANSFER
-    assert dict(world.tests.schema) == TESTS
+    assert dict(world.found.scores.schema) == SCORES
+    assert world.table.height + world.tests.height == world.found.scores.height
     assert set(world.table["aus_kind"]) == {"pair", "common"}
     assert set(world.table.filter(aus_kind="common")["aus"]) == {"12"}
     assert set(world.table.filter(pl.col("study") == "bp4d-bce", pl.col("aus_kind") == "pair")["aus"]) == {
@@ -182,7 +189,9 @@ def test_without_given_rates_those_of_the_training_part_are_matched(world: World
 def test_the_diagonal_is_what_the_final_evaluation_says(world: World) -> None:
     study = world.study("gft-bce")
     chosen = {fold: [result for result in study.results if result.config.data.fold == fold] for fold in FOLDS}
-    scores = evaluation_of(study.store, chosen).scores("nested").filter(pl.col("aggregate") == "folds")
+    scores = score_table(evaluation_of(study.store, chosen), {"selection": "nested"}).filter(
+        pl.col("aggregate") == "folds"
+    )
     for metric, rule in (("f1", "0.5"), ("f1", "validation"), ("auc", "0.5"), ("always_positive", "0.5")):
         names = pl.col("metric") == metric, pl.col("rule") == rule
         ours = world.table.filter(*names, study="gft-bce", target="gft", aus_kind="pair").sort("au")
@@ -246,7 +255,7 @@ def test_differences_are_those_of_the_table(world: World) -> None:
 
 def test_differences_are_paired_within_replicates(world: World) -> None:
     one, other = (cell for cell in world.cells if cell.target == "gft" and cell.study.source == "bp4d")
-    a, b = (cell.overall("auc", (1, 12), by_part=False)[1] for cell in (one, other))
+    a, b = (cell.number("auc", "0.5", (1, 12), by_part=False).overall[1] for cell in (one, other))
     row = world.tests.filter(source="bp4d", target="gft", metric="auc").row(0, named=True)
     error = np.std(a - b, ddof=1) * math.sqrt(6 / 5)
     assert (row["high"] - row["low"]) / 2 == pytest.approx(2.570581835636197 * error, rel=1e-7)
@@ -277,15 +286,15 @@ def test_tables_are_read_as_they_were_written(world: World, tmp_path: Path) -> N
     folder = tmp_path / "transfer"
     with pytest.raises(InputError, match=r"no transfer study in .*launch/transfer.py name=transfer"):
         read_transfer(folder)
-    write_transfer(folder, Transfer({"studies": ["a"]}, world.table, world.tests))
+    write_transfer(folder, world.found)
     found = read_transfer(folder)
-    assert found.asked == {"studies": ["a"]}
+    assert found.asked == world.found.asked
     assert found.table.equals(world.table)
     assert found.tests.equals(world.tests)
-    world.table.drop("rule").write_parquet(folder / "transfer.parquet")
+    world.found.scores.drop("rule").write_parquet(scores_path(folder, "transfer"))
     with pytest.raises(InputError, match="another version"):
         read_transfer(folder)
-    (folder / "tests.parquet").write_bytes(b"half")
+    scores_path(folder, "transfer").write_bytes(b"half")
     with pytest.raises(InputError, match="damaged"):
         read_transfer(folder)
 
@@ -302,6 +311,7 @@ def test_a_target_with_one_person_has_no_intervals(tmp_path: Path, world: World)
     studies = [source, member(store, ())]
     (target,) = [target for target in targets_of(studies) if target.name == "disfa"]
     cells = list(cells_of(target, {}))
-    table, tests = score_table(cells, pair_aus(source, alone)), difference_table(cells)
-    assert min(table["value"].count(), tests["difference"].count()) > 0
-    assert table["low"].count() == tests["p"].count() == tests["p_holm"].count() == 0
+    scores = transfer_table(cells, pair_aus(source, alone))
+    tests = scores.filter(pl.col("against").is_not_null())
+    assert min(scores["value"].count(), tests["value"].count()) > 0
+    assert scores["low"].count() == tests["p"].count() == tests["p_holm"].count() == 0

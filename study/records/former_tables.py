@@ -1,0 +1,111 @@
+"""Score tables as former revisions wrote them, made into the one schema: a function a form, for `score_files` alone.
+
+Each is a file of its own in the folder of its study, but for scores/final.parquet, which had fewer columns.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from study.records.score_table import ENDS, FIXED_THRESHOLD, SCORES, label_noise, with_level
+
+_FOLDS = {"aggregate": pl.lit("folds")}
+_FIXED = {"rule": pl.lit(FIXED_THRESHOLD), **_FOLDS}
+
+
+def upgraded(kind: str, root: Path) -> pl.DataFrame | None:
+    """The scores of `kind` that a former revision left in `root`; None without any."""
+    paths = [root / name for name in _FILES.get(kind, ())]
+    if not paths or not all(path.exists() for path in paths):
+        return None
+    return _UPGRADES[kind](*map(_read, paths))
+
+
+def completed(scores: pl.DataFrame) -> pl.DataFrame:
+    """`scores` with the columns of the schema that it lacks, as null; rows of bias say what they are against."""
+    if "against" in scores.columns or "selection" not in scores.columns:
+        return scores
+    nested = pl.when(pl.col("selection") == "bias").then(pl.lit("nested"))
+    return _scores(scores.with_columns(against=nested))
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if path.suffix == ".csv":
+        return pl.read_csv(path, infer_schema_length=None)
+    return pl.read_parquet(path, glob=False)
+
+
+def _scores(frame: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
+    """The frame with these columns, those of the schema in their order; what is missing is null."""
+    whole = frame.with_columns(**columns)
+    return whole.select(
+        pl.col(name).cast(kind) if name in whole.columns else pl.lit(None, kind).alias(name)
+        for name, kind in SCORES.items()
+    )
+
+
+def _of_transfer(table: pl.DataFrame, tests: pl.DataFrame) -> pl.DataFrame:
+    values = _scores(table, condition=pl.col("aus_kind"), **_FOLDS)
+    named = {"method": pl.col("method_a"), "against": pl.col("method_b"), "value": pl.col("difference")}
+    return pl.concat([values, _scores(tests, condition=pl.lit("pair"), **named, **_FOLDS)])
+
+
+def _of_stress(curves: pl.DataFrame) -> pl.DataFrame:
+    conditions = [with_level(kind, level) for kind, level in curves.select("kind", "level").iter_rows()]
+    return _scores(curves.with_columns(condition=pl.Series(conditions, dtype=pl.String)), **_FIXED)
+
+
+def _of_generalize(table: pl.DataFrame) -> pl.DataFrame:
+    condition = pl.format("{} of {}", "chosen", "candidates")
+    return _scores(table, source=pl.col("sources"), condition=condition, **_FOLDS)
+
+
+def _of_regret(matrix: pl.DataFrame) -> pl.DataFrame:
+    own = pl.col("target")
+    f1 = _scores(matrix, metric=pl.lit("f1"), value=pl.col("f1"), **_FIXED)
+    ends = {end: pl.col(f"regret{suffix}") for end, suffix in zip(ENDS, ("", "_low", "_high"), strict=True)}
+    return pl.concat([f1, _scores(matrix, metric=pl.lit("regret"), against=own, **ends, **_FIXED)])
+
+
+def _of_comparison(table: pl.DataFrame) -> pl.DataFrame:
+    conditions = [label_noise(share) for share in table["label_noise"]]
+    named = table.with_columns(
+        pl.col("variant").cast(pl.String).alias("method"),
+        pl.col("against").cast(pl.String).alias("over"),
+        pl.Series("condition", conditions, dtype=pl.String),
+    ).drop("against")
+    parts = []
+    for name, metric in (("f1", "f1"), ("rare", "rare_f1")):
+        parts.append(_columns(named, name, metric))
+        parts.append(
+            _columns(named.filter(pl.col(f"{name}_gain").is_not_null()), f"{name}_gain", metric, pl.col("over"))
+        )
+    for column in table.columns:
+        if column.startswith("f1_au_"):
+            au = {"au": pl.lit(int(column.removeprefix("f1_au_"))), "value": pl.col(column)}
+            parts.append(_scores(named, metric=pl.lit("f1"), **au, **_FIXED))
+    parts += [_scores(named, metric=pl.lit(cost), value=pl.col(cost), **_FOLDS) for cost in ("trials", "seconds")]
+    return pl.concat(parts)
+
+
+def _columns(table: pl.DataFrame, name: str, metric: str, against: pl.Expr | None = None) -> pl.DataFrame:
+    ends = {end: pl.col(f"{name}{suffix}") for end, suffix in zip(ENDS, ("", "_low", "_high"), strict=True)}
+    over = {} if against is None else {"against": against}
+    return _scores(table, metric=pl.lit(metric), **ends, **over, **_FIXED)
+
+
+_FILES = {
+    "transfer": ("transfer.parquet", "tests.parquet"),
+    "robustness": ("stress.parquet",),
+    "domain_generalization": ("generalize.parquet",),
+    "hyperparameter_transfer": ("regret.parquet",),
+    "ablation": ("comparison.csv",),
+}
+_UPGRADES: dict[str, Callable[..., pl.DataFrame]] = {
+    "transfer": _of_transfer,
+    "robustness": _of_stress,
+    "domain_generalization": _of_generalize,
+    "hyperparameter_transfer": _of_regret,
+    "ablation": _of_comparison,
+}

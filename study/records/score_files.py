@@ -1,0 +1,52 @@
+"""Score tables as files: scores/<kind>.parquet in the folder of a study, written and read here alone."""
+
+from pathlib import Path
+
+import polars as pl
+
+from data.errors import InputError
+from data.files import atomic_path
+from study.records.former_tables import completed, upgraded
+from study.records.score_table import check_scores, scores_frame
+
+WRITERS = {  # kind of scores -> the command that writes them
+    "final": "final",
+    "transfer": "transfer",
+    "ablation": "compare",
+    "robustness": "stress",
+    "domain_generalization": "generalize",
+    "hyperparameter_transfer": "regret",
+}
+
+
+def scores_path(root: Path, kind: str) -> Path:
+    """Where the scores of `kind` lie in the folder of a study."""
+    assert kind in WRITERS
+    return root / "scores" / f"{kind}.parquet"
+
+
+def write_scores(root: Path, kind: str, scores: pl.DataFrame) -> Path:
+    """Replace the scores of `kind` in the folder `root`, whole or not at all; returns where they lie."""
+    check_scores(scores)
+    path = scores_path(root, kind)
+    with atomic_path(path) as temporary:
+        scores.write_parquet(temporary, compression="zstd")
+    return path
+
+
+def read_scores(root: Path, kind: str) -> pl.DataFrame:
+    """The scores of `kind` in the folder `root`, also as a former revision wrote them; empty where there are none.
+
+    `InputError` for what is damaged.
+    """
+    path, again = scores_path(root, kind), f"run launch/{WRITERS[kind]}.py name={root.name} again"
+    try:
+        found = completed(pl.read_parquet(path, glob=False)) if path.exists() else upgraded(kind, root)
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"the scores of {root} are damaged ({error}); {again}") from error
+    scores = scores_frame([]) if found is None else found
+    try:
+        check_scores(scores)
+    except InputError as error:
+        raise InputError(f"the scores of {root} were written by another version; {again}. {error}") from error
+    return scores

@@ -1,0 +1,42 @@
+"""Score tables as files: written and read the same, and said what to do where they cannot be read."""
+
+from pathlib import Path
+
+import pytest
+
+from data.errors import InputError
+from study.records.score_files import WRITERS, read_scores, scores_path, write_scores
+from study.records.score_table import SCORES, scores_frame
+from tests.study.records.test_score_table import ROW
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_scores_are_read_as_they_were_written(kind: str, tmp_path: Path) -> None:
+    scores = scores_frame([ROW, ROW | {"au": 12, "against": "bce", "p": 0.03}])
+    assert write_scores(tmp_path, kind, scores) == scores_path(tmp_path, kind) == tmp_path / f"scores/{kind}.parquet"
+    assert read_scores(tmp_path, kind).equals(scores)
+
+
+def test_nothing_written_is_no_row(tmp_path: Path) -> None:
+    found = read_scores(tmp_path, "ablation")
+    assert (found.height, dict(found.schema)) == (0, SCORES)
+
+
+def test_half_a_file_says_what_to_run(tmp_path: Path) -> None:
+    path = write_scores(tmp_path / "mine", "robustness", scores_frame([ROW]))
+    path.write_bytes(path.read_bytes()[:99])
+    with pytest.raises(InputError, match=r"damaged \(.*run launch/stress.py name=mine again"):
+        read_scores(tmp_path / "mine", "robustness")
+
+
+def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:
+    path = write_scores(tmp_path / "mine", "transfer", scores_frame([ROW]))
+    scores_frame([ROW]).drop("p_holm").write_parquet(path)
+    with pytest.raises(InputError, match=r"by another version; run launch/transfer.py name=mine again"):
+        read_scores(tmp_path / "mine", "transfer")
+
+
+def test_what_is_not_of_the_schema_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected"):
+        write_scores(tmp_path, "final", scores_frame([ROW]).drop("au"))
+    assert not scores_path(tmp_path, "final").exists()
