@@ -106,7 +106,7 @@ _ASKED: dict[str, type[Asked]] = {
 }
 _READ_BY = {
     ABLATION: "is a comparison of variants: launch/compare.py writes comparison.md there, launch/report.py its page",
-    ROBUSTNESS: "is a stress study: its curves are in scores/robustness.parquet and on pages of searches on its dataset",
+    ROBUSTNESS: "is a stress study: its curves are in scores/robustness.parquet and on pages of its dataset",
     HYPERPARAMETER_TRANSFER: "is a study of regret: its matrix is in scores/hyperparameter_transfer.parquet",
     DOMAIN_GENERALIZATION: "is on several datasets: launch/generalize.py writes generalize.csv there",
     EXTERNAL: "holds predictions of another detector: launch/transfer.py reads it",

@@ -40,7 +40,7 @@ def test_a_spec_survives_its_file(spec: StudySpec) -> None:
 @pytest.mark.parametrize("kind", OTHERS)
 def test_what_is_no_search_says_who_reads_it(kind: str) -> None:
     spec = StudySpec("x", "gft", OTHERS[kind])
-    said = {"external": "transfer.py", "hyperparameter_transfer": "regret.parquet", "robustness": "stress.parquet"}
+    said = {"external": "transfer.py", "hyperparameter_transfer": "scores/hyper", "robustness": "scores/robust"}
     said |= {"ablation": "comparison.*py", "domain_generalization": "generalize.*py"}
     assert (spec.kind, spec.stage, spec.searched) == (kind, "final", ())
     with pytest.raises(InputError, match=said[kind]):
