@@ -13,8 +13,8 @@ from filelock import FileLock, SoftFileLock, Timeout
 from data.errors import InputError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
-POLL_S = 0.2  # seconds between two tries to get a lock
-LOOK_S = 0.5  # seconds to try a lock that should be free: another `is_locked` holds it for a moment
+_POLL_S = 0.2  # seconds between two tries to get a lock
+_LOOK_S = 0.5  # seconds to try a lock that should be free: another `is_locked` holds it for a moment
 Progress = Callable[[int, int], None]  # (done, total)
 
 
@@ -67,7 +67,7 @@ def exclusive_lock(path: Path, busy: str | None = None) -> Iterator[None]:
     file itself is the lock; when its process was killed, only commands on the same machine notice.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=LOOK_S if busy else -1, poll_interval=POLL_S)
+    lock = FileLock(path, timeout=_LOOK_S if busy else -1, poll_interval=_POLL_S)
     try:
         held = lock.acquire()
     except Timeout:

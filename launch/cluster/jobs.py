@@ -53,7 +53,7 @@ def submit(task: Callable[[], Any], settings: ClusterSettings, folder: ClusterFo
 
 def sbatch_text(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> str:
     """The exact text that `submit` gives to sbatch; needs no SLURM."""
-    return private_names.sbatch_text(_python(settings), folder.jobs, _parameters(settings, folder, kind))
+    return private_names.submission_text(_python(settings), folder.jobs, _parameters(settings, folder, kind))
 
 
 def job_name(folder: ClusterFolder, kind: Kind) -> str:

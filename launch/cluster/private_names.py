@@ -48,7 +48,7 @@ def limit_pending(tune_controller: Any, count: int) -> None:
     tune_controller.update_max_pending_trials(count)
 
 
-def sbatch_text(python: str, folder: Path, parameters: dict[str, Any]) -> str:
+def submission_text(python: str, folder: Path, parameters: dict[str, Any]) -> str:
     """What submitit's executor for `folder` gives to sbatch; to see it without SLURM, there is no public way."""
     from submitit.slurm.slurm import _make_sbatch_string
 

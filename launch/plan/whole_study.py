@@ -1,6 +1,6 @@
 """The plans of `launch/all.py`: the commands of a whole study, and which must be done before which.
 
-A plan of your own is a Python file with a function `steps`, as `small` and `full` are: plan=<file>.py.
+A plan of your own is a Python file with a function `steps`, as `small_plan` and `full_plan` are: plan=<file>.py.
 """
 
 import itertools
@@ -12,11 +12,11 @@ from data.errors import InputError
 from launch.keys.studies import AllKeys
 from launch.plan.steps import PlanStep
 
-Plan = Callable[[AllKeys], Iterable[PlanStep]]
+StepsOf = Callable[[AllKeys], Iterable[PlanStep]]
 DATASETS = ("bp4d", "disfa", "gft", "affwild2")
 
 
-def small(keys: AllKeys) -> Iterator[PlanStep]:
+def small_plan(keys: AllKeys) -> Iterator[PlanStep]:
     """Small drawn datasets: minutes on two cores."""
     stored = ("dataset.alignment=precropped", "dataset.size=72", "dataset.crop=64", f"store_root={keys.store_root}")
     trees = {dataset: f"{keys.trees}/{dataset}" for dataset in keys.datasets or DATASETS}
@@ -33,7 +33,7 @@ def small(keys: AllKeys) -> Iterator[PlanStep]:
     yield from _studies(keys, given, keys.methods or ("aunce", "bce"), 6, 1, stress=dict.fromkeys(frames, "stress"))
 
 
-def full(keys: AllKeys) -> Iterator[PlanStep]:
+def full_plan(keys: AllKeys) -> Iterator[PlanStep]:
     """The real datasets, whose raw trees are expected in $AU_DATA.
 
     With "extra=['cluster=slurm','cluster.partition=<name>','trial.gpus=1']" all that trains does so on the cluster.
@@ -73,10 +73,10 @@ def _studies(
         yield PlanStep("transfer", "transfer", (runs, f"studies=[{','.join(studies)}]"), needs=finals)
 
 
-PLANS: dict[str, Plan] = {"small": small, "full": full}
+PLANS: dict[str, StepsOf] = {"small": small_plan, "full": full_plan}
 
 
-def plan_named(name: str) -> Plan:
+def plan_named(name: str) -> StepsOf:
     """The plan `small` or `full`, or the function `steps` of a Python file."""
     if name in PLANS:
         return PLANS[name]
@@ -85,5 +85,5 @@ def plan_named(name: str) -> Plan:
     steps = runpy.run_path(name).get("steps")
     if not callable(steps):
         raise InputError(f"plan={name} has no function steps(keys); launch/plan/whole_study.py has two to copy from")
-    plan: Plan = steps
+    plan: StepsOf = steps
     return plan
