@@ -26,11 +26,11 @@ from data.parallel import cores, run_tasks
 from data.settings import StoreSettings
 from data.shards import SHARDS, shard_path
 from data.store import (
-    EXCLUDED,
-    FORMAT,
+    EXCLUDED_FRAMES,
     LENGTHS,
     SOURCES,
     STORE,
+    STORE_FORMAT,
     TABLE,
     FrameStore,
     crops_digest,
@@ -247,12 +247,12 @@ def _write_facts(plan: _Plan) -> None:
     checksums, lengths, sources = _records(folder, len(plan.starts) - 1)
     save_table(faces.table, folder / TABLE)
     _save(pl.concat(sources).unique("path", keep="first", maintain_order=True), folder / SOURCES)
-    _save(faces.excluded, folder / EXCLUDED)
+    _save(faces.excluded, folder / EXCLUDED_FRAMES)
     if settings.codec == "jpeg":
         with atomic_path(folder / LENGTHS) as path, path.open("wb") as written:
             np.save(written, np.concatenate(lengths))
     facts = {
-        "format": FORMAT,
+        "format": STORE_FORMAT,
         **asdict(settings),
         "frames": faces.table.height,
         "alignment": faces.alignment,

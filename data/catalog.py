@@ -47,7 +47,7 @@ BP4D = Dataset(
     # the list of JAA-Net lacks exactly these frames
     untracked={"F017/T3": 131, "F021/T3": 5, "F023/T6": 30, "M003/T5": 2, "M003/T7": 76, "M009/T4": 11, "M010/T6": 16},
     landmarks=OwnLandmarks(bp4d_folder, bp4d_tasks),
-    lists=ListForm("bp4d", r"([FM][0-9]{3})/(T[0-9]+)", "F001/T1/2440.jpg", bp4d.LABEL_FOLDERS),
+    lists=ListForm("bp4d", r"([FM][0-9]{3})/(T[0-9]+)", "F001/T1/2440.jpg", bp4d.BP4D_LABELS),
     shares_people_with=("bp4d+",),
     licence="BP4D-Spontaneous: Binghamton University, by signed agreement, for research that is not commercial",
 )  # fmt: skip
@@ -91,7 +91,7 @@ DISFA = Dataset(
         "SN030": "939-962 1406-1422 2100-2132 2893-2955",
     },
     landmarks=OwnLandmarks(disfa_folder, disfa_tasks),
-    lists=ListForm("disfa", r"(SN[0-9]{3})()", "SN001/0.png", disfa.LABEL_FOLDERS, from_zero=True),
+    lists=ListForm("disfa", r"(SN[0-9]{3})()", "SN001/0.png", disfa.DISFA_LABELS, from_zero=True),
     shares_people_with=("disfa+",),
     licence="DISFA: University of Denver, by signed agreement, for research that is not commercial",
 )

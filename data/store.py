@@ -35,8 +35,8 @@ from data.media import decode_image
 from data.settings import StoreSettings
 from data.shards import Shards
 
-FORMAT = 2
-TABLE, EXCLUDED, SOURCES = "table.parquet", "excluded.parquet", "sources.parquet"
+STORE_FORMAT = 2
+TABLE, EXCLUDED_FRAMES, SOURCES = "table.parquet", "excluded.parquet", "sources.parquet"
 LENGTHS, STORE = "lengths.npy", "store.json"
 
 
@@ -66,7 +66,7 @@ class FrameStore:
     @cached_property
     def excluded(self) -> pl.DataFrame:
         """Coded frames that are not in the store: subject, sequence, frame, reason."""
-        return pl.read_parquet(self.path / EXCLUDED)
+        return pl.read_parquet(self.path / EXCLUDED_FRAMES)
 
     def subjects_of(self, rows: np.ndarray) -> list[str]:
         """Subject of each of `rows` [B]."""
@@ -149,7 +149,7 @@ def crops_digest(faces: Faces) -> str:
 def _fingerprint(table: pl.DataFrame, alignment: str, crops: str, settings: StoreSettings) -> str:
     # the quality of JPEG does not matter to a raw store
     how = settings.codec if settings.codec == "raw" else f"{settings.codec}{settings.quality}"
-    digest = hashlib.sha256(f"{FORMAT}|{alignment}|{crops}|{settings.size}|{how}|".encode())
+    digest = hashlib.sha256(f"{STORE_FORMAT}|{alignment}|{crops}|{settings.size}|{how}|".encode())
     digest.update(table_digest(table))
     return digest.hexdigest()
 
@@ -168,9 +168,9 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
     `table` is the table of the store, if it is in memory already: millions of rows are then not read a second time.
     """
     facts = _facts(path)
-    if facts.get("format") != FORMAT:
+    if facts.get("format") != STORE_FORMAT:
         raise InputError(
-            f"{path} has format {facts.get('format')}, this version reads {FORMAT}. Build it again and delete that one."
+            f"{path} has format {facts.get('format')}, this version reads {STORE_FORMAT}. Delete it and build it again."
         )
     try:
         settings = StoreSettings(facts["size"], facts["codec"], facts["quality"])
@@ -223,7 +223,7 @@ def find_store(folder: Path, dataset: str, size: int) -> FrameStore | None:
     """The store of `dataset` at `size` in `folder`, for use without the raw frames; None if there is none."""
     found = stores_of(folder, dataset, size)
     # an old store beside a new one does no harm; alone, opening it says what is wrong
-    found = [path for path in found if _facts(path).get("format") == FORMAT] or found
+    found = [path for path in found if _facts(path).get("format") == STORE_FORMAT] or found
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise InputError(f"{folder} has {len(found)} stores of {dataset} at {size} px: {names}. Keep one of them.")

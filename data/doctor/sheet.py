@@ -16,7 +16,7 @@ from data.media import encode_jpeg, resize
 from data.seeds import numpy_generator
 from data.store import FrameStore
 
-FORMATS = (".png", ".html")
+SHEET_FORMATS = (".png", ".html")
 TILE, GAP, COLUMNS = 160, 12, 8  # pixels, pixels, tiles a row
 TEXT, HEADING = 12, 18  # pixels
 LINE = TEXT + 3
@@ -53,8 +53,8 @@ def contact_sheet(store: FrameStore, path: Path, count: int = 48, seed: int = 0)
 
 def check_sheet(path: Path) -> None:
     """Raise `InputError` unless a contact sheet can be written as `path` by its name."""
-    if path.suffix.lower() not in FORMATS or path.is_dir():
-        raise InputError(f"sheet={path}; allowed: a file name that ends in {' or '.join(FORMATS)}")
+    if path.suffix.lower() not in SHEET_FORMATS or path.is_dir():
+        raise InputError(f"sheet={path}; allowed: a file name that ends in {' or '.join(SHEET_FORMATS)}")
 
 
 def sample_rows(subjects: Sequence[str], count: int, seed: int) -> np.ndarray:

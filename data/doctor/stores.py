@@ -16,7 +16,7 @@ from data.seeds import numpy_generator
 from data.settings import StoreSettings
 from data.store import FrameStore, open_store, store_path, stores_of
 
-RENDERED, VIDEOS = 32, 3  # frames that are rendered again, from at most this many videos
+RENDERED, SAMPLED_VIDEOS = 32, 3  # frames that are rendered again, from at most this many videos
 
 
 def examine_store(faces: Faces, root: Path, folder: Path, settings: StoreSettings) -> Iterator[Check]:
@@ -74,6 +74,6 @@ def _sample(table: pl.DataFrame) -> np.ndarray:
     if table["index"].is_not_null().any():
         # a random frame of every video would decode all of them
         paths = table["path"].unique().sort().to_list()
-        chosen = [paths[i] for i in rng.permutation(len(paths))[:VIDEOS]]
+        chosen = [paths[i] for i in rng.permutation(len(paths))[:SAMPLED_VIDEOS]]
         rows = rows[table["path"].is_in(chosen).to_numpy()]
     return np.sort(rng.permutation(rows)[:RENDERED])

@@ -22,7 +22,7 @@ from data.readers import _common as common
 INTENSITY_AUS = (6, 10, 12, 14, 17)
 _CODES = {0: 0, 1: 1, 9: None}
 _LEVELS = {**{level: level for level in range(6)}, 9: None}
-LABEL_FOLDERS = (r"AUCoding/AU_OCC", r"AU_OCC", r"(BP4D-)?AUCoding")
+BP4D_LABELS = (r"AUCoding/AU_OCC", r"AU_OCC", r"(BP4D-)?AUCoding")
 INTENSITY_FOLDERS = (r"AUCoding/AU_INT", r"AU_INT", r"AU Intensity Codes.*", r"AUCoding/AU Intensity Codes.*")
 _KEY = ["subject", "sequence", "frame"]
 _NAME = re.compile(r"([FM][0-9]{3})_(T[0-9]+)", re.IGNORECASE)
@@ -61,7 +61,7 @@ def _check(image_offset: object, drop_occluded: object) -> None:
 
 def _label_files(root: Path) -> tuple[list[Path], list[str]]:
     # the next choice where a folder of this name holds no table: AUCoding itself holds folders in most copies
-    for choice in LABEL_FOLDERS:
+    for choice in BP4D_LABELS:
         folder = common.resolve(root, choice)
         names = common.names(folder, (".csv",)) if folder else None
         if folder and names and names.found:

@@ -21,7 +21,7 @@ CAMERAS = ("left", "right")
 THRESHOLDS = (1, 2)
 FRAME_SETS = ("all", "tracked")
 _LEVELS: dict[int, int | None] = {level: level for level in range(6)}
-LABEL_FOLDERS = (r"ActionUnit_Labels",)
+DISFA_LABELS = (r"ActionUnit_Labels",)
 _SUBJECT = re.compile(r"SN[0-9]{3}", re.IGNORECASE)
 _LABEL_FILE = re.compile(r"(SN[0-9]{3})_au0*([0-9]{1,2})", re.IGNORECASE)
 
@@ -56,7 +56,7 @@ def _check(camera: object, threshold: object, frame_set: object) -> None:
 
 
 def _locate(root: Path, camera: str) -> tuple[list[Path], dict[str, Path], list[str]]:
-    labels = common.resolve(root, *LABEL_FOLDERS)
+    labels = common.resolve(root, *DISFA_LABELS)
     folder = common.resolve(root, rf"Videos?_{camera}Camera")
     subjects = [p for p in common.folders(labels) if _SUBJECT.fullmatch(p.name)] if labels else []
     if not subjects or not folder:

@@ -7,18 +7,18 @@ from pathlib import Path
 from types import ModuleType
 
 from data.errors import InputError
-from data.synthetic.recordings import Plan
+from data.synthetic.recordings import TreePlan
 
 CHECKOUT = Path(__file__).parents[2]
 
 
-def damage_problems(plan: Plan) -> Iterator[str]:
+def damage_problems(plan: TreePlan) -> Iterator[str]:
     """What is wrong with the fault that `plan` asks for."""
     if plan.fault:
         yield from _injectors().fault_problems(plan)
 
 
-def damage(root: Path, plan: Plan) -> None:
+def damage(root: Path, plan: TreePlan) -> None:
     """Do to the finished tree at `root` what the fault of `plan` says, if it names one."""
     if plan.fault:
         _injectors().FAULTS[plan.fault].apply(root, plan.layout)

@@ -11,10 +11,10 @@ from data.catalog import CATALOG
 from data.seeds import numpy_generator
 from data.synthetic.actions import at_rarity, rarities
 from data.synthetic.layouts import LAYOUTS
-from data.synthetic.recordings import Plan, Recording
+from data.synthetic.recordings import Recording, TreePlan
 
 
-def full_recordings(plan: Plan, subjects: list[str]) -> list[Recording]:
+def full_recordings(plan: TreePlan, subjects: list[str]) -> list[Recording]:
     """The recordings of `subjects`, with the lengths that they have in the whole tree."""
     layout = LAYOUTS[plan.layout]
     places = {subject: place for place, subject in enumerate(layout.subjects())}

@@ -22,7 +22,7 @@ FULL_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Plan:
+class TreePlan:
     """The arguments of `write_tree`; `size` in pixels. With `full`, `sequences` and `frames` are 0."""
 
     layout: str
@@ -46,7 +46,7 @@ class Recording:
     `calibrated` [frames, A] replaces the intensities there.
     """
 
-    plan: Plan
+    plan: TreePlan
     subject: str
     sequence: str
     frames: int

@@ -10,13 +10,13 @@ from torch.nn import functional
 from data.synthetic.identity import Traits
 from data.synthetic.style import smooth_noise
 
-WIDTH, HEIGHT = 1.9, 1.4  # of the picture, in sides of the crop
+_WIDTH, _HEIGHT = 1.9, 1.4  # of the picture, in sides of the crop
 EDGE = 0.06  # share of the crop's side over which it fades into the picture
 
 
 def scene_size(size: int) -> tuple[int, int]:
     """Width and height, even numbers, of the picture for crops of side `size`."""
-    return 2 * round(size * WIDTH / 2), 2 * round(size * HEIGHT / 2)
+    return 2 * round(size * _WIDTH / 2), 2 * round(size * _HEIGHT / 2)
 
 
 def placements(frames: int, size: int, named: torch.Generator) -> Tensor:

@@ -17,11 +17,11 @@ from data.synthetic.full import full_recordings
 from data.synthetic.layouts import LAYOUTS
 from data.synthetic.layouts._files import Tick
 from data.synthetic.patterns import SIZE_STEP
-from data.synthetic.recordings import Plan, Recording
+from data.synthetic.recordings import Recording, TreePlan
 
-VERSION = 1  # raise it when the same arguments give other files
+_VERSION = 1  # raise it when the same arguments give other files
 RECORD = "synthetic.json"
-SUBJECTS, SEQUENCES, FRAMES = 12, 2, 60
+_SUBJECTS, _SEQUENCES, _FRAMES = 12, 2, 60
 
 
 def write_tree(
@@ -55,11 +55,11 @@ def write_tree(
     if layout not in LAYOUTS:
         raise InputError(f"layout {layout!r}; allowed: {', '.join(LAYOUTS)}")
     form = LAYOUTS[layout]
-    plan = Plan(
+    plan = TreePlan(
         layout,
-        _else(subjects, len(form.subjects()) if full else SUBJECTS),
-        _else(sequences, 0 if full else SEQUENCES),
-        _else(frames, 0 if full else FRAMES),
+        _else(subjects, len(form.subjects()) if full else _SUBJECTS),
+        _else(sequences, 0 if full else _SEQUENCES),
+        _else(frames, 0 if full else _FRAMES),
         seed,
         label_noise,
         _else(size, form.full_size if full else form.size),
@@ -82,13 +82,13 @@ def _else(given: int | None, otherwise: int) -> int:
     return otherwise if given is None else given
 
 
-def _recordings(plan: Plan) -> list[Recording]:
+def _recordings(plan: TreePlan) -> list[Recording]:
     form = LAYOUTS[plan.layout]
     subjects = form.subjects()[: plan.subjects]
     return full_recordings(plan, subjects) if plan.full else form.recordings(plan, subjects)
 
 
-def _problems(plan: Plan) -> Iterator[str]:
+def _problems(plan: TreePlan) -> Iterator[str]:
     yield from _form_problems(plan)
     yield from damage_problems(plan)
     yield from _size_problems(plan)
@@ -96,7 +96,7 @@ def _problems(plan: Plan) -> Iterator[str]:
         yield f"label_noise {plan.label_noise}; allowed: a probability, 0 to 1"
 
 
-def _form_problems(plan: Plan) -> Iterator[str]:
+def _form_problems(plan: TreePlan) -> Iterator[str]:
     layout = LAYOUTS[plan.layout]
     most = len(layout.subjects())
     if not 1 <= plan.subjects <= most:
@@ -111,7 +111,7 @@ def _form_problems(plan: Plan) -> Iterator[str]:
         yield "variant 'videos' with full; allowed: the other variants"
 
 
-def _size_problems(plan: Plan) -> Iterator[str]:
+def _size_problems(plan: TreePlan) -> Iterator[str]:
     if plan.full:
         if plan.sequences or plan.frames:
             yield f"sequences {plan.sequences}, frames {plan.frames}; allowed with full: none, for it has the real ones"
@@ -132,15 +132,15 @@ def _choices(names: tuple[str, ...]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _record(plan: Plan) -> str:
+def _record(plan: TreePlan) -> str:
     """The arguments; those that later versions added only where they are not the default."""
     # a tree that was drawn before an argument existed is still found
-    plain = {field.name: field.default for field in fields(Plan)}
+    plain = {field.name: field.default for field in fields(TreePlan)}
     given = {name: value for name, value in asdict(plan).items() if value != plain[name]}
-    return json.dumps({"version": VERSION, **given}, indent=1) + "\n"
+    return json.dumps({"version": _VERSION, **given}, indent=1) + "\n"
 
 
-def _already_there(out: Path, plan: Plan) -> bool:
+def _already_there(out: Path, plan: TreePlan) -> bool:
     """Whether `out` is this very tree; raises `InputError` if it is anything else but absent or empty."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
@@ -152,7 +152,7 @@ def _already_there(out: Path, plan: Plan) -> bool:
 
 
 @contextmanager
-def _whole_or_absent(out: Path, plan: Plan) -> Iterator[Path]:
+def _whole_or_absent(out: Path, plan: TreePlan) -> Iterator[Path]:
     """A folder beside `out` that is renamed to `out` when the block succeeds and removed when it fails."""
     check_writable(out.parent)
     folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))

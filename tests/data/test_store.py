@@ -111,7 +111,7 @@ def test_the_fingerprint_is_that_of_the_content(raw: tuple[pl.DataFrame, Path]) 
 
 
 def test_the_fingerprint_never_changes_by_itself() -> None:
-    """A literal: if this fails, every store that users have is built again; raise FORMAT on purpose instead."""
+    """A literal: if this fails, every store that users have is built again; raise STORE_FORMAT on purpose instead."""
     table = label_table([("F001", 1, "a.jpg"), ("F001", 2, "ä.jpg")], (1, 2), "bp4d", lambda row, au: (0, None)[row])
     assert fingerprint(precropped(table), StoreSettings(96))[:16] == "f104b837a03542eb"
 

@@ -9,7 +9,7 @@ import numpy as np
 from data.synthetic.layouts import affwild2, bp4d, disfa, gft
 from data.synthetic.layouts._files import Tick
 from data.synthetic.layouts._shapes import Shape
-from data.synthetic.recordings import Plan, Recording
+from data.synthetic.recordings import Recording, TreePlan
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Layout:
     """How the tree of a dataset is drawn, and the forms that it can have."""
 
     subjects: Callable[[], list[str]]  # every subject that there can be, in the order in which they are taken
-    recordings: Callable[[Plan, list[str]], list[Recording]]
+    recordings: Callable[[TreePlan, list[str]], list[Recording]]
     shapes: Callable[[np.random.Generator], list[Shape]]  # of all recordings at full size
     write: Callable[[Path, list[Recording], Tick], None]
     variants: tuple[str, ...]

@@ -8,7 +8,7 @@ import numpy as np
 from data.catalog import AFFWILD2
 from data.synthetic.layouts._files import Tick, write_images, write_table
 from data.synthetic.layouts._shapes import Shape, lengths, videos
-from data.synthetic.recordings import Plan, Recording, some_rows
+from data.synthetic.recordings import Recording, TreePlan, some_rows
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ ANNOTATIONS = {
 
 # Quoted from the literature and not verified, for the labels of the test videos are not public.
 # How the rows are spread over the videos is a guess.
-VIDEOS, ROWS, LENGTHS = 541, 2_627_632, (300, 9_400)
+_VIDEOS, _ROWS, _LENGTHS = 541, 2_627_632, (300, 9_400)
 
 
 def subjects() -> list[str]:
     """Names of both kinds that are in use, and videos of two persons."""
-    return [_video_name(index) for index in range(VIDEOS)]
+    return [_video_name(index) for index in range(_VIDEOS)]
 
 
 def _video_name(index: int) -> str:
@@ -48,10 +48,10 @@ def _video_name(index: int) -> str:
 
 def shapes(draw: np.random.Generator) -> list[Shape]:
     """One recording a video."""
-    return videos(subjects(), lengths(VIDEOS, ROWS, LENGTHS, draw))
+    return videos(subjects(), lengths(_VIDEOS, _ROWS, _LENGTHS, draw))
 
 
-def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:
+def recordings(plan: TreePlan, subjects: list[str]) -> list[Recording]:
     """One person a video; `_left` and `_right` are two persons of the same video."""
     return [Recording(plan, video, "video", plan.sequences * plan.frames) for video in subjects]
 

@@ -11,10 +11,10 @@ from data.synthetic.layouts._files import Tick, write_images, write_table, write
 from data.synthetic.layouts._lists import Listed, list_lines, write_fold_lists, write_part_lists
 from data.synthetic.layouts._points import write_bp4d_points
 from data.synthetic.layouts._shapes import Shape, in_turn, lengths
-from data.synthetic.recordings import Plan, Recording, some_rows
+from data.synthetic.recordings import Recording, TreePlan, some_rows
 
 _CODED = (*BP4D.aus, 5, 9, 20)
-COLUMNS = 28
+_COLUMNS = 28
 _INTENSITY = (6, 10, 12, 14, 17)
 TASKS = 8
 _IMAGES = {"": "Sequences(2D+3D)", "plain": "", "fera": "BP4D-training"}
@@ -52,7 +52,7 @@ def shapes(draw: np.random.Generator) -> list[Shape]:
     ]
 
 
-def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:
+def recordings(plan: TreePlan, subjects: list[str]) -> list[Recording]:
     """A third of the sequences start at label frame 1; videos do, whatever part of them is coded."""
     found = [
         Recording(plan, subject, f"T{number}", plan.frames)
@@ -98,14 +98,14 @@ def _sequence(root: Path, recording: Recording, tick: Tick) -> None:
 
 def _tables(root: Path, recording: Recording, coded: slice) -> None:
     variant, name = recording.plan.variant, f"{recording.subject}_{recording.sequence}"
-    table = np.full((recording.frames, COLUMNS + 1), 9)  # real tables have whole columns that are not coded
+    table = np.full((recording.frames, _COLUMNS + 1), 9)  # real tables have whole columns that are not coded
     table[:, 0] = recording.numbers
     table[:, _CODED] = recording.occurrence(_CODED)
     if variant in FLAGGED or recording.plan.full:
         table[:, -1] = 0
     if variant in FLAGGED:
         table[some_rows(recording, "occluded", 0.02), -1] = 1
-    header = [str(column) for column in range(COLUMNS + 1)]
+    header = [str(column) for column in range(_COLUMNS + 1)]
     write_table(root / _OCCURRENCE.get(variant, "AUCoding/AU_OCC") / f"{name}.csv", table[coded], header)
     for au in _INTENSITY:
         levels = np.stack([table[:, 0], recording.coded[:, AUS.index(au)]], axis=1)

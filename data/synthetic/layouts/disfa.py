@@ -10,10 +10,10 @@ from data.synthetic.layouts._files import Tick, write_images, write_table, write
 from data.synthetic.layouts._lists import Listed, list_lines, write_fold_lists
 from data.synthetic.layouts._points import write_disfa_points
 from data.synthetic.layouts._shapes import Shape, in_turn, videos
-from data.synthetic.recordings import Plan, Recording
+from data.synthetic.recordings import Recording, TreePlan
 
 _CODED = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
-SUBJECTS = sorted(subject for part in DISFA.parts.values() for subject in part)
+_SUBJECTS = sorted(subject for part in DISFA.parts.values() for subject in part)
 SHORTER = "SN010"  # by one frame
 
 
@@ -30,7 +30,7 @@ def shapes(draw: np.random.Generator) -> list[Shape]:
     return videos(subjects(), [shortest if subject == SHORTER else longest for subject in subjects()])
 
 
-def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:
+def recordings(plan: TreePlan, subjects: list[str]) -> list[Recording]:
     """One a subject."""
     return [Recording(plan, subject, "video", plan.sequences * plan.frames) for subject in subjects]
 
@@ -64,7 +64,7 @@ def _subject(root: Path, recording: Recording, tick: Tick) -> None:
     if recording.plan.scene:
         folder = root / "Landmark_Points" / subject / "tmp_frame_lm"
         # a third of the subjects have files that are named in another way and count from 1
-        write_disfa_points(folder, recording, from_one=SUBJECTS.index(subject) % 3 == 2)
+        write_disfa_points(folder, recording, from_one=_SUBJECTS.index(subject) % 3 == 2)
 
 
 def _crops(root: Path, recording: Recording, tick: Tick) -> list[tuple[str, str]]:

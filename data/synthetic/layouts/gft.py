@@ -12,7 +12,7 @@ import numpy as np
 from data.catalog import GFT
 from data.synthetic.layouts._files import Tick, write_images, write_lines, write_table
 from data.synthetic.layouts._shapes import Shape, videos
-from data.synthetic.recordings import Plan, Recording, some_rows
+from data.synthetic.recordings import Recording, TreePlan, some_rows
 
 _CODED = tuple(sorted((*GFT.aus, 5, 7, 9, 17)))
 NOT_CODED = {"": 9, "codes": 999}
@@ -30,7 +30,7 @@ def shapes(draw: np.random.Generator) -> list[Shape]:
     return videos(subjects(), [GFT.expected.frames // GFT.expected.subjects] * GFT.expected.subjects)
 
 
-def recordings(plan: Plan, subjects: list[str]) -> list[Recording]:
+def recordings(plan: TreePlan, subjects: list[str]) -> list[Recording]:
     """One a subject."""
     return [Recording(plan, subject, "video", plan.sequences * plan.frames) for subject in subjects]
 

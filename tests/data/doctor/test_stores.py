@@ -9,7 +9,7 @@ import pytest
 
 from data.build import build_store
 from data.doctor.checks import Check
-from data.doctor.stores import RENDERED, VIDEOS, _sample, examine_store
+from data.doctor.stores import RENDERED, SAMPLED_VIDEOS, _sample, examine_store
 from data.faces.align import Faces
 from data.settings import StoreSettings
 from tests.data.stores import precropped
@@ -80,11 +80,11 @@ def test_a_damaged_store_is_wrong(faces: Faces, tmp_path: Path) -> None:
 def test_few_videos_are_decoded(tmp_path: Path) -> None:
     table = image_table(tmp_path, [f"F{n:03d}" for n in range(8)], 12)
     videos = table.with_columns(path=pl.col("subject"), index=pl.col("frame") - 1)
-    assert len(set(videos["path"][_sample(videos)])) == VIDEOS
+    assert len(set(videos["path"][_sample(videos)])) == SAMPLED_VIDEOS
     for rows in (_sample(table), _sample(videos)):
         assert len(rows) == len({*rows.tolist()}) == RENDERED
         assert (np.diff(rows) > 0).all()
-    assert len(set(table["subject"][_sample(table)])) > VIDEOS
+    assert len(set(table["subject"][_sample(table)])) > SAMPLED_VIDEOS
 
 
 def test_frames_of_videos_are_rendered_again(faces: Faces, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from PIL import Image
 
 from data.frames import Reading, frame_table
-from data.synthetic.recordings import Plan, Recording
+from data.synthetic.recordings import Recording, TreePlan
 
 
 def face(distance: float = 60, centre: tuple[float, float] = (100, 80), turn: float = 0.0) -> np.ndarray:
@@ -85,7 +85,7 @@ def struct(points: np.ndarray, **fields: Any) -> np.ndarray:
 
 @cache
 def _drawn(subject: str, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    recording = Recording(Plan("bp4d", 1, 1, frames, 0, 0.0, 160, scene=True), subject, "T1", frames)
+    recording = Recording(TreePlan("bp4d", 1, 1, frames, 0, 0.0, 160, scene=True), subject, "T1", frames)
     return np.concatenate(list(recording.images())), recording.landmarks()
 
 

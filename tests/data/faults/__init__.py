@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.synthetic.recordings import Plan
+from data.synthetic.recordings import TreePlan
 from tests.data.faults import _litter, _media, _tables
 
 ALL = ("bp4d", "disfa", "gft", "affwild2")
@@ -13,7 +13,7 @@ FRAMED = ("bp4d", "disfa", "gft")  # label rows say which frame they are of
 HEADED = ("bp4d", "gft", "affwild2")  # label files name their AUs
 
 # What a fault may need, and which trees have it.
-HAS: dict[str, Callable[[Plan], bool]] = {
+HAS: dict[str, Callable[[TreePlan], bool]] = {
     "images": lambda plan: plan.variant == "lists" if plan.layout == "disfa" else plan.variant != "videos",
     "videos": lambda plan: plan.variant != "lists" if plan.layout == "disfa" else plan.variant == "videos",
     "labels": lambda plan: plan.variant not in ("lists", "jaa"),
@@ -75,7 +75,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def fault_problems(plan: Plan) -> Iterator[str]:
+def fault_problems(plan: TreePlan) -> Iterator[str]:
     """What is wrong with the fault that `plan` asks for."""
     possible = [name for name, fault in FAULTS.items() if plan.layout in fault.layouts and HAS[fault.needs](plan)]
     if plan.fault not in possible:

@@ -10,7 +10,7 @@ from data.errors import InputError
 from data.media import iter_video, read_image
 from data.synthetic import write_tree
 from data.synthetic.layouts import LAYOUTS
-from data.synthetic.recordings import Plan
+from data.synthetic.recordings import TreePlan
 from tests.data.faults import FAULTS, HAS
 
 FRAMES = 12
@@ -24,7 +24,7 @@ Tree = Callable[..., Path]
 def form(layout: str, fault: str) -> tuple[str, bool]:
     """The first variant that has what the fault damages, and whether it takes a scene."""
     scene = FAULTS[fault].needs == "landmarks"
-    plans = [Plan(layout, 3, 1, FRAMES, 0, 0.0, 32, variant, scene=scene) for variant in LAYOUTS[layout].variants]
+    plans = [TreePlan(layout, 3, 1, FRAMES, 0, 0.0, 32, variant, scene=scene) for variant in LAYOUTS[layout].variants]
     return next(plan.variant for plan in plans if HAS[FAULTS[fault].needs](plan)), scene
 
 

@@ -11,11 +11,11 @@ from data.synthetic import write_tree
 from data.synthetic.full import calibrate, full_recordings
 from data.synthetic.layouts import LAYOUTS
 from data.synthetic.patterns import MODULUS, pattern, read_pattern
-from data.synthetic.recordings import Plan, Recording
+from data.synthetic.recordings import Recording, TreePlan
 
 
-def plan(layout: str, seed: int = 0) -> Plan:
-    return Plan(layout, 1, 0, 0, seed, 0.0, 16, full=True)
+def plan(layout: str, seed: int = 0) -> TreePlan:
+    return TreePlan(layout, 1, 0, 0, seed, 0.0, 16, full=True)
 
 
 def test_bp4d_has_the_published_counts() -> None:

@@ -15,7 +15,7 @@ from data.synthetic.actions import intensities
 from data.synthetic.identity import AUS, Traits, gather, identity
 from data.synthetic.landmarks import POINTS_49, POINTS_66, landmarks
 from data.synthetic.layouts import LAYOUTS
-from data.synthetic.recordings import Plan, Recording
+from data.synthetic.recordings import Recording, TreePlan
 from data.synthetic.render import STEPS, render
 from data.synthetic.scene import move, paste, placements, scene_size
 from data.synthetic.style import STYLES, frontal, looks, poses
@@ -126,7 +126,7 @@ def test_a_point_of_the_crop_is_shown_where_it_is_moved_to() -> None:
 
 
 def recording(layout: str, subject: str, sequence: str, frames: int, first: int) -> Recording:
-    return Recording(Plan(layout, 1, 1, frames, 0, 0.0, 64, scene=True), subject, sequence, frames, first)
+    return Recording(TreePlan(layout, 1, 1, frames, 0, 0.0, 64, scene=True), subject, sequence, frames, first)
 
 
 def test_landmark_files_of_bp4d(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_landmark_files_of_disfa_count_from_0_or_from_1(tmp_path: Path) -> None:
             every = [f"{subject}_{n:04d}_lm.mat" for n in range(12)]
         assert set(files) < set(every)
         assert len(files) == 11
-    whole = Recording(Plan("disfa", 7, 1, 12, 0, 0.0, 32, scene=True), "SN003", "video", 12)
+    whole = Recording(TreePlan("disfa", 7, 1, 12, 0, 0.0, 32, scene=True), "SN003", "video", 12)
     points = whole.landmarks()[:, POINTS_66]
     for name in names["SN003"]:
         pts = loadmat(tmp_path / "t" / "Landmark_Points" / "SN003" / "tmp_frame_lm" / name)["pts"]
@@ -167,7 +167,7 @@ def test_landmark_files_of_disfa_count_from_0_or_from_1(tmp_path: Path) -> None:
 
 
 def test_a_scene_shows_the_crop(tmp_path: Path) -> None:
-    pasted, plan = recording("bp4d", "F001", "T1", 9, 1), Plan("bp4d", 1, 1, 9, 0, 0.0, 64)
+    pasted, plan = recording("bp4d", "F001", "T1", 9, 1), TreePlan("bp4d", 1, 1, 9, 0, 0.0, 64)
     crops = np.concatenate(list(Recording(plan, "F001", "T1", 9).images()))
     pictures = np.concatenate(list(pasted.images()))
     inner = np.stack(np.meshgrid(np.arange(16, 48), np.arange(16, 48)), axis=-1).reshape(1, -1, 2)
