@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -38,6 +37,7 @@ from study.experiments.cross_dataset.transfer import AU_SETS, Transfer, transfer
 from study.experiments.selection import final_trials_of
 from study.records.score_table import RULES, SELECTIONS
 from study.records.study_spec import EXTERNAL
+from study.records.transfer_spec import TransferMember, TransferSpec
 from study.scoring.base_rates import Rates, read_rates
 from study.scoring.bootstrap import REPLICATES
 
@@ -59,8 +59,8 @@ def main(keys: TransferKeys) -> int:
     reached = targets_of(studies)
     cells = list(_cells(reached, rates, console))
     notes += [note for target in reached for note in target.notes]
-    asked = _asked(keys, studies, rates, notes)
-    found = Transfer(asked, transfer_table(cells, asked["common_aus"]))
+    spec = _spec(keys, studies, rates, notes)
+    found = Transfer(spec, transfer_table(cells, spec.common_aus))
     write_transfer(folder, found)
     if not console.is_terminal:
         console.width = WIDTH
@@ -140,31 +140,31 @@ def _cells(targets: list[TargetDataset], rates: Rates, console: Console) -> Iter
                 yield cell
 
 
-def _asked(keys: TransferKeys, studies: list[Study], rates: Rates, notes: list[str]) -> dict[str, Any]:
-    """What the tables are of, as transfer.json keeps it."""
-    return {
-        "name": keys.name,
-        "selection": keys.selection,
-        "studies": [_described(study) for study in studies],
-        "conventions": {study.target: label_convention(study.frames.table) for study in studies},
-        "stores": {study.target: study.frames.fingerprint for study in studies},
-        "common_aus": list(common_aus(studies)),
-        "base_rates": {name: {str(au): rate for au, rate in given.items()} for name, given in rates.items()},
-        "replicates": REPLICATES,
-        "notes": notes,
-    }
+def _spec(keys: TransferKeys, studies: list[Study], rates: Rates, notes: list[str]) -> TransferSpec:
+    """What the tables are of."""
+    return TransferSpec(
+        name=keys.name,
+        selection=keys.selection,
+        studies=tuple(map(_member, studies)),
+        conventions={study.target: label_convention(study.frames.table) for study in studies},
+        stores={study.target: study.frames.fingerprint for study in studies},
+        common_aus=common_aus(studies),
+        base_rates={name: dict(given) for name, given in rates.items()},
+        replicates=REPLICATES,
+        notes=tuple(notes),
+    )
 
 
-def _described(study: Study) -> dict[str, Any]:
-    return {
-        "name": study.name,
-        "method": study.method,
-        "source": study.source,
-        "target": study.target,
-        "aus": list(study.aus),
-        "detectors": len(study.results) or 1,
-        "trained_on": [store.fingerprint for store in trained_on(study)] if study.results else [],
-    }
+def _member(study: Study) -> TransferMember:
+    return TransferMember(
+        name=study.name,
+        method=study.method,
+        source=study.source,
+        target=study.target,
+        aus=study.aus,
+        detectors=len(study.results) or 1,
+        trained_on=tuple(store.fingerprint for store in trained_on(study)) if study.results else (),
+    )
 
 
 if __name__ == "__main__":

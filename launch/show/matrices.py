@@ -39,15 +39,15 @@ def print_matrices(found: Transfer, kind: str, rule: str) -> Iterator[Table | Te
 
 def caption(found: Transfer, table: pl.DataFrame, kind: str) -> Iterator[str]:
     """What the numbers are of."""
-    asked = found.asked
-    yield "Labels: " + "; ".join(f"{name} {convention}" for name, convention in asked["conventions"].items()) + "."
+    spec = found.spec
+    yield "Labels: " + "; ".join(f"{name} {convention}" for name, convention in spec.conventions.items()) + "."
     if kind == "common":
-        yield f"AUs that all share: {' '.join(map(str, asked['common_aus'])) or 'none; give aus=pair'}."
+        yield f"AUs that all share: {' '.join(map(str, spec.common_aus)) or 'none; give aus=pair'}."
     else:
         pairs = table.select("source", "target", "aus").unique(maintain_order=True).iter_rows()
         yield "AUs: " + "; ".join(f"{source} on {target} {aus}" for source, target, aus in pairs) + "."
-    yield f"Configurations were chosen by selection={asked['selection']}. {_NOTE}"
-    yield from (f"note: {note}" for note in asked["notes"])
+    yield f"Configurations were chosen by selection={spec.selection}. {_NOTE}"
+    yield from (f"note: {note}" for note in spec.notes)
 
 
 def _matrix(title: str, table: pl.DataFrame, lines: dict[tuple[str, str], str]) -> Table:

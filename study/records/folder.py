@@ -39,7 +39,8 @@ from data.settings import settings_from_dict
 from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.records.result import result_from_json
-from study.records.study_spec import StudySpec, changed_settings, spec_of
+from study.records.study_spec import StudySpec, changed_settings, spec_from_json
+from study.records.versioned import versioned
 
 
 def study_root(runs_root: str, name: str) -> Path:
@@ -145,10 +146,12 @@ class StudyFolder:
 
     def spec(self) -> StudySpec:
         """What was asked of this study; `InputError` when there is none."""
-        tables = (self.root / "transfer.json").exists()
-        other = f"{self.root} holds tables of launch/transfer.py; give a study that they are of"
-        none = f"no study in {self.root}: run launch/sweep.py name={self.root.name}"
-        return spec_of(self._read("study.json", other if tables else none), str(self.root / "study.json"))
+        path = self.root / "study.json"
+        if path.exists():
+            return spec_from_json(path.read_bytes(), str(path))
+        if (self.root / "transfer.json").exists():
+            raise InputError(f"{self.root} holds tables of launch/transfer.py; give a study that they are of")
+        raise InputError(f"no study in {self.root}: run launch/sweep.py name={self.root.name}")
 
     def open_study(self, asked: StudySpec, free: tuple[str, ...]) -> None:
         """Begin the study, or go on with it: everything but the `free` fields must be as it was."""
@@ -161,7 +164,7 @@ class StudyFolder:
 
     def provenance(self) -> dict[str, str]:
         """Code, data and command of the latest command; empty before the first."""
-        return dict(self._read("provenance.json", None))
+        return dict(self._read("provenance.json"))
 
     def write_provenance(self, facts: dict[str, str]) -> None:
         """Replace the provenance."""
@@ -169,30 +172,22 @@ class StudyFolder:
 
     def work(self) -> LatestWork:
         """What the latest command that runs trials is about."""
-        found: LatestWork = settings_from_dict(LatestWork, self._read("work.json", None), "work.json")
+        found: LatestWork = settings_from_dict(LatestWork, self._read("work.json"), "work.json")
         return found
 
     def write_work(self, work: LatestWork) -> None:
         """Replace what `work` says."""
         write_atomic(self.root / "work.json", work.to_json())
 
-    def _read(self, name: str, missing: str | None) -> dict[str, Any]:
+    def _read(self, name: str) -> dict[str, Any]:
         path = self.root / name
-        if not path.exists():
-            if missing is None:
-                return {}
-            raise InputError(missing)
-        try:
-            content: dict[str, Any] = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}). Restore it, or begin another study.") from error
-        return content
+        return versioned(path.read_bytes(), str(path)) if path.exists() else {}
 
     # --- what became of its trials
 
     def selections(self) -> dict[str, Any]:
         """What each selection rule chose in the latest final evaluation; empty before it."""
-        return dict(self._read("scores/final.json", None))
+        return dict(self._read("scores/final.json"))
 
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
         """Every finished trial in the order of its start, without its counts; of a stage and a fold where given."""

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from data.settings import settings_from_dict
+from study.records.versioned import record_of, to_versioned, versioned
 
-VERSION = 2  # version 1 are the files that name none
 SEARCH, ABLATION, ROBUSTNESS, EXTERNAL = "search", "ablation", "robustness", "external"
 HYPERPARAMETER_TRANSFER, DOMAIN_GENERALIZATION = "hyperparameter_transfer", "domain_generalization"
 
@@ -154,7 +153,7 @@ class StudySpec:
 
     def to_json(self) -> bytes:
         """The content of study.json."""
-        return json.dumps({"version": VERSION, "kind": self.kind} | dataclasses.asdict(self), indent=1).encode()
+        return to_versioned(self, kind=self.kind)
 
 
 def search_in(root: Path, spec: StudySpec) -> SearchSpec:
@@ -169,22 +168,15 @@ def what_it_is(spec: StudySpec) -> str:
     return _READ_BY[spec.kind]
 
 
-def spec_of(plain: Mapping[str, Any], origin: str) -> StudySpec:
-    """The spec in the content of the study.json `origin`, of this version or an older one; `InputError` for others."""
-    version = plain.get("version", 1)
-    if version not in (1, VERSION):
-        raise InputError(
-            f"{origin} has format {version}, and this version of the software reads up to {VERSION}: use a newer one"
-        )
-    values = {**plain} if version == VERSION else _from_version_1(plain)
-    kind = values.pop("kind", None)
-    try:
-        if kind not in _ASKED:
-            raise InputError(f"kind={kind!r}; allowed: {', '.join(_ASKED)}")
-        del values["version"]
-        spec: StudySpec = settings_from_dict(StudySpec, values, types={"asked": _ASKED[kind]})
-    except InputError as error:
-        raise InputError(f"{origin} is damaged; restore it, or begin another study: {error}") from error
+def spec_from_json(content: bytes, origin: str) -> StudySpec:
+    """The spec in the study.json `origin`, of this version or an older one; `InputError` for all others."""
+    plain = versioned(content, origin)
+    if "version" not in plain:
+        plain = _from_version_1(plain)
+    kind = plain.pop("kind", None)
+    if kind not in _ASKED:
+        raise InputError(f"{origin} is damaged: kind={kind!r}; allowed: {', '.join(_ASKED)}")
+    spec: StudySpec = record_of(StudySpec, plain, origin, {"asked": _ASKED[kind]})
     return spec
 
 
@@ -205,7 +197,7 @@ def _from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
     def fields_of(spec: type[Any]) -> dict[str, Any]:
         return {f.name: known[f.name] for f in dataclasses.fields(spec) if f.name in known}
 
-    return {"version": VERSION, "kind": kind, "asked": fields_of(_ASKED[kind]), **fields_of(StudySpec)}
+    return {"kind": kind, "asked": fields_of(_ASKED[kind]), **fields_of(StudySpec)}
 
 
 def changed_settings(before: StudySpec, now: StudySpec, free: tuple[str, ...]) -> list[str]:

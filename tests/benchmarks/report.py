@@ -20,6 +20,7 @@ from reports.page import write_report
 from study.experiments.cross_dataset.transfer import Transfer, write_transfer
 from study.records.score_table import RULES, scores_frame
 from tests.reports.fake import FakeStore, add_predictions, add_scores, full_store
+from tests.study.specs import transfer_member, transfer_spec
 
 CHROMIUM = Path("/usr/bin/chromium")
 DATASETS = ("bp4d", "disfa", "gft", "affwild2")
@@ -42,11 +43,8 @@ def study(trials: int, folder: Path, frames: int) -> FakeStore:
     store = full_store(folder / "fake", trials, counted=False)
     add_predictions(store, frames)
     add_scores(store)
-    studies = [
-        {"name": "aunce-ratios", "method": method, "source": source, "target": source, "trained_on": ["f"]}
-        for method, source in product(METHODS, DATASETS)
-    ]
-    write_transfer(folder / "transfer", Transfer({"studies": studies}, scores_frame([*_rows(), *_tests()])))
+    spec = transfer_spec(*(transfer_member("aunce-ratios", *pair) for pair in product(METHODS, DATASETS)))
+    write_transfer(folder / "transfer", Transfer(spec, scores_frame([*_rows(), *_tests()])))
     return store
 
 

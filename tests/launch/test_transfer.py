@@ -85,9 +85,9 @@ def test_every_detector_goes_on_every_other_dataset_once(
     ):
         assert words in told
     first = read_transfer(lab.folder / "runs" / "transfer")
-    assert [study["name"] for study in first.asked["studies"]] == ["gft-bce", "bp4d-bce"]
-    assert first.asked["conventions"] == {"gft": "occurrence", "bp4d": "occurrence"}
-    assert first.asked["common_aus"] == [1, 12]
+    assert [study.name for study in first.spec.studies] == ["gft-bce", "bp4d-bce"]
+    assert first.spec.conventions == {"gft": "occurrence", "bp4d": "occurrence"}
+    assert first.spec.common_aus == (1, 12)
     monkeypatch.setattr("study.experiments.cross_dataset.pairs.predict", lambda *_: 1 / 0)
     assert lab.transfer("[gft-bce,bp4d-bce]", "aus=common", "rule=oracle", "name=again") == 0
     assert "AUs that all share: 1 12." in capsys.readouterr().out
@@ -168,7 +168,7 @@ def test_given_base_rates_are_matched(lab: Lab) -> None:
     found = read_transfer(lab.folder / "runs" / "transfer")
     rows = found.table.filter(target="bp4d", metric="f1", rule="base_rate")
     assert set(rows["value"]) == {0.0}
-    assert found.asked["base_rates"] == {"bp4d": {"1": 0.0, "4": 0.0, "12": 0.0}}
+    assert found.spec.base_rates == {"bp4d": {1: 0.0, 4: 0.0, 12: 0.0}}
 
 
 def exported(lab: Lab, name: str, *arguments: str) -> Path:

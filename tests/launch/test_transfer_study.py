@@ -54,7 +54,7 @@ def test_no_rule_is_better_than_the_oracle(found: Transfer) -> None:
 
 @pytest.mark.slow
 def test_label_conventions_and_aus_are_recorded(found: Transfer) -> None:
-    conventions = found.asked["conventions"]
+    conventions = found.spec.conventions
     assert conventions["disfa"].startswith("intensity >= 2")
     assert {conventions[name] for name in DATASETS if name != "disfa"} == {"occurrence"}
     assert set(found.table.filter(aus_kind="common")["aus"]) == {SHARED}

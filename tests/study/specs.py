@@ -21,6 +21,7 @@ from study.records.study_spec import (
     SplitSpec,
     StudySpec,
 )
+from study.records.transfer_spec import TransferMember, TransferSpec
 
 _SEARCH = SearchSpec(
     seed=0,
@@ -58,3 +59,13 @@ def external_spec(detector: str, frames: FrameStore, **given: Any) -> StudySpec:
     dataset = str(frames.table["dataset"][0])
     spec = StudySpec(detector, dataset, OTHERS[EXTERNAL], f"foreign:{detector}", store=str(frames.path))
     return changed(spec, **{"fingerprint": frames.fingerprint, **given})
+
+
+def transfer_spec(*studies: TransferMember) -> TransferSpec:
+    """What tables of these studies are of."""
+    return TransferSpec("transfer", "nested", studies, {"gft": "occurrence"}, {"gft": "f" * 8}, (12,), {}, 1000, ())
+
+
+def transfer_member(name: str, method: str, dataset: str) -> TransferMember:
+    """A study of ours."""
+    return TransferMember(name, method, dataset, dataset, (12,), detectors=3, trained_on=("f" * 8,))

@@ -9,12 +9,10 @@ over folds of the parts that they test on. `retention_<metric>` is what is left 
 detectors on those same parts, fold by fold, over that of the target's own detectors of the same method.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -25,6 +23,7 @@ from study.experiments.cross_dataset.cells import PairScores
 from study.experiments.cross_dataset.pairs import ELSEWHERE
 from study.records.score_files import read_scores, write_scores
 from study.records.score_table import ENDS, FIXED_THRESHOLD, RULES, scores_frame
+from study.records.transfer_spec import TransferSpec, transfer_spec_from_json
 from study.scoring.sampled import ScoreRow, difference_row, over, score_rows
 from study.scoring.significance import holm
 
@@ -36,7 +35,7 @@ PAIR, COMMON = AU_SETS  # the `condition` of a score: the AUs of both datasets, 
 class Transfer:
     """What a transfer study came to."""
 
-    asked: dict[str, Any]
+    spec: TransferSpec
     scores: pl.DataFrame
 
     @property
@@ -58,30 +57,26 @@ class Transfer:
     def _study(self) -> pl.Expr:
         """The study that a row is of; two of one method and source differ in their targets, and are foreign."""
         found = pl.lit(None, pl.String)
-        for study in self.asked["studies"]:
-            here = (pl.col("method") == study["method"]) & (pl.col("source") == study["source"])
-            if not study.get("trained_on"):
-                here &= pl.col("target") == study["target"]
-            found = pl.when(here).then(pl.lit(study["name"])).otherwise(found)
+        for study in self.spec.studies:
+            here = (pl.col("method") == study.method) & (pl.col("source") == study.source)
+            if not study.trained_on:
+                here &= pl.col("target") == study.target
+            found = pl.when(here).then(pl.lit(study.name)).otherwise(found)
         return found
 
 
 def read_transfer(folder: Path) -> Transfer:
     """What `write_transfer` wrote; `InputError` when it is not there or not whole."""
-    scores = read_scores(folder, "transfer")
-    try:
-        asked = json.loads((folder / "transfer.json").read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"no transfer study in {folder}: run launch/transfer.py name={folder.name}") from error
-    except ValueError as error:
-        raise InputError(f"{folder} is damaged ({error}); run launch/transfer.py name={folder.name} again") from error
-    return Transfer(asked, scores)
+    scores, path = read_scores(folder, "transfer"), folder / "transfer.json"
+    if not path.exists():
+        raise InputError(f"no transfer study in {folder}: run launch/transfer.py name={folder.name}")
+    return Transfer(transfer_spec_from_json(path.read_bytes(), str(path)), scores)
 
 
 def write_transfer(folder: Path, transfer: Transfer) -> None:
     """Write the scores and what was asked, each whole or not at all."""
     write_scores(folder, "transfer", transfer.scores)
-    write_atomic(folder / "transfer.json", json.dumps(transfer.asked, indent=1, allow_nan=False).encode())
+    write_atomic(folder / "transfer.json", transfer.spec.to_json())
 
 
 def transfer_table(cells: Sequence[PairScores], common: Sequence[int]) -> pl.DataFrame:

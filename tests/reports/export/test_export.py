@@ -18,6 +18,7 @@ from study.records.score_files import read_scores, scores_path
 from study.records.score_table import SCORES, scores_frame
 from study.records.store import StudyStore
 from tests.reports.made import AUS, made_comparison, made_study
+from tests.study.specs import transfer_member, transfer_spec
 
 HOSTILE = "a_b & 50% #1 $x$ {y} \\input{/etc/passwd} ~^ <script> | `code` [z] *w* --dash\n\\\\ \x1b[31m 名前 ß"
 
@@ -240,12 +241,9 @@ def transfer_study(folder: Path) -> Transfer:
     ]
     other = {**rows[0], "target": "gft", "value": None, "low": None, "high": None}
     test = {**names, "method": "aunce", "against": "bce", "value": 0.1, "low": 0.05, "high": 0.2}
-    studies = [
-        {"name": method, "method": method, "source": "disfa", "target": "disfa", "trained_on": ["f"]}
-        for method in ("aunce", "bce")
-    ]
+    studies = (transfer_member(method, method, "disfa") for method in ("aunce", "bce"))
     scores = scores_frame([*rows, other, test | {"p": 0.0004, "p_holm": 0.02}])
-    transfer = Transfer({"studies": studies}, scores)
+    transfer = Transfer(transfer_spec(*studies), scores)
     write_transfer(folder, transfer)
     return transfer
 

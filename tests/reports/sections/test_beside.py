@@ -18,7 +18,7 @@ from study.records.score_table import ENDS, scores_frame, with_level
 from study.records.study_spec import ROBUSTNESS, StudySpec
 from tests.reports.fake import FakeStore, full_store, some_importance
 from tests.reports.test_page import HOSTILE, Outline
-from tests.study.specs import OTHERS
+from tests.study.specs import OTHERS, transfer_member, transfer_spec
 
 RED = b"\x89PNG not read by the page"
 
@@ -43,11 +43,8 @@ def transfer_of(study: str, method: str = "aunce") -> Transfer:
         "metric": "f1",
     }
     test |= {"aus": "1 2 4", "value": 0.021, "low": -0.01, "high": 0.05, "p": 0.2, "p_holm": 0.4}
-    studies = [
-        {"name": study, "method": method, "source": source, "target": source, "trained_on": ["f"]}
-        for source in ("bp4d", "disfa")
-    ]
-    return Transfer({"studies": studies}, scores_frame([*rows, test]))
+    studies = (transfer_member(study, method, source) for source in ("bp4d", "disfa"))
+    return Transfer(transfer_spec(*studies), scores_frame([*rows, test]))
 
 
 def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce") -> None:

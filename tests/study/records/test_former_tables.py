@@ -13,6 +13,7 @@ from study.experiments.domain_generalization import generalization_export
 from study.experiments.hyperparameter_transfer import regret_matrix
 from study.experiments.robustness import curves_of
 from study.records.score_files import read_scores, scores_path
+from tests.study.specs import transfer_member, transfer_spec
 
 ENDS = {"value": 0.5, "low": 0.4, "high": 0.6}
 
@@ -42,8 +43,7 @@ def test_transfer_tables(tmp_path: Path) -> None:
     of = {"source": "gft", "target": "bp4d", "rule": "0.5", "metric": "f1", "method_a": "bce", "method_b": "clp"}
     numbers = {"aus": "1 12", "difference": 0.1, "low": -0.1, "high": 0.3, "p": 0.2, "p_holm": 0.4}
     tests = written(tmp_path / "tests.parquet", [of | numbers])
-    studies = [{"name": "mine", "method": "bce", "source": "gft", "target": "gft", "trained_on": ["f"]}]
-    found = Transfer({"studies": studies}, read_scores(tmp_path, "transfer"))
+    found = Transfer(transfer_spec(transfer_member("mine", "bce", "gft")), read_scores(tmp_path, "transfer"))
     assert found.table.equals(table)
     assert found.tests.equals(tests)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from study.records.study_spec import VERSION, StudySpec, changed_settings, search_in, spec_of
+from study.records.study_spec import StudySpec, changed_settings, search_in, spec_from_json
+from study.records.versioned import VERSION
 from tests.study.specs import OTHERS, changed, search_spec
 
 FORMER: dict[str, dict[str, Any]] = {  # what marks each kind in a file of version 1
@@ -33,7 +34,7 @@ FORMER: dict[str, dict[str, Any]] = {  # what marks each kind in a file of versi
 
 @pytest.mark.parametrize("spec", [search_spec(), *(StudySpec("x", "gft", asked) for asked in OTHERS.values())])
 def test_a_spec_survives_its_file(spec: StudySpec) -> None:
-    assert spec_of(json.loads(spec.to_json()), "study.json") == spec
+    assert spec_from_json(spec.to_json(), "study.json") == spec
     assert json.loads(spec.to_json())["version"] == VERSION
 
 
@@ -55,7 +56,7 @@ def test_a_search_is_a_search() -> None:
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_a_file_without_a_version_is_read(kind: str) -> None:
-    found = spec_of({"name": "x", "dataset": "gft", "searched": [], **FORMER[kind]}, "study.json")
+    found = spec_from_json(json.dumps({"name": "x", "dataset": "gft", "searched": [], **FORMER[kind]}).encode(), "x")
     assert found == StudySpec("x", "gft", OTHERS[kind])
 
 
@@ -65,13 +66,14 @@ def test_a_search_without_a_version_is_read() -> None:
     former = {name: value for name, value in now.items() if name not in ("version", "kind", "asked", "objectives")}
     former |= {name: value for name, value in now["asked"].items() if name != "constraints"}
     goals = {"objectives": ["f1", "hours"], "constraints": [["hours", "at_most", 1.5]]}
-    assert spec_of(former | {"objective": "f1", "goals": goals, "fold": "all"}, "study.json") == spec
+    former |= {"objective": "f1", "goals": goals, "fold": "all"}
+    assert spec_from_json(json.dumps(former).encode(), "study.json") == spec
 
 
 def test_a_file_of_a_newer_version_is_refused() -> None:
     newer = json.loads(search_spec().to_json()) | {"version": VERSION + 1}
     with pytest.raises(InputError, match=r"study\.json has format 3, and.* up to 2: use a newer one"):
-        spec_of(newer, "study.json")
+        spec_from_json(json.dumps(newer).encode(), "study.json")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +87,8 @@ def test_a_file_of_a_newer_version_is_refused() -> None:
 )
 def test_a_damaged_file_is_named(change: dict[str, Any], said: str) -> None:
     plain = json.loads(search_spec().to_json()) | change
-    with pytest.raises(InputError, match=rf"(?s)runs/x/study\.json is damaged; restore it.*{said}"):
-        spec_of(plain, "runs/x/study.json")
+    with pytest.raises(InputError, match=rf"(?s)runs/x/study\.json is damaged.*{said}"):
+        spec_from_json(json.dumps(plain).encode(), "runs/x/study.json")
 
 
 def test_what_was_changed_is_said_by_the_names_that_users_know() -> None:

@@ -1,6 +1,5 @@
 """Objectives and constraints."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from data.errors import InputError
 from model.metrics import BINS, Score, f1
 from study.records.outcome import Outcome, numbers_of, rare_f1
-from study.records.study_spec import ABLATION, spec_of
+from study.records.study_spec import ABLATION, spec_from_json
 from study.search.objectives import Goals, goals_of, parse_goals
 from tests.study import make
 from tests.study.make import result, score, trial
@@ -48,7 +47,7 @@ def test_a_bound_is_kept_or_missed(constraint: tuple[str, str, float], kept: boo
 def test_goals_are_those_of_the_spec() -> None:
     goals = parse_goals("f1", ["f1", "gpu_hours"], {"rare_f1": {"at_least": 0.25, "at_most": 1}}, 0.5)
     spec = search_spec(objectives=goals.objectives, constraints=goals.constraints)
-    assert goals_of(spec_of(json.loads(spec.to_json()), "study.json")) == goals
+    assert goals_of(spec_from_json(spec.to_json(), "study.json")) == goals
     assert goals_of(replace(spec, objectives=("auc",), asked=OTHERS[ABLATION])) == Goals(("auc",))
 
 

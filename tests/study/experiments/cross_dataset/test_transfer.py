@@ -24,12 +24,13 @@ from study.records.predictions import Predictions, predictions_of, read_predicti
 from study.records.score_files import scores_path
 from study.records.score_table import SCORES
 from study.records.store import StudyStore
+from study.records.transfer_spec import TransferMember
 from study.scoring.evaluation import score_table
 from study.scoring.significance import holm
 from study.scoring.thresholds import tuned_thresholds
 from tests.data.stores import tiny_store
 from tests.study.finals import final_study, opened_final
-from tests.study.specs import external_spec
+from tests.study.specs import external_spec, transfer_spec
 
 FOLDS = ("random2-1", "random2-2")
 
@@ -90,15 +91,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
                 predict_all(source, result, frames, "cpu")
     targets = targets_of(studies)
     cells = [cell for target in targets for cell in cells_of(target, {"gft": {1: 0.4, 12: 0.6}})]
-    found = Transfer({"studies": list(map(described, studies))}, transfer_table(cells, common_aus(studies)))
+    found = Transfer(transfer_spec(*map(described, studies)), transfer_table(cells, common_aus(studies)))
     notes = tuple(note for target in targets for note in target.notes)
     return World({"gft": gft, "bp4d": bp4d}, studies, cells, found.table, found.tests, notes, found)
 
 
-def described(study: Study) -> dict[str, object]:
-    trained_on = [study.frames.fingerprint] if study.results else []
-    names = {"name": study.name, "method": study.method, "source": study.source, "target": study.target}
-    return names | {"trained_on": trained_on}
+def described(study: Study) -> TransferMember:
+    trained_on = (study.frames.fingerprint,) if study.results else ()
+    return TransferMember(study.name, study.method, study.source, study.target, study.aus, 1, trained_on)
 
 
 def kept(study: Study, number: int, target: FrameStore | None = None) -> Predictions:
@@ -288,7 +288,7 @@ def test_tables_are_read_as_they_were_written(world: World, tmp_path: Path) -> N
         read_transfer(folder)
     write_transfer(folder, world.found)
     found = read_transfer(folder)
-    assert found.asked == world.found.asked
+    assert found.spec == world.found.spec
     assert found.table.equals(world.table)
     assert found.tests.equals(world.tests)
     world.found.scores.drop("rule").write_parquet(scores_path(folder, "transfer"))
