@@ -31,5 +31,5 @@ def test_a_file_without_a_version_is_read() -> None:
 )
 def test_what_cannot_be_read_is_named(change: dict[str, object], said: str) -> None:
     content = json.dumps(json.loads(SPEC.to_json()) | change).encode()
-    with pytest.raises(InputError, match=f"(?s)x/transfer.json {said}"):
+    with pytest.raises(InputError, match=f"(?s)x/transfer.json .*{said}"):
         transfer_spec_from_json(content, "x/transfer.json")
