@@ -18,7 +18,7 @@ from study.records.result import TrialResult
 from study.records.store import StudyStore
 from study.records.study_spec import ExternalSpec
 
-TEST = "test"
+_TEST = "test"
 
 
 def main(keys: ExportKeys) -> int:
@@ -45,10 +45,10 @@ def _ours(store: StudyStore, keys: ExportKeys) -> list[Predictions]:
     chosen = [result for result in results if result.config.seed == keys.seed]
     if not chosen:
         raise InputError(f"seed={keys.seed}; {store.root.name} has {', '.join(map(str, seeds))}")
-    if keys.what == TEST:
+    if keys.what == _TEST:
         if keys.fold:
             raise InputError(f"fold={keys.fold!r} is for another dataset; what=test takes the detectors of all folds")
-        return [read_predictions(store.predictions_path(result.config.key)).part(TEST) for result in chosen]
+        return [read_predictions(store.predictions_path(result.config.key)).part(_TEST) for result in chosen]
     return [_elsewhere(store, _of_fold(chosen, keys.fold), keys.what)]
 
 
@@ -67,7 +67,7 @@ def _elsewhere(store: StudyStore, result: TrialResult, dataset: str) -> Predicti
         name = str(pl.read_parquet(path, columns=["dataset"], n_rows=1)["dataset"][0])
         kept.setdefault(name, []).append(path)
     if len(kept.get(dataset, ())) != 1:
-        names = ", ".join((TEST, *kept))
+        names = ", ".join((_TEST, *kept))
         several = f": {len(kept[dataset])} stores of it; remove one" if dataset in kept else f"; allowed: {names}"
         raise InputError(f"what={dataset!r}{several}. launch/transfer.py predicts on other datasets.")
     return read_predictions(kept[dataset][0])

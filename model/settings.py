@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from data.errors import InputError, raise_all
 from data.settings import check_choices, check_ranges, setting
 
-BACKBONES = ("tiny", "resnet18", "resnet50", "mobilenet_v3_small", "swin_t", "swin_b")
+BACKBONES = (
+    "tiny",
+    "resnet18",
+    "resnet50",
+    "mobilenet_v3_small",
+    "swin_t",
+    "swin_b",
+)
 NORMS = ("shared", "per_dataset", "adapt")  # see `model.norm`
 OBJECTIVES = ("f1", "auc")
 POOLS = ("mean", "flatten")

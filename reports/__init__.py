@@ -1,5 +1,13 @@
 """Frames in, tables, figures and pages out; everything is computed from the result store alone.
 
+    frames      numbers as polars frames, and how they are written
+    figures     a frame -> a plotly figure
+    html        blocks of a page, and the page around them
+    sections    the sections of a page
+    export      LaTeX, Markdown, CSV, parquet and the model card
+
+Rooms import downwards only: frames <- figures <- html <- sections <- export, page.
+
 In a notebook every figure is a function from a polars frame to a plotly figure; the frame holds the numbers that are
 drawn, and another function makes it from what `study.records.store.StudyStore` gives:
 

@@ -1,18 +1,29 @@
-"""The commands that the README shows; `python tests/readme.py NAME` prints those of one block for a shell to run."""
+"""What the READMEs show: shell commands, and the code of their worked examples.
+
+`python tests/readme.py NAME` prints the commands of one block for a shell to run.
+"""
 
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+DOCUMENTS = ("README.md", *(f"{name}/README.md" for name in ("data", "launch", "model", "study", "reports")))
+
+
+def texts() -> dict[str, str]:
+    """The READMEs by their path, in the order in which a user reads them."""
+    return {name: (ROOT / name).read_text() for name in DOCUMENTS}
 
 
 def blocks() -> dict[str, str]:
     """Every shell block by the name in the comment above it: `<!-- commands: NAME -->`."""
-    text = README.read_text()
-    named = dict(re.findall(r"<!-- commands: (.+?) -->\n```bash\n(.*?)```", text, re.DOTALL))
-    assert len(named) == text.count("```bash"), "every ```bash block of the README needs a name above it"
+    named: dict[str, str] = {}
+    for document, text in texts().items():
+        found = re.findall(r"<!-- commands: (.+?) -->\n```bash\n(.*?)```", text, re.DOTALL)
+        assert len(found) == text.count("```bash"), f"every ```bash block of {document} needs a name above it"
+        assert not {name for name, _ in found} & {*named}, f"{document}: a name of a block is given twice"
+        named |= dict(found)
     return named
 
 
@@ -32,7 +43,7 @@ def apply_examples(document: str, checkout: Path) -> list[str]:
     """
     touched = []
     for mark, code in re.findall(
-        r"<!-- ((?:file:|row of|above) .+?) -->\n```\w+\n(.*?)```", (ROOT / document).read_text(), re.DOTALL
+        r"<!-- ((?:file:|row of|above) .+?) -->\n```\w+\n(.*?)```", texts()[document], re.DOTALL
     ):
         kind, name, path = re.fullmatch(r"(file:|row of|above) (?:(\w+) in )?(\S+)", mark).groups()  # type: ignore[union-attr]
         target = checkout / path

@@ -11,9 +11,9 @@ import pytest
 
 from data.synthetic import write_tree
 from tests.data.faults import FAULTS
-from tests.readme import README, blocks, commands
+from tests.readme import DOCUMENTS, ROOT, blocks, commands, texts
 
-ROOT = Path(__file__).parents[1]
+IN_A_COPY = ("your method", "your backbone", "your dataset")  # see tests/test_examples.py
 TINY_TRIALS = ("epochs=1", "trials=2", "optim.batch_size=8", "head.dim=4", "probe.epochs=2", "pruning.grace=1")
 TINY_TREE = ("subjects=6", "sequences=1", "frames=8")
 TINY_DATASET = ("dataset.size=32", "dataset.crop=24")
@@ -45,9 +45,9 @@ def smaller(command: str) -> list[str]:
 
 
 def here() -> list[str]:
-    """The commands that need no cluster, in the order of the README."""
-    on_a_cluster = commands("cluster")
-    return [command for command in commands() if command not in on_a_cluster]
+    """The commands that need no cluster and no example, in the order of the READMEs."""
+    elsewhere = commands("cluster", *IN_A_COPY)
+    return [command for command in commands() if command not in elsewhere]
 
 
 def test_the_number_of_commands() -> None:
@@ -92,16 +92,20 @@ def test_the_two_commands_come_first() -> None:
 
 
 def test_numbers_are_those_of_the_code() -> None:
-    assert f"any of {len(FAULTS)} damages" in README.read_text()
+    assert f"any of {len(FAULTS)} damages" in texts()["data/README.md"]
 
 
-def test_every_local_link_and_picture_exists() -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", README.read_text())
-    assert targets
-    for target in targets:
-        assert "://" in target or (ROOT / target).exists(), target
+def test_the_readme_is_short() -> None:
+    assert len(texts()["README.md"].splitlines()) <= 150
 
 
-def test_every_path_that_is_named_exists() -> None:
-    for name in re.findall(r"`((?:launch|data|model|study|reports|tests)/[\w/.]+)`", README.read_text()):
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_local_link_and_picture_exists(document: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", texts()[document]):
+        assert "://" in target or ((ROOT / document).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_that_is_named_exists(document: str) -> None:
+    for name in re.findall(r"`((?:launch|data|model|study|reports|tests)/[\w/.]+)`", texts()[document]):
         assert (ROOT / name).exists(), name

@@ -15,7 +15,7 @@ from data.store import FrameStore
 from launch.plan.preflight import Keys, asked_weights, base_trial, check_weights, complaints, store_folds, study_store
 from launch.plan.resources import Resources, resources
 from model.methods import METHODS
-from study.experiments.ablation import Cell, noisy_trials
+from study.experiments.ablation import Condition, noisy_trials
 from study.records.config import DataSettings, Placement, TrialConfig
 from study.records.store import StudyStore
 from study.records.study_spec import AblationSpec, RobustnessSpec, StudySpec
@@ -29,7 +29,7 @@ class AblationPlan:
     """A checked comparison: its trials by variant and label noise, and what each variant is held against."""
 
     store: StudyStore
-    cells: dict[Cell, list[TrialConfig]]
+    cells: dict[Condition, list[TrialConfig]]
     against: dict[str, str]
     placement: Placement
     resources: Resources

@@ -13,7 +13,7 @@ from study.records.store import StudyStore
 
 ALIKE = 3  # failures in a row with the same last line and place that stop a search
 DISK = "disk_fails"  # what a trial reports instead of a value
-POLL_S = 2.0  # between two looks at the GPU-hours
+_POLL_S = 2.0  # between two looks at the GPU-hours
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Watch(tune.Stopper):  # type: ignore[misc]
 
     def __init__(self, store: StudyStore, budget: Budget, now: Callable[[], float] = time.monotonic) -> None:
         self.store, self.budget, self.now = store, budget, now
-        self.begun, self.looked = now(), -POLL_S
+        self.begun, self.looked = now(), -_POLL_S
         self.ending: Ending | None = None
         self.alike: list[str] = []
 
@@ -47,7 +47,7 @@ class Watch(tune.Stopper):  # type: ignore[misc]
         """Whether the search is over; called many times a second."""
         if self.ending is None and self.budget.seconds and self.now() - self.begun >= self.budget.seconds:
             self.end(0, f"the time budget of {in_words(self.budget.seconds)} is used up")
-        if self.ending is None and self.budget.gpu_hours and self.now() - self.looked >= POLL_S:
+        if self.ending is None and self.budget.gpu_hours and self.now() - self.looked >= _POLL_S:
             self.looked = self.now()
             if used_gpu_hours(self.store) >= self.budget.gpu_hours:
                 self.end(0, f"the budget of {self.budget.gpu_hours:g} GPU-hours is used up")

@@ -28,7 +28,7 @@ from reports.sections.variant_sections import AblationResults, comparison_table
 from study.experiments.cross_dataset.transfer import Transfer, read_transfer
 
 EXPORTS = ("latex", "markdown", "csv", "parquet", "model_card")
-WRITERS: dict[str, tuple[str, Callable[[Grid], str]]] = {"latex": (".tex", latex), "markdown": (".md", markdown)}
+_WRITERS: dict[str, tuple[str, Callable[[Grid], str]]] = {"latex": (".tex", latex), "markdown": (".md", markdown)}
 FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet would run
 
 
@@ -52,8 +52,8 @@ def export(
     check_kinds(kinds, len(stores))
     members = [facts_of(store, name) for name, store in stores]
     compared = compare_studies(members) if len(members) > 1 else None
-    grids = [] if not {*WRITERS} & {*kinds} else _grids(members, compared, transfers)
-    if {*kinds} <= {*WRITERS} and not grids:
+    grids = [] if not {*_WRITERS} & {*kinds} else _grids(members, compared, transfers)
+    if {*kinds} <= {*_WRITERS} and not grids:
         raise InputError(f"{members[0].root} has no final scores to print: run launch/final.py name={members[0].name}")
     written = _grids_written(grids, kinds, folder)
     if {"csv", "parquet"} & {*kinds}:
@@ -112,7 +112,7 @@ def _idle(cell: Cell) -> Cell:
 def _grids_written(grids: Sequence[Grid], kinds: Sequence[str], folder: Path) -> list[Path]:
     """A file for each table and kind; two names that come to one are numbered."""
     written: list[Path] = []
-    for kind, (suffix, write) in WRITERS.items():
+    for kind, (suffix, write) in _WRITERS.items():
         names = [slug(grid.name) for grid in grids]
         for at, (name, grid) in enumerate(zip(names, grids, strict=True)):
             again = f"-{names[:at].count(name) + 1}" if name in names[:at] else ""

@@ -13,14 +13,14 @@ import polars as pl
 from model.metrics import active_share, rarest_third
 from study.records.config import TrialConfig
 from study.records.result import TrialResult
-from study.records.score_table import ENDS, FIXED_THRESHOLD, label_noise, level_of, scores_frame
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, label_noise, level_of, scores_frame
 from study.scoring.evaluation import Evaluation, evaluation_of_scores
-from study.scoring.sampled import ScoreRow, difference_row, mean_row, score_rows
+from study.scoring.sampled import ScoreRow, difference_row, mean_row, sampled_rows
 from study.search.best_trial import final_trials
 
-Cell = tuple[str, float]  # name of a variant, and the label noise it is trained with
+Condition = tuple[str, float]  # name of a variant, and the label noise it is trained with
 _COLUMNS = {"f1": ("f1", False), "rare": ("rare_f1", False), "f1_gain": ("f1", True), "rare_gain": ("rare_f1", True)}
-_SUFFIXES = dict(zip(ENDS, ("", "_low", "_high"), strict=True))
+_SUFFIXES = dict(zip(INTERVAL_ENDS, ("", "_low", "_high"), strict=True))
 
 
 def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds: int) -> list[TrialConfig]:
@@ -28,7 +28,7 @@ def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds
     return final_trials(replace(config, data=replace(config.data, label_noise=noise)), fold_names, seeds)
 
 
-def ablation_table(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, str]) -> pl.DataFrame:
+def ablation_table(done: Mapping[Condition, Sequence[TrialResult]], against: Mapping[str, str]) -> pl.DataFrame:
     """Scores of the finished trials of each cell, and their gains over those of what its variant is held against.
 
     Without gains where that is the cell itself, or not done.
@@ -87,23 +87,25 @@ def _frames(evaluation: Evaluation) -> np.ndarray:
     return np.asarray(evaluation.groups[0][0].counts[FIXED_THRESHOLD].sum(axis=0))
 
 
-def _names(cell: Cell) -> ScoreRow:
+def _names(cell: Condition) -> ScoreRow:
     return {"method": cell[0], "condition": label_noise(cell[1]), "rule": FIXED_THRESHOLD, "aggregate": "folds"}
 
 
 def _rows(
-    cell: Cell, evaluation: Evaluation, rare: Sequence[int], results: Sequence[TrialResult]
+    cell: Condition, evaluation: Evaluation, rare: Sequence[int], results: Sequence[TrialResult]
 ) -> Iterator[ScoreRow]:
     dataset, f1 = results[0].config.data.dataset, evaluation.number("f1")
     names = _names(cell) | {"source": dataset, "target": dataset}
-    yield from score_rows(f1, names | {"metric": "f1"})
+    yield from sampled_rows(f1, names | {"metric": "f1"})
     yield mean_row(f1.on(rare), names | {"metric": "rare_f1"})
     yield from baseline_rows(evaluation, rare, names)
     costs = {"trials": len(results), "seconds": float(np.mean([result.seconds for result in results]))}
     yield from (names | {"metric": metric, "rule": None, "value": value} for metric, value in costs.items())
 
 
-def _gains(cell: Cell, against: str, pair: tuple[Evaluation, Evaluation], rare: Sequence[int]) -> Iterator[ScoreRow]:
+def _gains(
+    cell: Condition, against: str, pair: tuple[Evaluation, Evaluation], rare: Sequence[int]
+) -> Iterator[ScoreRow]:
     ours, theirs = (one.number("f1") for one in pair)
     names = _names(cell) | {"against": against}
     yield difference_row(ours, theirs, names | {"metric": "f1"})

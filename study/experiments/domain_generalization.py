@@ -26,7 +26,7 @@ from study.experiments.selection import Chosen, evaluation_of, final_trials_of, 
 from study.records.config import DataSettings, TrialConfig
 from study.records.predictions import Predictions, read_predictions
 from study.records.result import TrialResult
-from study.records.score_table import ENDS, scores_frame
+from study.records.score_table import INTERVAL_ENDS, scores_frame
 from study.records.store import StudyStore
 from study.scoring.bootstrap import Floats
 from study.scoring.evaluation import Evaluation, score_table
@@ -188,7 +188,7 @@ def generalization_table(
 def generalization_export(scores: pl.DataFrame) -> pl.DataFrame:
     """The columns of generalize.csv: `chosen` is the candidate of the row, one of `candidates`."""
     condition = pl.col("condition").str
-    names = {"sources": "source", **{name: name for name in ("selection", "rule", "metric", "au", *ENDS)}}
+    names = {"sources": "source", **{name: name for name in ("selection", "rule", "metric", "au", *INTERVAL_ENDS)}}
     return scores.select(
         "method",
         "target",

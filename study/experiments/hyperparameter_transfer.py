@@ -12,7 +12,7 @@ import polars as pl
 from data.errors import InputError
 from study.records.config import TrialConfig
 from study.records.result import TrialResult
-from study.records.score_table import ENDS, FIXED_THRESHOLD, scores_frame
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, scores_frame
 from study.records.store import StudyStore
 from study.scoring.evaluation import evaluation_of_scores
 from study.scoring.sampled import ScoreRow, difference_row, mean_row
@@ -47,7 +47,7 @@ def regret_table(target: str, results: Mapping[str, Sequence[TrialResult]]) -> p
         names |= {"rule": FIXED_THRESHOLD, "aggregate": "folds"}
         rows.append(mean_row(f1[source], names | {"metric": "f1"}))
         regret = difference_row(f1[target], f1[source], names | {"metric": "regret", "against": target})
-        none = dict.fromkeys(ENDS, 0.0) | {"p": None}
+        none = dict.fromkeys(INTERVAL_ENDS, 0.0) | {"p": None}
         rows.append(regret | (none if source == target else {}))
     return scores_frame(rows)
 
@@ -55,7 +55,9 @@ def regret_table(target: str, results: Mapping[str, Sequence[TrialResult]]) -> p
 def regret_matrix(scores: pl.DataFrame) -> pl.DataFrame:
     """source, target, f1, low, high, regret, regret_low, regret_high: a row for each configuration and target."""
     parts = [
-        scores.filter(metric=metric).select("source", "target", **dict(zip(names, map(pl.col, ENDS), strict=True)))
+        scores.filter(metric=metric).select(
+            "source", "target", **dict(zip(names, map(pl.col, INTERVAL_ENDS), strict=True))
+        )
         for metric, names in _ENDS.items()
     ]
     return parts[0].join(parts[1], on=["source", "target"], how="left", maintain_order="left")

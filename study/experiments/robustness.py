@@ -15,9 +15,9 @@ from data.degrade import DEGRADATIONS
 from data.errors import InputError
 from model.metrics import auc, mean_defined
 from study.records.config import DataSettings, TrialConfig
-from study.records.score_table import ENDS, FIXED_THRESHOLD, level_of, scores_frame, with_level
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, level_of, scores_frame, with_level
 from study.scoring.evaluation import evaluation_of_scores
-from study.scoring.sampled import ScoreRow, score_rows
+from study.scoring.sampled import ScoreRow, sampled_rows
 from study.trial.degraded import DetectorScore
 
 Change = Callable[[DataSettings, float], DataSettings]
@@ -69,7 +69,7 @@ def _rows(point: Point, detectors: Sequence[DetectorScore]) -> Iterator[ScoreRow
     found = evaluation_of_scores((one.fold, one.seed, one.score) for one in detectors)
     names = {"method": point.method, "condition": with_level(point.kind, point.level)}
     names |= {"rule": FIXED_THRESHOLD, "aggregate": "folds"}
-    yield from score_rows(found.number("f1"), names | {"metric": "f1"})
+    yield from sampled_rows(found.number("f1"), names | {"metric": "f1"})
     # Of worse pictures histograms alone are kept: this AUC counts ties within a bin half, and has no interval.
     area = _mean_of_folds([(one.fold, mean_defined(auc(one.score.histogram))) for one in detectors])
     yield names | {"metric": "auc", "value": area}
@@ -90,5 +90,5 @@ def curves_of(scores: pl.DataFrame) -> pl.DataFrame:
         pl.Series("level", levels, dtype=pl.Float64),
         "metric",
         "au",
-        *ENDS,
+        *INTERVAL_ENDS,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from study.records.score_table import ENDS, FIXED_THRESHOLD, SCORES, label_noise, with_level
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, SCORES, label_noise, with_level
 
 _FOLDS = {"aggregate": pl.lit("folds")}
 _FIXED = {"rule": pl.lit(FIXED_THRESHOLD), **_FOLDS}
@@ -64,7 +64,7 @@ def _of_generalize(table: pl.DataFrame) -> pl.DataFrame:
 def _of_regret(matrix: pl.DataFrame) -> pl.DataFrame:
     own = pl.col("target")
     f1 = _scores(matrix, metric=pl.lit("f1"), value=pl.col("f1"), **_FIXED)
-    ends = {end: pl.col(f"regret{suffix}") for end, suffix in zip(ENDS, ("", "_low", "_high"), strict=True)}
+    ends = {end: pl.col(f"regret{suffix}") for end, suffix in zip(INTERVAL_ENDS, ("", "_low", "_high"), strict=True)}
     return pl.concat([f1, _scores(matrix, metric=pl.lit("regret"), against=own, **ends, **_FIXED)])
 
 
@@ -90,7 +90,7 @@ def _of_comparison(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _columns(table: pl.DataFrame, name: str, metric: str, against: pl.Expr | None = None) -> pl.DataFrame:
-    ends = {end: pl.col(f"{name}{suffix}") for end, suffix in zip(ENDS, ("", "_low", "_high"), strict=True)}
+    ends = {end: pl.col(f"{name}{suffix}") for end, suffix in zip(INTERVAL_ENDS, ("", "_low", "_high"), strict=True)}
     over = {} if against is None else {"against": against}
     return _scores(table, metric=pl.lit(metric), **ends, **over, **_FIXED)
 

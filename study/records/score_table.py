@@ -55,7 +55,7 @@ SCORES: dict[str, type[pl.DataType]] = {
     "against": pl.String,
     **dict.fromkeys(("p", "p_holm"), pl.Float64),
 }
-ENDS = ("value", "low", "high")
+INTERVAL_ENDS = ("value", "low", "high")
 _ALLOWED = {
     "selection": (*SELECTIONS, BIAS, *CANDIDATE_SELECTIONS),
     "rule": RULES,

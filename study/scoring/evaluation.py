@@ -28,7 +28,7 @@ from study.scoring.bootstrap import (
     subject_draws,
 )
 from study.scoring.exact_auc import sampled_wins
-from study.scoring.sampled import Sampled, ScoreRow, minus, score_rows, with_mean
+from study.scoring.sampled import Sampled, ScoreRow, minus, sampled_rows, with_mean
 from study.scoring.tally import People, Tally, tallies_of_cubes
 
 OF_COUNTS: dict[str, Metric] = {
@@ -226,7 +226,7 @@ def _table(
     for metric, rule in columns:
         for aggregate in aggregates:
             named = {**names, "rule": rule, "metric": metric, "aggregate": aggregate}
-            rows += score_rows(number(metric, rule, aggregate), named)
+            rows += sampled_rows(number(metric, rule, aggregate), named)
     return scores_frame(rows)
 
 

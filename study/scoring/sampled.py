@@ -55,7 +55,7 @@ def over(a: Sampled, b: Sampled) -> Sampled:
     return replace(a, values=values, replicates=replicates, by_seed=a.by_seed[:0], within=(0.0, np.inf))
 
 
-def score_rows(number: Sampled, names: Mapping[str, object]) -> list[ScoreRow]:
+def sampled_rows(number: Sampled, names: Mapping[str, object]) -> list[ScoreRow]:
     """Rows of the AUs, then of their mean: value, its interval inside the range, spread over several seeds."""
     spread = _spread(number.by_seed)
     rows: list[ScoreRow] = []
@@ -69,7 +69,7 @@ def score_rows(number: Sampled, names: Mapping[str, object]) -> list[ScoreRow]:
 
 def mean_row(number: Sampled, names: Mapping[str, object]) -> ScoreRow:
     """The row of the mean over AUs alone."""
-    return score_rows(number, names)[-1]
+    return sampled_rows(number, names)[-1]
 
 
 def difference_row(a: Sampled, b: Sampled, names: Mapping[str, object]) -> ScoreRow:

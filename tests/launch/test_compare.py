@@ -11,7 +11,7 @@ from rich.console import Console
 from launch.compare import ablation_markdown, finish_ablation
 from launch.plan.resources import Resources
 from launch.plan.variants import AblationPlan
-from study.experiments.ablation import Cell, noisy_trials
+from study.experiments.ablation import Condition, noisy_trials
 from study.records.config import Placement, TrialConfig
 from study.records.score_table import label_noise, scores_frame
 from study.records.store import StudyStore
@@ -26,7 +26,7 @@ from tests.study.specs import OTHERS
 NOTHING = float("nan")
 
 
-def plan(root: Path, *cells: Cell) -> AblationPlan:
+def plan(root: Path, *cells: Condition) -> AblationPlan:
     """Variants that differ in their learning rate, on two folds."""
     variants = {name: trial(lr=1e-3 * number) for number, (name, _) in enumerate(cells, start=1)}
     trials = {cell: noisy_trials(variants[cell[0]], cell[1], ["part1", "part2"], 1) for cell in cells}

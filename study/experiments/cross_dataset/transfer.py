@@ -22,9 +22,9 @@ from data.files import write_atomic
 from study.experiments.cross_dataset.cells import PairScores
 from study.experiments.cross_dataset.pairs import ELSEWHERE
 from study.records.score_files import read_scores, write_scores
-from study.records.score_table import ENDS, FIXED_THRESHOLD, RULES, scores_frame
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, RULES, scores_frame
 from study.records.transfer_spec import TransferSpec, transfer_spec_from_json
-from study.scoring.sampled import ScoreRow, difference_row, over, score_rows
+from study.scoring.sampled import ScoreRow, difference_row, over, sampled_rows
 from study.scoring.significance import holm
 
 AU_SETS = ("pair", "common")
@@ -43,7 +43,7 @@ class Transfer:
         """Scores of each study on each dataset, with its name, for people and pages."""
         found = self.scores.filter(pl.col("against").is_null())
         names = {"study": self._study(), "aus_kind": pl.col("condition")}
-        columns = {name: pl.col(name) for name in ("aus", "rule", "metric", "au", *ENDS)}
+        columns = {name: pl.col(name) for name in ("aus", "rule", "metric", "au", *INTERVAL_ENDS)}
         return found.select("method", "source", "target", **names, **columns)
 
     @property
@@ -96,10 +96,10 @@ def _rows(cell: PairScores, kind: str, aus: tuple[int, ...], own: PairScores | N
     names |= {"condition": kind, "aggregate": "folds"}
     for rule, metric in _metrics(cell):
         named = names | {"rule": rule}
-        yield from score_rows(cell.number(metric, rule, aus, by_part=cell.own), named | {"metric": metric})
+        yield from sampled_rows(cell.number(metric, rule, aus, by_part=cell.own), named | {"metric": metric})
         if own is not None and not cell.own and metric != "always_positive" and own.has(metric, rule):
             here, there = (one.number(metric, rule, aus, by_part=True) for one in (cell, own))
-            yield from score_rows(over(here, there), named | {"metric": f"retention_{metric}"})
+            yield from sampled_rows(over(here, there), named | {"metric": f"retention_{metric}"})
 
 
 def _metrics(cell: PairScores) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from reports.sections import data_section
 from reports.sections.transfer_section import means
 from study.experiments.cross_dataset.transfer import Transfer, write_transfer
 from study.records.score_files import scores_path, write_scores
-from study.records.score_table import ENDS, scores_frame, with_level
+from study.records.score_table import INTERVAL_ENDS, scores_frame, with_level
 from study.records.study_spec import ROBUSTNESS, StudySpec
 from tests.reports.fake import FakeStore, full_store, some_importance
 from tests.reports.test_page import HOSTILE, Outline
@@ -52,7 +52,7 @@ def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce") -> No
     (folder / "study.json").write_bytes(StudySpec("stress", dataset, OTHERS[ROBUSTNESS]).to_json())
     rows = [
         {"method": method, "condition": with_level(kind, level), "metric": metric, "au": au}
-        | {end: worth - level / 200 for end, worth in zip(ENDS, (0.6, 0.5, 0.7), strict=True)}
+        | {end: worth - level / 200 for end, worth in zip(INTERVAL_ENDS, (0.6, 0.5, 0.7), strict=True)}
         for kind in ("label_noise", "subjects")
         for level in (0.0, 20.0, 40.0)
         for metric in ("f1", "auc")
@@ -68,7 +68,7 @@ def add_regret(folder: Path, source: str = "aunce-ratios") -> None:
         source: {"f1": (0.55, 0.4, 0.6), "regret": (0.0, 0.0, 0.0)},
     }
     rows = [
-        {"source": source, "target": target, "metric": metric} | dict(zip(ENDS, ends, strict=True))
+        {"source": source, "target": target, "metric": metric} | dict(zip(INTERVAL_ENDS, ends, strict=True))
         for target, metrics in numbers.items()
         for metric, ends in metrics.items()
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from data.seeds import numpy_generator
 from model.metrics import BINS, Score, always_positive_f1, f1
-from study.experiments.ablation import Cell, ablation_table, baseline_in, comparison_frame, noisy_trials
+from study.experiments.ablation import Condition, ablation_table, baseline_in, comparison_frame, noisy_trials
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
 from study.scoring import bootstrap
@@ -55,14 +55,16 @@ def plain_mean(results: list[TrialResult], aus: list[int]) -> float:
 
 
 @pytest.fixture
-def done() -> dict[Cell, list[TrialResult]]:
+def done() -> dict[Condition, list[TrialResult]]:
     return {("good", 0.0): finished(0.9), ("bad", 0.0): finished(0.6), ("good", 0.2): finished(0.8)}
 
 
 AGAINST = {"good": "good", "bad": "good"}
 
 
-def compared(done: Mapping[Cell, Sequence[TrialResult]], against: Mapping[str, str] = AGAINST) -> list[dict[str, Any]]:
+def compared(
+    done: Mapping[Condition, Sequence[TrialResult]], against: Mapping[str, str] = AGAINST
+) -> list[dict[str, Any]]:
     """The rows of comparison.csv."""
     return comparison_frame(ablation_table(done, against)).rows(named=True)
 
@@ -75,7 +77,7 @@ def test_noisy_trials_are_final_and_differ_in_fold_seed_and_noise() -> None:
     assert len(trials) == len({config.key for config in trials}) == 6
 
 
-def test_scores_are_those_of_plain_loops(done: dict[Cell, list[TrialResult]]) -> None:
+def test_scores_are_those_of_plain_loops(done: dict[Condition, list[TrialResult]]) -> None:
     rows = compared(done)
     assert [(row["variant"], row["label_noise"]) for row in rows] == [*done]
     for row, results in zip(rows, done.values(), strict=True):
@@ -86,7 +88,7 @@ def test_scores_are_those_of_plain_loops(done: dict[Cell, list[TrialResult]]) ->
         assert (row["trials"], row["seconds"]) == (4, 1.5)
 
 
-def test_the_rarest_third_has_the_lowest_base_rates(done: dict[Cell, list[TrialResult]]) -> None:
+def test_the_rarest_third_has_the_lowest_base_rates(done: dict[Condition, list[TrialResult]]) -> None:
     found = baseline_in(ablation_table(done, AGAINST))
     assert found is not None
     assert found.base_rates == {2: 5 / 50, 6: 3 / 50}
@@ -95,7 +97,7 @@ def test_the_rarest_third_has_the_lowest_base_rates(done: dict[Cell, list[TrialR
     assert found.rare_always_positive == pytest.approx(np.mean([always_positive_f1(counts[at])[0] for at in (1, 3)]))
 
 
-def test_a_gain_is_a_difference_of_paired_replicates(done: dict[Cell, list[TrialResult]]) -> None:
+def test_a_gain_is_a_difference_of_paired_replicates(done: dict[Condition, list[TrialResult]]) -> None:
     good, bad, noisy = compared(done)
     assert (good["against"], good["f1_gain"], good["rare_gain"]) == ("", None, None)
     assert (noisy["against"], noisy["f1_gain"]) == ("", None)
@@ -129,7 +131,7 @@ def test_a_reference_that_is_not_done_gives_no_gain() -> None:
     assert (row["against"], row["f1_gain"]) == ("", None)
 
 
-def test_the_order_of_results_does_not_matter(done: dict[Cell, list[TrialResult]]) -> None:
+def test_the_order_of_results_does_not_matter(done: dict[Condition, list[TrialResult]]) -> None:
     turned = {cell: results[::-1] for cell, results in done.items()}
     assert ablation_table(turned, AGAINST).equals(ablation_table(done, AGAINST))
 
@@ -140,7 +142,7 @@ def test_one_subject_a_fold_has_no_interval() -> None:
     assert row["f1"] > 0
 
 
-def test_the_frame_has_every_number(done: dict[Cell, list[TrialResult]]) -> None:
+def test_the_frame_has_every_number(done: dict[Condition, list[TrialResult]]) -> None:
     scores = ablation_table(done, AGAINST)
     frame = comparison_frame(scores)
     assert frame.height == 3
