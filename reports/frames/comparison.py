@@ -10,12 +10,13 @@ import polars as pl
 
 from data.aus import AU_NAMES
 from data.errors import raise_all
-from data.seeds import numpy_generator
-from model.metrics import f1
 from reports.frames import tables
 from reports.frames.facts import Facts
-from study.scoring import bootstrap
-from study.scoring.significance import Difference, difference, holm
+from reports.frames.final_series import SHOWN, headline
+from study.scoring.bootstrap import fold_cubes
+from study.scoring.evaluation import TEST, evaluation_of_cubes
+from study.scoring.sampled import difference_row
+from study.scoring.significance import holm
 
 NOTHING = float("nan")
 UNPAIRED = "unpaired"
@@ -39,7 +40,7 @@ def compare_studies(members: Sequence[Facts]) -> Comparison:
     """Put finished and unfinished studies side by side; their names must differ."""
     names = [member.name for member in members]
     raise_all("studies cannot be compared:", [f"{name} is given twice" for name in {*names} if names.count(name) > 1])
-    scores = [member.scores.select(pl.lit(member.name).alias("study"), pl.all()) for member in members]
+    scores = [member.scores.select(pl.lit(member.name).alias("study"), "au", *SHOWN) for member in members]
     return Comparison(
         members=list(members),
         standings=_standings(members),
@@ -59,14 +60,14 @@ def _standings(members: Sequence[Facts]) -> pl.DataFrame:
 
 
 def _standing(member: Facts) -> dict[str, Any]:
-    score, base = (_headline(member.scores, metric) for metric in ("f1", "always_positive"))
+    score, base = (headline(member.scores, metric) for metric in ("f1", "always_positive"))
     return {
         "study": member.name,
         "f1": score.get("value"),
         "low": score.get("low"),
         "high": score.get("high"),
         "always_positive": base.get("value"),
-        "auc": _headline(member.scores, "auc").get("value"),
+        "auc": headline(member.scores, "auc").get("value"),
         "dataset": member.dataset,
         "method": member.method,
         "selection": score.get("selection"),
@@ -76,18 +77,6 @@ def _standing(member: Facts) -> dict[str, Any]:
         "protocol": member.protocol,
         "finished": _day(member.trials),
     }
-
-
-def _headline(scores: pl.DataFrame, metric: str) -> dict[str, Any]:
-    """The number of a study: nested where there is one, mean of folds, threshold 0.5, mean over AUs."""
-    rows = scores.filter(
-        pl.col("metric") == metric,
-        pl.col("rule") == "0.5",
-        pl.col("aggregate") == "folds",
-        pl.col("au").is_null(),
-        pl.col("selection").is_in(["nested", "shared"]),
-    ).sort("selection")
-    return rows.row(0, named=True) if rows.height else {}
 
 
 def _day(trials: pl.DataFrame) -> str:
@@ -120,11 +109,10 @@ def differences_frame(members: Sequence[Facts]) -> pl.DataFrame:
 def _difference(a: Facts, b: Facts) -> dict[str, Any]:
     aus = tuple(au for au in a.aus if au in b.aus)
     folds = shared_folds(a, b)
-    ours = [bootstrap.fold_cubes(_on(member.counts, folds), aus) for member in (a, b)]
-    generators = [numpy_generator("bootstrap", "test", *([] if folds else [at])) for at in range(2)]
-    draws = [bootstrap.resample(cubes, rng).mean_of_folds(f1) for cubes, rng in zip(ours, generators, strict=True)]
-    people = [sum(cube.shape[1] for cube in cubes.values()) for cubes in ours]
-    found = difference(draws[0].overall(), draws[1].overall(), min(people), len(ours[0]))
+    streams = [TEST if folds else (*TEST, at) for at in range(2)]
+    cubes = [fold_cubes(_on(member.counts, folds), aus) for member in (a, b)]
+    ours, theirs = (evaluation_of_cubes(*one).number("f1") for one in zip(cubes, (aus, aus), streams, strict=True))
+    found = difference_row(ours, theirs, {})
     return {
         "a": a.name,
         "b": b.name,
@@ -132,14 +120,11 @@ def _difference(a: Facts, b: Facts) -> dict[str, Any]:
         "pairing": PAIRED if folds else UNPAIRED,
         "folds": ", ".join(folds or sorted({*a.protocols} | {*b.protocols})),
         "aus": " ".join(map(str, aus)),
-        **_plain(found, paired=bool(folds)),
+        "difference": found["value"],
+        "low": found["low"],
+        "high": found["high"],
+        "p": found["p"] if folds else NOTHING,  # it belongs to paired replicates
     }
-
-
-def _plain(found: Difference, paired: bool) -> dict[str, float]:
-    """The p-value belongs to paired replicates."""
-    p = found.p if paired else NOTHING
-    return {"difference": found.value, "low": found.low, "high": found.high, "p": p}
 
 
 def shared_folds(a: Facts, b: Facts) -> list[str]:
@@ -168,12 +153,12 @@ def study_au_frame(members: Sequence[Facts]) -> pl.DataFrame:
 
 
 def _au_rows(member: Facts) -> Iterator[dict[str, Any]]:
-    headline = _headline(member.scores, "f1")
+    quoted = headline(member.scores)
     chosen = member.scores.filter(
         pl.col("rule") == "0.5",
         pl.col("aggregate") == "folds",
         pl.col("au").is_not_null(),
-        pl.col("selection") == headline.get("selection", ""),
+        pl.col("selection") == quoted.get("selection", ""),
     )
     base = dict(chosen.filter(pl.col("metric") == "always_positive").select("au", "value").iter_rows())
     for row in chosen.filter(pl.col("metric") == "f1").sort("au").iter_rows(named=True):

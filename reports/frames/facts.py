@@ -9,13 +9,9 @@ import polars as pl
 
 from data.errors import InputError
 from reports.frames import tables
+from reports.frames.split_scores import scores_of_counts
 from study.records.result import TrialResult
-from study.records.score_table import FIXED_THRESHOLD, scores_frame
 from study.records.study_spec import SearchSpec, StudySpec, search_in
-from study.scoring.bootstrap import fold_cubes
-from study.scoring.evaluation import evaluation_of_cubes, score_table
-
-FROM_COUNTS = ("f1", "precision", "recall", "always_positive")
 
 
 class StudyResults(tables.Results, Protocol):
@@ -103,11 +99,3 @@ def facts_of(store: StudyResults, name: str = "") -> Facts:
         scores=scores if scores.height else scores_of_counts(counts, spec.aus, chosen.selection),
         complete=scores.height > 0,
     )
-
-
-def scores_of_counts(counts: pl.DataFrame, aus: tuple[int, ...], selection: str = "shared") -> pl.DataFrame:
-    """What test counts say at threshold 0.5, as a score table; empty without counts."""
-    if counts.is_empty():
-        return scores_frame([])
-    found = evaluation_of_cubes(fold_cubes(counts, aus), aus)
-    return score_table(found, {"selection": selection}, [(metric, FIXED_THRESHOLD) for metric in FROM_COUNTS])

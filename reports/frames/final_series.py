@@ -1,46 +1,29 @@
 """The frames behind the figures of the final evaluation, from its score table and its counts."""
 
+from typing import Any
+
 import polars as pl
 
 from reports.frames.tables import QUOTED
+from study.records.score_table import ENDS, FIXED_THRESHOLD
 from study.scoring.bootstrap import CONFUSION
 
-QUOTED_RULE = "0.5"
+SHOWN = ("selection", "rule", "metric", "aggregate", *ENDS, "seed_sd")
 
 
-def headline(scores: pl.DataFrame) -> tuple[str, str, float] | None:
-    """Selection, rule and value of the mean F1 that is to be quoted; None where the table has none."""
-    rows = scores.filter(
-        pl.col("metric") == "f1", pl.col("aggregate") == "folds", pl.col("au").is_null(), pl.col("rule") == QUOTED_RULE
-    )
+def headline(scores: pl.DataFrame, metric: str = "f1") -> dict[str, Any]:
+    """The row of the mean that is to be quoted: mean of folds, threshold 0.5; empty where the table has none."""
+    rows = scores.filter(pl.col("au").is_null(), metric=metric, aggregate="folds", rule=FIXED_THRESHOLD)
     for selection in QUOTED:
-        value = rows.filter(pl.col("selection") == selection)["value"].to_list()
-        if value and value[0] is not None:
-            return selection, QUOTED_RULE, float(value[0])
-    return None
+        found = rows.filter(pl.col("value").is_not_null(), selection=selection)
+        if found.height:
+            return found.row(0, named=True)
+    return {}
 
 
 def overall(scores: pl.DataFrame) -> pl.DataFrame:
-    """The scores over all AUs, without the column that says so."""
-    return scores.filter(pl.col("au").is_null()).drop("au")
-
-
-def au_scores(scores: pl.DataFrame, au: pl.DataFrame) -> pl.DataFrame:
-    """`au` (`tables.Evaluation.au`) with F1, its interval and its spread over seeds as the score table has them."""
-    found = headline(scores)
-    if found is None:
-        return au
-    chosen = scores.filter(
-        pl.col("selection") == found[0],
-        pl.col("rule") == found[1],
-        pl.col("metric") == "f1",
-        pl.col("aggregate") == "folds",
-        pl.col("au").is_not_null(),
-    )
-    joined = au.drop("f1", "low", "high").join(
-        chosen.select("au", f1="value", low="low", high="high", seed_sd="seed_sd"), on="au", how="left"
-    )
-    return joined.with_columns(lift=pl.col("f1") - pl.col("always_positive")).sort("au")
+    """The scores over all AUs: selection, rule, metric, aggregate, value, low, high, seed_sd."""
+    return scores.filter(pl.col("au").is_null()).select(SHOWN)
 
 
 def confusion_frame(counts: pl.DataFrame) -> pl.DataFrame:

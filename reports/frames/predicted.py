@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from model.metrics import f1
+from model.metrics import f1, precision, recall
 from study.records.predictions import Predictions, read_predictions
-from study.scoring.bootstrap import mean, precision, recall
+from study.scoring.bootstrap import mean
 
 _THRESHOLDS = np.arange(1, 100) / 100
 _BINS = 10

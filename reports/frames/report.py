@@ -8,11 +8,10 @@ from typing import Any
 import polars as pl
 
 from data.errors import InputError
-from data.seeds import numpy_generator
 from reports.frames import predicted, series, tables
 from reports.frames.neighbours import Neighbours, neighbours
 from reports.frames.predicted import Predicted
-from reports.frames.tables import SplitEvaluation
+from reports.frames.split_scores import SplitEvaluation, scores_of_counts, split_evaluation
 from study.records.study_spec import SearchSpec, StudySpec, search_in
 from study.search.objectives import Goals, goals_of
 
@@ -87,7 +86,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
     finals = tables.final_runs(trials, bests, store.selections())
     aus, keys = spec.aus, finals.runs["key"].to_list()
     counts = store.counts([*keys, *(best["key"] for best in bests.values())])
-    final_counts = _of(counts, keys)
+    final_counts, scores = _of(counts, keys), store.final_scores()
     chosen = _of(counts, [best["key"] for best in bests.values()])
     return StudyReport(
         spec=spec,
@@ -101,8 +100,8 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         finals=finals,
         final_counts=final_counts,
         val=_evaluation(chosen, "val", aus),
-        test=_evaluation(final_counts, "test", aus),
-        scores=store.final_scores(),
+        test=_evaluation(final_counts, "test", aus, scores.filter(selection=finals.recorded)),
+        scores=scores,
         predicted=predicted.predicted(finals.runs, store.predictions_path, aus),
         importance=_importance(sweep, importance),
         objectives=list(spec.objectives),
@@ -137,6 +136,12 @@ def _of(counts: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return counts.filter(pl.col("key").is_in(keys)) if counts.height else counts
 
 
-def _evaluation(counts: pl.DataFrame, split: str, aus: tuple[int, ...]) -> SplitEvaluation | None:
+def _evaluation(
+    counts: pl.DataFrame, split: str, aus: tuple[int, ...], recorded: pl.DataFrame | None = None
+) -> SplitEvaluation | None:
+    """From the scores that were recorded of these trials; from their counts where none were."""
     rows = counts.filter(pl.col("split") == split, pl.col("au").is_in(aus)) if counts.height else counts
-    return tables.split_evaluation(rows, aus, numpy_generator("bootstrap", split)) if rows.height else None
+    if rows.is_empty():
+        return None
+    scores = recorded if recorded is not None and recorded.height else scores_of_counts(rows, aus, split=split)
+    return split_evaluation(scores, rows, aus)

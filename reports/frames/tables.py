@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import polars as pl
 
-from data.aus import AU_NAMES
 from model.metrics import always_positive_f1, f1
 from reports.frames import text
 from study.records.outcome import Outcome
 from study.records.study_spec import StudySpec
 from study.scoring import bootstrap
-from study.scoring.bootstrap import Estimate
 from study.search.objectives import goals_of
 
 PARAM = "param/"
@@ -38,91 +35,6 @@ class Results(Protocol):
     def predictions_path(self, key: str) -> Path: ...
     def spec(self) -> StudySpec: ...
     def provenance(self) -> dict[str, str]: ...
-
-
-@dataclass(frozen=True)
-class SplitEvaluation:
-    """Detectors on one split: per AU, and over all AUs; several folds give the mean of the folds."""
-
-    au: pl.DataFrame
-    f1: Estimate
-    lift: Estimate
-    pooled: Estimate
-    always_positive: float
-    subjects: int
-    fewest: int  # subjects in the smallest fold
-    has_interval: bool  # some fold has more than one subject to draw from
-    folds: tuple[str, ...]
-    seeds: int
-
-    @property
-    def undefined(self) -> list[int]:
-        """AUs that F1 is not defined for, so that no mean holds them."""
-        return self.au.filter(pl.col("f1").is_null())["au"].to_list()
-
-
-def split_evaluation(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> SplitEvaluation:
-    """Score the rows of one split: one configuration, any number of folds and seeds."""
-    cubes = bootstrap.fold_cubes(counts, aus)
-    resampled = bootstrap.resample(cubes, rng)
-    ours = resampled.mean_of_folds(f1)
-    trivial = resampled.mean_of_folds(always_positive_f1)
-    people = [cube.shape[1] for cube in cubes.values()]
-
-    def estimate(value: float, draws: bootstrap.Floats, least: float = 0.0) -> Estimate:
-        low, high = np.clip(bootstrap.subject_interval(value, draws, sum(people), len(people)), least, 1.0)
-        return Estimate(float(value), float(low), float(high))
-
-    (value, draws), (base, base_draws) = ours.overall(), trivial.overall()
-    by_au = [estimate(*pair) for pair in zip(ours.point, ours.replicates.T, strict=True)]
-    return SplitEvaluation(
-        au=_au_frame(aus, resampled, ours.point, trivial.point, [(each.low, each.high) for each in by_au]),
-        f1=estimate(value, draws),
-        lift=estimate(value - base, draws - base_draws, least=-1.0),
-        pooled=estimate(*resampled.pooled(f1).overall()),
-        always_positive=base,
-        subjects=counts["subject"].n_unique(),
-        fewest=min(people),
-        has_interval=max(people) > 1,
-        folds=tuple(cubes),
-        seeds=max(cube.shape[0] for cube in cubes.values()),
-    )
-
-
-def au_frame(counts: pl.DataFrame, aus: tuple[int, ...], rng: np.random.Generator) -> pl.DataFrame:
-    """One row an AU: F1 with interval, base rate, always-positive F1, lift, precision, recall."""
-    return split_evaluation(counts, aus, rng).au
-
-
-def _au_frame(
-    aus: tuple[int, ...],
-    resampled: bootstrap.Resampled,
-    ours: bootstrap.Floats,
-    trivial: bootstrap.Floats,
-    limits: list[tuple[float, float]],
-) -> pl.DataFrame:
-    # Every seed of a fold scores the same frames: one seed tells how many there are.
-    frames = np.sum([counts[0] for counts in resampled.observed.values()], axis=0)
-    positives = frames[:, 0] + frames[:, 2]
-    undefined = [np.isnan(f1(counts)).sum(0) for counts in resampled.observed.values()]
-    frame = pl.DataFrame(
-        {
-            "au": list(aus),
-            "name": [AU_NAMES.get(au, "") for au in aus],
-            "frames": frames.sum(1),
-            "positives": positives,
-            "base_rate": bootstrap.ratio(positives, frames.sum(1)),
-            "f1": ours,
-            "low": [low for low, _ in limits],
-            "high": [high for _, high in limits],
-            "always_positive": trivial,
-            "lift": ours - trivial,
-            "precision": resampled.mean_of_folds(bootstrap.precision).point,
-            "recall": resampled.mean_of_folds(bootstrap.recall).point,
-            "undefined_runs": np.sum(undefined, axis=0),
-        }
-    )
-    return frame.fill_nan(None)
 
 
 def numbered(trials: pl.DataFrame, stage: str) -> pl.DataFrame:
@@ -176,13 +88,15 @@ class Finals:
     """The final trials that belong together, one a fold and seed.
 
     `selection` is "nested" when every fold has the configuration that was chosen within it, else "shared"; `current`
-    says whether they are of the sweep's best configurations; `left_out` counts the finished others.
+    says whether they are of the sweep's best configurations; `left_out` counts the finished others; `recorded` is the
+    selection of the latest final evaluation that is of just these trials, empty where none is.
     """
 
     runs: pl.DataFrame
     current: bool
     left_out: int
     selection: str = "shared"
+    recorded: str = ""
 
 
 def final_runs(
@@ -196,11 +110,10 @@ def final_runs(
     finals = numbered(trials, "final").filter(pl.col("status") == "DONE")
     if finals.is_empty():
         return Finals(finals, True, 0)
-    for selection in QUOTED:
-        keys = [key for fold in (recorded or {}).get(selection, {}).get("trials", {}).values() for key in fold]
-        runs = finals.filter(pl.col("key").is_in(keys)).sort("fold", "seed")
-        if keys and runs.height == len(keys) and _of_bests(runs, bests, selection):
-            return Finals(runs, True, finals.height - runs.height, selection)
+    known = {selection: _recorded_runs(finals, selection, recorded or {}) for selection in QUOTED}
+    for selection, runs in known.items():
+        if runs.height and _of_bests(runs, bests, selection):
+            return Finals(runs, True, finals.height - runs.height, selection, selection)
     if len(bests) > 1:
         parts = [_runs_like(finals.filter(pl.col("fold") == fold), best) for fold, best in bests.items()]
         runs, selection = pl.concat(parts).sort("fold", "seed"), "nested"
@@ -210,7 +123,15 @@ def final_runs(
     current = not bests or runs.height > 0
     if runs.is_empty():
         runs, selection = _runs_like(finals, finals.row(-1, named=True)), "shared"
-    return Finals(runs, current, finals.height - runs.height, selection)
+    same = [name for name, others in known.items() if {*others["key"]} == {*runs["key"]}]
+    return Finals(runs, current, finals.height - runs.height, selection, next(iter(same), ""))
+
+
+def _recorded_runs(finals: pl.DataFrame, selection: str, recorded: Mapping[str, Any]) -> pl.DataFrame:
+    """The trials that a final evaluation stands for; none where some are gone."""
+    keys = [key for fold in recorded.get(selection, {}).get("trials", {}).values() for key in fold]
+    runs = finals.filter(pl.col("key").is_in(keys)).sort("fold", "seed")
+    return runs if runs.height == len(keys) else finals.clear()
 
 
 def _of_bests(runs: pl.DataFrame, bests: dict[str, dict[str, Any]], selection: str) -> bool:

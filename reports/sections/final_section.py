@@ -7,10 +7,10 @@ import polars as pl
 
 from reports.figures import figures, final_figures
 from reports.frames import predicted, tables, text
-from reports.frames.final_series import au_scores, confusion_frame, headline, overall
+from reports.frames.final_series import confusion_frame, headline, overall
 from reports.frames.predicted import Predicted
 from reports.frames.report import StudyReport
-from reports.frames.tables import SplitEvaluation
+from reports.frames.split_scores import SplitEvaluation
 from reports.html.blocks import Block, Paragraph, Section, figure, table
 from reports.html.columns import FORMATS, numbers_table
 from study.scoring.bootstrap import REPLICATES
@@ -77,14 +77,17 @@ def _overall(report: StudyReport) -> Iterator[Block]:
         "and by the rule that sets the thresholds. Oracle thresholds are chosen on the test frames."
     )
     best = headline(report.scores)
-    alt = f"The number to quote, {best[0]} at threshold {best[1]}, is {text.percent(best[2])}." if best else ""
+    alt = ""
+    if best:
+        words = f"{best['selection']} at threshold {best['rule']}"
+        alt = f"The number to quote, {words}, is {text.percent(best['value'])}."
     drawing = final_figures.selections(chosen)
     yield figure("selections", "Choice and threshold", caption, drawing, numbers_table("selections", frame), alt=alt)
 
 
 def _aus(report: StudyReport, test: SplitEvaluation) -> Iterator[Block]:
     runs = f"{text.plural(len(test.folds), 'fold')}, {text.plural(test.seeds, 'seed')}"
-    frame = au_scores(report.scores, test.au) if report.scores.height else test.au
+    frame = test.au if report.finals.recorded else test.au.drop("seed_sd")
     where = f"Final trials on test subjects ({runs}): F1 of every fold and seed, mean over seeds, mean over folds. "
     yield from au_blocks("test-aus", "F1 of every AU", where, test, frame)
 
@@ -207,4 +210,4 @@ def _validation(report: StudyReport) -> Iterator[Block]:
         "optimistic and not to be quoted.",
         "note",
     )
-    yield from au_blocks("val-aus", "F1 of every AU, validation", "", report.val, report.val.au)
+    yield from au_blocks("val-aus", "F1 of every AU, validation", "", report.val, report.val.au.drop("seed_sd"))

@@ -5,10 +5,10 @@ import polars as pl
 from reports.frames import tables, text
 from reports.frames.final_series import headline
 from reports.frames.report import StudyReport
-from reports.frames.tables import SplitEvaluation
+from reports.frames.split_scores import SplitEvaluation
 from reports.html.blocks import Block, Paragraph, Section, table
 
-AGREE = 1e-6  # fractions; the score table and the counts are the same numbers, computed twice
+AGREE = 1e-6  # fractions; a score table of other trials than those that are shown differs by more
 _HEADS = {"sweep": "best of the sweep", "final": "final trials"}
 
 
@@ -88,7 +88,7 @@ def _scores_answer(report: StudyReport) -> str:
     }
     words = []
     found = headline(report.scores)
-    if found and (auc := said.get((found[0], "auc"))) and auc[0] is not None:
+    if found and (auc := said.get((found["selection"], "auc"))) and auc[0] is not None:
         words.append(f"The AUC is {text.percent(auc[0])} ({text.span(auc[1], auc[2])}).")
     if (bias := said.get(("bias", "f1"))) and bias[0] is not None:
         words.append(
@@ -117,9 +117,9 @@ def _cautions(report: StudyReport) -> list[str]:
         asked = len(report.test.folds) * report.test.seeds
         words.append(f"Only {report.finals.runs.height} of {asked} final trials are there; every fold weighs the same.")
     quoted = headline(report.scores)
-    if report.test and quoted and abs(quoted[2] - report.test.f1.value) > AGREE:
+    if report.test and quoted and abs(quoted["value"] - report.test.f1.value) > AGREE:
         words.append(
-            f"The score table says {text.percent(quoted[2])} where the counts of the final trials say "
+            f"The score table says {text.percent(quoted['value'])} where the counts of the final trials say "
             f"{text.percent(report.test.f1.value)}: run launch/final.py again."
         )
     if report.finals.left_out:

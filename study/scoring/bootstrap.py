@@ -13,9 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from model.metrics import precision as precision
-from model.metrics import ratio as ratio
-from model.metrics import recall as recall
+from model.metrics import ratio
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -75,15 +73,6 @@ def _cube(part: pl.DataFrame, aus: tuple[int, ...]) -> Counts:
     ]
     np.add.at(cube, tuple(places), part.select(CONFUSION).to_numpy().astype(np.int64))
     return cube
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with the 95 % interval of its subject bootstrap, all fractions; NaN is undefined."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

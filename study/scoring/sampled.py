@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from study.scoring.bootstrap import Floats, mean, ratio, subject_interval
+from model.metrics import ratio
+from study.scoring.bootstrap import Floats, mean, subject_interval
 from study.scoring.significance import Overall, difference
 
 ScoreRow = dict[str, Any]  # by the columns of a score table; those that are missing are null

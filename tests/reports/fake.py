@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from data.seeds import numpy_generator
+from reports.frames.split_scores import scores_of_counts
 from study.records.outcome import Outcome
 from study.records.predictions import Predictions, label_column, probability_column, write_predictions
 from study.records.result import TrialResult
@@ -46,6 +47,7 @@ class FakeStore:
     asked: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=lambda: {"git": "ceb08da", "torch": "2.13.0"})
     score_rows: list[dict[str, Any]] = field(default_factory=list)
+    recorded: dict[str, Any] = field(default_factory=dict)
 
     def trials(self) -> pl.DataFrame:
         if not self.trial_rows:
@@ -68,7 +70,7 @@ class FakeStore:
         return pl.DataFrame(self.score_rows, schema=SCORES)
 
     def selections(self) -> dict[str, Any]:
-        return {}
+        return self.recorded
 
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
         rows = [row for row in self.trial_rows if stage in ("", row["stage"]) and fold in ("", row["fold"])]
@@ -240,10 +242,15 @@ def some_predictions(key: str, fold: str, frames: int, aus: tuple[int, ...]) -> 
 
 
 def add_scores(store: FakeStore, aus: tuple[int, ...] = AUS) -> None:
-    """Score rows of every kind that a final evaluation writes."""
+    """Score rows of every kind that a final evaluation writes, those of the counts under "nested" at 0.5."""
+    finals = [row for row in store.trial_rows if row["stage"] == "final"]
+    by_fold = {fold: [row["key"] for row in finals if row["fold"] == fold] for fold in FOLDS}
+    store.recorded = {"nested": {"trials": by_fold}}
+    tested = store.counts([row["key"] for row in finals]).filter(split="test")
+    store.score_rows += scores_of_counts(tested, aus, "nested").rows(named=True)
     rng = numpy_generator("fake scores")
     for selection, gain in (("nested", 0.0), ("oracle", 0.03), ("bias", -0.5)):
-        for rule in ("0.5", "validation"):
+        for rule in ("0.5", "validation")[selection == "nested" :]:
             for au in (*aus, None):
                 value = 0.53 + gain + (0.02 if rule == "validation" else 0) + (0 if au is None else rng.normal(0, 0.1))
                 names = {"selection": selection, "rule": rule, "metric": "f1", "aggregate": "folds", "au": au}

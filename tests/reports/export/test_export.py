@@ -9,9 +9,10 @@ import pytest
 from data.errors import InputError
 from reports.export import latex, markdown
 from reports.export.export import EXPORTS, check_kinds, export, export_variants, safe, transfers_beside
-from reports.frames.facts import facts_of, scores_of_counts
+from reports.frames.facts import facts_of
 from reports.frames.grid import Cell, Grid, Row, ranked, score, word
 from reports.frames.grids import StudyScores, au_grid, study_scores, transfer_matrices
+from reports.frames.split_scores import scores_of_counts
 from study.experiments.ablation import comparison_frame
 from study.experiments.cross_dataset.transfer import Transfer, write_transfer
 from study.records.score_files import read_scores, scores_path

@@ -7,77 +7,19 @@ from typing import Any
 import polars as pl
 import pytest
 
-from data.seeds import numpy_generator
 from reports.frames import tables, text, usage
+from reports.frames.split_scores import scores_of_counts, split_evaluation
 from study.records.store import COUNTS
 from study.records.study_spec import PruningSpec
 from tests.reports.fake import FakeStore, full_store
 from tests.study.make import opened, result, trial
 from tests.study.specs import changed
 
-RNG = ("bootstrap", "test")
-
 
 def counts(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
     """Rows of (fold, seed, split, subject, au, tp, fp, fn, tn)."""
     full = [("k", "final", fold, seed, "m", *rest) for fold, seed, *rest in rows]
     return pl.DataFrame(full, schema=COUNTS, orient="row")
-
-
-def test_per_au_by_hand() -> None:
-    frame = counts(
-        [
-            ("a", 0, "test", "F1", 12, 4, 1, 1, 4),
-            ("a", 0, "test", "F2", 12, 2, 1, 1, 6),
-            ("b", 0, "test", "M1", 12, 3, 0, 1, 6),
-            ("b", 0, "test", "M1", 4, 0, 0, 0, 10),
-        ]
-    )
-    table = tables.au_frame(frame, (4, 12), numpy_generator(*RNG))
-    never, smile = table.iter_rows(named=True)
-    assert smile["name"] == "lip corner puller"
-    assert smile["positives"] == 12
-    assert smile["frames"] == 30
-    assert smile["base_rate"] == pytest.approx(0.4)
-    assert smile["f1"] == pytest.approx((12 / 16 + 6 / 7) / 2)
-    assert smile["always_positive"] == pytest.approx((16 / (16 + 12) + 8 / (8 + 6)) / 2)
-    assert smile["lift"] == pytest.approx(smile["f1"] - smile["always_positive"])
-    assert smile["precision"] == pytest.approx((6 / 8 + 3 / 3) / 2)
-    assert smile["recall"] == pytest.approx((6 / 8 + 3 / 4) / 2)
-    assert smile["low"] < smile["f1"] < smile["high"]
-    assert smile["undefined_runs"] == 0
-    assert never["f1"] is None
-    assert never["low"] is None
-    assert never["always_positive"] == 0
-    # Fold a never saw AU4 coded, fold b never active: undefined in both.
-    assert never["undefined_runs"] == 2
-
-
-def test_positives_are_frames_not_frames_times_seeds() -> None:
-    rows = [("a", seed, "test", "F1", 12, 4 - seed, 1, 1 + seed, 4) for seed in range(3)]
-    assert tables.au_frame(counts(rows), (12,), numpy_generator(*RNG))["positives"].item() == 5
-
-
-def test_evaluation_counts_what_it_rests_on() -> None:
-    rows = [
-        (fold, seed, "test", f"{fold}{person}", au, 5, 2, 3, 20 + person)
-        for fold, people in (("a", 2), ("b", 3))
-        for seed in range(2)
-        for person in range(people)
-        for au in (1, 12)
-    ]
-    evaluation = tables.split_evaluation(counts(rows), (1, 12, 26), numpy_generator(*RNG))
-    assert (evaluation.subjects, evaluation.fewest, evaluation.folds, evaluation.seeds) == (5, 2, ("a", "b"), 2)
-    assert evaluation.undefined == [26]
-    assert evaluation.f1.value == pytest.approx(10 / 15)
-    assert evaluation.lift.value == pytest.approx(evaluation.f1.value - evaluation.always_positive)
-
-
-def test_one_subject_has_no_interval() -> None:
-    evaluation = tables.split_evaluation(counts([("a", 0, "val", "F1", 12, 5, 2, 3, 20)]), (12,), numpy_generator(*RNG))
-    assert not evaluation.has_interval
-    assert evaluation.f1.low != evaluation.f1.low
-    assert evaluation.au["low"].item() is None
 
 
 def stored(*rows: dict[str, Any]) -> FakeStore:
@@ -203,7 +145,8 @@ def test_fold_means_give_the_number_of_the_summary() -> None:
     store = full_store(trials=2)
     rows = store.counts().filter(pl.col("stage") == "final")
     aus = store.spec().aus
-    evaluation = tables.split_evaluation(rows.filter(pl.col("split") == "test"), aus, numpy_generator(*RNG))
+    test = rows.filter(pl.col("split") == "test")
+    evaluation = split_evaluation(scores_of_counts(test, aus), test, aus)
     means = tables.fold_means(tables.fold_seed_spread(rows, aus, ["part1"]))
     assert means["test_f1"].mean() == pytest.approx(evaluation.f1.value)
     assert means["always_positive"].mean() == pytest.approx(evaluation.always_positive)

@@ -195,7 +195,8 @@ def test_f1_of_every_au_is_that_of_the_score_table(store: FakeStore, page: dict[
     expected = {
         row["au"]: row
         for row in store.score_rows
-        if (row["selection"], row["rule"], row["metric"]) == ("nested", "0.5", "f1") and row["au"]
+        if (row["selection"], row["rule"], row["metric"], row["aggregate"]) == ("nested", "0.5", "f1", "folds")
+        and row["au"]
     }
     assert [int(row["au"]) for row in page["test-aus"]] == list(AUS)
     for row in page["test-aus"]:
