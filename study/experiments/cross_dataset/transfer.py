@@ -68,7 +68,7 @@ class Transfer:
 def read_transfer(folder: Path) -> Transfer:
     """What `write_transfer` wrote; `InputError` when it is not there or not whole."""
     scores, path = read_scores(folder, "transfer"), folder / "transfer.json"
-    if not path.exists():
+    if not path.exists() or scores.is_empty():
         raise InputError(f"no transfer study in {folder}: run launch/transfer.py name={folder.name}")
     return Transfer(transfer_spec_from_json(path.read_bytes(), str(path)), scores)
 
