@@ -12,7 +12,7 @@ from data.aus import AU_NAMES
 from data.errors import raise_all
 from reports.frames import tables
 from reports.frames.facts import Facts
-from reports.frames.final_series import SHOWN, headline
+from reports.frames.final_series import SCORE_COLUMNS, headline
 from study.scoring.bootstrap import fold_cubes
 from study.scoring.evaluation import TEST, evaluation_of_cubes
 from study.scoring.sampled import difference_row
@@ -40,7 +40,7 @@ def compare_studies(members: Sequence[Facts]) -> Comparison:
     """Put finished and unfinished studies side by side; their names must differ."""
     names = [member.name for member in members]
     raise_all("studies cannot be compared:", [f"{name} is given twice" for name in {*names} if names.count(name) > 1])
-    scores = [member.scores.select(pl.lit(member.name).alias("study"), "au", *SHOWN) for member in members]
+    scores = [member.scores.select(pl.lit(member.name).alias("study"), "au", *SCORE_COLUMNS) for member in members]
     return Comparison(
         members=list(members),
         standings=_standings(members),

@@ -5,10 +5,10 @@ from typing import Any
 import polars as pl
 
 from reports.frames.tables import QUOTED
-from study.records.score_table import ENDS, FIXED_THRESHOLD
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS
 from study.scoring.bootstrap import CONFUSION
 
-SHOWN = ("selection", "rule", "metric", "aggregate", *ENDS, "seed_sd")
+SCORE_COLUMNS = ("selection", "rule", "metric", "aggregate", *INTERVAL_ENDS, "seed_sd")
 
 
 def headline(scores: pl.DataFrame, metric: str = "f1") -> dict[str, Any]:
@@ -23,7 +23,7 @@ def headline(scores: pl.DataFrame, metric: str = "f1") -> dict[str, Any]:
 
 def overall(scores: pl.DataFrame) -> pl.DataFrame:
     """The scores over all AUs: selection, rule, metric, aggregate, value, low, high, seed_sd."""
-    return scores.filter(pl.col("au").is_null()).select(SHOWN)
+    return scores.filter(pl.col("au").is_null()).select(SCORE_COLUMNS)
 
 
 def confusion_frame(counts: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import polars as pl
 
 from data.aus import AU_NAMES
 from model.metrics import f1, ratio
-from study.records.score_table import ENDS, FIXED_THRESHOLD, scores_frame
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, scores_frame
 from study.scoring.bootstrap import fold_cubes
 from study.scoring.evaluation import evaluation_of_cubes, score_table
 
@@ -76,7 +76,7 @@ def split_evaluation(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int,
 def _mean(scores: pl.DataFrame, metric: str, aggregate: str = "folds") -> Estimate:
     """The mean over AUs."""
     rows = scores.filter(pl.col("au").is_null(), metric=metric, aggregate=aggregate)
-    return Estimate(*rows.select(ENDS).fill_null(np.nan).row(0))
+    return Estimate(*rows.select(INTERVAL_ENDS).fill_null(np.nan).row(0))
 
 
 def _au_frame(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
