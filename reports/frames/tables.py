@@ -10,6 +10,7 @@ import polars as pl
 from model.metrics import always_positive_f1, f1
 from reports.frames import text
 from study.records.outcome import Outcome
+from study.records.selection_record import SelectionRecord
 from study.records.study_spec import StudySpec
 from study.scoring import bootstrap
 from study.search.objectives import goals_of
@@ -30,7 +31,7 @@ class Results(Protocol):
     def counts(self, keys: Collection[str] | None = None) -> pl.DataFrame: ...
     def environments(self) -> pl.DataFrame: ...
     def final_scores(self) -> pl.DataFrame: ...
-    def selections(self) -> dict[str, Any]: ...
+    def selections(self) -> dict[str, SelectionRecord]: ...
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]: ...
     def predictions_path(self, key: str) -> Path: ...
     def spec(self) -> StudySpec: ...
@@ -100,7 +101,7 @@ class Finals:
 
 
 def final_runs(
-    trials: pl.DataFrame, bests: dict[str, dict[str, Any]], recorded: Mapping[str, Any] | None = None
+    trials: pl.DataFrame, bests: dict[str, dict[str, Any]], recorded: Mapping[str, SelectionRecord]
 ) -> Finals:
     """The final trials of the latest final evaluation, as `recorded`, while they are of the best configurations.
 
@@ -110,7 +111,7 @@ def final_runs(
     finals = numbered(trials, "final").filter(pl.col("status") == "DONE")
     if finals.is_empty():
         return Finals(finals, True, 0)
-    known = {selection: _recorded_runs(finals, selection, recorded or {}) for selection in QUOTED}
+    known = {selection: _recorded_runs(finals, selection, recorded) for selection in QUOTED}
     for selection, runs in known.items():
         if runs.height and _of_bests(runs, bests, selection):
             return Finals(runs, True, finals.height - runs.height, selection, selection)
@@ -127,9 +128,9 @@ def final_runs(
     return Finals(runs, current, finals.height - runs.height, selection, next(iter(same), ""))
 
 
-def _recorded_runs(finals: pl.DataFrame, selection: str, recorded: Mapping[str, Any]) -> pl.DataFrame:
+def _recorded_runs(finals: pl.DataFrame, selection: str, recorded: Mapping[str, SelectionRecord]) -> pl.DataFrame:
     """The trials that a final evaluation stands for; none where some are gone."""
-    keys = [key for fold in recorded.get(selection, {}).get("trials", {}).values() for key in fold]
+    keys = recorded[selection].keys if selection in recorded else []
     runs = finals.filter(pl.col("key").is_in(keys)).sort("fold", "seed")
     return runs if runs.height == len(keys) else finals.clear()
 

@@ -10,9 +10,8 @@
 The score of oracle less that of nested is the selection bias.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,6 +22,7 @@ from study.records.config import TrialConfig
 from study.records.predictions import read_predictions
 from study.records.result import TrialResult
 from study.records.score_table import SELECTIONS
+from study.records.selection_record import SelectionRecord
 from study.records.store import StudyStore
 from study.scoring.evaluation import Evaluation, bias_table, score_table
 from study.scoring.tally import tally
@@ -120,22 +120,22 @@ def final_trials_of(store: StudyStore, selection: str = "nested") -> list[TrialR
             f"no final evaluation of {store.root.name} with selection={selection}{known}: "
             f"run launch/final.py name={store.root.name} selection={selection}"
         )
-    keys = [key for fold in recorded[selection]["trials"].values() for key in fold]
-    return [_finished(store, key) for key in keys]
+    return [_finished(store, key) for key in recorded[selection].keys]
 
 
-def record(plans: Sequence[SelectionPlan], chosen: Mapping[str, Chosen]) -> dict[str, Any]:
+def record(plans: Sequence[SelectionPlan], chosen: Mapping[str, Chosen]) -> dict[str, SelectionRecord]:
     """Which trials belong to which rule, as the store keeps it."""
     return {
-        one.selection: {
-            "trials": {fold: [r.config.key for r in results] for fold, results in chosen[one.selection].items()},
-            "candidates": {
-                fold: [[trial.key for trial in seeds] for seeds in candidates]
-                for fold, candidates in one.candidates.items()
-            },
-        }
+        one.selection: SelectionRecord(
+            {fold: _keys(result.config for result in results) for fold, results in chosen[one.selection].items()},
+            {fold: tuple(map(_keys, candidates)) for fold, candidates in one.candidates.items()},
+        )
         for one in plans
     }
+
+
+def _keys(trials: Iterable[TrialConfig]) -> tuple[str, ...]:
+    return tuple(trial.key for trial in trials)
 
 
 def score_selections(store: StudyStore, chosen: Mapping[str, Chosen]) -> pl.DataFrame:

@@ -39,8 +39,9 @@ from data.settings import settings_from_dict
 from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.records.result import result_from_json
+from study.records.selection_record import SelectionRecord
 from study.records.study_spec import StudySpec, changed_settings, spec_from_json
-from study.records.versioned import versioned
+from study.records.versioned import record_of, versioned
 
 
 def study_root(runs_root: str, name: str) -> Path:
@@ -185,9 +186,10 @@ class StudyFolder:
 
     # --- what became of its trials
 
-    def selections(self) -> dict[str, Any]:
+    def selections(self) -> dict[str, SelectionRecord]:
         """What each selection rule chose in the latest final evaluation; empty before it."""
-        return dict(self._read("scores/final.json"))
+        name = "scores/final.json"
+        return {rule: record_of(SelectionRecord, plain, name) for rule, plain in self._read(name).items()}
 
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
         """Every finished trial in the order of its start, without its counts; of a stage and a fold where given."""

@@ -14,6 +14,7 @@ from study.records.config import TrialConfig, trial_from_dict
 from study.records.folder import StudyFolder
 from study.records.result import TrialResult, result_from_json
 from study.records.score_files import read_scores, write_scores
+from study.records.selection_record import SelectionRecord
 
 TRIALS: dict[str, type[pl.DataType]] = {
     "key": pl.String,
@@ -57,9 +58,10 @@ class StudyStore(StudyFolder):
         """Scores of the latest final evaluation (`study.records.score_table.SCORES`); without rows before it."""
         return read_scores(self.root, "final")
 
-    def write_final(self, selections: dict[str, Any], scores: pl.DataFrame) -> None:
+    def write_final(self, selections: Mapping[str, SelectionRecord], scores: pl.DataFrame) -> None:
         """Replace what a final evaluation came to."""
-        write_atomic(self.root / "scores" / "final.json", json.dumps(selections, indent=1).encode())
+        plain = {rule: dataclasses.asdict(record) for rule, record in selections.items()}
+        write_atomic(self.root / "scores" / "final.json", json.dumps(plain, indent=1).encode())
         write_scores(self.root, "final", scores)
 
     # --- results

@@ -14,6 +14,7 @@ from study.records.outcome import Outcome
 from study.records.predictions import Predictions, label_column, probability_column, write_predictions
 from study.records.result import TrialResult
 from study.records.score_table import SCORES
+from study.records.selection_record import SelectionRecord
 from study.records.store import COUNTS, EPOCHS, TRIALS
 from study.records.study_spec import PruningSpec, StudySpec
 from tests.study.specs import search_spec
@@ -47,7 +48,7 @@ class FakeStore:
     asked: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=lambda: {"git": "ceb08da", "torch": "2.13.0"})
     score_rows: list[dict[str, Any]] = field(default_factory=list)
-    recorded: dict[str, Any] = field(default_factory=dict)
+    recorded: dict[str, SelectionRecord] = field(default_factory=dict)
 
     def trials(self) -> pl.DataFrame:
         if not self.trial_rows:
@@ -69,7 +70,7 @@ class FakeStore:
     def final_scores(self) -> pl.DataFrame:
         return pl.DataFrame(self.score_rows, schema=SCORES)
 
-    def selections(self) -> dict[str, Any]:
+    def selections(self) -> dict[str, SelectionRecord]:
         return self.recorded
 
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
@@ -244,8 +245,8 @@ def some_predictions(key: str, fold: str, frames: int, aus: tuple[int, ...]) -> 
 def add_scores(store: FakeStore, aus: tuple[int, ...] = AUS) -> None:
     """Score rows of every kind that a final evaluation writes, those of the counts under "nested" at 0.5."""
     finals = [row for row in store.trial_rows if row["stage"] == "final"]
-    by_fold = {fold: [row["key"] for row in finals if row["fold"] == fold] for fold in FOLDS}
-    store.recorded = {"nested": {"trials": by_fold}}
+    by_fold = {fold: tuple(row["key"] for row in finals if row["fold"] == fold) for fold in FOLDS}
+    store.recorded = {"nested": SelectionRecord(by_fold)}
     tested = store.counts([row["key"] for row in finals]).filter(split="test")
     store.score_rows += scores_of_counts(tested, aus, "nested").rows(named=True)
     rng = numpy_generator("fake scores")

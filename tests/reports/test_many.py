@@ -79,7 +79,7 @@ def test_nested_runs_are_of_the_choice_of_their_own_fold() -> None:
     wrong = store.add_trial(50, stage="final", fold="part1", seed=7, params={"optim.lr": 0.5})
     ours = {name.removeprefix("param/"): bests["part1"][name] for name in bests["part1"] if name.startswith("param/")}
     crossed = store.add_trial(51, stage="final", fold="part2", seed=8, params=ours)
-    finals = tables.final_runs(store.trials(), bests)
+    finals = tables.final_runs(store.trials(), bests, {})
     assert (finals.selection, finals.current, finals.left_out) == ("nested", True, 2)
     assert not {wrong["key"], crossed["key"]} & set(finals.runs["key"])
     for row in finals.runs.iter_rows(named=True):

@@ -11,6 +11,7 @@ from study.experiments.cross_dataset.pairs import Study, member
 from study.experiments.selection import final_trials_of
 from study.records.config import PretrainSettings, trial_from_dict
 from study.records.score_table import scores_frame
+from study.records.selection_record import SelectionRecord
 from study.records.store import StudyStore
 from study.trial.run import run_trial
 from tests.study.make import placement
@@ -59,7 +60,7 @@ def final_study(
             result = run_trial(config, placement(frames, folder))
             assert result.status == "DONE", result.error
             keys.setdefault(fold, []).append(config.key)
-    store.write_final({"nested": {"trials": keys}}, scores_frame([]))
+    store.write_final({"nested": SelectionRecord({fold: tuple(kept) for fold, kept in keys.items()})}, scores_frame([]))
     return store
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from reports.frames import tables, text, usage
 from reports.frames.split_scores import scores_of_counts, split_evaluation
+from study.records.selection_record import SelectionRecord
 from study.records.store import COUNTS
 from study.records.study_spec import PruningSpec
 from tests.reports.fake import FakeStore, full_store
@@ -76,13 +77,13 @@ def test_final_runs_are_those_of_the_best_configuration() -> None:
         {"stage": "final", "params": other, "seed": 0, "key": "other"},
     )
     frame = store.trials()
-    finals = tables.final_runs(frame, best_trials(store))
+    finals = tables.final_runs(frame, best_trials(store), {})
     assert finals.runs["key"].to_list() == ["new", "second"]
     assert (finals.current, finals.left_out) == (True, 2)
-    newest = tables.final_runs(frame, {"part1": {"param/optim.lr": 0.3, "method": "aunce"}})
+    newest = tables.final_runs(frame, {"part1": {"param/optim.lr": 0.3, "method": "aunce"}}, {})
     assert newest.runs["key"].to_list() == ["other"]
     assert (newest.current, newest.left_out) == (False, 3)
-    alone = tables.final_runs(frame, {})
+    alone = tables.final_runs(frame, {}, {})
     assert (alone.runs["key"].to_list(), alone.current) == (["other"], True)
 
 
@@ -95,7 +96,7 @@ def test_the_final_evaluation_says_which_runs_are_its_own() -> None:
         {"stage": "final", "params": mine, "fold": "part2", "key": "two"},
     )
     frame, bests = store.trials(), best_trials(store)
-    shared = {"shared": {"trials": {"part1": ["one"], "part2": ["two"]}}}
+    shared = {"shared": SelectionRecord({"part1": ("one",), "part2": ("two",)})}
     finals = tables.final_runs(frame, bests, shared)
     assert (finals.runs["key"].to_list(), finals.selection, finals.current) == (["one", "two"], "shared", True)
     nested = tables.final_runs(frame, bests, {"nested": shared["shared"]})

@@ -146,7 +146,7 @@ def test_the_trials_of_a_selection_are_kept_by_name(tmp_path: Path) -> None:
     for selection in ("nested", "oracle"):
         keys = [result.config.key for result in final_trials_of(again, selection)]
         assert keys == [r.config.key for fold in FOLDS for r in chosen[selection][fold]]
-    assert len(again.selections()["oracle"]["candidates"]["part1"]) == 3
+    assert len(again.selections()["oracle"].candidates["part1"]) == 3
     with pytest.raises(InputError, match="selection=shared; there is nested, oracle"):
         final_trials_of(again, "shared")
     again.result_path(keys[0]).unlink()
