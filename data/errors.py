@@ -1,6 +1,6 @@
 """The one exception for what a user can fix; command lines turn it into exit code 2."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 class InputError(ValueError):
@@ -15,3 +15,14 @@ def raise_all(heading: str, problems: Sequence[str], limit: int = 20) -> None:
     if len(problems) > limit:
         shown.append(f"  ... and {len(problems) - limit} more")
     raise InputError("\n".join([heading, *shown]))
+
+
+def complaints(*checks: Callable[[], object]) -> list[str]:
+    """What the checks have to say, all of them."""
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            problems.append(str(error))
+    return problems

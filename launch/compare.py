@@ -11,10 +11,11 @@ import polars as pl
 from rich.console import Console
 
 from data.files import check_writable, write_atomic
+from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.provenance import provenance_facts
-from launch.plan.variants import AblationPlan, check_comparison, plan_comparison, selected_variants, variants_spec
-from launch.run.command import Settings, run_command
+from launch.plan.variants import AblationPlan, comparison_problems, plan_comparison, selected_variants, variants_spec
+from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text, percent_text
 from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
@@ -25,18 +26,16 @@ _FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", 
 _HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in the rarest third", "s a trial")
 
 
-def main(keys: Settings) -> int:
+def main(keys: CompareKeys) -> int:
     """Check, prepare, train, put side by side."""
-    keys["name"] = keys["name"] or f"{keys['dataset']['name']}-comparison"
     console = Console()
-    check_comparison(keys)
     frames = prepare_store(keys, console)
     plan = plan_comparison(keys, frames)
     store, trials = plan.store, plan.trials
     check_writable(store.root)
 
     def begin(wanted: int) -> None:
-        asked = AblationSpec(selected_variants(keys), tuple(keys["label_noise"]))
+        asked = AblationSpec(selected_variants(keys), keys.label_noise)
         store.open_study(variants_spec(keys, asked, frames, plan.placement, wanted), free=_FREE)
         store.write_provenance(provenance_facts(frames.fingerprint))
 
@@ -96,4 +95,4 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("compare", main))
+    sys.exit(run_command("compare", main, check=comparison_problems))

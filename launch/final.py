@@ -2,18 +2,21 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from data.errors import InputError, raise_all
+from data.errors import InputError, complaints
 from data.files import check_writable
 from data.folds import fold_names
 from data.store import FrameStore
+from launch.keys.trials import FinalKeys
 from launch.plan.preflight import searched_frames, searched_study, weights_of
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources, resources
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.run.trials import GivenTrial
 from launch.show.page import write_page
@@ -24,38 +27,40 @@ from study.records.store import StudyStore
 from study.records.study_spec import SEARCH
 
 
-def main(keys: Settings) -> int:
+def main(keys: FinalKeys) -> int:
     """Choose on validation subjects, train, score the test parts, report."""
     console = Console()
-    least = [(name, keys[name], 1) for name in ("seeds", "candidates")]
-    problems = [f"{name}={value}; at least {low}" for name, value, low in least if value < low]
-    raise_all("the final evaluation cannot start:", problems)
-    selections = asked_selections(keys["selection"])
-    keys = keys | named_study(keys)
-    store = searched_study(keys["runs_root"], keys["name"])
+    keys = named_study(keys)
+    store = searched_study(keys.runs_root, keys.name)
     frames = searched_frames(store)
     names = fold_names(frames.table, trial_from_dict(store.spec().config).data.fold_scheme)
-    plans = [plan(store, selection, names, keys["seeds"], keys["candidates"]) for selection in selections]
+    selections = asked_selections(keys.selection)
+    plans = [plan(store, selection, names, keys.seeds, keys.candidates) for selection in selections]
     jobs, available = _jobs(keys, store, frames, plans)
 
     def begin(wanted: int) -> None:
         store.write_provenance(provenance_facts(frames.fingerprint))
 
     work = given_work("final", keys, store, available, jobs, begin, lambda: finish_final(store, plans, console))
-    return run_given(work, jobs, lambda: _say_plans(plans, keys["seeds"], console), console)
+    return run_given(work, jobs, lambda: _say_plans(plans, keys.seeds, console), console)
 
 
-def named_study(keys: Settings) -> Settings:
-    """`name` and `runs_root` of the study that is named, or meant by its folder or its dataset."""
-    given = [key for key in ("name", "study", "dataset") if keys[key]]
+def final_problems(keys: FinalKeys) -> list[str]:
+    """What can be checked without the study."""
+    return complaints(partial(asked_selections, keys.selection))
+
+
+def named_study(keys: FinalKeys) -> FinalKeys:
+    """The keys with the study that is meant by its folder or its dataset named in `name` and `runs_root`."""
+    given = [key for key in ("name", "study", "dataset") if getattr(keys, key)]
     if len(given) != 1:
         raise InputError(f"give one of name=, study= and dataset=, not {' and '.join(given) or 'none'}")
-    root = Path(keys["runs_root"])
-    if keys["study"]:
-        root, name = Path(keys["study"]).resolve().parent, Path(keys["study"]).resolve().name
+    root = Path(keys.runs_root)
+    if keys.study:
+        root, name = Path(keys.study).resolve().parent, Path(keys.study).resolve().name
     else:
-        name = keys["name"] or _only_study_of(keys["dataset"]["name"], root)
-    return {"name": name, "runs_root": str(root), "study": "", "dataset": {}}
+        name = keys.name or _only_study_of(keys.dataset["name"], root)
+    return replace(keys, name=name, runs_root=str(root), study="", dataset={})
 
 
 def _only_study_of(dataset: str, root: Path) -> str:
@@ -73,7 +78,7 @@ def _only_study_of(dataset: str, root: Path) -> str:
 
 
 def _jobs(
-    keys: Settings, store: StudyStore, frames: FrameStore, plans: Sequence[SelectionPlan]
+    keys: FinalKeys, store: StudyStore, frames: FrameStore, plans: Sequence[SelectionPlan]
 ) -> tuple[list[GivenTrial], Resources]:
     """Every trial once, where it runs, and with what; checked."""
     trials = unique_trials(plans)
@@ -113,4 +118,4 @@ def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Con
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("final", main))
+    sys.exit(run_command("final", main, check=final_problems))

@@ -13,12 +13,12 @@ from data.files import check_writable, write_atomic
 from data.store import FrameStore
 from data.union import dataset_of
 from launch.cluster.work import Work
+from launch.keys.trials import GeneralizeKeys
 from launch.plan.datasets import progress_bar
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
-from launch.plan.several import MultiSourcePlan, check_keys, generalization_spec, plan_study
-from launch.plan.variants import GROUPS
-from launch.run.command import Settings, run_command
+from launch.plan.several import MultiSourcePlan, generalization_problems, generalization_spec, plan_study
+from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text
 from study.experiments.domain_generalization import ONLY, OWN, generalization_export, generalization_table
@@ -44,17 +44,14 @@ _NOTE = (
 )
 
 
-def main(keys: Settings) -> int:
+def main(keys: GeneralizeKeys) -> int:
     """Check, train, test, put side by side."""
-    among = "variants" if keys["variants"] else keys["study"] or keys["method_name"]
-    keys["name"] = keys["name"] or f"generalize-{among}"
     console = Console()
-    check_keys(keys)
     plan = plan_study(keys)
     check_writable(plan.store.root)
 
     def begin(wanted: int) -> None:
-        plan.store.open_study(generalization_spec(keys, plan, wanted, GROUPS), free=_FREE)
+        plan.store.open_study(generalization_spec(keys, plan, wanted), free=_FREE)
         fingerprints = sorted({name for config in plan.trials for name in config.sources.stores})
         plan.store.write_provenance(provenance_facts(" ".join(name[:12] for name in fingerprints)))
 
@@ -130,4 +127,4 @@ def _cell(part: pl.DataFrame, metric: str, rule: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("generalize", main))
+    sys.exit(run_command("generalize", main, check=generalization_problems))

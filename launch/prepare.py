@@ -17,9 +17,10 @@ from data.errors import InputError
 from data.folds import fold_number_table
 from data.frames import aus_of
 from data.store import FrameStore
+from launch.keys.frames import PrepareKeys
 from launch.plan.datasets import (
-    check_dataset,
     check_labelled,
+    dataset_problems,
     find_faces,
     fold_scheme,
     prepare_store,
@@ -27,26 +28,26 @@ from launch.plan.datasets import (
     read_tree,
     store_settings,
 )
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 
 _STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
 _WIDTH = 160  # of the table where no terminal says how wide it is
 
 
-def main(keys: Settings) -> int:
+def main(keys: PrepareKeys) -> int:
     """Build the store and say what is in it; or, with doctor=true, only examine the raw tree."""
     console = Console()
-    if keys["sheet"]:
-        check_sheet(Path(keys["sheet"]))
-    if keys["sheet"] and keys["doctor"]:
+    if keys.sheet:
+        check_sheet(Path(keys.sheet))
+    if keys.sheet and keys.doctor:
         raise InputError("doctor=true builds no store that sheet= could show. Give one of them.")
-    if keys["doctor"]:
+    if keys.doctor:
         return doctor(keys, console)
     store = prepare_store(keys, console)
     _describe(store)
-    if keys["sheet"]:
-        contact_sheet(store, Path(keys["sheet"]))
-        print(f"contact sheet: {keys['sheet']}")
+    if keys.sheet:
+        contact_sheet(store, Path(keys.sheet))
+        print(f"contact sheet: {keys.sheet}")
     return 0
 
 
@@ -59,26 +60,25 @@ def _describe(store: FrameStore) -> None:
     print(f"frame store: {store.path}")
 
 
-def doctor(keys: Settings, console: Console) -> int:
+def doctor(keys: PrepareKeys, console: Console) -> int:
     """Examine the raw tree without building anything; 1 when results would differ from published ones."""
-    check_dataset(keys)
-    check_labelled(keys)
-    wanted = keys["dataset"]
+    check_labelled(keys.dataset.name)
+    wanted = keys.dataset
     root = raw_tree(keys, console)
     if not root.is_dir():
         raise InputError(f"doctor=true examines a raw tree, and there is none at {root}. Give data_root=<raw tree>.")
-    reading = read_tree(keys, root, console)
+    reading = read_tree(keys.dataset, root, console)
     faces = find_faces(keys, reading, root, console)
-    known = expected(wanted["name"], wanted["options"], wanted["alignment"])
-    checks = examine(reading, faces, fold_scheme(keys), known)
-    checks += examine_store(faces, root, Path(keys["store_root"]), store_settings(keys))
+    known = expected(wanted.name, wanted.options, wanted.alignment)
+    checks = examine(reading, faces, fold_scheme(keys.dataset), known)
+    checks += examine_store(faces, root, Path(keys.store_root), store_settings(keys.dataset))
     if not console.is_terminal:
         console.width = _WIDTH
     console.print(check_table(checks))
-    if fold_scheme(keys) == "parts":
+    if fold_scheme(keys.dataset) == "parts":
         console.print(fold_table())
     counts = Counter(check.verdict for check in checks)
-    console.print(f"{wanted['name']}: {counts['wrong']} wrong, {counts['note']} to note, {counts['ok']} ok")
+    console.print(f"{wanted.name}: {counts['wrong']} wrong, {counts['note']} to note, {counts['ok']} ok")
     return 1 if counts["wrong"] else 0
 
 
@@ -102,4 +102,4 @@ def fold_table() -> Table:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("prepare", main))
+    sys.exit(run_command("prepare", main, check=dataset_problems))

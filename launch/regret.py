@@ -14,14 +14,15 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from data.errors import InputError, raise_all
+from data.errors import InputError, complaints, raise_all
 from data.files import check_writable
 from data.folds import folds
-from launch.plan.preflight import check_weights, complaints, searched_frames, searched_study, study_store, weights_of
+from launch.keys.trials import RegretKeys
+from launch.plan.preflight import check_weights, searched_frames, searched_study, study_store, weights_of
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources, resources
 from launch.plan.variants import check_frames
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.run.trials import GivenTrial
 from launch.show.display import percent_text
@@ -65,7 +66,7 @@ class RegretPlan:
         return list({trial.key: (trial, placement) for trial, placement in jobs}.values())
 
 
-def main(keys: Settings) -> int:
+def main(keys: RegretKeys) -> int:
     """Plan, train, print the matrix."""
     console = Console()
     plan = plan_regret(keys)
@@ -85,16 +86,20 @@ def main(keys: Settings) -> int:
     return run_given(work, jobs, say, console)
 
 
-def plan_regret(keys: Settings) -> RegretPlan:
+def regret_problems(keys: RegretKeys) -> list[str]:
+    """What can be checked without the studies."""
+    problems = complaints(partial(study_store, keys.runs_root, keys.name), partial(resources, keys))
+    if len({*keys.studies}) < max(len(keys.studies), 2):
+        problems.append(f"studies=[{','.join(keys.studies)}]; at least two names, each once")
+    return problems
+
+
+def plan_regret(keys: RegretKeys) -> RegretPlan:
     """What `keys` ask for; `InputError` for studies that cannot be put side by side."""
-    names = keys["studies"]
-    problems = [f"studies={names}; at least two names, each once"] * (len({*names}) < max(len(names), 2))
-    problems += [f"seeds={keys['seeds']}; at least 1"] * (keys["seeds"] < 1)
-    raise_all("the configurations cannot be compared:", problems)
-    studies = {name: searched_study(keys["runs_root"], name) for name in names}
+    studies = {name: searched_study(keys.runs_root, name) for name in keys.studies}
     chosen = {name: _chosen(study) for name, study in studies.items()}
-    store, available = study_store(keys["runs_root"], keys["name"]), resources(keys)
-    targets = [_target(name, study, chosen, store, available, keys["seeds"]) for name, study in studies.items()]
+    store, available = study_store(keys.runs_root, keys.name), resources(keys)
+    targets = [_target(name, study, chosen, store, available, keys.seeds) for name, study in studies.items()]
     return RegretPlan(store, targets, available)
 
 
@@ -133,18 +138,18 @@ def _target(
     return RegretTarget(name, study, placement, trials)
 
 
-def _describe(keys: Settings, plan: RegretPlan, wanted: int) -> StudySpec:
+def _describe(keys: RegretKeys, plan: RegretPlan, wanted: int) -> StudySpec:
     """What is asked of the study."""
     specs = [target.study.spec() for target in plan.targets]
     return StudySpec(
-        name=keys["name"],
+        name=keys.name,
         dataset=", ".join(dict.fromkeys(spec.dataset for spec in specs)),
         asked=HyperparameterTransferSpec(tuple(target.name for target in plan.targets)),
         objectives=(specs[0].objective,),
         epochs=max(spec.epochs for spec in specs),
         trials=wanted,
         aus=tuple(sorted({au for spec in specs for au in spec.aus})),
-        seeds=keys["seeds"],
+        seeds=keys.seeds,
         store=specs[0].store,
     )
 
@@ -210,4 +215,4 @@ def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("regret", main))
+    sys.exit(run_command("regret", main, check=regret_problems))

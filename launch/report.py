@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from data.errors import InputError, raise_all
+from data.errors import InputError, complaints, raise_all
 from data.files import check_writable, write_atomic
 from launch.keys.studies import ReportKeys
-from launch.plan.preflight import complaints
 from launch.run.command import run_command
 from launch.show.live import LivePage, watch
 from launch.show.page import page_of, study_labels

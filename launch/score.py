@@ -9,12 +9,14 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from data.errors import InputError
+from data.errors import InputError, raise_all
 from data.files import check_writable
+from data.settings import check_choices
 from data.store import FrameStore
-from launch.plan.datasets import check_labelled, prepare_store
+from launch.keys.frames import ScoreKeys
+from launch.plan.datasets import check_labelled, dataset_problems, prepare_store
 from launch.plan.preflight import study_store
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 from launch.show.display import interval_text
 from launch.show.matrices import WIDTH
 from study.experiments.cross_dataset.external_predictions import SCALES, Coverage, check_file, read_foreign
@@ -27,21 +29,20 @@ from study.scoring.tally import tally
 from study.scoring.thresholds import rule_thresholds
 
 
-def main(keys: Settings) -> int:
+def main(keys: ScoreKeys) -> int:
     """Read the predictions, put them to the frames, score them, keep them."""
-    console, path, store = Console(), Path(keys["predictions"]), study_store(keys["runs_root"], keys["name"])
+    console, path, store = Console(), Path(keys.predictions), study_store(keys.runs_root, keys.name)
     check_file(path)
-    check_labelled(keys)
-    if keys["scale"] not in SCALES:
-        raise InputError(f"scale={keys['scale']!r}; allowed: {', '.join(SCALES)}")
-    if keys["dataset"]["name"] in re.split(r"\W+", keys["trained_on"].casefold()):
+    check_labelled(keys.dataset.name)
+    raise_all("wrong values:", check_choices(keys, {"scale": tuple(SCALES)}))
+    if keys.dataset.name in re.split(r"\W+", keys.trained_on.casefold()):
         raise InputError(
-            f"trained_on={keys['trained_on']} is what is scored: nobody can see whether the people of the test were "
+            f"trained_on={keys.trained_on} is what is scored: nobody can see whether the people of the test were "
             "trained on. Leave it out if the predictions are those of held-out people."
         )
     check_writable(store.root)
     frames = prepare_store(keys, console)
-    predictions, coverage = read_foreign(path, frames, keys["scale"])
+    predictions, coverage = read_foreign(path, frames, keys.scale)
     scores = _scores(predictions, keys)
     with store.lock():
         store.open_study(_describe(keys, frames, predictions, coverage), free=("store",))
@@ -56,21 +57,21 @@ def main(keys: Settings) -> int:
     return 0
 
 
-def _describe(keys: Settings, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> StudySpec:
+def _describe(keys: ScoreKeys, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> StudySpec:
     """What the study is of."""
     external = ExternalSpec(
         fingerprint=frames.fingerprint,
-        sha256=hashlib.sha256(Path(keys["predictions"]).read_bytes()).hexdigest(),
-        scale=keys["scale"],
-        trained_on=keys["trained_on"],
+        sha256=hashlib.sha256(Path(keys.predictions).read_bytes()).hexdigest(),
+        scale=keys.scale,
+        trained_on=keys.trained_on,
         convention=label_convention(frames.table),
         frames=coverage.frames,
         covered=coverage.covered,
         unknown=coverage.unknown,
     )
     return StudySpec(
-        name=keys["name"],
-        dataset=keys["dataset"]["name"],
+        name=keys.name,
+        dataset=keys.dataset.name,
         asked=external,
         method=_method(keys),
         aus=predictions.aus,
@@ -79,14 +80,14 @@ def _describe(keys: Settings, frames: FrameStore, predictions: Predictions, cove
     )
 
 
-def _method(keys: Settings) -> str:
-    return f"{FOREIGN}:{keys['detector'] or keys['name']}"
+def _method(keys: ScoreKeys) -> str:
+    return f"{FOREIGN}:{keys.detector or keys.name}"
 
 
-def _scores(predictions: Predictions, keys: Settings) -> pl.DataFrame:
+def _scores(predictions: Predictions, keys: ScoreKeys) -> pl.DataFrame:
     """Of all covered frames together, at 0.5 and at the best thresholds; nobody knows a validation part."""
     counted = tally({"all": predictions}, {"all": rule_thresholds(predictions, oracle=True)})
-    names = {"method": _method(keys), "source": keys["trained_on"] or ELSEWHERE, "target": keys["dataset"]["name"]}
+    names = {"method": _method(keys), "source": keys.trained_on or ELSEWHERE, "target": keys.dataset.name}
     return score_table(Evaluation(((counted,),)), names | {"selection": "nested"})
 
 
@@ -107,4 +108,4 @@ def _table(scores: pl.DataFrame) -> Table:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("score", main))
+    sys.exit(run_command("score", main, check=dataset_problems))

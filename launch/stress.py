@@ -13,15 +13,15 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from data.errors import raise_all
+from data.errors import InputError, complaints
 from data.files import check_writable
 from data.store import FrameStore
+from launch.keys.trials import StressKeys
 from launch.plan.datasets import prepare_store, progress_bar
-from launch.plan.preflight import complaints
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
-from launch.plan.variants import Variants, plan_variants, selected_variants, variant_problems, variants_spec
-from launch.run.command import Settings, run_command
+from launch.plan.variants import Variants, plan_variants, selected_variants, study_problems, variants_spec
+from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text
 from study.experiments.robustness import (
@@ -78,18 +78,16 @@ def on_worse_pictures(point: Point) -> bool:
     return point.kind not in TRAINING and point.level != undisturbed(point.kind)
 
 
-def main(keys: Settings) -> int:
+def main(keys: StressKeys) -> int:
     """Check, prepare, train, test on worse pictures, print the curves."""
-    keys["name"] = keys["name"] or f"{keys['dataset']['name']}-stress"
     console = Console()
-    check_stress(keys)
     frames = prepare_store(keys, console)
     plan = plan_stress(keys, frames)
     variants, store = plan.variants, plan.variants.store
     check_writable(store.root)
 
     def begin(wanted: int) -> None:
-        levels = {kind: tuple(keys["levels"][kind]) for kind in chosen_kinds(keys)}
+        levels = {kind: tuple(keys.levels[kind]) for kind in chosen_kinds(keys)}
         asked = RobustnessSpec(selected_variants(keys), levels)
         store.open_study(variants_spec(keys, asked, frames, variants.placement, wanted), free=_FREE)
         store.write_provenance(provenance_facts(frames.fingerprint))
@@ -102,43 +100,43 @@ def main(keys: Settings) -> int:
     return run_given(work, jobs, say, console)
 
 
-def check_stress(keys: Settings) -> None:
+def stress_problems(keys: StressKeys) -> list[str]:
     """What can be checked before any data are read."""
     problems = [
         f"kinds: no kind {kind!r}; allowed: {', '.join(DISTURBANCES)}"
         for kind in chosen_kinds(keys)
         if kind not in DISTURBANCES
     ]
-    problems += variant_problems(keys)
+    problems += study_problems(keys)
     for kind in chosen_kinds(keys):
-        levels = keys["levels"].get(kind, [])
+        levels = keys.levels.get(kind, [])
         if not isinstance(levels, list) or not levels:
             problems.append(f"levels.{kind}={levels!r}; a list of numbers, e.g. levels.{kind}=[10,20]")
         elif kind in DISTURBANCES:
             problems += complaints(*(partial(_check_level, kind, level) for level in levels))
-    raise_all("the stress study cannot start:", problems)
+    return problems
 
 
 def _check_level(kind: str, level: Any) -> None:
     if not isinstance(level, int | float) or not 0 <= level < (1e6 if kind == "subjects" else 100 + (kind in TRAINING)):
-        raise_all("levels:", [f"levels.{kind}: {level!r}; from 0, in percent" + ", or people" * (kind == "subjects")])
+        raise InputError(f"levels.{kind}: {level!r}; from 0, in percent{', or people' if kind == 'subjects' else ''}")
     stressed(TrialConfig(), kind, float(level))
 
 
-def chosen_kinds(keys: Settings) -> list[str]:
+def chosen_kinds(keys: StressKeys) -> list[str]:
     """The kinds that are asked for, in the order of the YAML."""
-    return [*keys["kinds"]] or [*keys["levels"]]
+    return [*keys.kinds] or [*keys.levels]
 
 
-def plan_stress(keys: Settings, frames: FrameStore) -> RobustnessPlan:
+def plan_stress(keys: StressKeys, frames: FrameStore) -> RobustnessPlan:
     """The trials that `keys` ask for, on `frames`."""
-    variants = plan_variants(keys, frames, "the stress study cannot start:")
+    variants = plan_variants(keys, frames)
     trials = {}
     for name, config in variants.configs.items():
         for kind in chosen_kinds(keys):
-            for level in sorted({undisturbed(kind), *map(float, keys["levels"][kind])}):
+            for level in sorted({undisturbed(kind), *map(float, keys.levels[kind])}):
                 point = Point(name, kind, level)
-                trials[point] = final_trials(stressed(config, kind, level), variants.folds, keys["seeds"])
+                trials[point] = final_trials(stressed(config, kind, level), variants.folds, keys.seeds)
     return RobustnessPlan(variants, trials)
 
 
@@ -200,4 +198,4 @@ def _level(kind: str, level: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("stress", main))
+    sys.exit(run_command("stress", main, check=stress_problems))

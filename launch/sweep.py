@@ -12,10 +12,11 @@ from data.files import check_writable
 from data.frames import aus_of
 from data.store import FrameStore
 from launch.cluster.work import Work
+from launch.keys.trials import SweepKeys
 from launch.plan.datasets import prepare_store
-from launch.plan.preflight import SearchPlan, check_sweep, plan_sweep
+from launch.plan.preflight import SearchPlan, plan_sweep, sweep_problems
 from launch.plan.provenance import provenance_facts
-from launch.run.command import Settings, run_command
+from launch.run.command import run_command
 from launch.run.ending import Ending
 from launch.run.follow import elsewhere
 from launch.run.told import telling
@@ -23,23 +24,20 @@ from launch.run.tune import search, share
 from launch.show.display import Display, percent_text, setting_text
 from launch.show.page import write_page
 from study.records.store import StudyStore
-from study.records.study_spec import PruningSpec, SearchSpec, StudySpec
+from study.records.study_spec import SearchSpec, StudySpec
 from study.search.best_trial import choose, pareto_front
 from study.search.objectives import goals_of
-from study.search.space import METHODS_KEY
 
 FAILED_SHARE = 0.2  # more failed trials than this, and the sweep has failed
 
 
-def main(keys: Settings) -> int:
+def main(keys: SweepKeys) -> int:
     """Prepare, search, report."""
-    keys["name"] = keys["name"] or f"{keys['dataset']['name']}-{searched_method(keys)}"
     console = Console()
-    check_sweep(keys)
     frames = prepare_store(keys, console)
     plan = plan_sweep(keys, frames)
     check_writable(plan.store.root)
-    wanted = share(plan, keys["trials"]) * len(plan.folds)
+    wanted = share(plan, keys.trials) * len(plan.folds)
     work = _work(keys, plan, frames, wanted, console)
     code = elsewhere(work, console)
     if code is not None:
@@ -48,18 +46,18 @@ def main(keys: Settings) -> int:
         work.begin()
         _say_plan(plan, wanted, console)
         with Display(plan.store, "sweep", wanted, plan.base.optim.epochs, console):
-            ending = search(plan, keys["trials"])
+            ending = search(plan, keys.trials)
     with telling(work, console):
         return finish_sweep(plan.store, wanted, console, ending)
 
 
-def _work(keys: Settings, plan: SearchPlan, frames: FrameStore, wanted: int, console: Console) -> Work:
+def _work(keys: SweepKeys, plan: SearchPlan, frames: FrameStore, wanted: int, console: Console) -> Work:
     """All that the command is about to do."""
 
     def begin() -> None:
         plan.store.open_study(describe_study(keys, plan, frames), free=("trials", "store", "weights_file"))
         plan.store.write_provenance(provenance_facts(plan.base.data.fingerprint))
-        if keys["retry_failed"]:
+        if keys.retry_failed:
             console.print(f"{plan.store.forget_failed()} failed trials are run again")
 
     return Work(
@@ -83,30 +81,25 @@ def _todo(plan: SearchPlan, wanted: int) -> int:
     return sum(max(each - plan.store.count("sweep", fold), 0) for fold in plan.folds)
 
 
-def searched_method(keys: Settings) -> str:
-    """The method, or `methods` where the search is over several."""
-    return METHODS_KEY if METHODS_KEY in keys["search"] else str(keys["method_name"])
-
-
-def describe_study(keys: Settings, plan: SearchPlan, frames: FrameStore) -> StudySpec:
+def describe_study(keys: SweepKeys, plan: SearchPlan, frames: FrameStore) -> StudySpec:
     """What is asked of the study."""
     searched = SearchSpec(
-        seed=keys["seed"],
-        sampler=keys["sampler"],
-        warm_start=keys["warm_start"],
-        pruning=PruningSpec(**keys["pruning"]),
+        seed=keys.seed,
+        sampler=keys.sampler,
+        warm_start=keys.warm_start,
+        pruning=keys.pruning,
         constraints=plan.search.goals.constraints,
-        space=keys["search"],
+        space=keys.search,
         searched=tuple(plan.space.settings_names),
     )
     return StudySpec(
-        name=keys["name"],
-        dataset=keys["dataset"]["name"],
+        name=keys.study_name,
+        dataset=keys.dataset.name,
         asked=searched,
-        method=searched_method(keys),
+        method=keys.searched,
         objectives=plan.search.goals.objectives,
         epochs=plan.base.optim.epochs,
-        trials=share(plan, keys["trials"]) * len(plan.folds),
+        trials=share(plan, keys.trials) * len(plan.folds),
         aus=aus_of(frames.table),
         folds=plan.folds,
         size=frames.size,
@@ -191,4 +184,4 @@ def _say_plan(plan: SearchPlan, wanted: int, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("sweep", main))
+    sys.exit(run_command("sweep", main, check=sweep_problems))

@@ -12,13 +12,13 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from data.errors import InputError, raise_all
+from data.errors import InputError, complaints, raise_all
 from data.files import check_writable
 from data.frames import aus_of
 from data.settings import check_choices
 from launch.keys.studies import TransferKeys
 from launch.plan.datasets import progress_bar
-from launch.plan.preflight import complaints, searched_study, study_store
+from launch.plan.preflight import searched_study, study_store
 from launch.plan.resources import device_here
 from launch.run.command import run_command
 from launch.show.matrices import WIDTH, print_matrices

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from submitit.core.utils import JobPaths
@@ -27,6 +26,7 @@ from launch.cluster.private_names import DASHBOARD
 from launch.cluster.versions import version_differences, versions
 from launch.cluster.work import Work, disk_bytes, size
 from launch.keys.cluster import ClusterSettings
+from launch.keys.runs import RunKeys
 from launch.plan.resources import resources
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
@@ -48,7 +48,7 @@ class Ask:
     memory_mb: float
 
 
-def check_cluster(keys: dict[str, Any]) -> None:
+def check_cluster(keys: RunKeys) -> None:
     """`InputError` with everything that SLURM says against what is asked of it."""
     settings = resources(keys).cluster
     lacking = [name for name in PROGRAMS if not shutil.which(name)]
@@ -203,7 +203,7 @@ def check_node(work: Work, console: Console) -> None:
     """`InputError` with everything that a compute node would be missing; a note where there was none to be had."""
     folder, settings = work.folder, work.resources.cluster
     raise_all("the disk is too small:", disk_problems(work))
-    if not work.keys["cluster"]["probe"]:
+    if not settings.probe:
         return
     with console.status("looking at a compute node (cluster.probe=false skips it)"):
         word = uuid.uuid4().hex

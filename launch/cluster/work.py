@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import Kind, sbatch_text
+from launch.keys.runs import RunKeys
 from launch.plan.budget import clock
 from launch.plan.resources import Resources
 from model.backbone import build_backbone
@@ -24,7 +24,7 @@ class Work:
     """Trials that a command is about to run, and how it begins and finishes its study."""
 
     command: str
-    keys: dict[str, Any]
+    keys: RunKeys
     store: StudyStore
     placement: Placement
     resources: Resources

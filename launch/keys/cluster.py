@@ -53,10 +53,11 @@ class ClusterSettings:
     scratch: str = setting("/tmp", "folder on the node's own disk, with a short path")
     interface: str = setting("", "network interface that the cluster uses, e.g. ib0; empty for the default route's")
     dashboard: bool = setting(False, "Ray's dashboard, on 127.0.0.1 of the head alone; needs ray[default]")
+    probe: bool = setting(True, "first run a short probe job that looks at a compute node")
     setup: tuple[str, ...] = setting((), "shell lines before a job starts, e.g. ['module load cuda']")
     python: str = setting("", "interpreter of the jobs; empty for the one of this command")
     extra: dict[str, Any] = field(
-        default_factory=dict, metadata={"help": "further sbatch parameters, e.g. cluster.extra.reservation=au"}
+        default_factory=dict, metadata={"help": "further sbatch parameters, e.g. +cluster.extra.reservation=au"}
     )
 
     def __post_init__(self) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from data.settings import setting
 
-DRY_RUN = "print the plan, what it costs and the jobs as they would be submitted; start nothing"
 _INTERNAL = "internal"  # in the metadata of a field that is no key
 
 
@@ -16,6 +15,13 @@ class RunsKeys:
     """Where studies lie."""
 
     runs_root: str = setting("runs", "folder of the studies")
+
+
+@dataclass(frozen=True)
+class StoresKeys:
+    """Where frame stores lie."""
+
+    store_root: str = setting("stores", "folder of the frame stores, which launch/prepare.py builds")
 
 
 def mutable(settings: type[Any]) -> type[Any]:

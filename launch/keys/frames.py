@@ -7,13 +7,13 @@ from typing import Any
 from omegaconf import MISSING
 
 from data.settings import AlignSettings, StoreSettings, setting
-from launch.keys.fields import empty, nested
+from launch.keys.fields import RunsKeys, StoresKeys, empty, nested
 
 # read from the folder, so that a new dataset needs no change here
 _DATASETS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "dataset").glob("*.yaml"))
 
 
-@dataclass
+@dataclass(frozen=True)
 class SynthesizeKeys:
     """Write faces with known AUs as the raw tree of a dataset."""
 
@@ -31,15 +31,15 @@ class SynthesizeKeys:
     full: bool = setting(False, "as many labels as the real dataset has, and tiny pictures without faces")
 
 
-@dataclass
+@dataclass(frozen=True)
 class DatasetKeys:
     """What a dataset is called, how it is read and how it is divided."""
 
     name: str = setting(MISSING, "name in the catalog")
     fold_scheme: str = setting("", "parts, official or random<k>; empty for the published division of the dataset")
-    size: int = setting(256, "side of the stored frames in pixels")
+    size: int = setting(StoreSettings.size, "side of the stored frames in pixels")
     crop: int = setting(224, "side of the crop that a detector sees, in pixels")
-    alignment: str = setting("precropped", "how faces are found: precropped, landmarks, box, haar or yunet")
+    alignment: str = setting(AlignSettings.name, "how faces are found: precropped, landmarks, box, haar or yunet")
     landmarks: str = setting("", "landmarks made elsewhere: folder, parquet or CSV; empty for those of the dataset")
     face_model: str = setting("", "alignment=yunet: the path of its .onnx file")
     margin: float = setting(AlignSettings.margin, "how much wider the crop is at each edge, as a share of its side")
@@ -49,17 +49,16 @@ class DatasetKeys:
     tree: dict[str, Any] = empty("synthetic only: the raw tree to write, as for launch/synthesize.py")
 
 
-@dataclass
-class StoreKeys:
+@dataclass(frozen=True)
+class StoreKeys(StoresKeys):
     """Where frames come from and where they are stored."""
 
     dataset: DatasetKeys = nested(DatasetKeys, f"dataset={'|'.join(_DATASETS)}")
     data_root: str = setting("", "the raw tree; empty for $AU_DATA/<dataset>")
-    store_root: str = setting("stores", "folder of the frame stores")
-    processes: int = setting(0, "processes that find faces and store frames; 0 for one per CPU core")
+    processes: int = setting(0, "processes that find faces and store frames; 0 for one per CPU core", least=0)
 
 
-@dataclass
+@dataclass(frozen=True)
 class PrepareKeys(StoreKeys):
     """Build the frame store of a dataset from its raw tree, or examine the tree (doctor=true)."""
 
@@ -67,8 +66,8 @@ class PrepareKeys(StoreKeys):
     sheet: str = setting("", "contact sheet of random frames to write: a .png or .html file")
 
 
-@dataclass
-class ScoreKeys(StoreKeys):
+@dataclass(frozen=True)
+class ScoreKeys(StoreKeys, RunsKeys):
     """Score the predictions of any other detector on a dataset, and keep them as a study for launch/transfer.py."""
 
     predictions: str = setting(MISSING, "parquet or CSV: dataset, subject, sequence, frame, au, probability")
@@ -76,4 +75,3 @@ class ScoreKeys(StoreKeys):
     detector: str = setting("", "what the detector is called in tables, the same for each dataset; empty for the name")
     trained_on: str = setting("", "dataset that it was trained on; empty when it is none of ours")
     scale: str = setting("probability", "probability: 0 to 1; intensity5: 0 to 5, where 2.5 is the threshold 0.5")
-    runs_root: str = setting("runs", "folder of the studies")

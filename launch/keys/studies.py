@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from omegaconf import MISSING
 
 from data.settings import setting
-from launch.keys.fields import RunsKeys
+from launch.keys.fields import RunsKeys, StoresKeys
 
 
 @dataclass(frozen=True)
-class AllKeys(RunsKeys):
+class AllKeys(RunsKeys, StoresKeys):
     """Run the whole study: a graph of commands that go on where they stopped."""
 
     plan: str = setting("small", "small, full, or a Python file of your own with a function steps(keys)")
     datasets: tuple[str, ...] = setting((), "datasets of the plan, e.g. [bp4d,disfa]; [] for its own")
     methods: tuple[str, ...] = setting((), "methods of the plan, e.g. [aunce,bce]; [] for its own")
-    store_root: str = setting("stores", "folder of the frame stores")
     trees: str = setting("trees", "plan=small: folder of the raw trees that are drawn")
     extra: tuple[str, ...] = setting(
         (), "keys for every step that trains, e.g. \"extra=['cluster=slurm','trial.gpus=1']\""

@@ -1,50 +1,21 @@
 """Keys of the commands that run trials."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
 from data.settings import VAL_SHARE, ViewSettings, setting
-from launch.keys.cluster import ClusterSettings
-from launch.keys.fields import DRY_RUN, empty, mutable, nested
+from launch.keys.fields import StoresKeys, empty, nested
 from launch.keys.frames import StoreKeys
-from model.losses.settings import METHOD_SETTINGS
+from launch.keys.runs import RunKeys
+from model.losses.settings import METHOD_SETTINGS, MethodSettings
 from model.settings import BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
 from study.records.config import PretrainSettings, SourceSettings
-
-ViewsKeys, BackboneKeys, HeadKeys = mutable(ViewSettings), mutable(BackboneSettings), mutable(HeadSettings)
-OptimKeys, ProbeKeys, PretrainKeys = mutable(OptimSettings), mutable(ProbeSettings), mutable(PretrainSettings)
-ClusterFields = mutable(ClusterSettings)
+from study.records.study_spec import SEVERAL_METHODS, PruningSettings
 
 
-@dataclass
-class ClusterKeys(ClusterFields):  # type: ignore[misc, valid-type]
-    """Where trials run."""
-
-    probe: bool = setting(True, "slurm: first run a job of seconds that looks at a compute node")
-    extra: dict[str, Any] = empty("further sbatch parameters, e.g. +cluster.extra.reservation=au")
-
-
-@dataclass
-class TrialKeysOfOne:
-    """What one trial gets."""
-
-    gpus: float = setting(0.0, "GPUs of a trial, may be a fraction; 0 runs on the CPU")
-    cpus: int = setting(0, "CPU cores of a trial; 0 shares them out evenly")
-    timeout: float = setting(60.0, "minutes without a report after which a trial counts as hung; 0 for never")
-
-
-@dataclass
-class PruningKeys:
-    """Early stopping of trials that fall behind."""
-
-    name: str = setting("asha", "asha, hyperband (asynchronous), median or none")
-    grace: int = setting(4, "epochs before a trial may be stopped; as many as epochs, and none is")
-    reduction: int = setting(3, "asha, hyperband: one in this many trials goes on from rung to rung")
-
-
-@dataclass
+@dataclass(frozen=True)
 class BoundKeys:
     """A bound on a number of a finished trial."""
 
@@ -52,7 +23,7 @@ class BoundKeys:
     at_most: float | None = setting(None, "the trials with more are not chosen")
 
 
-@dataclass
+@dataclass(frozen=True)
 class ConstraintKeys:
     """What a trial must keep to, on the validation subjects, to be chosen."""
 
@@ -63,162 +34,173 @@ class ConstraintKeys:
     gpu_hours: BoundKeys = nested(BoundKeys, "hours that the trial took, times its GPUs")
 
 
-@dataclass
-class TrainKeys:
+@dataclass(frozen=True)
+class TrainKeys(RunKeys):
     """What all trials of a command have in common."""
 
-    runs_root: str = setting("runs", "folder of the studies")
-    views: ViewsKeys = nested(ViewsKeys, "crop and augmentation of a frame")  # type: ignore[valid-type]
-    backbone: BackboneKeys = nested(BackboneKeys, "backbone=<name>")  # type: ignore[valid-type]
+    views: ViewSettings = nested(ViewSettings, "crop and augmentation of a frame")
+    backbone: BackboneSettings = nested(BackboneSettings, "backbone=<name>")
     weights: str = setting("", "pretrained weights: a torchvision weight name or a state-dict file; empty for none")
-    head: HeadKeys = nested(HeadKeys, "the per-AU head")  # type: ignore[valid-type]
-    optim: OptimKeys = nested(OptimKeys, "how a detector is trained")  # type: ignore[valid-type]
-    probe: ProbeKeys = nested(ProbeKeys, "linear classifiers on the embeddings")  # type: ignore[valid-type]
-    search: dict[str, Any] = empty("search space, nested like the settings; see launch/conf/search/")
-    cluster: ClusterKeys = nested(ClusterKeys, "where trials run")
-    trial: TrialKeysOfOne = nested(TrialKeysOfOne, "what one trial gets")
-    epochs: int = setting(16, "epochs of a trial")
-    objective: str = setting("f1", "f1 or auc: mean over AUs on the validation subjects")
+    head: HeadSettings = nested(HeadSettings, "the per-AU head")
+    optim: OptimSettings = nested(OptimSettings, "how a detector is trained")
+    probe: ProbeSettings = nested(ProbeSettings, "linear classifiers on the embeddings")
+    epochs: int = setting(OptimSettings.epochs, "epochs of a trial")
+    objective: str = setting(OptimSettings.objective, "f1 or auc: mean over AUs on the validation subjects")
     val_share: float = setting(VAL_SHARE, "share of the training subjects used for validation")
-    max_concurrent: int = setting(0, "trials at once; 0 for one per CPU core (or per GPU share)")
-    dry_run: bool = setting(False, DRY_RUN)
+    seed: int = setting(0, "seed of the validation subjects")
 
 
-@dataclass
+@dataclass(frozen=True)
+class MethodKeys:
+    """Which method, and how it is set."""
+
+    method: MethodSettings = setting(MISSING, f"method={'|'.join(METHOD_SETTINGS)}")
+    pretrain: PretrainSettings = nested(PretrainSettings, "pre-training without labels")
+
+    @property
+    def method_name(self) -> str:
+        """The method that `method` are the settings of."""
+        return next(name for name, settings in METHOD_SETTINGS.items() if settings is type(self.method))
+
+
+@dataclass(frozen=True)
+class VariantKeys:
+    """Variants of methods."""
+
+    variants: dict[str, Any] = empty("variants=<file of launch/conf/variants/>: settings of each variant by its name")
+    only: tuple[str, ...] = setting((), "names of variants, e.g. [aunce,bce]; [] for all")
+
+
+@dataclass(frozen=True)
 class TrialKeys(TrainKeys, StoreKeys):
     """What all trials on a dataset have in common."""
 
 
-@dataclass
-class SweepKeys(TrialKeys):
+@dataclass(frozen=True)
+class SweepKeys(TrialKeys, MethodKeys):
     """Search for the best configuration of a method on a dataset."""
 
     name: str = setting("", "name of the study; empty for <dataset>-<method>")
-    method: Any = setting(MISSING, f"method={'|'.join(METHOD_SETTINGS)}")
-    pretrain: PretrainKeys = nested(PretrainKeys, "pre-training without labels")  # type: ignore[valid-type]
-    pruning: PruningKeys = nested(PruningKeys, "early stopping of trials")
+    search: dict[str, Any] = empty("search space, nested like the settings; see launch/conf/search/")
+    pruning: PruningSettings = nested(PruningSettings, "early stopping of trials that fall behind")
     sampler: str = setting("tpe", "tpe, gp, cmaes, random or qmc")
-    trials: int = setting(12, "trials of the whole study, shared evenly by the folds; give more later to go on")
+    trials: int = setting(
+        12, "trials of the whole study, shared evenly by the folds; give more later to go on", least=1
+    )
     fold: str = setting("", "fold whose training part is searched on; empty or all: every fold, each by itself")
-    objectives: list[str] = field(
-        default_factory=list,
-        metadata={"help": "several at once, the first is objective=: f1, auc, rare_f1, hours, gpu_hours; [] for one"},
+    objectives: tuple[str, ...] = setting(
+        (), "several at once, the first is objective=: f1, auc, rare_f1, hours, gpu_hours; [] for one"
     )
     constraints: ConstraintKeys = nested(
         ConstraintKeys, "bounds, e.g. {rare_f1: {at_least: 0.3}, hours: {at_most: 0.5}}"
     )
-    start_points: list[Any] = field(
-        default_factory=list, metadata={"help": "settings to try first, e.g. [{method: {temperature: 0.1}}]"}
-    )
+    start_points: tuple[Any, ...] = setting((), "settings to try first, e.g. [{method: {temperature: 0.1}}]")
     warm_start: str = setting("", "name of another study whose best trials are tried first")
-    warm_trials: int = setting(5, "warm_start: how many of them")
+    warm_trials: int = setting(5, "warm_start: how many of them", least=1)
     time_budget: str = setting("", "no longer than this, e.g. 8h, 30m, 90s; what runs then goes on another time")
     gpu_hours: float = setting(0.0, "GPU-hours of the whole study; 0 for no bound")
-    retry_failed: bool = setting(False, "run the trials again that failed")
     seed: int = setting(0, "seed of the sampler, of the trials and of the validation subjects")
 
+    @property
+    def searched(self) -> str:
+        """The method that is searched, or `methods` where the search is over several."""
+        return SEVERAL_METHODS if SEVERAL_METHODS in self.search else self.method_name
 
-@dataclass
-class CompareKeys(TrialKeys):
+    @property
+    def study_name(self) -> str:
+        """Name of the study, given or not."""
+        return self.name or f"{self.dataset.name}-{self.searched}"
+
+
+@dataclass(frozen=True)
+class VariantStudyKeys(TrialKeys, VariantKeys):
+    """Variants of methods on the folds of one dataset."""
+
+    suffix: ClassVar[str]
+    name: str = setting("", "name of the study; empty for <dataset>-comparison or <dataset>-stress")
+    folds: tuple[str, ...] = setting((), "names of folds; [] for all")
+    seeds: int = setting(1, "seeds of each fold; more later adds trials", least=1)
+
+    @property
+    def study_name(self) -> str:
+        """Name of the study, given or not."""
+        return self.name or f"{self.dataset.name}-{self.suffix}"
+
+
+@dataclass(frozen=True)
+class CompareKeys(VariantStudyKeys):
     """Train variants of methods on every fold with several seeds, score the test parts, print one table."""
 
-    name: str = setting("", "name of the comparison; empty for <dataset>-comparison")
-    variants: dict[str, Any] = empty("variants=<file of launch/conf/variants/>: settings of each variant by its name")
-    only: list[str] = field(default_factory=list, metadata={"help": "names of variants, e.g. [aunce,bce]; [] for all"})
+    suffix = "comparison"
     reference: str = setting("", "variant that all others are held against; empty for what each one's YAML says")
-    label_noise: list[float] = field(
-        default_factory=lambda: [0.0], metadata={"help": "shares of flipped training labels, e.g. [0,0.2]"}
-    )
-    search: dict[str, Any] = empty("not read: nothing is searched; some backbones' YAML sets it")
-    folds: list[str] = field(default_factory=list, metadata={"help": "names of folds; [] for all"})
-    seeds: int = setting(3, "seeds of each fold; more later adds trials")
-    seed: int = setting(0, "seed of the validation subjects")
+    label_noise: tuple[float, ...] = setting((0.0,), "shares of flipped training labels, e.g. [0,0.2]")
+    seeds: int = setting(3, "seeds of each fold; more later adds trials", least=1)
 
 
-@dataclass
-class StressKeys(TrialKeys):
+@dataclass(frozen=True)
+class StressKeys(VariantStudyKeys):
     """Train or test variants of methods at growing levels of trouble, and print one curve for each."""
 
-    name: str = setting("", "name of the study; empty for <dataset>-stress")
-    variants: dict[str, Any] = empty("variants=<file of launch/conf/variants/>: settings of each variant by its name")
-    only: list[str] = field(
-        default_factory=lambda: ["aunce", "clp", "bce"], metadata={"help": "names of variants; [] for all"}
-    )
-    kinds: list[str] = field(
-        default_factory=list, metadata={"help": "names of kinds, e.g. [label_noise,blur]; [] for all"}
-    )
+    suffix = "stress"
+    only: tuple[str, ...] = setting(("aunce", "clp", "bce"), "names of variants; [] for all")
+    kinds: tuple[str, ...] = setting((), "names of kinds, e.g. [label_noise,blur]; [] for all")
     levels: dict[str, Any] = empty("levels of each kind in percent; of `subjects` in people")
-    search: dict[str, Any] = empty("not read: nothing is searched; some backbones' YAML sets it")
-    folds: list[str] = field(default_factory=list, metadata={"help": "names of folds; [] for all"})
-    seeds: int = setting(1, "seeds of each fold; more later adds trials")
-    seed: int = setting(0, "seed of the validation subjects")
 
 
-@dataclass
-class RegretKeys:
+@dataclass(frozen=True)
+class RegretKeys(RunKeys):
     """Train the best configuration of each study's search on the dataset of every other, and print the regret."""
 
-    studies: list[str] = field(
-        default_factory=list, metadata={"help": "names of searched studies, e.g. [bp4d-aunce,disfa-aunce]"}
-    )
+    studies: tuple[str, ...] = setting((), "names of searched studies, e.g. [bp4d-aunce,disfa-aunce]")
     name: str = setting("regret", "name of the study that holds the trials")
-    runs_root: str = setting("runs", "folder of the studies")
-    seeds: int = setting(1, "seeds of each fold; more later adds trials")
-    max_concurrent: int = setting(0, "trials at once; 0 for one per CPU core (or per GPU share)")
-    cluster: ClusterKeys = nested(ClusterKeys, "where trials run")
-    trial: TrialKeysOfOne = nested(TrialKeysOfOne, "what one trial gets")
-    dry_run: bool = setting(False, DRY_RUN)
+    seeds: int = setting(1, "seeds of each fold; more later adds trials", least=1)
 
 
-@dataclass
-class GeneralizeKeys(TrainKeys):
+@dataclass(frozen=True)
+class SizeKeys:
+    """How large frames are."""
+
+    size: int = setting(0, "side of the stored frames in pixels; 0 for the one size that all datasets have")
+    crop: int = setting(0, "side of the crop that a detector sees, in pixels; 0 for about 7/8 of the size")
+
+
+@dataclass(frozen=True)
+class GeneralizeKeys(TrainKeys, StoresKeys, MethodKeys, VariantKeys):
     """Train on several datasets at once and test on another, whose frames no training has seen."""
 
     name: str = setting("", "name of the study; empty for generalize-<method>")
-    store_root: str = setting("stores", "folder of the frame stores, which launch/prepare.py builds")
-    size: int = setting(0, "side of the stored frames in pixels; 0 for the one size that all datasets have")
-    crop: int = setting(0, "side of the crop that a detector sees, in pixels; 0 for about 7/8 of the size")
-    train_on: list[str] = field(
-        default_factory=list, metadata={"help": "datasets, or names of folders in store_root, e.g. [bp4d,gft,affwild2]"}
-    )
-    test_on: list[str] = field(default_factory=list, metadata={"help": "datasets to test on, e.g. [disfa]"})
-    leave_one_out: list[str] = field(
-        default_factory=list, metadata={"help": "in place of both: test on each of these, trained on all the others"}
-    )
-    method: Any = setting(MISSING, f"method={'|'.join(METHOD_SETTINGS)}")
-    pretrain: PretrainKeys = nested(PretrainKeys, "pre-training without labels")  # type: ignore[valid-type]
+    dataset: SizeKeys = nested(SizeKeys, "how large frames are")
+    train_on: tuple[str, ...] = setting((), "datasets, or names of folders in store_root, e.g. [bp4d,gft,affwild2]")
+    test_on: tuple[str, ...] = setting((), "datasets to test on, e.g. [disfa]")
+    leave_one_out: tuple[str, ...] = setting((), "in place of both: test on each of these, trained on all the others")
     balanced: bool = setting(SourceSettings.balanced, "as many frames of each dataset in every batch")
     norm: str = setting(SourceSettings.norm, "BatchNorm: shared, per_dataset, or adapt (to the target's pictures)")
-    variants: dict[str, Any] = empty("variants=<file of launch/conf/variants/>: candidates in place of the method's")
-    only: list[str] = field(default_factory=list, metadata={"help": "names of variants, e.g. [aunce,bce]; [] for all"})
     study: str = setting(
         "", "a study whose best trials, all settings of them, are the candidates in place of the method's"
     )
-    candidates: int = setting(5, "study=<name>: how many of its trials")
-    selection: list[str] = field(
-        default_factory=lambda: ["pooled", "leave_one_source_out", "oracle"],
-        metadata={"help": "rules that choose among the candidates of a method: pooled, leave_one_source_out, oracle"},
+    candidates: int = setting(5, "study=<name>: how many of its trials", least=1)
+    selection: tuple[str, ...] = setting(
+        ("pooled", "leave_one_source_out", "oracle"),
+        "rules that choose among the candidates of a method: pooled, leave_one_source_out, oracle",
     )
-    own: list[str] = field(
-        default_factory=list, metadata={"help": "finished studies of the targets, for the table, e.g. [disfa-aunce]"}
-    )
-    search: dict[str, Any] = empty("not read: nothing is searched; some backbones' YAML sets it")
-    seeds: int = setting(3, "seeds of each candidate; more later adds trials")
-    seed: int = setting(0, "seed of the validation subjects")
+    own: tuple[str, ...] = setting((), "finished studies of the targets, for the table, e.g. [disfa-aunce]")
+    seeds: int = setting(3, "seeds of each candidate; more later adds trials", least=1)
+
+    @property
+    def study_name(self) -> str:
+        """Name of the study, given or not."""
+        return self.name or f"generalize-{'variants' if self.variants else self.study or self.method_name}"
 
 
-@dataclass
-class FinalKeys:
+@dataclass(frozen=True)
+class FinalKeys(RunKeys):
     """Train the chosen configuration on every fold with several seeds and score the test parts once."""
 
     name: str = setting("", "name of the study; or give study= or dataset=")
     study: str = setting("", "folder of the study, e.g. runs/bp4d-aunce")
     dataset: dict[str, Any] = empty("dataset=<name> of the study, if runs_root has only one of it")
-    runs_root: str = setting("runs", "folder of the studies")
     selection: Any = setting("nested", "how each fold's configuration is chosen: nested, shared, oracle or a list")
-    candidates: int = setting(3, "selection=oracle: best trials of a fold's search that its test part decides between")
-    seeds: int = setting(3, "seeds of each fold")
-    max_concurrent: int = setting(0, "trials at once; 0 for one per CPU core (or per GPU share)")
-    dry_run: bool = setting(False, DRY_RUN)
-    cluster: ClusterKeys = nested(ClusterKeys, "where trials run")
-    trial: TrialKeysOfOne = nested(TrialKeysOfOne, "what one trial gets")
+    candidates: int = setting(
+        3, "selection=oracle: best trials of a fold's search that its test part decides between", least=1
+    )
+    seeds: int = setting(3, "seeds of each fold", least=1)

@@ -1,8 +1,9 @@
 """From the keys of a command to an open frame store: the raw tree is found, read and stored, or the store is found."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from data.build import build_store
 from data.catalog import CATALOG, dataset, read_dataset
-from data.errors import InputError, raise_all
+from data.errors import InputError, complaints, raise_all
 from data.faces.align import Faces, locate
 from data.faces.landmarks import find_landmarks
 from data.files import Progress as Report
@@ -24,8 +25,7 @@ from data.seeds import seed_for
 from data.settings import AlignSettings, StoreSettings
 from data.store import FrameStore, find_store, open_store, store_path, stores_of
 from data.synthetic import write_tree
-
-_Keys = dict[str, Any]
+from launch.keys.frames import DatasetKeys, StoreKeys
 
 ALIGN_KEYS = (
     "The keys are dataset.alignment (name), dataset.landmarks, dataset.face_model (model) and dataset.margin, "
@@ -38,129 +38,115 @@ NO_LANDMARKS = (
 )
 
 
-def fold_scheme(keys: _Keys) -> str:
+def fold_scheme(wanted: DatasetKeys) -> str:
     """How the dataset is divided: as asked, or as published."""
-    return str(keys["dataset"]["fold_scheme"] or dataset(keys["dataset"]["name"]).fold_scheme)
+    return wanted.fold_scheme or dataset(wanted.name).fold_scheme
 
 
-def prepare_store(keys: _Keys, console: Console) -> FrameStore:
+def prepare_store(keys: StoreKeys, console: Console) -> FrameStore:
     """The frame store that `keys` ask for: drawn, read and built where needed, with a progress bar for each step.
 
     Raw files that changed after the store was built are noticed where the raw tree is at hand.
     """
-    check_dataset(keys)
-    settings, folder, root = store_settings(keys), Path(keys["store_root"]), raw_tree(keys, console)
+    settings, folder, root = store_settings(keys.dataset), Path(keys.store_root), raw_tree(keys, console)
     if not root.is_dir():
         return _store_without_tree(keys, root)
-    reading = read_tree(keys, root, console)
-    if dataset(keys["dataset"]["name"]).aus:
-        fold_names(reading.table, fold_scheme(keys))  # a table that cannot be divided is not worth storing
+    reading = read_tree(keys.dataset, root, console)
+    if dataset(keys.dataset.name).aus:
+        fold_names(reading.table, fold_scheme(keys.dataset))  # a table that cannot be divided is not worth storing
     faces = find_faces(keys, reading, root, console)
     path = store_path(faces, folder, settings)
     found, others = path.exists(), stores_of(folder, path.name.split("-")[0], settings.size)
     if others and not found:
         names = ", ".join(other.name for other in others)
         console.print(f"note: {folder} also holds {names}, of other labels, faces or settings", highlight=False)
-    with progress_bar(console, f"storing {keys['dataset']['name']} at {settings.size} px") as report:
-        store = build_store(faces, root, folder, settings, processes(keys), report)
+    with progress_bar(console, f"storing {keys.dataset.name} at {settings.size} px") as report:
+        store = build_store(faces, root, folder, settings, processes(keys.processes), report)
     if found:
         store.check_sources(root)
     _say(store.excluded, (*reading.notes, *faces.notes), console)
     return store
 
 
-def check_labelled(keys: _Keys) -> None:
+def check_labelled(name: str) -> None:
     """`InputError` for a dataset without labels."""
-    name = keys["dataset"]["name"]
     if not dataset(name).aus:
         raise InputError(f"dataset={name} has no labels: pre-train on it, dataset=<another> pretrain.stores=[{name}]")
 
 
-def check_dataset(keys: _Keys) -> None:
+def dataset_problems(keys: StoreKeys) -> list[str]:
     """What can be wrong with the keys of a dataset, before it is read."""
-    problems = []
-    for check in (align_settings, store_settings, processes):
-        try:
-            check(keys)
-        except InputError as error:
-            problems.append(str(error))
-    raise_all("the dataset cannot be prepared:", problems)
+    return complaints(partial(align_settings, keys.dataset), partial(store_settings, keys.dataset))
 
 
-def read_tree(keys: _Keys, root: Path, console: Console) -> Reading:
+def read_tree(wanted: DatasetKeys, root: Path, console: Console) -> Reading:
     """The labels of the raw tree at `root`."""
-    name = keys["dataset"]["name"]
-    with console.status(f"reading the labels of {name} in {root}"):
-        return read_dataset(name, root, keys["dataset"]["options"])
+    with console.status(f"reading the labels of {wanted.name} in {root}"):
+        return read_dataset(wanted.name, root, wanted.options)
 
 
-def find_faces(keys: _Keys, reading: Reading, root: Path, console: Console) -> Faces:
+def find_faces(keys: StoreKeys, reading: Reading, root: Path, console: Console) -> Faces:
     """Where the face is in every frame, as `dataset.alignment` finds it."""
-    settings = align_settings(keys)
+    settings = align_settings(keys.dataset)
     if settings.name != "precropped":
-        check_writable(face_cache(keys))
+        check_writable(face_cache(keys.store_root))
     if settings.name in ("landmarks", "box") and not settings.landmarks:
         try:
-            find_landmarks(keys["dataset"]["name"], root)
+            find_landmarks(keys.dataset.name, root)
         except InputError as error:
             raise InputError(f"{error}\n{NO_LANDMARKS}") from error
     with progress_bar(console, "finding faces") as report:
-        return locate(reading, root, settings, face_cache(keys), processes(keys), report)
+        return locate(reading, root, settings, face_cache(keys.store_root), processes(keys.processes), report)
 
 
-def align_settings(keys: _Keys) -> AlignSettings:
+def align_settings(wanted: DatasetKeys) -> AlignSettings:
     """How faces are found."""
-    wanted = keys["dataset"]
     try:
-        return AlignSettings(wanted["alignment"], wanted["landmarks"], wanted["face_model"], wanted["margin"])
+        return AlignSettings(wanted.alignment, wanted.landmarks, wanted.face_model, wanted.margin)
     except InputError as error:
         raise InputError(f"{error}\n{ALIGN_KEYS}") from error
 
 
-def store_settings(keys: _Keys) -> StoreSettings:
+def store_settings(wanted: DatasetKeys) -> StoreSettings:
     """How frames are stored."""
-    wanted = keys["dataset"]
-    return StoreSettings(wanted["size"], wanted["codec"], wanted["quality"])
+    return StoreSettings(wanted.size, wanted.codec, wanted.quality)
 
 
-def face_cache(keys: _Keys) -> Path:
+def face_cache(store_root: str) -> Path:
     """Where the faces that a detector found are kept."""
-    return Path(keys["store_root"]) / "faces"
+    return Path(store_root) / "faces"
 
 
-def processes(keys: _Keys) -> int:
-    """How many processes work on a dataset."""
-    wanted = int(keys["processes"])
-    if wanted < 0:
-        raise InputError(f"processes={wanted}; 0 for one per CPU core, or at least 1")
+def processes(wanted: int) -> int:
+    """How many processes work on a dataset; 0 stands for one per CPU core."""
     return wanted or cores()
 
 
-def draw_tree(out: Path, tree: _Keys, console: Console) -> None:
+def draw_tree(out: Path, tree: Mapping[str, Any], console: Console) -> None:
     """Write a synthetic raw tree with a progress bar, or find it there."""
     with progress_bar(console, "drawing faces") as report:
         write_tree(out=out, progress=report, **tree)
 
 
-def raw_tree(keys: _Keys, console: Console) -> Path:
+def raw_tree(keys: StoreKeys, console: Console) -> Path:
     """Where the raw frames lie, there or not; the synthetic ones are drawn when nobody gives any."""
-    name, tree = dataset(keys["dataset"]["name"]).name, keys["dataset"]["tree"]
-    if keys["data_root"]:
-        root = Path(keys["data_root"])
+    name, tree = keys.dataset.name, keys.dataset.tree
+    if keys.data_root:
+        root = Path(keys.data_root)
         if not root.is_dir():
             raise InputError(f"data_root={root} is not a folder. Give the raw tree of {name}.")
         return root
     if not tree:
         return Path(os.environ.get("AU_DATA") or "$AU_DATA") / name  # unset, the message shows what is missing
-    root = Path(keys["store_root"]) / "raw" / f"{name}-{seed_for(*tree.items()):016x}"
+    root = Path(keys.store_root) / "raw" / f"{name}-{seed_for(*tree.items()):016x}"
     draw_tree(root, tree, console)
     return root
 
 
-def unlabelled_stores(keys: _Keys) -> list[FrameStore]:
-    """The stores of `pretrain.stores`: names of datasets, or of folders in `store_root`."""
-    folder, size, found, problems = Path(keys["store_root"]), keys["dataset"]["size"], [], []
-    for name in keys.get("pretrain", {}).get("stores", ()):
+def unlabelled_stores(names: Iterable[str], folder: Path, size: int) -> list[FrameStore]:
+    """The stores of `pretrain.stores`: names of datasets, or of folders in `folder`, with frames of `size` pixels."""
+    found, problems = [], []
+    for name in names:
         try:
             store = find_store(folder, name, size) if name in CATALOG else open_store(folder / Path(name).name)
             if store is None:
@@ -174,8 +160,8 @@ def unlabelled_stores(keys: _Keys) -> list[FrameStore]:
     return found
 
 
-def _store_without_tree(keys: _Keys, root: Path) -> FrameStore:
-    name, size, folder = keys["dataset"]["name"], keys["dataset"]["size"], Path(keys["store_root"])
+def _store_without_tree(keys: StoreKeys, root: Path) -> FrameStore:
+    name, size, folder = keys.dataset.name, keys.dataset.size, Path(keys.store_root)
     store = find_store(folder, name, size)
     if store is None:
         raise InputError(

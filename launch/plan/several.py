@@ -4,28 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from data.catalog import CATALOG
 from data.clips import clips_of
-from data.errors import InputError, raise_all
+from data.errors import InputError, complaints, raise_all
 from data.files import check_writable
 from data.store import FrameStore, find_store, open_store, sizes_of
 from data.union import dataset_of, source_fold
-from launch.plan.preflight import (
-    Keys,
-    asked_weights,
-    base_trial,
-    check_weights,
-    complaints,
-    searched_study,
-    study_store,
-)
+from launch.keys.trials import GeneralizeKeys
+from launch.plan.preflight import asked_weights, check_weights, common_settings, searched_study, study_store
 from launch.plan.resources import Resources, resources
-from launch.plan.variants import selected, variant, variant_problems
+from launch.plan.variants import given_settings, selected, variant, variant_problems
 from model.methods import METHODS
-from model.settings import NORMS
 from study.experiments.domain_generalization import GENERALIZATION_SELECTIONS, Generalization, Split, check_splits
-from study.records.config import Placement, PredictionTarget, TrialConfig, trial_from_dict
+from study.records.config import (
+    DataSettings,
+    Placement,
+    PredictionTarget,
+    SourceSettings,
+    TrialConfig,
+    trial_from_dict,
+)
 from study.records.store import StudyStore
 from study.records.study_spec import DomainGeneralizationSpec, SplitSpec, StudySpec
 from study.search.best_trial import best_configurations
@@ -57,56 +57,66 @@ class MultiSourcePlan:
         return list({trial.key: trial for trial, *_ in self.asked.asked()}.values())
 
 
-def check_keys(keys: Keys) -> None:
+def generalization_problems(keys: GeneralizeKeys) -> list[str]:
     """What can be checked before any store is opened."""
-    both = keys["train_on"] and keys["test_on"]
-    problems = ["give train_on=[...] and test_on=[...], or leave_one_out=[...]"] * (
-        bool(both) == bool(keys["leave_one_out"])
-    )
-    problems += ["leave_one_out needs at least two datasets"] * (len(keys["leave_one_out"]) == 1)
-    for key in ("train_on", "test_on", "leave_one_out", "own", "selection"):
-        twice = sorted({word for word in keys[key] if keys[key].count(word) > 1})
-        problems += [f"{key}: {word} stands there more than once" for word in twice]
+    both = bool(keys.train_on and keys.test_on)
+    lists = {name: getattr(keys, name) for name in ("train_on", "test_on", "leave_one_out", "own", "selection")}
+    problems = [
+        f"{key}: {word} is listed more than once"
+        for key, words in lists.items()
+        for word in sorted({word for word in words if words.count(word) > 1})
+    ]
     problems += [
         f"{word} is in train_on and in test_on; nothing that is tested on may be trained on"
-        for word in keys["train_on"]
-        if word in keys["test_on"]
+        for word in keys.train_on
+        if word in keys.test_on
     ]
-    wrong = [rule for rule in keys["selection"] if rule not in GENERALIZATION_SELECTIONS]
-    problems += [f"selection: no rule {rule!r}; allowed: {', '.join(GENERALIZATION_SELECTIONS)}" for rule in wrong]
-    problems += ["selection=[]; give at least one rule"] * (not keys["selection"])
-    problems += [f"norm={keys['norm']!r}; allowed: {', '.join(NORMS)}"] * (keys["norm"] not in NORMS)
-    problems += [f"{key}={keys[key]}; at least 1" for key in ("seeds", "candidates") if keys[key] < 1]
-    problems += ["give one of variants= and study="] * bool(keys["variants"] and keys["study"])
-    problems += ["pretrain.stores is for launch/sweep.py alone"] * bool(keys["pretrain"]["stores"])
+    rules = ", ".join(GENERALIZATION_SELECTIONS)
+    wrong = [rule for rule in keys.selection if rule not in GENERALIZATION_SELECTIONS]
+    problems += [f"selection: no rule {rule!r}; allowed: {rules}" for rule in wrong]
+    checks = {
+        "give train_on=[...] and test_on=[...], or leave_one_out=[...]": both == bool(keys.leave_one_out),
+        "leave_one_out needs at least two datasets": len(keys.leave_one_out) == 1,
+        "selection=[]; give at least one rule": not keys.selection,
+        "give one of variants= and study=": bool(keys.variants and keys.study),
+        "pretrain.stores is for launch/sweep.py alone": bool(keys.pretrain.stores),
+    }
+    problems += [problem for problem, is_there in checks.items() if is_there]
     problems += complaints(
-        partial(study_store, keys["runs_root"], keys["name"]),
-        partial(check_writable, Path(keys["runs_root"])),
+        partial(study_store, keys.runs_root, keys.study_name),
+        partial(check_writable, Path(keys.runs_root)),
         partial(resources, keys),
     )
-    if keys["norm"] in NORMS:
-        size = max(keys["size"], keys["views"]["crop"], ANY)  # it is not known yet that the crop exceeds it
-        problems += variant_problems(_common(keys, size)) if keys["variants"] else complaints(partial(_one, keys, size))
-    raise_all("training on several datasets cannot start:", problems)
+    return problems + _candidate_problems(keys)
 
 
-def plan_study(keys: Keys) -> MultiSourcePlan:
+def _candidate_problems(keys: GeneralizeKeys) -> list[str]:
+    try:
+        common = _common(keys, max(keys.dataset.size, keys.dataset.crop, ANY))  # how large frames are is not known yet
+        if not keys.variants:
+            _one(keys, common)
+    except InputError as error:
+        return [str(error)]
+    return variant_problems(keys, common) if keys.variants else []
+
+
+def plan_study(keys: GeneralizeKeys) -> MultiSourcePlan:
     """The trials that `keys` ask for."""
-    folder = Path(keys["store_root"])
-    words = [*keys["train_on"], *keys["test_on"], *keys["leave_one_out"]]
-    size = _size(folder, words, keys["size"])
+    folder = Path(keys.store_root)
+    words = [*keys.train_on, *keys.test_on, *keys.leave_one_out]
+    size = _size(folder, words, keys.dataset.size)
     stores = _stores(folder, words, size)
-    candidates = _candidates(keys, size)
-    asked = Generalization(_splits(keys, stores), candidates, tuple(keys["selection"]), keys["seeds"])
+    candidates = _candidates(keys, _common(keys, size))
+    asked = Generalization(_splits(keys, stores), candidates, keys.selection, keys.seeds)
     check_splits(asked)
     raise_all(
         "training on several datasets cannot start:",
         complaints(*(partial(_check_frames, name, config, asked) for name, config in candidates.items())),
     )
-    weights = asked_weights(keys)[1]
+    weights = asked_weights(keys.weights)[1]
     for backbone in {config.backbone for config in candidates.values()}:
         check_weights(backbone, weights)
-    store, available = study_store(keys["runs_root"], keys["name"]), resources(keys)
+    store, available = study_store(keys.runs_root, keys.study_name), resources(keys)
     largest = max(stores.values(), key=len)  # what a node keeps a copy of
     placement = available.placement(largest, store, weights)
     return MultiSourcePlan(store, asked, _own(keys, asked), placement, available)
@@ -125,8 +135,8 @@ def _size(folder: Path, words: list[str], given: int) -> int:
     if len(common) == 1:
         return common.pop()
     found = "; ".join(f"{word} {', '.join(map(str, sorted(sizes[word])))} px" for word in sizes)
-    what = "several sizes in common; give size=" if common else "no size in common; prepare them with one dataset.size"
-    raise InputError(f"the datasets have {what}. There is {found}")
+    said = "several sizes in common; give dataset.size=", "no size in common; prepare them with one dataset.size"
+    raise InputError(f"the datasets have {said[not common]}. There is {found}")
 
 
 def _stores(folder: Path, words: list[str], size: int) -> dict[str, FrameStore]:
@@ -152,56 +162,57 @@ def _named(folder: Path, word: str) -> FrameStore:
     return open_store(folder / word)
 
 
-def _splits(keys: Keys, stores: Mapping[str, FrameStore]) -> tuple[Split, ...]:
-    words = keys["leave_one_out"]
+def _splits(keys: GeneralizeKeys, stores: Mapping[str, FrameStore]) -> tuple[Split, ...]:
+    words = keys.leave_one_out
     if words:
         return tuple(Split(stores[out], tuple(stores[word] for word in words if word != out)) for out in words)
-    return tuple(Split(stores[word], tuple(stores[source] for source in keys["train_on"])) for word in keys["test_on"])
+    return tuple(Split(stores[word], tuple(stores[source] for source in keys.train_on)) for word in keys.test_on)
 
 
-def _common(keys: Keys, size: int) -> Keys:
-    """The keys as those of a command on one dataset, for the settings that trials have in common."""
-    sources = {"stores": [UNKNOWN], "balanced": keys["balanced"], "norm": keys["norm"]}
-    several = {"name": "several", "fold_scheme": "sources", "size": size}
-    crop = keys["views"]["crop"] or 8 * round(7 * size / 64)
-    return {**keys, "dataset": several, "sources": sources, "views": keys["views"] | {"crop": crop}}
+def _common(keys: GeneralizeKeys, size: int) -> dict[str, Any]:
+    """The settings that all trials on frames of `size` pixels have in common; no sources yet."""
+    data = DataSettings(
+        dataset="several", fold_scheme="sources", fold="all", fold_seed=keys.seed, val_share=keys.val_share
+    )
+    sources = SourceSettings((UNKNOWN,), keys.balanced, keys.norm)
+    views = replace(keys.views, crop=keys.dataset.crop or 8 * round(7 * size / 64))
+    return {**common_settings(keys, data), "views": views, "sources": sources, "pretrain": keys.pretrain}
 
 
-def _one(keys: Keys, size: int) -> TrialConfig:
-    return base_trial(_common(keys, size), "", "all")
+def _one(keys: GeneralizeKeys, common: Mapping[str, Any]) -> TrialConfig:
+    return TrialConfig(**common, method_name=keys.method_name, method=keys.method)
 
 
-def _candidates(keys: Keys, size: int) -> dict[str, TrialConfig]:
+def _candidates(keys: GeneralizeKeys, common: Mapping[str, Any]) -> dict[str, TrialConfig]:
     """What the rules choose among, by name; no sources yet."""
-    common = _common(keys, size)
-    if keys["variants"]:
-        return {name: variant(common, name, "") for name in selected(common)}
-    if keys["study"]:
-        return _best_of(keys, common)
-    return {keys["method_name"]: _one(keys, size)}
+    if keys.variants:
+        return {name: variant(keys, name, common) for name in selected(keys)}
+    if keys.study:
+        return _best_of(keys, _one(keys, common))
+    return {keys.method_name: _one(keys, common)}
 
 
-def _best_of(keys: Keys, common: Keys) -> dict[str, TrialConfig]:
+def _best_of(keys: GeneralizeKeys, ours: TrialConfig) -> dict[str, TrialConfig]:
     """The best finished trials of a search, whatever fold they were searched on, on our data."""
-    store = searched_study(keys["runs_root"], keys["study"])
-    ours, found = _one(keys, common["dataset"]["size"]), dict[str, TrialConfig]()
+    store, found = searched_study(keys.runs_root, keys.study), dict[str, TrialConfig]()
     for best in best_configurations(store):
         config = replace(best, data=ours.data, sources=ours.sources, seed=0)
         if config not in found.values():
             found[best.key[:8]] = config
-        if len(found) == keys["candidates"]:
+        if len(found) == keys.candidates:
             break
-    asked, path = asked_weights(keys)
+    asked, path = asked_weights(keys.weights)
     if any(one.backbone.weights != asked for one in found.values() if path or one.backbone.weights[:7] == "sha256:"):
         used = store.spec().weights_file or "no file"
-        raise InputError(f"study={keys['study']} began with the weights of {used}: give the same as weights=")
+        raise InputError(f"study={keys.study} began with the weights of {used}: give the same as weights=")
     return found
 
 
 def _check_frames(name: str, config: TrialConfig, asked: Generalization) -> None:
     """`InputError` if some sources have too few AUs or too short sequences for the candidate."""
-    if config.views.crop > asked.splits[0].target.size:
-        raise InputError(f"{name}: crop={config.views.crop} exceeds the frames' {asked.splits[0].target.size} px")
+    crop, size = config.views.crop, asked.splits[0].target.size
+    if crop > size:
+        raise InputError(f"{name}: dataset.crop={crop} exceeds the frames' {size} px")
     clip, neighbours = METHODS[config.method_name].clip(config.method), config.head.neighbours
     for split in asked.splits:
         union = split.union
@@ -212,12 +223,12 @@ def _check_frames(name: str, config: TrialConfig, asked: Generalization) -> None
             clips_of(union.table, train, clip)
 
 
-def _own(keys: Keys, asked: Generalization) -> dict[str, StudyStore]:
+def _own(keys: GeneralizeKeys, asked: Generalization) -> dict[str, StudyStore]:
     """The studies of the targets themselves."""
     targets = {dataset_of(split.target): split.target for split in asked.splits}
     found, problems = dict[str, StudyStore](), []
-    for name in keys["own"]:
-        store = searched_study(keys["runs_root"], name)
+    for name in keys.own:
+        store = searched_study(keys.runs_root, name)
         spec = store.spec()
         of = spec.dataset
         if of not in targets:
@@ -232,7 +243,7 @@ def _own(keys: Keys, asked: Generalization) -> dict[str, StudyStore]:
     return found
 
 
-def generalization_spec(keys: Keys, plan: MultiSourcePlan, wanted: int, groups: tuple[str, ...]) -> StudySpec:
+def generalization_spec(keys: GeneralizeKeys, plan: MultiSourcePlan, wanted: int) -> StudySpec:
     """What is asked of a study that will hold `wanted` trials."""
     splits, candidates = plan.asked.splits, plan.asked.candidates
     stores = [store for split in splits for store in (split.target, *split.sources)]
@@ -242,16 +253,16 @@ def generalization_spec(keys: Keys, plan: MultiSourcePlan, wanted: int, groups: 
         selection=plan.asked.selections,
     )
     return StudySpec(
-        name=keys["name"],
+        name=keys.study_name,
         dataset="+".join(sorted({*map(dataset_of, stores)})),
         asked=asked,
         method="+".join(plan.asked.methods),
-        objectives=(keys["optim"]["objective"],),
+        objectives=(keys.optim.objective,),
         epochs=max(config.optim.epochs for config in candidates.values()),
         trials=wanted,
         seeds=plan.asked.seeds,
         size=splits[0].target.size,
         store=str(plan.placement.store.resolve()),
         weights_file=str(plan.placement.weights_file or ""),
-        config={name: keys[name] for name in groups if name in keys} | {"seed": keys["seed"]},
+        config=given_settings(keys) | {"method_name": keys.method_name},
     )

@@ -1,25 +1,36 @@
 """From the variants of a comparison to its trials, and everything that can be wrong with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from data.clips import clips_of
-from data.errors import InputError, raise_all
+from data.errors import InputError, complaints, raise_all
 from data.files import check_writable
 from data.folds import Fold
 from data.frames import aus_of
 from data.store import FrameStore
-from launch.plan.preflight import Keys, asked_weights, base_trial, check_weights, complaints, store_folds, study_store
+from launch.keys.trials import CompareKeys, TrainKeys, VariantKeys, VariantStudyKeys
+from launch.plan.datasets import dataset_problems
+from launch.plan.preflight import (
+    asked_weights,
+    check_weights,
+    common_settings,
+    crop_problems,
+    data_settings,
+    store_folds,
+    study_store,
+)
 from launch.plan.resources import Resources, resources
 from model.methods import METHODS
 from study.experiments.ablation import Condition, noisy_trials
-from study.records.config import DataSettings, Placement, TrialConfig
+from study.records.config import DataSettings, Placement, TrialConfig, trial_from_dict
 from study.records.store import StudyStore
 from study.records.study_spec import AblationSpec, RobustnessSpec, StudySpec
 
+Settings = Mapping[str, Any]
 AGAINST = "against"
 GROUPS = tuple(f.name for f in fields(TrialConfig) if f.name not in ("data", "seed", "score_test"))
 
@@ -51,115 +62,123 @@ class Variants:
     resources: Resources
 
 
-def check_comparison(keys: Keys) -> None:
+def comparison_problems(keys: CompareKeys) -> list[str]:
     """What can be checked before any data are read, every variant among it."""
-    noises, chosen, problems = keys["label_noise"], selected(keys), []
-    if keys["reference"] and keys["reference"] not in chosen:
-        problems.append(f"reference={keys['reference']!r}; allowed: {', '.join(chosen)}")
+    noises, chosen, problems = list(keys.label_noise), selected(keys), []
+    if keys.reference and keys.reference not in chosen:
+        problems.append(f"reference={keys.reference!r}; allowed: {', '.join(chosen)}")
     if not noises or len({*noises}) < len(noises):
         problems.append(f"label_noise={noises}; each share once, e.g. label_noise=[0,0.2]")
-    problems += variant_problems(keys)
     problems += complaints(*(partial(DataSettings, label_noise=noise) for noise in noises))
-    raise_all("the comparison cannot start:", problems)
+    return problems + study_problems(keys)
 
 
-def variant_problems(keys: Keys) -> list[str]:
+def study_problems(keys: VariantStudyKeys) -> list[str]:
     """What is wrong with the variants and with what they have in common."""
-    names = list(keys["variants"])
-    problems = ["no variants; give variants=claims"] * (not names)
-    problems += [
-        f"only: no variant {name!r}; allowed: {', '.join(names)}" for name in keys["only"] if name not in names
-    ]
-    problems += [f"seeds={keys['seeds']}; at least 1"] * (keys["seeds"] < 1)
-    crop, size = keys["views"]["crop"], keys["dataset"]["size"]
-    problems += [f"dataset.crop={crop} exceeds dataset.size={size}"] * (crop > size)
+    problems = dataset_problems(keys) + crop_problems(keys)
     problems += complaints(
-        lambda: study_store(keys["runs_root"], keys["name"]),
-        lambda: check_writable(Path(keys["runs_root"])),
-        lambda: resources(keys),
+        partial(study_store, keys.runs_root, keys.study_name),
+        partial(check_writable, Path(keys.runs_root)),
+        partial(resources, keys),
     )
-    common = complaints(partial(base_trial, {"pretrain": {}, **keys, "method_name": "bce", "method": {}}, "", ""))
-    said = complaints(*(partial(variant, keys, name, "") for name in selected(keys)))
-    return problems + common + [line for line in said if not any(known in line for known in common)]
+    try:
+        common = common_settings(keys, data_settings(keys, "", ""))
+    except InputError as error:
+        return [*problems, str(error)]
+    return problems + variant_problems(keys, common)
 
 
-def plan_comparison(keys: Keys, frames: FrameStore) -> AblationPlan:
+def variant_problems(keys: VariantKeys, common: Settings) -> list[str]:
+    """What is wrong with the variants, which have `common` settings."""
+    names = list(keys.variants)
+    problems = [f"only: no variant {name!r}; allowed: {', '.join(names)}" for name in keys.only if name not in names]
+    if not names:
+        problems.append("no variants; give variants=claims")
+    return problems + complaints(*(partial(variant, keys, name, common) for name in selected(keys)))
+
+
+def plan_comparison(keys: CompareKeys, frames: FrameStore) -> AblationPlan:
     """The trials that `keys` ask for, on `frames`."""
-    plan = plan_variants(keys, frames, "the comparison cannot start:")
+    plan = plan_variants(keys, frames)
     cells = {
-        (name, noise): noisy_trials(config, noise, plan.folds, keys["seeds"])
-        for noise in keys["label_noise"]
+        (name, noise): noisy_trials(config, noise, plan.folds, keys.seeds)
+        for noise in keys.label_noise
         for name, config in plan.configs.items()
     }
     placement = replace(plan.placement, keep_detector=False)
-    return AblationPlan(
-        plan.store, cells, {name: _against(keys, name) for name in plan.configs}, placement, plan.resources
-    )
+    against = {name: _against(keys, name) for name in plan.configs}
+    return AblationPlan(plan.store, cells, against, placement, plan.resources)
 
 
-def plan_variants(keys: Keys, frames: FrameStore, problem: str) -> Variants:
-    """The variants that `keys` ask for, on `frames`; `InputError` begins with `problem`."""
+def plan_variants(keys: VariantStudyKeys, frames: FrameStore) -> Variants:
+    """The variants that `keys` ask for, on `frames`."""
     divided = store_folds(keys, frames)
-    chosen = [fold for fold in divided if fold in keys["folds"] or not keys["folds"]]
-    configs = {name: variant(keys, name, frames.fingerprint) for name in selected(keys)}
-    problems = [
-        f"folds: no fold {fold!r}; allowed: {', '.join(divided)}" for fold in keys["folds"] if fold not in divided
-    ]
+    chosen = [fold for fold in divided if fold in keys.folds or not keys.folds]
+    common = common_settings(keys, data_settings(keys, frames.fingerprint, ""))
+    configs = {name: variant(keys, name, common) for name in selected(keys)}
+    problems = [f"folds: no fold {fold!r}; allowed: {', '.join(divided)}" for fold in keys.folds if fold not in divided]
     problems += complaints(
         *(partial(check_frames, f"variant {name}", config, frames, divided) for name, config in configs.items())
     )
-    raise_all(problem, problems)
-    weights = asked_weights(keys)[1]
+    raise_all("the frames do not fit what is asked:", problems)
+    weights = asked_weights(keys.weights)[1]
     for backbone in {config.backbone for config in configs.values()}:
         check_weights(backbone, weights)
-    available, store = resources(keys), study_store(keys["runs_root"], keys["name"])
+    available, store = resources(keys), study_store(keys.runs_root, keys.study_name)
     placement = available.placement(frames, store, weights)
     return Variants(store, configs, chosen, placement, available)
 
 
 def variants_spec(
-    keys: Keys, asked: AblationSpec | RobustnessSpec, frames: FrameStore, placement: Placement, wanted: int
+    keys: VariantStudyKeys, asked: AblationSpec | RobustnessSpec, frames: FrameStore, placement: Placement, wanted: int
 ) -> StudySpec:
     """What is asked of a study of variants that will hold `wanted` trials."""
     return StudySpec(
-        name=keys["name"],
-        dataset=keys["dataset"]["name"],
+        name=keys.study_name,
+        dataset=keys.dataset.name,
         asked=asked,
-        objectives=(keys["optim"]["objective"],),
-        epochs=keys["optim"]["epochs"],
+        objectives=(keys.optim.objective,),
+        epochs=keys.optim.epochs,
         trials=wanted,
         aus=aus_of(frames.table),
-        folds=tuple(keys["folds"]),
-        seeds=keys["seeds"],
+        folds=keys.folds,
+        seeds=keys.seeds,
         size=frames.size,
         store=str(frames.path.resolve()),
         weights_file=str(placement.weights_file or ""),
-        config={name: keys[name] for name in GROUPS if name in keys} | {"seed": keys["seed"]},
+        config=given_settings(keys),
     )
 
 
-def selected(keys: Keys) -> list[str]:
+def given_settings(keys: TrainKeys) -> dict[str, Any]:
+    """The settings of trials that are among the keys, as they are given."""
+    return {name: value for name, value in asdict(keys).items() if name in (*GROUPS, "seed")}
+
+
+def selected(keys: VariantKeys) -> list[str]:
     """Names of the variants that are compared, in the order of their file."""
-    return [name for name in keys["variants"] if not keys["only"] or name in keys["only"]]
+    return [name for name in keys.variants if not keys.only or name in keys.only]
 
 
-def selected_variants(keys: Keys) -> dict[str, Any]:
+def selected_variants(keys: VariantKeys) -> dict[str, Any]:
     """What was given for each of them."""
-    return {name: keys["variants"][name] for name in selected(keys)}
+    return {name: keys.variants[name] for name in selected(keys)}
 
 
-def variant(keys: Keys, name: str, fingerprint: str) -> TrialConfig:
-    """The trial that is the variant `name`: the given settings, but for those that it names; no fold yet."""
-    entry = keys["variants"][name] or {}
+def variant(keys: VariantKeys, name: str, common: Settings) -> TrialConfig:
+    """The trial that is the variant `name`: the `common` settings, but for those that it names."""
+    entry = keys.variants[name] or {}
     unknown = [group for group in entry if group not in (AGAINST, *GROUPS)] if isinstance(entry, dict) else [entry]
     if unknown:
         raise InputError(f"variant {name}: {unknown} not known; allowed: {', '.join((AGAINST, *GROUPS))}")
-    if entry.get(AGAINST, name) not in keys["variants"]:
-        raise InputError(f"variant {name}: against={entry[AGAINST]!r}; allowed: {', '.join(keys['variants'])}")
+    if entry.get(AGAINST, name) not in keys.variants:
+        raise InputError(f"variant {name}: against={entry[AGAINST]!r}; allowed: {', '.join(keys.variants)}")
     if "stores" in (entry.get("pretrain") or {}):
         raise InputError(f"variant {name}: pretrain.stores is for launch/sweep.py alone")
+    below = {group: value if isinstance(value, int) else asdict(value) for group, value in common.items()}
+    own = {group: settings for group, settings in entry.items() if group != AGAINST}
     try:
-        return base_trial(_merged({"pretrain": {}, **keys, "method_name": name, "method": {}}, entry), fingerprint, "")
+        return trial_from_dict(_merged({**below, "method_name": name, "method": {}}, own))
     except InputError as error:
         raise InputError(f"variant {name}: {error}") from error
 
@@ -189,8 +208,8 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _against(keys: Keys, name: str) -> str:
+def _against(keys: CompareKeys, name: str) -> str:
     """What a variant is held against: the asked reference, what its YAML says, or the first of them."""
     chosen = selected(keys)
-    said = keys["reference"] or (keys["variants"][name] or {}).get(AGAINST)
+    said = keys.reference or (keys.variants[name] or {}).get(AGAINST)
     return said if said in chosen else chosen[0]

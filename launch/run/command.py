@@ -15,21 +15,26 @@ from omegaconf.errors import OmegaConfBaseException
 
 from data.errors import InputError, raise_all
 from data.settings import check_least, typed_value
-from launch.keys import keys_of, method_keys, register
+from launch.keys import MOVED_KEYS, key_names, keys_of, method_keys, register
 from launch.keys.fields import public_fields
+from launch.keys.runs import RunKeys
+from model.losses.settings import METHOD_SETTINGS
 
-Settings = dict[str, Any]
+_Plain = dict[str, Any]
+Check = Callable[[Any], list[str]]
 
 
-def run_command(command: str, run: Callable[[Any], int], arguments: Sequence[str] | None = None) -> int:
+def run_command(
+    command: str, run: Callable[[Any], int], arguments: Sequence[str] | None = None, check: Check | None = None
+) -> int:
     """Compose the keys of `command` from `arguments` and run it; the exit code is 2 when the input is wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & {*given}:
         print(help_text(command))
         return 0
     try:
-        keys = compose_keys(command, given)
-        if isinstance(keys, dict) and keys.get("cluster", {}).get("name") == "slurm" and not keys.get("dry_run"):
+        keys = compose_keys(command, given, check)
+        if isinstance(keys, RunKeys) and keys.cluster.name == "slurm" and not keys.dry_run:
             from launch.cluster.preflight import check_cluster  # torch, which the commands that look can do without
 
             check_cluster(keys)
@@ -42,33 +47,35 @@ def run_command(command: str, run: Callable[[Any], int], arguments: Sequence[str
         return 1
 
 
-def compose_keys(command: str, overrides: Sequence[str]) -> Any:
-    """The keys of `command`, an instance of its class; `InputError` lists every wrong key, value and choice."""
+def compose_keys(command: str, overrides: Sequence[str], check: Check | None = None) -> Any:
+    """The keys of `command`, an instance of its class; `check` says what else is wrong with them.
+
+    `InputError` lists every wrong key, value and choice.
+    """
     try:
-        plain = _compose(command, overrides)
+        plain, method = _compose(command, overrides)
     except InputError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra's for method=null
         raise InputError(_explain(command, overrides, error)) from error
-    if not keys_of(command).__dataclass_params__.frozen:
-        return plain
-    keys, problems = _typed(command, plain)
-    raise_all("wrong values:", problems)
+    keys, problems = _typed(keys_of(command), plain, method)
+    problems += check(keys) if check else []
+    raise_all(f"launch/{command}.py cannot start:", problems)
     return keys
 
 
-def _typed(command: str, plain: Settings) -> tuple[Any, list[str]]:
+def _typed(kind: type[Any], plain: _Plain, method: str) -> tuple[Any, list[str]]:
     """The keys, and what is wrong with each by itself; settings that are wrong have their defaults."""
     made: dict[str, Any] = {}
     problems = []
-    for f in public_fields(keys_of(command)):
-        kind: Any = method_keys(command)[plain["method_name"]] if f.name == "method" else f.type
+    for f in public_fields(kind):
+        inner: Any = METHOD_SETTINGS[method] if f.name == "method" else f.type
         try:
-            made[f.name] = typed_value(kind, plain[f.name], f.name)
+            made[f.name] = typed_value(inner, plain[f.name], f.name)
         except InputError as error:
             problems.append(str(error))
-            made[f.name] = kind()
-    keys = keys_of(command)(**made)
+            made[f.name] = inner()
+    keys = kind(**made)
     return keys, [*check_least(keys), *problems]
 
 
@@ -78,20 +85,27 @@ def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
         return compose(command, overrides=list(overrides), return_hydra_config=True)
 
 
-def _compose(command: str, overrides: Sequence[str]) -> Settings:
-    _refuse_lists(command, overrides)
+def _compose(command: str, overrides: Sequence[str]) -> tuple[_Plain, str]:
+    """The plain values of all keys, and the name of the method, if there is one."""
+    _refuse(command, overrides)
     config = _composed(command, overrides)
-    choices = dict(config.hydra.runtime.choices)
-    with_choice = {"method_name": choices["method"]} if "method" in choices else {}
-    settings = _plain(config)
-    unread = ", ".join(_unread(settings, keys_of(command)))
+    plain = _plain(config)
+    if "search" not in key_names(command):
+        del plain["search"]
+    unread = ", ".join(_unread(plain, keys_of(command)))
     if unread:
         raise InputError(f"no such key: {unread}\nAll keys: python launch/{command}.py --help")
-    return {**settings, **with_choice}
+    return plain, config.hydra.runtime.choices.get("method", "")
 
 
-def _refuse_lists(command: str, overrides: Sequence[str]) -> None:
-    """`InputError` for dataset=[bp4d,disfa]: Hydra would merge the files of both without a word."""
+def _refuse(command: str, overrides: Sequence[str]) -> None:
+    """`InputError` for keys that have moved, and for dataset=[bp4d,disfa]: Hydra would merge the files of both."""
+    words = [word.partition("=")[0].lstrip("+~") for word in overrides]
+    searched = [word for word in words if word.split(".")[0] == "search"]
+    if searched and "search" not in key_names(command):
+        raise InputError(f"no such key: {', '.join(searched)}\nAll keys: python launch/{command}.py --help")
+    moved = MOVED_KEYS.get(command, {})
+    raise_all("these keys have moved:", [f"{word}= is now {moved[word]}=" for word in words if word in moved])
     listed = [word for word in overrides if re.match(r"\w+=\s*\[", word)]
     groups = _composed(command, ()).hydra.runtime.choices if listed else ()
     raise_all(
@@ -100,7 +114,7 @@ def _refuse_lists(command: str, overrides: Sequence[str]) -> None:
     )
 
 
-def _plain(config: DictConfig) -> Settings:
+def _plain(config: DictConfig) -> _Plain:
     ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     missing = sorted(OmegaConf.missing_keys(ours))
     if missing:
@@ -110,9 +124,9 @@ def _plain(config: DictConfig) -> Settings:
     return {str(key): value for key, value in plain.items()}
 
 
-def _unread(values: Settings, keys: Any, prefix: str = "") -> Iterator[str]:
+def _unread(values: _Plain, keys: Any, prefix: str = "") -> Iterator[str]:
     """Keys that `+key=value` added, which Hydra allows and nothing reads."""
-    kinds = {f.name: f.type for f in dataclasses.fields(keys)}
+    kinds = {f.name: f.type for f in public_fields(keys)}
     for name, value in values.items():
         if name not in kinds:
             yield prefix + name
@@ -140,15 +154,14 @@ def _allowed_beside(command: str, overrides: Sequence[str], key: str) -> list[st
     """The keys that stand where `key` was looked for, and the nearest of them."""
     groups = [word for word in overrides if "." not in word.partition("=")[0] and word.partition("=")[0] != key]
     with suppress(HydraException, OmegaConfBaseException, InputError):
-        place: Any = _compose(command, groups)
+        place: Any = _compose(command, groups)[0]
         for step in key.split("."):
             if not isinstance(place, dict) or step not in place:
                 break
             place = place[step]
-        names = [name for name in place if name != "method_name"]
-        near = get_close_matches(step, names, 1)
+        near = get_close_matches(step, place, 1)
         hint = f"Did you mean {near[0]}? " if near else ""
-        return [f"{hint}Allowed here: {', '.join(names)}"]
+        return [f"{hint}Allowed here: {', '.join(place)}"]
     return []
 
 

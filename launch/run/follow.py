@@ -1,12 +1,10 @@
 """A command whose driver runs in a job: submit that job or find it, show its progress from files, let go at Ctrl-C."""
 
-import copy
 import importlib
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from submitit.helpers import DelayedSubmission
@@ -19,7 +17,8 @@ from launch.cluster.jobs import our_jobs, submit
 from launch.cluster.preflight import check_node
 from launch.cluster.work import Work, plan_text
 from launch.cluster.worker import Worker
-from launch.run.told import CRASHED, IN_JOB, exit_code, tell, told
+from launch.keys.runs import RunKeys
+from launch.run.told import CRASHED, exit_code, tell, told
 from launch.show.display import Display
 
 _POLL = 1.0  # seconds between two looks at files
@@ -28,10 +27,10 @@ LIVES = 3  # heads in a row that end without a word and without a finished trial
 
 @dataclass(frozen=True)
 class HeadTask:
-    """What the head job runs: the command itself, from keys that are plain data."""
+    """What the head job runs: the command itself, with the same keys."""
 
     command: str
-    keys: dict[str, Any]
+    keys: RunKeys
     typed: tuple[str, ...]  # the arguments of the process that people started, for the study's provenance
     folder: ClusterFolder
 
@@ -40,7 +39,7 @@ class HeadTask:
         sys.argv = [*self.typed]
         main = importlib.import_module(f"launch.{self.command}").main
         try:
-            return int(main(copy.deepcopy(self.keys) | {IN_JOB: True}))
+            return int(main(replace(self.keys, in_head_job=True, retry_failed=False)))  # `begin` has forgotten them
         except InputError as error:
             tell(self.folder, f"error: {error}")
             return 2
@@ -56,10 +55,10 @@ class HeadTask:
 def elsewhere(work: Work, console: Console) -> int | None:
     """Run the trials where the keys say; None when that is here, otherwise the exit code of all that there is to do."""
     cluster = work.resources.cluster
-    if work.keys["dry_run"]:
+    if work.keys.dry_run:
         console.print(plan_text(work), soft_wrap=True, markup=False, highlight=False)
         return 0
-    if cluster.name != "slurm" or work.keys.get(IN_JOB):
+    if cluster.name != "slurm" or work.keys.in_head_job:
         return None
     work.folder.open()
     try:
@@ -102,8 +101,7 @@ def _find_or_submit(work: Work, console: Console) -> str:
 def _submit_head(work: Work) -> str:
     """Submit the head; where jobs may not submit jobs, the other workers with it."""
     cluster, folder = work.resources.cluster, work.folder
-    keys = work.keys | ({"retry_failed": False} if "retry_failed" in work.keys else {})  # `begin` has removed them
-    job = submit(HeadTask(work.command, keys, tuple(sys.argv), folder), cluster, folder, "head")
+    job = submit(HeadTask(work.command, work.keys, tuple(sys.argv), folder), cluster, folder, "head")
     if cluster.head == "first_worker":
         worker = Worker(folder, cluster, work.placement.store.resolve())
         for _ in range(len(our_jobs(folder, "worker")) + 1, cluster.max_workers):
@@ -134,8 +132,8 @@ def _wait(work: Work, job: str, console: Console) -> tuple[str, int]:
 
 
 def _parting(work: Work, job: str) -> str:
-    root = work.keys["runs_root"]
-    study = f"name={work.store.root.name}" + ("" if root == "runs" else f" runs_root={root}")
+    root = work.keys.runs_root
+    study = f"name={work.store.root.name}" + ("" if root == RunKeys.runs_root else f" runs_root={root}")
     return "\n".join(
         [
             f"head job {job} goes on without this terminal.",

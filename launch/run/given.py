@@ -1,11 +1,11 @@
 """Commands whose trials are given, not searched for: what they are about to do, and doing it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from rich.console import Console
 
 from launch.cluster.work import Work
+from launch.keys.runs import RunKeys
 from launch.plan.resources import Resources
 from launch.run.follow import elsewhere
 from launch.run.told import telling
@@ -20,7 +20,7 @@ STAGE = "final"
 
 def given_work(
     command: str,
-    keys: dict[str, Any],
+    keys: RunKeys,
     store: StudyStore,
     resources: Resources,
     jobs: Sequence[GivenTrial],

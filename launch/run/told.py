@@ -13,7 +13,6 @@ from launch.cluster.work import Work
 
 SAID = "said"  # kind of the events
 CRASHED = -1  # instead of an exit code
-IN_JOB = "in_head_job"  # key of a command that runs in the head job already
 _LINES = 40  # of what a job that crashed wrote last
 
 
@@ -26,7 +25,7 @@ def tell(folder: ClusterFolder, text: str) -> None:
 @contextmanager
 def telling(work: Work, console: Console) -> Iterator[None]:
     """In a head job, what the block prints goes to whoever follows it, too, however the block ends."""
-    if not work.keys.get(IN_JOB):
+    if not work.keys.in_head_job:
         yield
         return
     captured = console.capture()

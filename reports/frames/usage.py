@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from study.records.study_spec import PruningSpec
+from study.records.study_spec import PruningSettings
 
 HOUR = 3600.0
 
 
-def rungs_frame(sweep: pl.DataFrame, pruning: PruningSpec, epochs: int) -> pl.DataFrame:
+def rungs_frame(sweep: pl.DataFrame, pruning: PruningSettings, epochs: int) -> pl.DataFrame:
     """One row a fold and rung of ASHA: how many trials `reached` it, were `pruned` at it, `failed` after it, went `on`.
 
     A rung is the number of epochs after which a trial may be stopped; the last one is the whole training. A pruned

@@ -7,22 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
+from data.errors import InputError, raise_all
+from data.settings import check_choices, check_least, setting
 from study.records.versioned import record_of, to_versioned, versioned
 
 SEARCH, ABLATION, ROBUSTNESS, EXTERNAL = "search", "ablation", "robustness", "external"
 HYPERPARAMETER_TRANSFER, DOMAIN_GENERALIZATION = "hyperparameter_transfer", "domain_generalization"
+PRUNING = ("asha", "hyperband", "median", "none")
+SEVERAL_METHODS = "methods"  # `StudySpec.method` of a search over several, and their key in its space
 
 _USER_KEYS = {"space": "search", "size": "dataset.size", "sha256": "predictions"}  # where a field is called otherwise
 
 
 @dataclass(frozen=True)
-class PruningSpec:
+class PruningSettings:
     """When trials are stopped early, see `study.search.pruning`."""
 
-    name: str
-    grace: int
-    reduction: int
+    name: str = setting("asha", "asha, hyperband (asynchronous), median or none")
+    grace: int = setting(4, "epochs before a trial may be stopped; as many as epochs, and none is", least=1)
+    reduction: int = setting(3, "asha, hyperband: one in this many trials goes on from rung to rung", least=2)
+
+    def __post_init__(self) -> None:
+        problems = [*check_choices(self, {"name": PRUNING}), *check_least(self)]
+        raise_all("early stopping:", [f"pruning.{problem}" for problem in problems])
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class SearchSpec:
     seed: int
     sampler: str
     warm_start: str  # the study whose best trials are tried first; empty for none
-    pruning: PruningSpec
+    pruning: PruningSettings
     constraints: tuple[tuple[str, str, float], ...]  # number, at_least | at_most, bound
     space: dict[str, Any]  # as it was given
     searched: tuple[str, ...]  # dotted names of the settings in which trials differ

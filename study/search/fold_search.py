@@ -9,6 +9,7 @@ import optuna
 from data.seeds import seed_for
 from study.records.config import TrialConfig
 from study.records.store import StudyStore
+from study.records.study_spec import PruningSettings
 from study.search.objectives import Goals
 from study.search.optuna_journal import new_journal
 from study.search.pruning import Rule, make_rule, replay
@@ -35,12 +36,10 @@ class Search:
     base: TrialConfig
     space: Space
     goals: Goals
-    sampler: str = "tpe"
-    seed: int = 0
+    sampler: str
+    seed: int
     points: tuple[Params, ...] = ()
-    pruning: str = "asha"
-    grace: int = 4
-    reduction: int = 3
+    pruning: PruningSettings = field(default_factory=PruningSettings)
 
     def base_of(self, fold: str) -> TrialConfig:
         """What the trials of a fold are variations of."""
@@ -156,7 +155,7 @@ def begin_rule(search: Search, store: StudyStore, fold: str) -> Rule:
 
     The last report of a trial that goes on may not have been decided on: it is made again, and decided then.
     """
-    rule = make_rule(search.pruning, search.base.optim.epochs, search.grace, search.reduction)
+    rule = make_rule(search.pruning, search.base.optim.epochs)
     replay(rule, ((one.key, one.reports) for one in store.outcomes("sweep", fold)))
     running = [one for one in store.running() if one.fold == fold and one.stage == "sweep"]
     replay(rule, ((one.key, dict(enumerate(one.curve[:-1], start=1))) for one in running))

@@ -10,8 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+from study.records.study_spec import PruningSettings
+
 MIN_OTHERS = 3  # trials that the median rule compares with
-PRUNING = ("asha", "hyperband", "median", "none")
 Curve = Mapping[int, float]  # value by epoch
 
 
@@ -99,13 +100,13 @@ class Never:
         return False
 
 
-def make_rule(name: str, epochs: int, grace: int, reduction: int) -> Rule:
-    """The rule called `name` for trials of `epochs` epochs."""
-    if name == "asha":
-        return Rungs(epochs, grace, reduction)
-    if name == "hyperband":
-        return Rungs(epochs, grace, reduction, brackets=epochs)
-    return Median(grace) if name == "median" else Never()
+def make_rule(asked: PruningSettings, epochs: int) -> Rule:
+    """The rule that is asked for, for trials of `epochs` epochs."""
+    if asked.name == "asha":
+        return Rungs(epochs, asked.grace, asked.reduction)
+    if asked.name == "hyperband":
+        return Rungs(epochs, asked.grace, asked.reduction, brackets=epochs)
+    return Median(asked.grace) if asked.name == "median" else Never()
 
 
 def replay(rule: Rule, curves: Iterable[tuple[str, Curve]]) -> None:

@@ -29,6 +29,7 @@ from optuna.distributions import (
 from data.errors import InputError, raise_all
 from model.losses.settings import METHOD_SETTINGS
 from study.records.config import TrialConfig, trial_from_dict
+from study.records.study_spec import SEVERAL_METHODS
 
 Params = dict[str, Any]
 
@@ -39,7 +40,7 @@ _DISTRIBUTIONS: dict[str, Callable[[Sequence[Any]], BaseDistribution]] = {
     "choice": lambda values: CategoricalDistribution(list(values)),
 }
 _KINDS = (*_DISTRIBUTIONS, "simplex")
-METHODS_KEY, METHOD = "methods", "method_name"
+METHOD = "method_name"
 _FIXED = (
     "data",
     "score_test",
@@ -132,10 +133,11 @@ def method_base(base: TrialConfig, method: str) -> TrialConfig:
 def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
     """Check `spec` against the settings of `base`; one `InputError` lists every mistake."""
     problems: list[str] = []
-    methods = _branches(spec.get(METHODS_KEY, {}), base, problems)
-    common = {name: value for name, value in spec.items() if name != METHODS_KEY}
+    methods = _branches(spec.get(SEVERAL_METHODS, {}), base, problems)
+    common = {name: value for name, value in spec.items() if name != SEVERAL_METHODS}
     if methods and "method" in common:
-        problems.append(f"method: what only one method has stands below {METHODS_KEY}: {{<method>: {{method: ...}}}}")
+        place = f"{SEVERAL_METHODS}: {{<method>: {{method: ...}}}}"
+        problems.append(f"method: what only one method has stands below {place}")
         common.pop("method")
     one = _flat(common, base, problems)
     raise_all("the search space is not valid:", problems)
@@ -156,14 +158,14 @@ def _branches(spec: Any, base: TrialConfig, problems: list[str]) -> dict[str, Sp
     """The spaces of the methods that are searched over."""
     if not isinstance(spec, Mapping) or set(spec) - set(METHOD_SETTINGS) or len(spec) == 1:
         names = ", ".join(METHOD_SETTINGS)
-        problems.append(f"{METHODS_KEY}: {spec!r}; two or more of {names}, each with a space of its own")
+        problems.append(f"{SEVERAL_METHODS}: {spec!r}; two or more of {names}, each with a space of its own")
         return {}
     found = {}
     for method, own in spec.items():
         try:
-            found[method] = _flat(own or {}, method_base(base, method), problems, f"{METHODS_KEY}.{method}.")
+            found[method] = _flat(own or {}, method_base(base, method), problems, f"{SEVERAL_METHODS}.{method}.")
         except InputError as error:
-            problems.append(f"{METHODS_KEY}.{method}: {error}")
+            problems.append(f"{SEVERAL_METHODS}.{method}: {error}")
     return found
 
 

@@ -26,6 +26,7 @@ import study.trial.run
 from data.errors import InputError
 from launch.cluster.work import Work
 from launch.keys.cluster import ClusterSettings
+from launch.keys.runs import RunKeys
 from launch.plan.preflight import SearchPlan
 from launch.plan.resources import Resources
 from launch.run.ending import Ending
@@ -34,7 +35,7 @@ from model.checkpoint import load_checkpoint, save_checkpoint
 from study.records.config import Placement, TrialConfig, trial_from_dict
 from study.records.result import Epoch, TrialResult
 from study.records.store import StudyStore
-from study.records.study_spec import StudySpec
+from study.records.study_spec import PruningSettings, StudySpec
 from study.search.fold_search import Search
 from study.search.objectives import Goals
 from study.search.space import parse_space
@@ -181,13 +182,20 @@ class SleepHead(HeadTask):
         return super().__call__()
 
 
-def main(keys: dict[str, Any]) -> int:
+@dataclass(frozen=True)
+class SleepKeys(RunKeys):
+    """The keys of this command."""
+
+    root: str = ""
+
+
+def main(keys: SleepKeys) -> int:
     """As launch/sweep.py does it, from the study's folder that `keys` name."""
     launch.run.follow.HeadTask = SleepHead  # type: ignore[misc]
     launch.run.tune.train, launch.run.trials._finish = train, finish
-    root = Path(keys["root"])
+    root = Path(keys.root)
     spec, store, console = read_spec(root), StudyStore(root), Console(width=200)
-    cluster = ClusterSettings(**spec.cluster | {"setup": tuple(spec.cluster.get("setup", ()))})
+    cluster = ClusterSettings(**spec.cluster | {"probe": False, "setup": tuple(spec.cluster.get("setup", ()))})
     workers = cluster.max_workers * cluster.slots(spec.cpus, spec.gpus) if cluster.name == "slurm" else 2
     resources = Resources(workers, spec.cpus, spec.gpus, "cpu", cluster)
     placement = Placement(root / "frames", root, gpus=spec.gpus, timeout=spec.timeout)
@@ -224,7 +232,7 @@ def _study(spec: Spec, root: Path) -> StudySpec:
 def _plan(spec: Spec, work: Work) -> SearchPlan:
     space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}}, base(spec))
     points = tuple({"optim.lr": lr} for lr in rates(spec))
-    search = Search(base(spec), space, Goals(), "random", 0, points, "none")
+    search = Search(base(spec), space, Goals(), "random", 0, points, PruningSettings("none"))
     return SearchPlan(work.store, search, ("part1",), work.placement, work.resources)
 
 
@@ -236,9 +244,8 @@ def _final(spec: Spec, work: Work) -> Ending | None:
 def run(arguments: Sequence[str]) -> int:
     """As every command does it: 2 for wrong input, 1 when it was stopped."""
     (study,) = arguments
-    keys = {"root": study, "dry_run": False, "cluster": {"probe": False}, "runs_root": str(Path(study).parent)}
     try:
-        return main(keys)
+        return main(SleepKeys(root=study, runs_root=str(Path(study).parent)))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

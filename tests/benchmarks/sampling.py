@@ -13,6 +13,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from rich.console import Console
 from scipy.stats import spearmanr
 
 from launch.plan.datasets import prepare_store
-from launch.plan.preflight import base_trial, search_of
+from launch.plan.preflight import search_of, searched_trial
 from launch.run.command import compose_keys
 from study.records.config import Placement, TrialConfig
 from study.records.outcome import Outcome
@@ -44,7 +45,7 @@ def search_with(strategy: str, seed: int, frames: Path, fingerprint: str, epochs
     sampler, pruning = STRATEGIES[strategy]
     given = [f"store_root={frames.parent}", f"epochs={epochs}", f"sampler={sampler}", f"pruning.name={pruning}"]
     keys = compose_keys("sweep", given)
-    return search_of(keys | {"seed": seed}, base_trial(keys, fingerprint, FOLD))
+    return search_of(replace(keys, seed=seed), searched_trial(keys, fingerprint, FOLD))
 
 
 def spent(store: StudyStore) -> int:

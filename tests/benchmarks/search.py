@@ -51,7 +51,7 @@ SPACE = {
 def search() -> Search:
     """The default job's search, nearly."""
     base = replace(TrialConfig(), data=replace(TrialConfig().data, fold=FOLD))
-    return Search(base, parse_space(SPACE, base), Goals())
+    return Search(base, parse_space(SPACE, base), Goals(), "tpe", 0)
 
 
 def opened(folder: Path) -> StudyStore:

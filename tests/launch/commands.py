@@ -5,13 +5,25 @@ from pathlib import Path
 
 from launch.run.command import run_command
 
+CHECKS = {
+    "sweep": "sweep",
+    "final": "final",
+    "compare": "comparison",
+    "stress": "stress",
+    "regret": "regret",
+    "generalize": "generalization",
+    "prepare": "dataset",
+    "score": "dataset",
+}
 # the frames of the trees in tests/conftest.py are face crops
 SMALL = ("dataset.size=32", "dataset.crop=24", "dataset.alignment=precropped")
 
 
 def run(command: str, *arguments: str) -> int:
     """Exit code of `python launch/<command>.py <arguments>`."""
-    return run_command(command, importlib.import_module(f"launch.{command}").main, arguments)
+    check = f"{CHECKS[command]}_problems" if command in CHECKS else ""
+    module = importlib.import_module(f"launch.{command}")
+    return run_command(command, module.main, arguments, check=getattr(module, check, None))
 
 
 def sweep_arguments(tree: Path, folder: Path, dataset: str = "bp4d") -> list[str]:

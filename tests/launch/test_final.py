@@ -16,11 +16,12 @@ import launch.run.given
 from data.errors import InputError
 from data.store import FrameStore
 from launch.final import finish_final, named_study, unique_trials
+from launch.keys.trials import FinalKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.preflight import SearchPlan as Search
 from launch.plan.preflight import plan_sweep
 from launch.plan.resources import Resources
-from launch.run.command import Settings, compose_keys
+from launch.run.command import compose_keys
 from launch.run.given import finished
 from launch.run.trials import GivenTrial
 from launch.show.scoreboard import COLUMN_HEADS, cell
@@ -170,9 +171,6 @@ def test_trials_that_several_selections_need_are_run_once(store: StudyStore) -> 
     assert len(unique_trials([both[0], both[0]])) == 4
 
 
-NO_NAMES: Settings = {"name": "", "study": "", "dataset": {}}
-
-
 def test_a_study_is_named_by_itself_its_folder_or_its_dataset(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     for name, dataset in (("bp4d-aunce", "bp4d"), ("disfa-bce", "disfa"), ("disfa-clp", "disfa")):
@@ -180,9 +178,9 @@ def test_a_study_is_named_by_itself_its_folder_or_its_dataset(tmp_path: Path) ->
     StudyStore(runs / "bp4d-comparison").open_study(StudySpec("c", "bp4d", OTHERS[ABLATION]), free=())
 
     def named(**given: Any) -> tuple[str, Path]:
-        found = named_study(NO_NAMES | {"runs_root": str(runs)} | given)
-        assert (found["study"], found["dataset"]) == ("", {}), "a head job that reads the keys again finds the same"
-        return found["name"], Path(found["runs_root"])
+        found = named_study(FinalKeys(**{"runs_root": str(runs), **given}))
+        assert (found.study, found.dataset) == ("", {}), "a head job that reads the keys again finds the same"
+        return found.name, Path(found.runs_root)
 
     assert named(name="any") == ("any", runs)
     assert named(study=str(runs / "disfa-clp"), runs_root="elsewhere") == ("disfa-clp", runs)
@@ -191,8 +189,7 @@ def test_a_study_is_named_by_itself_its_folder_or_its_dataset(tmp_path: Path) ->
         named(dataset={"name": "disfa"})
     with pytest.raises(InputError, match=r"has 0 studies of it.*studies: bp4d-aunce, disfa-bce, disfa-clp$"):
         named(dataset={"name": "gft"})
-    both: Settings = {"name": "a", "dataset": {"name": "bp4d"}}
-    for given in ({}, both):
+    for given in ({}, {"name": "a", "dataset": {"name": "bp4d"}}):
         with pytest.raises(InputError, match="give one of name=, study= and dataset="):
             named(**given)
 

@@ -25,7 +25,8 @@ from tests.launch.test_sweep import start
 from tests.study.make import small_trial
 from tests.study.specs import search_spec
 
-SMALL = ("crop=16", "epochs=2", "optim.batch_size=9", "head.dim=4", "probe.epochs=2", "val_share=0.34", "seeds=1")
+QUICK = ("epochs=2", "optim.batch_size=9", "head.dim=4", "probe.epochs=2")
+SMALL = ("dataset.crop=16", *QUICK, "val_share=0.34", "seeds=1")
 ALL = "leave_one_out=[bp4d,disfa,gft]"
 Job = tuple[TrialConfig, Placement]
 TWO = ("variants=claims", "only=[bce,bce-plain]")

@@ -13,7 +13,7 @@ from data.catalog import CATALOG
 from data.settings import ViewSettings, setting
 from launch.keys import COMMANDS
 from launch.keys.fields import mutable
-from launch.plan.preflight import base_trial, check_sweep
+from launch.plan.preflight import searched_trial, sweep_problems
 from launch.run.command import compose_keys
 from model.losses.settings import METHOD_SETTINGS, AunceSettings
 from model.settings import BACKBONES, HeadSettings, OptimSettings
@@ -73,8 +73,8 @@ def test_every_yaml_file_is_reached() -> None:
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_a_yaml_is_about_the_dataset_it_is_named_after(name: str) -> None:
     keys = compose_keys("prepare", [f"dataset={name}"])
-    assert keys["dataset"]["name"] == name
-    assert bool(keys["dataset"]["tree"]) == (name == "synthetic")
+    assert keys.dataset.name == name
+    assert bool(keys.dataset.tree) == (name == "synthetic")
 
 
 LABELLED = sorted(name for name, row in CATALOG.items() if row.aus)
@@ -89,16 +89,15 @@ def test_dataset_backbone_and_method_make_a_valid_search(
     dataset: str, backbone: str, method: str, tmp_path: Path
 ) -> None:
     choice = [f"dataset={dataset}", f"backbone={backbone}", f"method={method}", f"runs_root={tmp_path}", "name=a"]
-    keys = compose_keys("sweep", choice)
-    check_sweep(keys)
-    base = base_trial(keys, "fingerprint", "part1")
+    keys = compose_keys("sweep", choice, sweep_problems)
+    base = searched_trial(keys, "fingerprint", "part1")
     assert (base.data.dataset, base.backbone.name, base.method_name) == (dataset, backbone, method)
     assert type(base.method) is METHOD_SETTINGS[method]
-    assert base.views.crop == keys["dataset"]["crop"] <= keys["dataset"]["size"]
-    space = parse_space(keys["search"], base)
+    assert base.views.crop == keys.dataset.crop <= keys.dataset.size
+    space = parse_space(keys.search, base)
     assert {"optim.lr", "optim.weight_decay"} < {*space.settings_names}
     assert any(name.startswith("method.") for name in space.settings_names)
-    assert base_trial(keys, "fingerprint", "part1").key == base.key
+    assert searched_trial(keys, "fingerprint", "part1").key == base.key
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -106,17 +105,17 @@ def test_what_a_backbone_yaml_says_arrives_in_the_trial(backbone: str) -> None:
     file = OmegaConf.to_container(OmegaConf.load(CONF / "backbone" / f"{backbone}.yaml"))
     assert isinstance(file, dict)
     keys = compose_keys("sweep", ["dataset=bp4d", f"backbone={backbone}"])
-    base = base_trial(keys, "", "").to_dict()
+    base = searched_trial(keys, "", "").to_dict()
     for group in {str(name) for name in file} - {"search"}:
         assert file[group].items() <= base[group].items()
     searched = file.get("search", {"optim": {"lr": {"log_uniform": [5e-4, 1e-2]}}})
-    assert keys["search"]["optim"]["lr"] == searched["optim"]["lr"]
-    assert "weight_decay" in keys["search"]["optim"]
+    assert keys.search["optim"]["lr"] == searched["optim"]["lr"]
+    assert "weight_decay" in keys.search["optim"]
 
 
 def test_the_given_value_wins_over_the_backbone_yaml() -> None:
     keys = compose_keys("sweep", ["backbone=swin_t", "head.dim=7", "optim.batch_size=5"])
-    assert (keys["head"]["dim"], keys["optim"]["batch_size"]) == (7, 5)
+    assert (keys.head.dim, keys.optim.batch_size) == (7, 5)
 
 
 @pytest.mark.parametrize(
@@ -128,4 +127,4 @@ def test_the_given_value_wins_over_the_backbone_yaml() -> None:
     ],
 )
 def test_a_short_key_sets_the_setting_of_the_trial(given: str, setting_name: str, value: object) -> None:
-    assert base_trial(compose_keys("sweep", [given]), "", "").value(setting_name) == value
+    assert searched_trial(compose_keys("sweep", [given]), "", "").value(setting_name) == value

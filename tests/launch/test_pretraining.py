@@ -9,7 +9,7 @@ from rich.console import Console
 from data.errors import InputError
 from data.store import FrameStore, open_store
 from launch.plan.datasets import prepare_store, unlabelled_stores
-from launch.plan.preflight import check_sweep, plan_sweep
+from launch.plan.preflight import plan_sweep, sweep_problems
 from launch.run.command import compose_keys
 from study.records.config import TrialConfig
 from tests.conftest import TreeMaker
@@ -38,9 +38,8 @@ def stores(trees: TreeMaker, folder: Path) -> dict[str, FrameStore]:
 
 def planned(stores: dict[str, FrameStore], folder: Path, *overrides: str, search: Sequence[str] = SHORT) -> TrialConfig:
     """The base trial of a sweep on BP4D."""
-    keys = compose_keys("sweep", [*sweep_arguments(folder, folder), "name=mine", "method=clp", *search, *overrides])
-    check_sweep(keys)
-    return plan_sweep(keys, stores["bp4d"]).base
+    given = [*sweep_arguments(folder, folder), "name=mine", "method=clp", *search, *overrides]
+    return plan_sweep(compose_keys("sweep", given, sweep_problems), stores["bp4d"]).base
 
 
 def refused(stores: dict[str, FrameStore], folder: Path, *overrides: str) -> str:
@@ -55,8 +54,9 @@ def test_stores_become_part_of_the_trials(stores: dict[str, FrameStore], folder:
     by_name, by_folder = (planned(stores, folder, f"pretrain.stores=[{name}]") for name in ("disfa", disfa.path.name))
     assert by_name == by_folder
     assert by_name.pretrain.stores == (disfa.fingerprint,)
-    keys = compose_keys("sweep", [*sweep_arguments(folder, folder), "pretrain.stores=[disfa]"])
-    assert [store.path for store in unlabelled_stores(keys)] == [disfa.path]
+    keys = compose_keys("sweep", sweep_arguments(folder, folder))
+    found = unlabelled_stores(["disfa"], Path(keys.store_root), keys.dataset.size)
+    assert [store.path for store in found] == [disfa.path]
 
 
 def test_all_stores_that_are_not_there_are_named(stores: dict[str, FrameStore], folder: Path) -> None:

@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from data.store import FrameStore
+from launch.keys.cluster import ClusterSettings
+from launch.keys.runs import TrialNeeds
+from launch.keys.trials import RegretKeys
 from launch.regret import plan_regret
 from study.records.store import StudyStore
 from study.records.study_spec import ROBUSTNESS, StudySpec
@@ -54,9 +58,8 @@ def test_every_trial_is_placed_on_the_frames_of_its_own_target(runs: Path, tmp_p
     stores["b"] = tiny_store(tmp_path, subjects=6, aus=(1, 2, 4), seed=1, dataset="bp4d")
     for name, frames in stores.items():
         searched(folder, name, frames)
-    one = {"gpus": 0.0, "cpus": 1, "timeout": 60.0}
-    keys = {"studies": ["a", "b"], "name": "regret", "runs_root": str(folder), "seeds": 1, "max_concurrent": 1}
-    plan = plan_regret(keys | {"trial": one, "cluster": {"name": "local", "cpus": 1}})
+    one: dict[str, Any] = {"trial": TrialNeeds(cpus=1), "cluster": ClusterSettings(cpus=1), "max_concurrent": 1}
+    plan = plan_regret(RegretKeys(studies=("a", "b"), runs_root=str(folder), **one))
     assert len(plan.jobs) == 2 * 3, "the two configurations are the same, so each target trains one on three folds"
     for config, placement in plan.jobs:
         frames = next(store for store in stores.values() if store.fingerprint == config.data.fingerprint)

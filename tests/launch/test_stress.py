@@ -2,16 +2,16 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 from rich.console import Console
 
 from data.errors import InputError
+from launch.keys.trials import StressKeys
 from launch.plan.datasets import prepare_store
 from launch.run.command import compose_keys
-from launch.stress import check_stress, curve_table, plan_stress
+from launch.stress import curve_table, plan_stress, stress_problems
 from study.experiments.robustness import DISTURBANCES, Point, curves_of, undisturbed
 from study.records.score_files import read_scores
 from study.records.store import StudyStore
@@ -32,21 +32,19 @@ FAULTS = [
 ]
 
 
-def keys(folder: Path, *given: str) -> dict[str, Any]:
-    found: dict[str, Any] = compose_keys("stress", [f"runs_root={folder}", "name=x", *given])
+def keys(folder: Path, *given: str) -> StressKeys:
+    found: StressKeys = compose_keys("stress", [f"runs_root={folder}", "name=x", *given], stress_problems)
     return found
 
 
 def test_all_kinds_have_levels_by_default(tmp_path: Path) -> None:
-    given = keys(tmp_path)
-    assert tuple(given["levels"]) == DISTURBANCES
-    check_stress(given)
+    assert tuple(keys(tmp_path).levels) == DISTURBANCES
 
 
 @pytest.mark.parametrize(("fault", "said"), FAULTS)
 def test_what_is_wrong_is_said_before_any_data_are_read(fault: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        check_stress(keys(tmp_path, fault))
+        keys(tmp_path, fault)
     assert said in str(caught.value)
 
 

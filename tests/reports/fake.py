@@ -16,7 +16,7 @@ from study.records.result import TrialResult
 from study.records.score_table import SCORES
 from study.records.selection_record import SelectionRecord
 from study.records.store import COUNTS, EPOCHS, TRIALS
-from study.records.study_spec import PruningSpec, StudySpec
+from study.records.study_spec import PruningSettings, StudySpec
 from tests.study.specs import search_spec
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
@@ -89,7 +89,7 @@ class FakeStore:
             "trials": 40,
             "seed": 7,
             "aus": AUS,
-            "pruning": PruningSpec("asha", grace=2, reduction=2),
+            "pruning": PruningSettings("asha", grace=2, reduction=2),
             "space": SPACE,
             "config": {"optim": {"lr": 1e-4, "batch": 64}, "method_name": "aunce"},
         }

@@ -18,6 +18,7 @@ from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import our_jobs, submit
 from launch.cluster.work import Work
 from launch.keys.cluster import ClusterSettings
+from launch.keys.runs import RunKeys
 from launch.plan.resources import Resources
 from study.records.config import Placement
 from study.records.store import StudyStore
@@ -160,10 +161,9 @@ def work(folder: Path, frames: Path) -> Work:
     """Trials of a study in `folder`, on frames that need not be any."""
     store = StudyStore(folder / "study")
     cluster = ClusterSettings(name="slurm", partition="main", worker_cpus=1, time=30)
-    keys = {"cluster": {"probe": True}, "dry_run": False}
     found = Work(
         command="sweep",
-        keys=keys,
+        keys=RunKeys(cluster=cluster),
         store=store,
         placement=Placement(frames, store.root),
         resources=Resources(1, 1, 0.0, "cpu", cluster),

@@ -4,7 +4,6 @@ import resource
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -12,13 +11,14 @@ from data.errors import InputError
 from launch.cluster import preflight
 from launch.cluster.preflight import Look, Seen, _verdict, check_cluster, gpus_of, limits
 from launch.cluster.versions import versions
+from launch.keys.runs import RunKeys
 from launch.run.command import compose_keys
 from tests.launch.cluster.fake_slurm import site
 from tests.launch.commands import run
 
 
-def asked(*overrides: str) -> dict[str, Any]:
-    given: dict[str, Any] = compose_keys("final", ["name=x", "cluster=slurm", *overrides])
+def asked(*overrides: str) -> RunKeys:
+    given: RunKeys = compose_keys("final", ["name=x", "cluster=slurm", *overrides])
     return given
 
 

@@ -14,6 +14,7 @@ from launch.keys.cluster import ClusterSettings
         ({"name": "pbs"}, "name='pbs'; allowed: local, slurm"),
         ({"head": "there"}, "head='there'"),
         ({"max_workers": 0}, "max_workers=0"),
+        ({"cpus": -1}, "cpus=-1"),
         ({"time": 0}, "time=0"),
         ({"stagger": 0.9}, "stagger=0.9"),
         ({"name": "slurm", "time": 5, "signal_s": 300}, "signal_s=300 leaves nothing of time=5 minutes"),

@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_bp4d_is_cropped_by_its_landmarks(scenes: Path, tmp_path: Path) -> None:
     cropped = prepared(*arguments)
     keys = compose_keys("prepare", [*arguments, "dataset.size=32", "dataset.crop=24"])
     aligned = prepare_store(keys, Console(quiet=True))
-    wider = prepare_store({**keys, "dataset": {**keys["dataset"], "margin": 0.3}}, Console(quiet=True))
+    wider = prepare_store(replace(keys, dataset=replace(keys.dataset, margin=0.3)), Console(quiet=True))
     assert aligned.alignment.startswith("landmarks-")
     assert cropped.alignment.startswith("precropped-")
     assert len({store.path for store in (cropped, aligned, wider)}) == 3
@@ -118,7 +119,7 @@ def test_several_processes_store_the_same(trees: TreeMaker, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("given", "meant"), [(0, cores()), (1, 1), (3, 3)])
 def test_no_number_of_processes_is_all_cores(given: int, meant: int) -> None:
-    assert processes(compose_keys("prepare", [f"processes={given}"])) == meant
+    assert processes(compose_keys("prepare", [f"processes={given}"]).processes) == meant
 
 
 @pytest.mark.parametrize(
@@ -126,12 +127,12 @@ def test_no_number_of_processes_is_all_cores(given: int, meant: int) -> None:
     [("bp4d", "landmarks"), ("disfa", "landmarks"), ("gft", "haar"), ("affwild2", "precropped")],
 )
 def test_raw_frames_are_aligned_unless_told_otherwise(layout: str, alignment: str) -> None:
-    assert align_settings(compose_keys("prepare", [f"dataset={layout}"])).name == alignment
+    assert align_settings(compose_keys("prepare", [f"dataset={layout}"]).dataset).name == alignment
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_yaml_files_show_every_option_with_its_default(layout: str) -> None:
-    given = compose_keys("prepare", [f"dataset={layout}"])["dataset"]["options"]
+    given = compose_keys("prepare", [f"dataset={layout}"]).dataset.options
     defaults = options_of(CATALOG[layout])
     assert given == {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
 
@@ -196,9 +197,9 @@ def test_a_given_tree_is_read_instead_of_drawing_one(trees: TreeMaker, tmp_path:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_published_division_unless_another_is_asked_for(layout: str) -> None:
     keys = compose_keys("prepare", [f"dataset={layout}"])
-    assert fold_scheme(keys) == CATALOG[layout].fold_scheme
+    assert fold_scheme(keys.dataset) == CATALOG[layout].fold_scheme
     keys = compose_keys("prepare", [f"dataset={layout}", "dataset.fold_scheme=random3"])
-    assert fold_scheme(keys) == "random3"
+    assert fold_scheme(keys.dataset) == "random3"
 
 
 def test_a_progress_bar_shows_only_what_is_done() -> None:

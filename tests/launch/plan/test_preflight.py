@@ -12,8 +12,9 @@ from rich.console import Console
 from data.errors import InputError
 from data.store import FrameStore
 from launch.keys.cluster import ClusterSettings
+from launch.keys.trials import SweepKeys
 from launch.plan.datasets import prepare_store
-from launch.plan.preflight import base_trial, check_sweep, plan_sweep, store_folds, study_store
+from launch.plan.preflight import plan_sweep, searched_trial, store_folds, study_store, sweep_problems
 from launch.plan.resources import Resources
 from launch.run.command import compose_keys
 from model.backbone import Tiny
@@ -36,14 +37,15 @@ def test_a_name_that_is_none(name: str, tmp_path: Path) -> None:
         study_store(str(tmp_path), name)
 
 
-def sweep_keys(tmp_path: Path, *overrides: str) -> dict[str, Any]:
-    given: dict[str, Any] = compose_keys("sweep", [f"runs_root={tmp_path / 'runs'}", "name=a", *overrides])
-    return given
+def sweep_keys(tmp_path: Path, *overrides: str) -> SweepKeys:
+    given = [f"runs_root={tmp_path / 'runs'}", "name=a", *overrides]
+    keys: SweepKeys = compose_keys("sweep", given, sweep_problems)
+    return keys
 
 
-def check_problems(keys: dict[str, Any]) -> list[str]:
+def problems(tmp_path: Path, *overrides: str) -> list[str]:
     with pytest.raises(InputError) as caught:
-        check_sweep(keys)
+        sweep_keys(tmp_path, *overrides)
     return str(caught.value).splitlines()[1:]
 
 
@@ -52,20 +54,20 @@ def check_problems(keys: dict[str, Any]) -> list[str]:
     ["trials=0", "epochs=-1", "pruning.grace=0", "pruning.reduction=1", "trial.gpus=99", "weights=absent.pt"],
 )
 def test_one_mistake_is_named_once(override: str, tmp_path: Path) -> None:
-    check_sweep(sweep_keys(tmp_path))
-    lines = check_problems(sweep_keys(tmp_path, override))
+    sweep_keys(tmp_path)
+    lines = problems(tmp_path, override)
     assert sum(override in line for line in lines) == 1
 
 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     several = ["trials=0", "pruning.reduction=0", "max_concurrent=-2", "search.optim.lr.log_uniform=[0,1]"]
-    lines = check_problems(sweep_keys(tmp_path, *several, "dataset.size=40", "name=../a"))
+    lines = problems(tmp_path, *several, "dataset.size=40", "name=../a")
     for words in ("trials=0", "reduction=0", "max_concurrent=-2", "optim.lr", "dataset.crop=64", "name='../a'"):
         assert sum(words in line for line in lines) == 1, words
 
 
 def weights_of(tmp_path: Path, given: object) -> str:
-    return base_trial(sweep_keys(tmp_path, f"weights={given}"), "", "").backbone.weights
+    return searched_trial(sweep_keys(tmp_path, f"weights={given}"), "", "").backbone.weights
 
 
 def test_a_weights_file_counts_by_its_content(tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
+from launch.keys.cluster import ClusterSettings
+from launch.keys.runs import RunKeys, TrialNeeds
 from launch.plan.resources import Resources, resources
 
 
-def asked(
-    cpus: int = 0, gpus: float = 0.0, max_concurrent: int = 0, each: int = 0, timeout: float = 60.0
-) -> dict[str, Any]:
+def asked(cpus: int = 0, gpus: float = 0.0, max_concurrent: int = 0, each: int = 0, timeout: float = 60.0) -> RunKeys:
     """A small part of the keys; `each` is trial.cpus."""
-    trial = {"gpus": gpus, "cpus": each, "timeout": timeout}
-    return {"cluster": {"name": "local", "cpus": cpus}, "trial": trial, "max_concurrent": max_concurrent}
+    cluster, trial = ClusterSettings(cpus=cpus), TrialNeeds(gpus, each, timeout)
+    return RunKeys(cluster=cluster, trial=trial, max_concurrent=max_concurrent)
 
 
 DIVISIONS = [
@@ -42,7 +42,7 @@ DIVISIONS = [
 
 @pytest.mark.parametrize(("here", "keys", "expected"), DIVISIONS, ids=str)
 def test_a_machine_is_divided_among_trials(
-    here: tuple[int, int], keys: dict[str, Any], expected: Resources, machine: Any
+    here: tuple[int, int], keys: RunKeys, expected: Resources, machine: Any
 ) -> None:
     machine(*here)
     divided = resources(keys)
@@ -60,7 +60,6 @@ def test_a_machine_is_divided_among_trials(
         ((8, 4), asked(gpus=1.5), "trial.gpus=1.5; a share of one GPU, or whole GPUs"),
         ((8, 4), asked(gpus=float("nan")), "trial.gpus=nan"),
         ((8, 0), asked(cpus=9), "cluster.cpus=9; this machine has 8"),
-        ((8, 0), asked(cpus=-1), "cluster.cpus=-1"),
         ((8, 0), asked(each=9), "trial.cpus=9; 0 for an even share, at most 8"),
         ((8, 0), asked(each=-1), "trial.cpus=-1"),
         ((8, 0), asked(timeout=-1), "trial.timeout=-1; minutes, or 0 for never"),
@@ -68,7 +67,7 @@ def test_a_machine_is_divided_among_trials(
         ((8, 0), asked(max_concurrent=-1), "max_concurrent=-1; 0 for automatic"),
     ],
 )
-def test_resources_that_are_not_there(here: tuple[int, int], keys: dict[str, Any], said: str, machine: Any) -> None:
+def test_resources_that_are_not_there(here: tuple[int, int], keys: RunKeys, said: str, machine: Any) -> None:
     machine(*here)
     with pytest.raises(InputError) as caught:
         resources(keys)
@@ -82,9 +81,10 @@ def test_all_wrong_resources_are_named_at_once(machine: Any) -> None:
     assert len(str(caught.value).splitlines()) == 4
 
 
-def of_workers(max_concurrent: int = 0, each: int = 0, gpus: float = 0.0, **cluster: int) -> dict[str, Any]:
+def of_workers(max_concurrent: int = 0, each: int = 0, gpus: float = 0.0, **cluster: Any) -> RunKeys:
     """Keys of cluster=slurm."""
-    return asked(gpus=gpus, each=each, max_concurrent=max_concurrent) | {"cluster": {"name": "slurm", **cluster}}
+    settings = ClusterSettings(name="slurm", **cluster)
+    return replace(asked(gpus=gpus, each=each, max_concurrent=max_concurrent), cluster=settings)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def of_workers(max_concurrent: int = 0, each: int = 0, gpus: float = 0.0, **clus
     ],
 )
 def test_a_worker_is_divided_among_trials(
-    keys: dict[str, Any], concurrent: int, cpus: int, gpus: int, workers: int, machine: Any
+    keys: RunKeys, concurrent: int, cpus: int, gpus: int, workers: int, machine: Any
 ) -> None:
     machine(1, 0)  # the one that the command is given on does not count
     found = resources(keys)
@@ -123,10 +123,9 @@ def test_a_worker_is_divided_among_trials(
         (of_workers(gpus=1.5), "a share of one GPU, or whole GPUs"),
         (of_workers(gpus=float("nan")), "trial.gpus=nan"),
         (of_workers(each=-1), "trial.cpus=-1"),
-        (of_workers(max_workers=0), "max_workers=0"),
     ],
 )
-def test_a_worker_that_trials_do_not_fit(keys: dict[str, Any], said: str) -> None:
+def test_a_worker_that_trials_do_not_fit(keys: RunKeys, said: str) -> None:
     with pytest.raises(InputError) as caught:
         resources(keys)
     assert said in str(caught.value)

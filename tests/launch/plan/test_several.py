@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from data.errors import InputError
 from data.store import FrameStore
-from launch.plan.several import MultiSourcePlan, check_keys, plan_study
+from launch.keys.trials import GeneralizeKeys
+from launch.plan.several import MultiSourcePlan, generalization_problems, plan_study
 from launch.run.command import compose_keys
 from study.records.config import trial_from_dict
 from study.records.store import StudyStore
@@ -30,15 +30,13 @@ def stores(root: Path) -> dict[str, FrameStore]:
     return three_stores(root)
 
 
-def keys(runs: Path, *given: str) -> dict[str, Any]:
-    found: dict[str, Any] = compose_keys("generalize", [f"runs_root={runs}", "name=x", *given])
+def keys(runs: Path, *given: str) -> GeneralizeKeys:
+    found: GeneralizeKeys = compose_keys("generalize", [f"runs_root={runs}", "name=x", *given], generalization_problems)
     return found
 
 
 def planned(root: Path, runs: Path, *given: str) -> MultiSourcePlan:
-    asked = keys(runs, f"store_root={root / FOLDER}", "val_share=0.34", *given)
-    check_keys(asked)
-    return plan_study(asked)
+    return plan_study(keys(runs, f"store_root={root / FOLDER}", "val_share=0.34", *given))
 
 
 ALL = "leave_one_out=[bp4d,disfa,gft]"
@@ -48,7 +46,7 @@ FAULTS = [
     ([ALL, "train_on=[bp4d]", "test_on=[gft]"], "give train_on=[...] and test_on=[...]"),
     (["leave_one_out=[bp4d]"], "leave_one_out needs at least two datasets"),
     (["train_on=[bp4d,gft]", "test_on=[gft]"], "gft is in train_on and in test_on"),
-    (["train_on=[bp4d,bp4d]", "test_on=[gft]"], "train_on: bp4d stands there more than once"),
+    (["train_on=[bp4d,bp4d]", "test_on=[gft]"], "train_on: bp4d is listed more than once"),
     ([ALL, "selection=[best]"], "no rule 'best'; allowed: pooled, leave_one_source_out, oracle"),
     ([ALL, "selection=[]"], "selection=[]; give at least one rule"),
     ([ALL, "norm=batch"], "norm='batch'; allowed: shared, per_dataset, adapt"),
@@ -65,13 +63,13 @@ FAULTS = [
 @pytest.mark.parametrize(("given", "said"), FAULTS)
 def test_a_fault_is_named_before_a_store_is_opened(given: list[str], said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
-        check_keys(keys(tmp_path, *given))
+        keys(tmp_path, *given)
     assert said in str(raised.value)
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
-        check_keys(keys(tmp_path, "selection=[best]", "seeds=0", "optim.lr=-1"))
+        keys(tmp_path, "selection=[best]", "seeds=0", "optim.lr=-1")
     for said in ("give train_on=", "'best'", "seeds=0", "lr=-1.0"):
         assert str(raised.value).count(said) == 1
 
@@ -80,13 +78,13 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     ("given", "said"),
     [
         (["train_on=[bp4d,affwild2]", "test_on=[gft]"], "no store of affwild2: launch/prepare.py dataset=affwild2"),
-        (["size=32", ALL], "no store of gft at 32 px: launch/prepare.py dataset=gft dataset.size=32"),
+        (["dataset.size=32", ALL], "no store of gft at 32 px: launch/prepare.py dataset=gft dataset.size=32"),
         (["train_on=[bp4d,nobody]", "test_on=[gft]"], "nobody is not a finished store"),
         (["train_on=[bp4d]", "test_on=['../x']"], "'../x' is neither a dataset"),
-        ([ALL, "crop=32"], "crop=32 exceeds the frames' 24 px"),
-        ([ALL, "crop=16", "head.neighbours=9"], "head.neighbours=9, but disfa+gft codes 4 AUs"),
-        ([ALL, "crop=16", "method=clp", "method.clip.frames=20"], "no clip of clip.frames=20"),
-        ([ALL, "crop=16", "study=gone"], "no study in"),
+        ([ALL, "dataset.crop=32"], "dataset.crop=32 exceeds the frames' 24 px"),
+        ([ALL, "dataset.crop=16", "head.neighbours=9"], "head.neighbours=9, but disfa+gft codes 4 AUs"),
+        ([ALL, "dataset.crop=16", "method=clp", "method.clip.frames=20"], "no clip of clip.frames=20"),
+        ([ALL, "dataset.crop=16", "study=gone"], "no study in"),
     ],
 )
 def test_what_the_stores_do_not_have_is_named(
@@ -108,12 +106,13 @@ def test_the_size_is_the_one_that_all_have(root: Path, stores: dict[str, FrameSt
     given = "train_on=[gft]", "test_on=[bp4d]"
     with pytest.raises(InputError, match=r"several sizes in common; .* There is gft 24, 32 px; bp4d 24, 32 px"):
         planned(tmp_path, tmp_path / "runs", *given)
-    plan = planned(tmp_path, tmp_path / "runs", *given, "size=32")
+    plan = planned(tmp_path, tmp_path / "runs", *given, "dataset.size=32")
     assert {trial.views.crop for trial in plan.trials} == {32}, "7/8 of it, to a multiple of 8"
 
 
 def test_leave_one_out_is_every_dataset_once(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
-    plan = planned(root, tmp_path, ALL, "crop=16", "method=bce", "norm=per_dataset", "seeds=2", "balanced=false")
+    given = "dataset.crop=16", "method=bce", "norm=per_dataset", "seeds=2", "balanced=false"
+    plan = planned(root, tmp_path, ALL, *given)
     assert [(split.target.table["dataset"][0], split.name) for split in plan.asked.splits] == [
         ("bp4d", "disfa+gft"),
         ("disfa", "bp4d+gft"),
@@ -131,13 +130,13 @@ def test_leave_one_out_is_every_dataset_once(root: Path, stores: dict[str, Frame
 
 
 def test_a_store_can_be_named_by_its_folder(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
-    plan = planned(root, tmp_path, f"train_on=[{stores['bp4d'].path.name},disfa]", "test_on=[gft]", "crop=16")
+    plan = planned(root, tmp_path, f"train_on=[{stores['bp4d'].path.name},disfa]", "test_on=[gft]", "dataset.crop=16")
     assert plan.asked.splits[0].name == "bp4d+disfa"
 
 
 def test_the_variants_are_the_candidates(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
     mine = "+variants.mine={method_name:bce,method:{balance:0.0},sources:{norm:per_dataset}}"
-    plan = planned(root, tmp_path, ALL, "crop=16", "variants=claims", "only=[bce,focal,mine]", mine, "seeds=1")
+    plan = planned(root, tmp_path, ALL, "dataset.crop=16", "variants=claims", "only=[bce,focal,mine]", mine, "seeds=1")
     assert plan.asked.methods == {"bce": ["bce", "mine"], "focal": ["focal"]}
     assert plan.asked.rules("focal") == ("none",)
     assert plan.asked.candidates["mine"].sources.norm == "per_dataset"
@@ -160,7 +159,7 @@ def test_the_best_trials_of_a_study_are_candidates(root: Path, stores: dict[str,
 
 
 def test_a_large_crop_is_held_against_the_size_that_is_there(tmp_path: Path) -> None:
-    check_keys(keys(tmp_path, ALL, "variants=claims", "only=[bce]", "size=512", "crop=448"))
+    keys(tmp_path, ALL, "variants=claims", "only=[bce]", "dataset.size=512", "dataset.crop=448")
 
 
 def test_weights_of_a_file_must_be_given_again(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
@@ -176,8 +175,8 @@ def test_an_own_study_must_be_of_a_target(root: Path, stores: dict[str, FrameSto
     for name, dataset, frames in (("a", "gft", stores["gft"]), ("b", "bp4d", stores["gft"]), ("c", "affwild2", None)):
         config = trial_from_dict({"data": {"fingerprint": frames.fingerprint if frames else "f00"}}).to_dict()
         StudyStore(tmp_path / name).open_study(search_spec(name, dataset=dataset, config=config), free=())
-    assert [*planned(root, tmp_path, ALL, "crop=16", "own=[a]").own] == ["gft"]
+    assert [*planned(root, tmp_path, ALL, "dataset.crop=16", "own=[a]").own] == ["gft"]
     with pytest.raises(InputError) as raised:
-        planned(root, tmp_path, ALL, "crop=16", "own=[a,b,c]")
+        planned(root, tmp_path, ALL, "dataset.crop=16", "own=[a,b,c]")
     assert "b is of another store of bp4d" in str(raised.value)
     assert "c is of affwild2, which is not tested on; tested on are bp4d, disfa, gft" in str(raised.value)

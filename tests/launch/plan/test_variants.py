@@ -1,49 +1,54 @@
 """From the variants of a comparison to its trials; what is wrong is said before the first of them, all at once."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
 from data.errors import InputError
+from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
-from launch.plan.variants import check_comparison, plan_comparison, variant
+from launch.plan.preflight import common_settings, data_settings
+from launch.plan.variants import comparison_problems, plan_comparison, variant
 from launch.run.command import compose_keys
 from model.losses.settings import METHOD_SETTINGS
+from study.records.config import TrialConfig
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL
 
 OWN = "+variants.mine={method_name:bce,method:{balance:0.25},optim:{lr:0.01}}"
 
 
-def keys(folder: Path, *given: str) -> dict[str, Any]:
-    found: dict[str, Any] = compose_keys("compare", [f"runs_root={folder}", "name=x", *given])
+def keys(folder: Path, *given: str) -> CompareKeys:
+    found: CompareKeys = compose_keys("compare", [f"runs_root={folder}", "name=x", *given], comparison_problems)
     return found
 
 
-def plan_keys(trees: TreeMaker, folder: Path, *given: str) -> dict[str, Any]:
+def plan_keys(trees: TreeMaker, folder: Path, *given: str) -> CompareKeys:
     places = [f"data_root={trees('bp4d')}", f"store_root={folder / 'stores'}"]
     return keys(folder / "runs", "dataset=bp4d", *places, *SMALL, *given)
 
 
+def made_variant(given: CompareKeys, name: str) -> TrialConfig:
+    return variant(given, name, common_settings(given, data_settings(given, "f00", "")))
+
+
 def test_the_claims_are_variants_of_every_method(tmp_path: Path) -> None:
     given = keys(tmp_path)
-    check_comparison(given)
-    made = {name: variant(given, name, "") for name in given["variants"]}
+    made = {name: made_variant(given, name) for name in given.variants}
     assert {config.method_name for config in made.values()} == {*METHOD_SETTINGS}
     assert len({config.key for config in made.values()}) == len(made)
     for name, config in made.items():
         assert name == config.method_name or name.startswith(f"{config.method_name}-")
-        differing = {group for group in ("views", "backbone", "head", "optim", "probe") if group in given}
         plain = made[config.method_name].to_dict() if config.method_name in made else config.to_dict()
-        changed = {group for group in differing if config.to_dict()[group] != plain[group]}
+        same = ("views", "backbone", "head", "optim", "probe")
+        changed = {group for group in same if config.to_dict()[group] != plain[group]}
         assert changed <= {"head"}, "a variant differs from its method in what it is about"
 
 
 def test_a_variant_has_the_given_settings_but_for_its_own(tmp_path: Path) -> None:
     given = keys(tmp_path, OWN, "optim.lr=0.003", "optim.weight_decay=0.5", "epochs=4", "dataset.crop=40")
-    mine, bce = (variant(given, name, "f00") for name in ("mine", "bce"))
+    mine, bce = (made_variant(given, name) for name in ("mine", "bce"))
     assert (mine.method_name, mine.value("method.balance")) == ("bce", 0.25)
     assert (mine.optim.lr, mine.optim.weight_decay, mine.optim.epochs) == (0.01, 0.5, 4)
     assert (bce.optim.lr, bce.value("method.balance"), bce.views.crop) == (0.003, 0.5, 40)
@@ -75,13 +80,13 @@ FAULTS = [
 @pytest.mark.parametrize(("fault", "said"), FAULTS)
 def test_a_fault_is_named(fault: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
-        check_comparison(keys(tmp_path, fault))
+        keys(tmp_path, fault)
     assert said in str(raised.value)
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
-        check_comparison(keys(tmp_path, *(fault for fault, _ in FAULTS[:3]), "+variants.simclear={}", "optim.lr=-1"))
+        keys(tmp_path, *(fault for fault, _ in FAULTS[:3]), "+variants.simclear={}", "optim.lr=-1")
     for said in ("bcee", "seeds=0", "0.7", "lr=-1.0"):
         assert str(raised.value).count(said) == 1
 

@@ -9,14 +9,15 @@ import pytest
 
 from data.errors import InputError
 from launch.keys import COMMANDS, keys_of
-from launch.plan.preflight import base_trial
-from launch.run.command import Settings, compose_keys, help_text, run_command
+from launch.keys.fields import public_fields
+from launch.plan.preflight import searched_trial
+from launch.run.command import compose_keys, help_text, run_command
 from model.losses.settings import METHOD_SETTINGS
 from study.search.space import parse_space
 
 
 def field_names(settings: Any, prefix: str = "") -> Iterator[str]:
-    for f in dataclasses.fields(settings):
+    for f in public_fields(settings):
         yield prefix + f.name
         if dataclasses.is_dataclass(f.type):
             yield from field_names(f.type, f"{prefix}{f.name}.")
@@ -47,7 +48,7 @@ def test_help_lists_every_key_once_with_a_line(command: str, flag: str, capsys: 
     assert f"python launch/{command}.py" in text
 
 
-def refuse(keys: Settings) -> int:
+def refuse(keys: Any) -> int:
     raise AssertionError("the command must not run")
 
 
@@ -77,7 +78,7 @@ def test_the_arguments_of_the_process_are_the_default(monkeypatch: pytest.Monkey
 
 
 def test_wrong_input_inside_a_command_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    def fail(keys: Settings) -> int:
+    def fail(keys: Any) -> int:
         raise InputError("the tree is broken")
 
     assert run_command("report", fail, ["name=x"]) == 2
@@ -85,16 +86,16 @@ def test_wrong_input_inside_a_command_is_exit_code_2(capsys: pytest.CaptureFixtu
 
 
 def test_any_other_error_is_not_taken_for_wrong_input() -> None:
-    def fail(keys: Settings) -> int:
+    def fail(keys: Any) -> int:
         raise KeyError("ours")
 
     with pytest.raises(KeyError):
         run_command("report", fail, ["name=x"])
 
 
-def sweep_space(*overrides: str) -> tuple[Settings, set[str]]:
+def sweep_space(*overrides: str) -> tuple[dict[str, Any], set[str]]:
     keys = compose_keys("sweep", overrides)
-    return keys["search"], {*parse_space(keys["search"], base_trial(keys, "", "")).settings_names}
+    return keys.search, {*parse_space(keys.search, searched_trial(keys, "", "")).settings_names}
 
 
 def test_a_bound_of_the_search_space_can_be_changed() -> None:
@@ -113,20 +114,17 @@ def test_a_setting_can_be_taken_out_of_the_search_space_and_put_in() -> None:
 
 @pytest.mark.parametrize("folder", ["/a b/c", "/a=b", "it's", "ü,{x}", "/a:b", "[x]"])
 def test_a_quoted_value_arrives_as_it_is(folder: str) -> None:
-    assert compose_keys("prepare", [f'data_root="{folder}"'])["data_root"] == folder
+    assert compose_keys("prepare", [f'data_root="{folder}"']).data_root == folder
 
 
 @pytest.mark.parametrize("folder", ["/a b/c", "a-b_c.d", "$HOME/x", "../up", "/a:b"])
 def test_a_plain_value_needs_no_quotes(folder: str) -> None:
-    assert compose_keys("prepare", [f"data_root={folder}"])["data_root"] == folder
+    assert compose_keys("prepare", [f"data_root={folder}"]).data_root == folder
 
 
 def test_a_number_as_text_stays_text() -> None:
     assert compose_keys("report", ["name=007"]).name in ("007", "7")
     assert type(compose_keys("report", ["name=7"]).name) is str
-
-
-BRIDGED = ("compare", "final", "generalize", "prepare", "regret", "score", "stress", "sweep", "synthesize")
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -141,8 +139,8 @@ def test_settings_are_plain_values(command: str) -> None:
         "export": ["name=x", "out=x.csv"],
     }.get(command, [])
     keys = compose_keys(command, needed)
-    assert type(keys) is keys_of(command) or command in BRIDGED
-    assert_plain(keys if command in BRIDGED else dataclasses.asdict(keys))
+    assert type(keys) is keys_of(command)
+    assert_plain(dataclasses.asdict(keys))
 
 
 def assert_plain(value: object) -> None:
@@ -152,15 +150,15 @@ def assert_plain(value: object) -> None:
 
 
 def test_the_tree_of_the_synthetic_dataset_is_as_large_as_its_frames() -> None:
-    assert compose_keys("prepare", ["dataset.size=40"])["dataset"]["tree"]["size"] == 40
+    assert compose_keys("prepare", ["dataset.size=40"]).dataset.tree["size"] == 40
 
 
 def test_composing_twice_gives_the_same_and_shares_nothing() -> None:
     one = compose_keys("sweep", [])
-    one["search"].clear()
+    one.search.clear()
     other = compose_keys("sweep", ["method=bce"])
-    assert other["search"]
-    assert other["method_name"] == "bce"
+    assert other.search
+    assert other.method_name == "bce"
     assert compose_keys("sweep", ["method=bce"]) == other
 
 

@@ -139,7 +139,7 @@ def test_what_failures_have_in_common_is_their_place_in_our_code() -> None:
 def searcher_of(store: StudyStore, budget: Budget | None = None) -> tuple[StoreSearcher, Watch]:
     space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1.0]}}}, TrialConfig())
     watch = Watch(store, budget or Budget())
-    proposals = begin_search(Search(trial(), space, Goals()), store, ("part1",))["part1"]
+    proposals = begin_search(Search(trial(), space, Goals(), "tpe", 0), store, ("part1",))["part1"]
     return StoreSearcher(proposals, store, watch), watch
 
 
@@ -208,7 +208,7 @@ def test_a_trial_reports_a_full_disk(store: StudyStore) -> None:
 def test_nothing_left_to_try_ends_the_search(store: StudyStore) -> None:
     space = parse_space({"method": {"draw": {"choice": ["anchor", "au"]}}}, TrialConfig())
     watch = Watch(store, Budget())
-    proposals = begin_search(Search(trial(), space, Goals()), store, ("part1",))["part1"]
+    proposals = begin_search(Search(trial(), space, Goals(), "tpe", 0), store, ("part1",))["part1"]
     searcher = StoreSearcher(proposals, store, watch)
     for name in "ab":
         store.write(result(suggested(searcher, name)))

@@ -5,7 +5,6 @@ import pickle
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -15,9 +14,10 @@ from data.errors import InputError
 from launch.cluster.files import ClusterFolder
 from launch.cluster.work import Work
 from launch.keys.cluster import ClusterSettings
+from launch.keys.runs import RunKeys
 from launch.plan.resources import Resources
 from launch.run.follow import HeadTask
-from launch.run.told import CRASHED, IN_JOB, exit_code, tell, telling, told
+from launch.run.told import CRASHED, exit_code, tell, telling, told
 from study.records.config import Placement
 from study.records.store import StudyStore
 from tests.study.make import trial
@@ -30,7 +30,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
     store = StudyStore(tmp_path / "study")
     made = Work(
         command="sweep",
-        keys={IN_JOB: True},
+        keys=RunKeys(in_head_job=True),
         store=store,
         placement=Placement(tmp_path, store.root),
         resources=Resources(1, 1, 0.0, "cpu", ClusterSettings(name="slurm")),
@@ -60,7 +60,7 @@ def test_what_is_said_at_the_end_is_told_and_nothing_of_the_log_beside_it(
 
 
 def test_an_end_by_an_error_is_told_with_what_came_before_it(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    def main(keys: dict[str, Any]) -> int:
+    def main(keys: RunKeys) -> int:
         console = Console()
         with telling(dataclasses.replace(work, keys=keys), console):
             console.print("failed: trial abc")
@@ -68,7 +68,7 @@ def test_an_end_by_an_error_is_told_with_what_came_before_it(work: Work, monkeyp
 
     monkeypatch.setitem(sys.modules, "launch.broken", SimpleNamespace(main=main))
     monkeypatch.setattr(sys, "argv", [])
-    assert HeadTask("broken", {}, ("launch/broken.py",), work.folder)() == 2
+    assert HeadTask("broken", RunKeys(), ("launch/broken.py",), work.folder)() == 2
     assert told(work.folder, "7").splitlines() == [
         "failed: trial abc",
         "error: none of 3 trials kept the constraints",
@@ -76,7 +76,7 @@ def test_an_end_by_an_error_is_told_with_what_came_before_it(work: Work, monkeyp
 
 
 def test_where_nobody_follows_everything_is_as_without(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
-    with telling(dataclasses.replace(work, keys={}), Console()):
+    with telling(dataclasses.replace(work, keys=RunKeys()), Console()):
         Console().print("best trial abc")
     assert capsys.readouterr().out == "best trial abc\n"
     assert [*work.folder.events()] == []

@@ -82,7 +82,9 @@ def test_an_index_that_cannot_be_written_ends_the_search_and_says_why(
     monkeypatch.setattr(launch.run.tune, "_search_fold", search_fold)
     space = parse_space({"optim": {"lr": {"log_uniform": [1e-4, 1e-2]}}}, trial())
     resources = Resources(1, 1, 0.0, "cpu")
-    plan = SearchPlan(store, Search(trial(), space, Goals()), ("part1",), Placement(tmp_path, tmp_path), resources)
+    plan = SearchPlan(
+        store, Search(trial(), space, Goals(), "tpe", 0), ("part1",), Placement(tmp_path, tmp_path), resources
+    )
     ending = launch.run.tune.search(plan, 4)
     assert ending is not None
     assert (ending.code, "Read-only file system" in ending.said) == (1, True)

@@ -11,7 +11,7 @@ from reports.frames import tables, text, usage
 from reports.frames.split_scores import scores_of_counts, split_evaluation
 from study.records.selection_record import SelectionRecord
 from study.records.store import COUNTS
-from study.records.study_spec import PruningSpec
+from study.records.study_spec import PruningSettings
 from tests.reports.fake import FakeStore, full_store
 from tests.study.make import opened, result, trial
 from tests.study.specs import changed
@@ -115,8 +115,8 @@ def test_what_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
 
 def test_only_asha_has_rungs() -> None:
     sweep = tables.numbered(full_store().trials(), "sweep")
-    assert usage.rungs_frame(sweep, PruningSpec("asha", grace=2, reduction=2), 12).height
-    assert usage.rungs_frame(sweep, PruningSpec("none", grace=2, reduction=2), 12).is_empty()
+    assert usage.rungs_frame(sweep, PruningSettings("asha", grace=2, reduction=2), 12).height
+    assert usage.rungs_frame(sweep, PruningSettings("none", grace=2, reduction=2), 12).is_empty()
 
 
 def test_fold_seed_spread_by_hand() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from study.records.config import TrialConfig
 from study.records.store import StudyStore
+from study.records.study_spec import PruningSettings
 from study.search.fold_search import Proposals, Search, begin_rule, begin_search
 from study.search.objectives import Goals
 from study.search.space import parse_space
@@ -19,7 +20,7 @@ FOLDS = ("part1", "part2")
 
 
 def search(spec: dict[str, Any] = LR, **given: Any) -> Search:
-    return Search(trial(), parse_space(spec, trial()), Goals(), **given)
+    return Search(trial(), parse_space(spec, trial()), Goals(), **{"sampler": "tpe", "seed": 0, **given})
 
 
 def begin(store: StudyStore, asked: Search, fold: str = "part1") -> Proposals:
@@ -139,7 +140,8 @@ def test_a_rule_knows_the_results_and_the_running_trials_of_its_fold(store: Stud
     store.write(result(trial(3, fold="part2"), 0.75, curve=(0.5,)))
     store.write_progress(replace(result(trial(4)), epochs=epochs(0.375, 0.5)))
     base = replace(trial(), optim=replace(trial().optim, epochs=16))
-    rule = begin_rule(Search(base, parse_space(LR, base), Goals(), grace=1, reduction=3), store, "part1")
+    pruning = PruningSettings(grace=1, reduction=3)
+    rule = begin_rule(replace(search(pruning=pruning), base=base), store, "part1")
     rungs = rule.brackets[0]  # type: ignore[attr-defined]
     assert rungs[1] == {trial(1).key: 0.125, trial(2).key: 0.25, trial(4).key: 0.375}
     assert rungs[3] == {trial(1).key: 0.75}, "the last report is the value of the trial"
@@ -150,5 +152,5 @@ def test_the_last_report_of_a_running_trial_is_decided_again(store: StudyStore) 
     for seed in (1, 2, 3):
         store.write(result(trial(seed), 0.75, curve=(0.5, 0.625)))
     store.write_progress(replace(result(trial(4)), epochs=epochs(0.125)))
-    rule = begin_rule(search(grace=1), store, "part1")
+    rule = begin_rule(search(pruning=PruningSettings(grace=1)), store, "part1")
     assert rule.stops(trial(4).key, 1, 0.125)

@@ -10,7 +10,8 @@ import pytest
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
 
 from data.seeds import numpy_generator
-from study.search.pruning import PRUNING, Rule, Rungs, make_rule, replay
+from study.records.study_spec import PRUNING, PruningSettings
+from study.search.pruning import Rule, Rungs, make_rule, replay
 
 EPOCHS, GRACE, REDUCTION = 27, 1, 3
 
@@ -61,9 +62,9 @@ class Driver:
 @pytest.mark.parametrize("at", [1, 20, 50, 150])
 def test_a_continued_search_prunes_as_an_uninterrupted_one(name: str, at: int) -> None:
     whole, parts = Driver(curves()), Driver(curves())
-    whole.run(make_rule(name, EPOCHS, GRACE, REDUCTION).stops)
-    parts.run(make_rule(name, EPOCHS, GRACE, REDUCTION).stops, reports=at)
-    again = make_rule(name, EPOCHS, GRACE, REDUCTION)
+    whole.run(make_rule(PruningSettings(name, GRACE, REDUCTION), EPOCHS).stops)
+    parts.run(make_rule(PruningSettings(name, GRACE, REDUCTION), EPOCHS).stops, reports=at)
+    again = make_rule(PruningSettings(name, GRACE, REDUCTION), EPOCHS)
     replay(again, parts.reports.items())
     parts.run(again.stops)
     assert parts.ended == whole.ended
@@ -72,15 +73,15 @@ def test_a_continued_search_prunes_as_an_uninterrupted_one(name: str, at: int) -
 
 def test_without_the_past_it_would_prune_otherwise() -> None:
     whole, parts = Driver(curves()), Driver(curves())
-    whole.run(make_rule("asha", EPOCHS, GRACE, REDUCTION).stops)
-    parts.run(make_rule("asha", EPOCHS, GRACE, REDUCTION).stops, reports=50)
-    parts.run(make_rule("asha", EPOCHS, GRACE, REDUCTION).stops)
+    whole.run(make_rule(PruningSettings("asha", GRACE, REDUCTION), EPOCHS).stops)
+    parts.run(make_rule(PruningSettings("asha", GRACE, REDUCTION), EPOCHS).stops, reports=50)
+    parts.run(make_rule(PruningSettings("asha", GRACE, REDUCTION), EPOCHS).stops)
     assert parts.ended != whole.ended
 
 
 @pytest.mark.parametrize("name", PRUNING)
 def test_a_report_that_is_made_again_changes_nothing(name: str) -> None:
-    rule = make_rule(name, EPOCHS, GRACE, REDUCTION)
+    rule = make_rule(PruningSettings(name, GRACE, REDUCTION), EPOCHS)
     driver = Driver(curves())
     driver.run(rule.stops)
     again = [rule.stops(trial, epoch, value) for trial, at in driver.reports.items() for epoch, value in at.items()]
@@ -122,7 +123,7 @@ def test_asha_is_rays(grace: int, reduction: int) -> None:
 
 def test_the_median_rule_is_rays() -> None:
     ours, theirs = Driver(curves()), Driver(curves())
-    ours.run(make_rule("median", EPOCHS, 4, 3).stops)
+    ours.run(make_rule(PruningSettings("median", 4, 3), EPOCHS).stops)
     theirs.run(tune_stops(MedianStoppingRule(time_attr="epoch", grace_period=4)))
     assert ours.ended == theirs.ended
     assert len({*ours.ended.values()}) > 1
