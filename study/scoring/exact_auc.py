@@ -36,7 +36,7 @@ def _blocks(first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sizes = np.diff(starts, append=len(first))
     window, large = starts // WINDOW, sizes > WINDOW
     opens = np.ones(len(starts), dtype=bool)
-    opens[1:] = (window[1:] != window[:-1]) | large[1:] | large[:-1]
+    opens[1:] = (window[1:] != window[:-1]) | large[1:]
     block = np.cumsum(opens) - 1
     several = np.bincount(block) > 1
     return np.repeat(block, sizes), np.repeat(several[block], sizes)

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError, raise_all
-from data.files import atomic_path, check_writable, exclusive_lock, is_locked, write_atomic, write_once
+from data.files import (
+    atomic_path,
+    check_writable,
+    disk_fails,
+    exclusive_lock,
+    is_locked,
+    write_atomic,
+    write_once,
+)
 
 
 def test_a_write_replaces_the_whole_file(tmp_path: Path) -> None:
@@ -18,6 +26,25 @@ def test_a_write_replaces_the_whole_file(tmp_path: Path) -> None:
         write_atomic(tmp_path / "a" / "f.json", content)
         assert (tmp_path / "a" / "f.json").read_bytes() == content
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["f.json"]
+
+
+def test_only_a_full_or_absent_disk_is_a_disk_that_fails() -> None:
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+    assert all(disk_fails(OSError(number, "")) for number in numbers)
+    others = (PermissionError(errno.EACCES, ""), FileNotFoundError(errno.ENOENT, ""), ValueError(errno.ENOSPC), None)
+    assert not any(disk_fails(error) for error in others)
+
+
+def test_a_disk_that_fails_at_the_last_step_of_a_write_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(old: str, new: Path) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(OSError, match="Disk quota exceeded"):
+        write_once(tmp_path / "f", b"content")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

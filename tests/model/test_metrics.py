@@ -177,7 +177,7 @@ def test_auc_of_extremes() -> None:
 RARE = np.array([[30, 20, 0, 0], [5, 45, 0, 0], [20, 30, 0, 0], [3, 47, 0, 0], [40, 10, 0, 0], [12, 38, 0, 0]])
 
 
-@pytest.mark.parametrize(("aus", "expected"), [(2, [1]), (3, [1]), (6, [1, 3])])
+@pytest.mark.parametrize(("aus", "expected"), [(2, [1]), (3, [1]), (5, [3]), (6, [1, 3])])
 def test_at_least_one_au_is_rare(aus: int, expected: list[int]) -> None:
     assert rarest_third(RARE[:aus]).tolist() == expected
 

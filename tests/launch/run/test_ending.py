@@ -8,8 +8,8 @@ import pytest
 
 from data.errors import InputError
 from launch.plan.budget import Budget, in_words, parse_budget, seconds_of
-from launch.run.ending import DISK, Watch, failure_signature, used_gpu_hours
-from launch.run.searcher import METRIC, StorePruning, StoreSearcher
+from launch.run.ending import DISK, Ending, Watch, failure_signature, used_gpu_hours
+from launch.run.searcher import EPOCH, METRIC, StorePruning, StoreSearcher
 from study.records.config import TrialConfig
 from study.records.outcome import Outcome
 from study.records.store import StudyStore
@@ -88,6 +88,13 @@ def test_gpu_hours_run_out_with_what_runs(store: StudyStore) -> None:
     assert watch.stop_all()
     assert watch.ending is not None
     assert watch.ending.code == 0
+
+
+def test_the_first_ending_stays(store: StudyStore) -> None:
+    watch = Watch(store, Budget())
+    watch.end(1, "the disk fails")
+    watch.end(0, "the time budget is used up")
+    assert watch.ending == Ending(1, "the disk fails")
 
 
 def outcomes(store: StudyStore, *errors: str) -> list[Outcome]:
@@ -172,6 +179,23 @@ def test_a_trial_whose_process_died_has_failed_and_says_why(store: StudyStore) -
     assert not store.hung_path(hung.key).exists()
 
 
+def test_a_trial_whose_process_died_after_an_epoch_has_failed_and_is_not_pruned(store: StudyStore) -> None:
+    searcher, _ = searcher_of(store)
+    store.write_progress(result(suggested(searcher, "a"), 0.375))
+    searcher.on_trial_complete("a", error=True)
+    (found,) = store.outcomes()
+    assert (found.status, found.value, found.curve) == ("FAILED", None, [0.25, 0.375])
+
+
+def test_a_finished_trial_has_made_its_last_report(store: StudyStore) -> None:
+    searcher, _ = searcher_of(store)
+    suggested(searcher, "a")
+    for metrics in ({EPOCH: 1, METRIC: 0.25}, {EPOCH: 2, METRIC: 0.5, "done": True}, {DISK: "full"}):
+        searcher.on_trial_result("a", metrics)
+    (trial,) = searcher.proposals.memory.study.trials
+    assert trial.intermediate_values == {1: 0.25}
+
+
 def test_a_search_that_is_over_leaves_running_trials_without_a_result(store: StudyStore) -> None:
     searcher, watch = searcher_of(store)
     config = suggested(searcher, "a")
@@ -196,6 +220,18 @@ def test_a_full_disk_ends_the_search_and_no_trial(store: StudyStore, monkeypatch
     assert watch.ending is not None
     assert (watch.ending.code, "Disk quota exceeded" in watch.ending.said) == (1, True)
     assert store.outcomes() == []
+
+
+def test_another_error_of_the_system_is_raised(store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    searcher, watch = searcher_of(store)
+    store.write_progress(result(suggested(searcher, "a"), 0.375))
+    monkeypatch.setattr(StudyStore, "prune", refused)
+    with pytest.raises(PermissionError):
+        searcher.on_trial_complete("a", {METRIC: 0.375})
+    assert watch.ending is None
 
 
 def test_a_trial_reports_a_full_disk(store: StudyStore) -> None:

@@ -13,7 +13,7 @@ from data.errors import InputError
 from launch.plan.resources import Resources
 from study.records.config import Placement
 from study.records.store import StudyStore
-from tests.study.make import trial
+from tests.study.make import result, trial
 
 
 def run(folder: Path, error: Exception, monkeypatch: pytest.MonkeyPatch) -> StudyStore:
@@ -57,3 +57,10 @@ def test_a_trial_that_hung_each_time_says_where(tmp_path: Path, monkeypatch: pyt
     assert "it hung" in found.error
     assert "fit.py, line 3" in found.error
     assert not path.exists()
+
+
+def test_a_trial_that_has_a_result_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    StudyStore(tmp_path).write(result(trial(), None, status="FAILED", curve=()))
+    monkeypatch.setattr(ray, "remote", lambda **needs: pytest.fail("it is run"))
+    found = run(tmp_path, ValueError("it is run"), monkeypatch)
+    assert [one.status for one in found.results()] == ["FAILED"]

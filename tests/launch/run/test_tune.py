@@ -3,11 +3,13 @@
 import errno
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import launch.run.tune
+from launch.plan.budget import Budget
 from launch.plan.preflight import SearchPlan
 from launch.plan.resources import Resources
 from launch.run.ending import DISK
@@ -88,3 +90,18 @@ def test_an_index_that_cannot_be_written_ends_the_search_and_says_why(
     ending = launch.run.tune.search(plan, 4)
     assert ending is not None
     assert (ending.code, "Read-only file system" in ending.said) == (1, True)
+
+
+def test_another_error_of_the_system_ends_no_search_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(launch.run.tune, "ray_session", refused)
+    plan: Any = SimpleNamespace(store=opened(tmp_path), budget=Budget(), folds=("part1",), resources=None)
+    with pytest.raises(PermissionError):
+        launch.run.tune.search(plan, 1)
+
+
+def test_every_fold_has_an_equal_share_rounded_up() -> None:
+    plan: Any = SimpleNamespace(folds=("part1", "part2", "part3"))
+    assert [launch.run.tune.share(plan, trials) for trials in (1, 3, 6, 7)] == [1, 1, 2, 3]

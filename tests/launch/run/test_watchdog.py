@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from launch.run.watchdog import Watchdog, death
-from study.records.config import Placement
+from study.records.config import Placement, trial_from_dict
 from study.records.store import StudyStore
 from tests.study.make import trial
 
@@ -54,3 +54,16 @@ def test_a_trial_that_ends_leaves_nothing_behind(timeout: float, tmp_path: Path)
 
 def test_a_process_that_never_reported_and_did_not_hang(tmp_path: Path) -> None:
     assert death(StudyStore(tmp_path), trial().key, 4).startswith("its process died 4 times")
+
+
+@pytest.mark.parametrize("then", ["probe", "finetune"])
+def test_pre_training_which_reports_nothing_is_not_watched(
+    then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[float] = []
+    monkeypatch.setattr("faulthandler.dump_traceback_later", lambda seconds, **where: begun.append(seconds))
+    config = trial_from_dict({"method_name": "clp", "method": {"then": then}})
+    with Watchdog(config, Placement(tmp_path, tmp_path, timeout=1.5)) as watchdog:
+        assert begun == ([90.0] if then == "probe" else [])
+        watchdog.report()
+    assert begun[-1] == 90.0

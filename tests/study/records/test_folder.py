@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError
+from study.records.folder import study_root
 from study.records.result import TrialResult, result_from_json
 from study.records.store import StudyStore
 from tests.study.make import fill, opened, result, trial
@@ -16,6 +17,13 @@ from tests.study.specs import changed, search_spec
 @pytest.fixture
 def store(tmp_path: Path) -> StudyStore:
     return opened(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "/a"])
+def test_a_name_is_one_visible_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="one folder below runs_root"):
+        study_root(str(tmp_path), name)
+    assert study_root(str(tmp_path), "a.b") == tmp_path / "a.b"
 
 
 # --- what was asked
@@ -86,6 +94,17 @@ def test_outcomes_are_those_of_the_results(store: StudyStore) -> None:
     assert store.count("sweep", "part1") == 3
     assert store.count("sweep", "part2") == 0
     assert store.outcome(trial(9).key) is None
+
+
+def test_equal_starts_have_a_fixed_order(store: StudyStore) -> None:
+    keys = [store.write(result(trial(seed))).config.key for seed in range(8)]
+    assert [one.key for one in store.outcomes()] == sorted(keys)
+
+
+def test_what_was_begun_is_in_the_order_of_its_start(store: StudyStore) -> None:
+    for seed in range(8):
+        store.begin(trial(seed), {}, {"begun": 8.0 - seed})
+    assert [*store.begun()] == [trial(seed).key for seed in reversed(range(8))]
 
 
 def test_the_index_saves_reading_the_results(store: StudyStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,13 @@ def test_nothing_to_resample_is_undefined_and_equal_methods_do_not_differ() -> N
     assert math.isnan(difference((0.7, np.arange(9.0)), constant, subjects=3, parts=3).p)
 
 
+def test_no_difference_is_beyond_1() -> None:
+    """Two people tell little: without its ends at -1 and 1 the interval would be several times as long."""
+    found = difference((0.9, np.array([0.8, 1.0, 0.9])), (0.1, np.array([0.2, 0.0, 0.1])), subjects=2)
+    assert (found.low, found.high) == (-1.0, 1.0)
+    assert 0.05 < found.p < 1
+
+
 def test_holm_is_the_worked_example() -> None:
     """Of 0.01, 0.04, 0.03 and 0.005: 4 x 0.005, 3 x 0.01, 2 x 0.03, and 0.04, which may not come below 0.06."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])

@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import InputError
 from study.records.store import StudyStore
-from study.search.best_trial import choose, final_trials, pareto_front
+from study.search.best_trial import best_configurations, choose, final_trials, pareto_front
 from tests.study.make import result, trial
 from tests.study.specs import search_spec
 
@@ -72,6 +72,16 @@ def test_each_fold_has_its_best(tmp_path: Path) -> None:
     assert choose(store, "part2").config == choose(store).config == trial(0, fold="part2")
     with pytest.raises(InputError, match="on fold part3"):
         choose(store, "part3")
+
+
+def test_configurations_are_ranked_within_their_fold_and_then_by_their_start(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path)
+    for fold, values in (("part1", {1: (0.5, 3.0), 2: (0.75, 4.0)}), ("part2", {1: (0.9, 1.0), 2: (0.95, 5.0)})):
+        for seed, (value, started) in values.items():
+            store.write(result(trial(seed, fold=fold), value, started))
+    store.write(result(trial(3), 0.99, status="PRUNED"))
+    found = [(config.seed, config.data.fold) for config in best_configurations(store)]
+    assert found == [(2, "part1"), (2, "part2"), (1, "part2"), (1, "part1")]
 
 
 def test_the_front_is_what_nothing_beats(tmp_path: Path) -> None:

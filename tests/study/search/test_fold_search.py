@@ -70,6 +70,29 @@ def test_a_search_that_goes_on_begins_with_what_was_begun_and_proposes_nothing_t
     assert not any(one.state.name == "FAIL" for one in second.memory.study.trials), "no proposal was made twice"
 
 
+def test_a_search_that_was_killed_before_its_first_result_proposes_nothing_twice(store: StudyStore) -> None:
+    first = begin(store, search())
+    configs = [first.ask(name) for name in "abc"]
+    second = begin(store, search())
+    again = [second.ask(name) for name in "defghi"]
+    assert again[:3] == configs
+    assert len({config.key for config in again if config}) == 6
+    assert not any(one.state.name == "FAIL" for one in second.memory.study.trials), "no proposal was made twice"
+
+
+def test_what_an_earlier_command_finished_is_not_proposed_again(store: StudyStore) -> None:
+    two = search({"method": {"draw": {"choice": ["anchor", "au"]}}})
+    first = begin(store, two)
+    done = first.ask("a")
+    assert done
+    finish(store, first, "a", done, value=0.5)
+    second = begin(store, two)
+    other = second.ask("b")
+    assert other is not None
+    assert other != done
+    assert second.ask("c") is None
+
+
 def test_every_fold_has_a_search_of_its_own(store: StudyStore) -> None:
     one, two = (begin_search(search(), store, FOLDS)[fold] for fold in FOLDS)
     first, other = one.ask("a"), two.ask("b")
@@ -139,6 +162,7 @@ def test_a_rule_knows_the_results_and_the_running_trials_of_its_fold(store: Stud
     store.write(result(trial(2), 0.25, status="PRUNED", curve=(0.25,)))
     store.write(result(trial(3, fold="part2"), 0.75, curve=(0.5,)))
     store.write_progress(replace(result(trial(4)), epochs=epochs(0.375, 0.5)))
+    store.write_progress(replace(result(trial(5, score_test=True)), epochs=epochs(0.625, 0.75)))  # not of the search
     base = replace(trial(), optim=replace(trial().optim, epochs=16))
     pruning = PruningSettings(grace=1, reduction=3)
     rule = begin_rule(replace(search(pruning=pruning), base=base), store, "part1")

@@ -101,6 +101,7 @@ def test_params_of_an_optuna_trial_come_back() -> None:
         ({"optim": {"lr": {"uniform": [0.1]}}}, "needs [low, high]"),
         ({"optim": {"lr": {"uniform": [0.1, "x"]}}}, "needs [low, high], two of int or float"),
         ({"optim": {"lr": {"uniform": [0.1, float("nan")]}}}, "needs [low, high]"),
+        ({"optim": {"lr": {"uniform": [0.1, float("inf")]}}}, "needs [low, high]"),
         ({"optim": {"lr": {"uniform": [False, True]}}}, "needs [low, high]"),
         ({"head": {"dim": {"int": [16.5, 64]}}}, "needs [low, high], two of int"),
         ({"optim": {"lr": {"uniform": "12"}}}, "optim.lr: uniform needs a list, got '12'"),
