@@ -111,11 +111,11 @@ _ASKED: dict[str, type[Asked]] = {
     EXTERNAL: ExternalSpec,
 }
 _READ_BY = {
-    ABLATION: "is a comparison of variants: launch/compare.py writes comparison.md there, launch/report.py its page",
-    ROBUSTNESS: "is a stress study: its curves are in scores/robustness.parquet and on pages of its dataset",
-    HYPERPARAMETER_TRANSFER: "is a study of regret: its matrix is in scores/hyperparameter_transfer.parquet",
-    DOMAIN_GENERALIZATION: "is on several datasets: launch/generalize.py writes generalize.csv there",
-    EXTERNAL: "holds predictions of another detector: launch/transfer.py reads it",
+    ABLATION: "is an ablation study: launch/compare.py writes comparison.md there, launch/report.py its page",
+    ROBUSTNESS: "is a robustness study: its curves are in scores/robustness.parquet and on pages of its dataset",
+    HYPERPARAMETER_TRANSFER: "is a hyper-parameter transfer: its matrix is in scores/hyperparameter_transfer.parquet",
+    DOMAIN_GENERALIZATION: "is a study of domain generalisation: launch/generalize.py writes generalize.csv there",
+    EXTERNAL: "holds external predictions: launch/transfer.py reads it",
 }
 
 
@@ -171,7 +171,7 @@ def search_in(root: Path, spec: StudySpec) -> SearchSpec:
 
 
 def what_it_is(spec: StudySpec) -> str:
-    """What is no search, and who reads it, e.g. `is a stress study: its curves are in ...`."""
+    """What is no search, and who reads it, e.g. `is a robustness study: its curves are in ...`."""
     return _READ_BY[spec.kind]
 
 

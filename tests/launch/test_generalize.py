@@ -183,7 +183,7 @@ def test_it_is_no_study_of_one_kind(
 ) -> None:
     assert run("generalize", *arguments(stores, tmp_path, ALL, "method=bce")) == 0
     assert run("final", "name=x", f"runs_root={tmp_path}") == 2
-    assert "is on several datasets: launch/generalize.py writes" in capsys.readouterr().err
+    assert "is a study of domain generalisation: launch/generalize.py writes" in capsys.readouterr().err
     assert run("status", "name=x", f"runs_root={tmp_path}") == 0
     assert "3/3 trials (3 done" in capsys.readouterr().out
 

@@ -49,7 +49,7 @@ def test_what_does_not_fit_another_dataset_is_said(runs: Path, capsys: pytest.Ca
 def test_a_comparison_is_no_search(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     StudyStore(runs / "c").open_study(StudySpec("c", "bp4d", OTHERS[ROBUSTNESS]), free=())
     assert run("regret", "studies=[a,c]", f"runs_root={runs}", "dry_run=true") == 2
-    assert "is a stress study" in capsys.readouterr().err
+    assert "is a robustness study" in capsys.readouterr().err
 
 
 def test_every_trial_is_placed_on_the_frames_of_its_own_target(runs: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_studies_of_one_name_are_told_apart(root: Path) -> None:
 
 def test_a_comparison_of_variants_is_no_study_to_compare(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("report", "studies=[a,variants]", f"runs_root={root}") == 2
-    assert "is a comparison of variants" in capsys.readouterr().err
+    assert "is an ablation study" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

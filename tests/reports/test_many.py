@@ -122,7 +122,7 @@ def test_another_kind_of_study_is_refused(tmp_path: Path) -> None:
             return replace(store.spec(), asked=OTHERS[HYPERPARAMETER_TRANSFER])
 
     regret = Regret(trial_rows=store.trial_rows)
-    with pytest.raises(InputError, match=r"is a study of regret.*give a study of launch/sweep.py"):
+    with pytest.raises(InputError, match=r"is a hyper-parameter transfer.*give a study of launch/sweep.py"):
         write_report(regret, tmp_path / "page.html", some_importance)
 
 

@@ -91,7 +91,7 @@ def test_the_best_keeps_the_constraints(store: StudyStore) -> None:
 def test_a_study_without_trials_says_what_it_is(tmp_path: Path) -> None:
     store = StudyStore(tmp_path / "other")
     store.open_study(StudySpec("other", "bp4d", OTHERS[EXTERNAL]), free=())
-    with pytest.raises(InputError, match=r"has no trials: it holds predictions of another detector"):
+    with pytest.raises(InputError, match=r"has no trials: it holds external predictions"):
         take_snapshot(store)
 
 
