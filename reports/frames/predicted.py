@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model.metrics import f1, precision, recall
 from study.records.predictions import Predictions, read_predictions
-from study.scoring.bootstrap import mean
+from study.scoring.bootstrap import fold_mean
 
 _THRESHOLDS = np.arange(1, 100) / 100
 _BINS = 10
@@ -96,8 +96,7 @@ def thresholds_frame(runs: list[tuple[str, Whole]], aus: tuple[int, ...]) -> pl.
         by_fold.setdefault(fold, []).append(counts)
     columns = {}
     for name, metric in (("f1", f1), ("precision", precision), ("recall", recall)):
-        folds = np.stack([mean(metric(np.stack(seeds)), 0) for seeds in by_fold.values()])
-        columns[name] = mean(folds, 0).ravel()
+        columns[name] = fold_mean([metric(np.stack(seeds)) for seeds in by_fold.values()]).ravel()
     grid = {"au": np.repeat(aus, _THRESHOLDS.size), "threshold": np.tile(_THRESHOLDS, len(aus))}
     return pl.DataFrame(grid | columns).fill_nan(None)
 

@@ -16,6 +16,7 @@ from data.errors import InputError
 from model.metrics import auc, mean_defined
 from study.records.config import DataSettings, TrialConfig
 from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, level_of, scores_frame, with_level
+from study.scoring.bootstrap import fold_mean
 from study.scoring.evaluation import evaluation_of_scores
 from study.scoring.sampled import ScoreRow, sampled_rows
 from study.trial.degraded import DetectorScore
@@ -71,14 +72,10 @@ def _rows(point: Point, detectors: Sequence[DetectorScore]) -> Iterator[ScoreRow
     names |= {"rule": FIXED_THRESHOLD, "aggregate": "folds"}
     yield from sampled_rows(found.number("f1"), names | {"metric": "f1"})
     # Of worse pictures histograms alone are kept: this AUC counts ties within a bin half, and has no interval.
-    area = _mean_of_folds([(one.fold, mean_defined(auc(one.score.histogram))) for one in detectors])
-    yield names | {"metric": "auc", "value": area}
-
-
-def _mean_of_folds(values: Sequence[tuple[str, float]]) -> float:
-    """Mean over seeds, then over folds."""
-    folds_seen = dict.fromkeys(fold for fold, _ in values)
-    return float(np.mean([np.mean([value for fold, value in values if fold == name]) for name in folds_seen]))
+    areas: dict[str, list[float]] = {}
+    for one in detectors:
+        areas.setdefault(one.fold, []).append(mean_defined(auc(one.score.histogram)))
+    yield names | {"metric": "auc", "value": float(fold_mean([np.array(seeds) for seeds in areas.values()]))}
 
 
 def curves_of(scores: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,7 @@ The metrics themselves, and what is undefined, stand in `model.metrics`.
 Shapes: K seeds, S subjects, A action units, R bootstrap replicates; the last axis of counts is (tp, fp, fn, tn).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,15 @@ REPLICATES = 2_000
 def mean(values: Floats, axis: int) -> Floats:
     """Mean over `axis` of the defined values; NaN where none is."""
     return ratio(np.nansum(values, axis), (~np.isnan(values)).sum(axis))
+
+
+def fold_mean(folds: Sequence[Floats], axis: int = 0) -> Floats:
+    """Mean over the seeds of each fold, which are its `axis`, then over folds.
+
+    With the same seeds in every fold the order of the two means does not matter; without, every fold still weighs the
+    same.
+    """
+    return mean(np.stack([mean(values, axis) for values in folds]), 0)
 
 
 def student_quantile(freedom: int, level: float = 0.95) -> float:
@@ -82,10 +91,6 @@ class Draws:
     point: Floats  # [A]
     replicates: Floats  # [R, A]
 
-    def overall(self) -> tuple[float, Floats]:
-        """Mean over AUs: the score, and its replicates [R]."""
-        return float(mean(self.point, 0)), mean(self.replicates, 1)
-
 
 @dataclass(frozen=True)
 class Resampled:
@@ -98,14 +103,9 @@ class Resampled:
     drawn: dict[str, Floats]
 
     def mean_of_folds(self, metric: Metric) -> Draws:
-        """The field's number: the metric in every fold and seed, mean over seeds, then mean over folds.
-
-        With the same seeds in every fold the order of the two means does not matter; without, every fold
-        still weighs the same.
-        """
-        point = np.stack([mean(metric(counts), 0) for counts in self.observed.values()])
-        draws = np.stack([mean(metric(counts), 1) for counts in self.drawn.values()])
-        return Draws(mean(point, 0), mean(draws, 0))
+        """The field's number: the metric in every fold and seed, then `fold_mean`."""
+        point = fold_mean([metric(counts) for counts in self.observed.values()])
+        return Draws(point, fold_mean([metric(counts) for counts in self.drawn.values()], axis=1))
 
     def pooled(self, metric: Metric) -> Draws:
         """The metric of the counts summed over folds and seeds."""
@@ -124,11 +124,6 @@ def subject_draws(
 ) -> dict[str, Floats]:
     """Weights [R, S] of each fold's subjects, drawn with replacement inside the fold."""
     return {fold: subject_weights(number, rng, replicates) for fold, number in subjects.items()}
-
-
-def resample(cubes: Mapping[str, Counts], rng: np.random.Generator, replicates: int = REPLICATES) -> Resampled:
-    """Draw subjects with replacement inside each fold; all seeds of a fold see the same draw."""
-    return reweighted(cubes, subject_draws({fold: cube.shape[1] for fold, cube in cubes.items()}, rng, replicates))
 
 
 def reweighted(cubes: Mapping[str, Counts], weights: Mapping[str, Floats]) -> Resampled:

@@ -40,9 +40,8 @@ OF_COUNTS: dict[str, Metric] = {
     "recall": metrics.recall,
     "lift": metrics.lift,
     "always_positive": metrics.always_positive_f1,
-    "base_rate": metrics.active_share,
 }
-WITHOUT_THRESHOLD = ("auc", "always_positive", "base_rate")
+WITHOUT_THRESHOLD = ("auc", "always_positive")
 _SIGNED = ("mcc", "lift")
 TEST = ("bootstrap", "test")  # the name of the draws of the people of test parts
 
@@ -105,8 +104,8 @@ class Evaluation:
         if aggregate == "pooled":
             return parts[0].pooled(function)
         found = [part.mean_of_folds(function) for part in parts]
-        points, replicates = np.stack([one.point for one in found]), np.stack([one.replicates for one in found])
-        return Draws(mean(points, 0), mean(replicates, 0))
+        point, replicates = ([getattr(one, name) for one in found] for name in ("point", "replicates"))
+        return Draws(mean(np.stack(point), 0), mean(np.stack(replicates), 0))
 
     def by_seed(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Floats:
         """The metric that each seed alone gives, [K, A]; [0, A] where seeds are missing somewhere."""

@@ -131,7 +131,7 @@ def coverage(subjects: int, draws: int, known: dict[str, float], replicates: int
     for draw in range(draws):
         found = drawn(numpy_generator("coverage", subjects, draw), subjects, replicates)
         for metric in METRICS:
-            value, sampled = found.draws(metric).overall()
+            value, sampled = found.number(metric).overall
             percentiles = np.quantile(sampled, (0.025, 0.975))
             ends[metric].append((*subject_interval(value, sampled, subjects, FOLDS), *percentiles))
     return [_summary(metric, subjects, np.array(ends[metric]), known[metric]) for metric in METRICS]

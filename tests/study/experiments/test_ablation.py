@@ -15,6 +15,7 @@ from study.records.config import trial_from_dict
 from study.records.result import TrialResult
 from study.scoring import bootstrap
 from tests.study.make import result, trial
+from tests.study.scoring.test_bootstrap import resample
 
 AUS = (1, 2, 4, 6, 12, 17)
 ACTIVE = (30, 5, 20, 3, 40, 12)  # of 50 frames of each subject: AU 2 and AU 6 are the rare ones
@@ -104,15 +105,18 @@ def test_a_gain_is_a_difference_of_paired_replicates(done: dict[Condition, list[
     assert bad["against"] == "good"
     assert bad["f1_gain"] == pytest.approx(bad["f1"] - good["f1"])
     draws = [
-        bootstrap.resample(
-            {
-                fold: np.stack([r.scores["test"].counts for r in results if r.config.data.fold == fold])
-                for fold in PEOPLE
-            },
-            numpy_generator("bootstrap", "test"),
+        bootstrap.mean(
+            resample(
+                {
+                    fold: np.stack([r.scores["test"].counts for r in results if r.config.data.fold == fold])
+                    for fold in PEOPLE
+                },
+                numpy_generator("bootstrap", "test"),
+            )
+            .mean_of_folds(f1)
+            .replicates,
+            1,
         )
-        .mean_of_folds(f1)
-        .overall()[1]
         for results in (done["bad", 0.0], done["good", 0.0])
     ]
     assert (bad["f1_gain_low"], bad["f1_gain_high"]) == pytest.approx(

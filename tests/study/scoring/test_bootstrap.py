@@ -1,6 +1,7 @@
 """The vectorised statistics against plain loops over Python numbers."""
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -27,6 +28,14 @@ def counts_frame(folds: dict[str, int], seeds: int = 2, aus: tuple[int, ...] = A
     return pl.DataFrame(rows, schema=COUNTS, orient="row")
 
 
+def resample(
+    cubes: Mapping[str, bootstrap.Counts], rng: np.random.Generator, replicates: int = bootstrap.REPLICATES
+) -> bootstrap.Resampled:
+    """Counts whose subjects are drawn inside each fold."""
+    sizes = {fold: cube.shape[1] for fold, cube in cubes.items()}
+    return bootstrap.reweighted(cubes, bootstrap.subject_draws(sizes, rng, replicates))
+
+
 def plain_f1(tp: int, fp: int, fn: int) -> float:
     whole = 2 * tp + fp + fn
     return float(Fraction(2 * tp, whole)) if whole else math.nan
@@ -48,14 +57,14 @@ def plain_mean_of_folds(frame: pl.DataFrame, au: int) -> float:
 
 def test_fold_mean_is_the_one_of_plain_loops() -> None:
     frame = counts_frame({"a": 3, "b": 5})
-    resampled = bootstrap.resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
+    resampled = resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
     point = resampled.mean_of_folds(f1).point
     np.testing.assert_allclose(point, [plain_mean_of_folds(frame, au) for au in AUS])
 
 
 def test_pooled_is_f1_of_the_sums() -> None:
     frame = counts_frame({"a": 3, "b": 5})
-    resampled = bootstrap.resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
+    resampled = resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), replicates=10)
     sums = frame.group_by("au").agg(pl.col(bootstrap.CONFUSION).sum()).sort("au")
     expected = [plain_f1(*row) for row in sums.select("tp", "fp", "fn").iter_rows()]
     np.testing.assert_allclose(resampled.pooled(f1).point, expected)
@@ -64,7 +73,7 @@ def test_pooled_is_f1_of_the_sums() -> None:
 def test_every_fold_weighs_the_same_when_seeds_are_missing() -> None:
     whole = counts_frame({"a": 2, "b": 2})
     part = whole.filter((pl.col("fold") == "a") | (pl.col("seed") == 0))
-    resampled = bootstrap.resample(bootstrap.fold_cubes(part, AUS), numpy_generator("t"), replicates=5)
+    resampled = resample(bootstrap.fold_cubes(part, AUS), numpy_generator("t"), replicates=5)
     expected = [plain_mean_of_folds(part, au) for au in AUS]
     np.testing.assert_allclose(resampled.mean_of_folds(f1).point, expected)
 
@@ -72,7 +81,7 @@ def test_every_fold_weighs_the_same_when_seeds_are_missing() -> None:
 def test_replicates_are_those_of_a_loop_over_subject_weights() -> None:
     frame = counts_frame({"a": 4}, seeds=1)
     (cube,) = bootstrap.fold_cubes(frame, AUS).values()
-    resampled = bootstrap.resample({"a": cube}, numpy_generator("t"), replicates=20)
+    resampled = resample({"a": cube}, numpy_generator("t"), replicates=20)
     weights = bootstrap.subject_weights(4, numpy_generator("t"), replicates=20)
     for replicate in range(20):
         for at in range(len(AUS)):
@@ -88,8 +97,7 @@ def test_seeds_of_a_fold_share_their_draw_of_subjects() -> None:
     one = counts_frame({"a": 6}, seeds=1)
     twice = pl.concat([one, one.with_columns(seed=pl.lit(1, dtype=pl.Int64))])
     drawn = [
-        bootstrap.resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(f1)
-        for frame in (one, twice)
+        resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), 50).mean_of_folds(f1) for frame in (one, twice)
     ]
     np.testing.assert_allclose(drawn[0].replicates, drawn[1].replicates)
 
@@ -105,11 +113,11 @@ def test_weights_reproduce_and_sum_to_the_number_of_subjects() -> None:
 
 def test_an_au_that_nobody_coded_is_undefined_and_in_no_mean() -> None:
     frame = counts_frame({"a": 3, "b": 3})
-    draws = bootstrap.resample(bootstrap.fold_cubes(frame, (*AUS, 26)), numpy_generator("t"), 50).mean_of_folds(f1)
+    draws = resample(bootstrap.fold_cubes(frame, (*AUS, 26)), numpy_generator("t"), 50).mean_of_folds(f1)
     assert np.isnan(draws.point[-1])
     assert np.isnan(draws.replicates[:, -1]).all()
-    point, replicates = draws.overall()
-    assert point == pytest.approx(draws.point[:-1].mean())
+    point, replicates = bootstrap.mean(draws.point, 0), bootstrap.mean(draws.replicates, 1)
+    assert float(point) == pytest.approx(draws.point[:-1].mean())
     np.testing.assert_allclose(replicates, draws.replicates[:, :-1].mean(1))
 
 
@@ -132,7 +140,7 @@ def test_other_aus_are_left_out() -> None:
 
 def test_the_seeds_alone_are_the_means_of_plain_loops() -> None:
     frame = counts_frame({"a": 3, "b": 5}, seeds=3)
-    resampled = bootstrap.resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), replicates=2)
+    resampled = resample(bootstrap.fold_cubes(frame, AUS), numpy_generator("t"), replicates=2)
     for seed in range(3):
         alone = frame.filter(pl.col("seed") == seed)
         expected = [plain_mean_of_folds(alone, au) for au in AUS]

@@ -227,7 +227,7 @@ def test_a_replicate_is_the_metric_of_the_drawn_subjects(metric: str) -> None:
 def test_the_interval_is_students_around_the_estimate_less_its_bias() -> None:
     whole, _ = evaluation(replicates=200)
     rows = scores(whole).filter(metric="f1", rule=FIXED_THRESHOLD, aggregate="folds")
-    value, replicates = whole.draws("f1").overall()
+    value, replicates = whole.number("f1").overall
     error = replicates.std(ddof=1) * math.sqrt(8 / 5)
     centre = 2 * value - replicates.mean()
     low, high = rows.filter(pl.col("au").is_null()).select("low", "high").row(0)
@@ -279,7 +279,7 @@ def test_the_bias_is_oracle_less_nested_in_paired_replicates() -> None:
     assert dict(found.schema) == SCORES
     assert {*found["selection"]} == {"bias"}
     mine = found.filter(pl.col("au").is_null(), metric="f1", rule="0.5", aggregate="folds").row(0, named=True)
-    (one, drawn), (other, drawn_other) = (each.draws("f1").overall() for each in (better, nested))
+    (one, drawn), (other, drawn_other) = (each.number("f1").overall for each in (better, nested))
     assert mine["value"] == pytest.approx(one - other)
     low, high = bootstrap.subject_interval(one - other, drawn - drawn_other, 8, 3)
     assert (mine["low"], mine["high"]) == pytest.approx((low, high))
@@ -294,4 +294,4 @@ def test_folds_share_no_subject() -> None:
 
 
 def test_metrics_of_counts_are_those_of_the_schema() -> None:
-    assert {*OF_COUNTS, "auc"} == {*METRICS, "base_rate"}
+    assert {*OF_COUNTS, "auc"} == {*METRICS}
