@@ -1,7 +1,7 @@
 """Image encoders: views [B, 3, H, W] in [0, 1] -> tokens [B, T, C].
 
 `tiny` is ours, the others are torchvision's without their classifier. Weights are a torchvision weight name or a
-file with the state dict of the whole network; nothing is downloaded unless a weight name asks for it.
+file with the state dict of the whole network; only a weight name starts a download.
 """
 
 import importlib
@@ -49,11 +49,13 @@ class Backbone(nn.Module):
     def __init__(self, features: nn.Module, channels: int, channels_last_output: bool = False) -> None:
         super().__init__()
         self.features, self.channels, self.channels_last_output = features, channels, channels_last_output
+        # constants, so they are not in the state dict
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, views: Tensor, features: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Views [B, 3, H, W] in [0, 1] -> tokens [B, T, C]; `features` may be another way through the features."""
+        """Views [B, 3, H, W] in [0, 1] -> tokens [B, T, C]; `features` replaces the forward pass of the features."""
+        # cuDNN's convolutions are faster on channels_last, most of all in bf16
         normal = ((views - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         maps: Tensor = (features or self.features)(normal)
         return maps.flatten(1, 2) if self.channels_last_output else maps.flatten(2).transpose(1, 2)
@@ -61,7 +63,7 @@ class Backbone(nn.Module):
 
 def build_backbone(settings: BackboneSettings, seed: int, weights_file: Path | None = None) -> Backbone:
     """The encoder, initialised from `seed`, or from `weights_file`, or from the named torchvision weights."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # layers take no generator; the global one must not change
         torch.manual_seed(seed_for("backbone", settings.name, seed))
         network = Tiny() if settings.name == "tiny" else _torchvision_models().get_model(settings.name, weights=None)
     if weights_file is not None:
@@ -74,9 +76,9 @@ def build_backbone(settings: BackboneSettings, seed: int, weights_file: Path | N
 def _without_classifier(name: str, network: Any) -> Backbone:
     if name == "tiny":
         return Backbone(network, 128)
-    if name.startswith("resnet"):
+    if name.startswith("resnet"):  # its last two children are the average pooling and the classifier
         return Backbone(nn.Sequential(*list(network.children())[:-2]), network.fc.in_features)
-    if name.startswith("swin"):
+    if name.startswith("swin"):  # its maps are [B, H, W, C]
         return Backbone(
             nn.Sequential(network.features, network.norm), network.head.in_features, channels_last_output=True
         )
@@ -84,8 +86,8 @@ def _without_classifier(name: str, network: Any) -> Backbone:
 
 
 def fetch_weights(settings: BackboneSettings) -> dict[str, Tensor]:
-    """State dict of the named torchvision weights, downloaded where they are not in torch's cache yet."""
-    both = "Give a torchvision weight name on a machine with a network, or a file: weights=<state_dict.pt>."
+    """State dict of the named torchvision weights, downloaded unless they are in torch's cache."""
+    both = "Give a torchvision weight name on a machine with internet access, or a file: weights=<state_dict.pt>."
     if settings.name == "tiny":
         raise InputError(f"weights={settings.weights!r}: `tiny` has no published weights. {both}")
     choices = _torchvision_models().get_model_weights(settings.name)
@@ -101,13 +103,13 @@ def fetch_weights(settings: BackboneSettings) -> dict[str, Tensor]:
 
 
 def _torchvision_models() -> ModuleType:
-    """`torchvision.models`, imported where it is needed: it brings the compiler with it, as slow as all of torch."""
+    """`torchvision.models`, imported only when needed: it imports torch's compiler, which takes as long as torch."""
     return importlib.import_module("torchvision.models")
 
 
 def _load_file(network: nn.Module, path: Path) -> None:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)  # a pickle could run code otherwise
         network.load_state_dict(state)
     except Exception as error:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, and read without executing anything."""
+"""Checkpoints: a file is complete or absent, and reading it cannot run code."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from data.files import atomic_path
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     """Write `state` (tensors, numbers, strings, and lists and dicts of them) to `path`, atomically."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:  # a path: torch hides that the disk is full
+    # an open file and not a path: given a path, torch hides that the disk is full
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
         torch.save(state, file)
 
 

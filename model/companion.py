@@ -1,4 +1,4 @@
-"""What a method keeps beside the detector while it trains: trained networks, buffers, and copies that follow it."""
+"""Extra parts of a method during training, besides the detector: projectors, buffers, momentum encoders."""
 
 import copy
 
@@ -11,10 +11,10 @@ from model.detector import Detector
 
 
 class Companion(nn.Module):
-    """On its own, the companion of a method that needs none.
+    """Extra parts of a method; this class itself has none.
 
-    Parameters that require a gradient are trained together with the encoder. Everything is saved in the checkpoints of
-    the training, and nothing of it is part of the final detector.
+    Parameters that require a gradient are trained together with the encoder. All parts are saved in the checkpoints of
+    the training; none is in the final detector.
     """
 
     def after_step(self, detector: Detector) -> None:
@@ -22,7 +22,7 @@ class Companion(nn.Module):
 
 
 def projector(narrow: int, hidden: int, wide: int, *names: object) -> nn.Sequential:
-    """Linear, BatchNorm, ReLU, Linear; its weights are those of the seed that `names` give."""
+    """Linear, BatchNorm, ReLU, Linear, initialised from a seed that is made from `names`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("projector", *names))
         return nn.Sequential(
@@ -31,7 +31,7 @@ def projector(narrow: int, hidden: int, wide: int, *names: object) -> nn.Sequent
 
 
 def project(network: nn.Module, z: Tensor) -> Tensor:
-    """Embeddings [B, V, A, D] -> one vector per view [B, V, P], from the embeddings of all AUs side by side."""
+    """Embeddings [B, V, A, D] -> one vector per view [B, V, P], from the concatenated embeddings of all AUs."""
     return per_view(network, z.flatten(2))
 
 
@@ -42,19 +42,19 @@ def per_view(network: nn.Module, vectors: Tensor) -> Tensor:
 
 
 def width(detector: Detector) -> int:
-    """Length A * D of the embeddings of all AUs side by side."""
+    """Length A * D of the concatenated embeddings of all AUs."""
     return len(detector.aus) * detector.head.dim
 
 
 def put(ring: Tensor, place: Tensor, rows: Tensor) -> Tensor:
-    """A copy of `ring` [K, ...] in which `rows` [n, ...] stand from `place` on, where the oldest were."""
-    kept = rows[-len(ring) :]
+    """A copy of `ring` [K, ...] in which `rows` [n, ...] replace the oldest ones, from index `place` on."""
+    kept = rows[-len(ring) :]  # a batch may be larger than the ring
     places = (place + torch.arange(len(kept), device=ring.device)) % len(ring)
-    return ring.index_copy(0, places, kept)
+    return ring.index_copy(0, places, kept)  # a copy: the loss of this step still uses the former ring
 
 
 class Follower(nn.Module):
-    """A copy of the encoder and a projector (none: `nn.Identity()`) whose weights are the moving average of theirs."""
+    """Momentum encoder: its weights are a moving average of those of encoder and projector (none: `nn.Identity()`)."""
 
     def __init__(self, detector: Detector, network: nn.Module, momentum: float) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Follower(nn.Module):
 
     @torch.no_grad()
     def follow(self, detector: Detector, network: nn.Module) -> None:
-        """Move every weight by 1 - momentum of the way."""
+        """Update every weight: momentum * own + (1 - momentum) * that of `detector` and `network`."""
         leaders = [*_encoder(detector).parameters(), *network.parameters()]
         move = get_ema_multi_avg_fn(self.momentum)
         move(list(self.parameters()), [leader.detach() for leader in leaders], None)

@@ -18,7 +18,7 @@ class AuClassifier(nn.Module):
 
     def __init__(self, aus: int, dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(aus, dim))
+        self.weight = nn.Parameter(torch.zeros(aus, dim))  # a convex problem: zeros are a start without a seed
         self.bias = nn.Parameter(torch.zeros(aus))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ class AuClassifier(nn.Module):
 
 
 class CosineClassifier(nn.Module):
-    """One direction per AU: the probability is the cosine between it and the embedding, both >= 0 (ME-GraphAU)."""
+    """One direction per AU; the probability is its cosine with the embedding, both >= 0 (ME-GraphAU)."""
 
     def __init__(self, aus: int, dim: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class CosineClassifier(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Unit embeddings [..., A, D] -> logits [..., A] of the cosines."""
         cosine = (z * functional.normalize(self.weight.relu(), dim=-1)).sum(dim=-1)
-        return torch.logit(cosine, eps=1e-6)
+        return torch.logit(cosine, eps=1e-6)  # losses take logits; a cosine of 0 or 1 would be infinite
 
 
 Classifier = AuClassifier | CosineClassifier
@@ -45,8 +45,8 @@ Classifier = AuClassifier | CosineClassifier
 class Detector(nn.Module):
     """Views [B, 3, H, W] in [0, 1] -> unit embeddings [B, A, D] -> logits [B, A].
 
-    With several `domains` every dataset has BatchNorms of its own (`model.norm`); `domain` [B], on the CPU, is then the
-    dataset of each row, and None one that was never trained on.
+    With several `domains` every dataset has its own BatchNorms (`model.norm`); `domain` [B], on the CPU, is then the
+    dataset of each row, and None stands for a dataset without training frames.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Detector(nn.Module):
 
 @torch.no_grad()
 def _token_count(backbone: nn.Module, crop: int) -> int:
-    backbone.eval()
+    backbone.eval()  # an image of zeros must not enter the statistics of BatchNorm
     count: int = backbone(torch.zeros(1, 3, crop, crop)).shape[1]
     backbone.train()
     return count

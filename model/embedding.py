@@ -1,4 +1,4 @@
-"""How the views of a training step become embeddings: together or apart, compiled, with less memory."""
+"""From the views of a training step to embeddings: together or separately, compiled, with less memory."""
 
 import math
 import warnings
@@ -19,8 +19,8 @@ Embed = Callable[[Tensor], Tensor]
 def view_embedding(detector: Detector, separate: bool, compile: bool, checkpointing: bool) -> Embed:
     """A function from views [B, V, 3, H, W] to unit embeddings [B, V, A, D].
 
-    `separate` views have BatchNorm statistics of their own; `checkpointing` keeps few activations and computes the
-    others again, with the same result.
+    `separate` views have their own BatchNorm statistics; `checkpointing` keeps few activations and computes the others
+    again, with the same result.
     """
     embed = _recomputing(detector) if checkpointing else detector.embed
     chosen = compiled(embed) if compile else embed
@@ -30,7 +30,7 @@ def view_embedding(detector: Detector, separate: bool, compile: bool, checkpoint
 
 
 def compiled(embed: Embed) -> Embed:
-    """`embed` compiled by its first call, or as it is, with a warning, where the compiler fails."""
+    """`embed`, compiled at its first call; if the compiler fails, `embed` itself, with a warning."""
     chosen = torch.compile(embed)
 
     def call(views: Tensor) -> Tensor:
@@ -38,10 +38,10 @@ def compiled(embed: Embed) -> Embed:
         try:
             return chosen(views)
         except Exception as error:
-            if chosen is embed:
+            if chosen is embed:  # no error of the compiler
                 raise
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            warnings.warn(f"optim.compile: goes on without the compiler, which failed: {reason}", stacklevel=2)
+            warnings.warn(f"optim.compile: the compiler failed, training continues without it: {reason}", stacklevel=2)
             chosen = embed
             return embed(views)
 
@@ -64,14 +64,14 @@ def _recomputing(detector: Detector) -> Embed:
 
 
 def _segments(features: nn.Module) -> list[nn.Sequential]:
-    """About sqrt(n) segments of the n layers and blocks in a row; none begins by overwriting its input."""
+    """About sqrt(n) segments of the n layers and blocks in a row; none begins with an operation in place."""
     steps: list[list[nn.Module]] = []
     for layer in _in_a_row(features):
-        if getattr(layer, "inplace", False):
+        if getattr(layer, "inplace", False):  # it would change the input that checkpointing keeps
             steps[-1].append(layer)
         else:
             steps.append([layer])
-    length = math.isqrt(len(steps) - 1) + 1
+    length = math.isqrt(len(steps) - 1) + 1  # sqrt(n) minimises the activations kept: inputs of segments + one segment
     parts = (steps[start : start + length] for start in range(0, len(steps), length))
     return [nn.Sequential(*(layer for step in part for layer in step)) for part in parts]
 
@@ -90,7 +90,7 @@ def _contexts(segment: nn.Module) -> tuple[AbstractContextManager[None], Abstrac
 
 @contextmanager
 def _uncounted(segment: nn.Module) -> Iterator[None]:
-    """BatchNorm counts a batch once, however often it is computed."""
+    """Keep the running statistics of BatchNorm as they are: the first computation has counted this batch already."""
     norms = [module for module in segment.modules() if isinstance(module, BatchNorm)]
     known = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

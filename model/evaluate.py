@@ -17,7 +17,7 @@ from model.settings import ProbeSettings
 def label_weights(labels: np.ndarray, balance: float) -> tuple[Tensor, Tensor]:
     """Class weights from labels [n, A] (1, 0, -1 not coded): inverse base rates [A] of mean 1, and pos_weight [A].
 
-    An AU without active labels counts as if it had one.
+    An AU without active labels is treated as if it had one.
     """
     active = np.maximum((labels == 1).sum(axis=0), 1)
     coded = np.maximum((labels >= 0).sum(axis=0), active)
@@ -27,7 +27,7 @@ def label_weights(labels: np.ndarray, balance: float) -> tuple[Tensor, Tensor]:
 
 
 def coded_base_rates(labels: np.ndarray) -> Tensor:
-    """Share [A] of active among coded labels [n, A]; as if every AU were active and inactive at least once."""
+    """Share [A] of active among coded labels [n, A], as if every AU had at least one active and one inactive label."""
     active, inactive = (np.maximum((labels == value).sum(axis=0), 1) for value in (1, 0))
     return torch.tensor(active / (active + inactive), dtype=torch.float32)
 
@@ -62,9 +62,9 @@ def linear_evaluation(
     objective: str,
     seed: int,
 ) -> Score:
-    """Train a new classifier on frozen embeddings of `train`, keep its best epoch on `val`, put it into the detector.
+    """Train a new classifier on embeddings of `train`; the detector gets the one of the best epoch on `val`.
 
-    The encoder is only read: evaluation mode, no gradient, no BatchNorm update. Returns the score on `val`.
+    The encoder is frozen: evaluation mode, no gradient, no BatchNorm update. Returns the score on `val`.
     """
     rows = np.sort(train[loader.order(train, numpy_generator("probe frames", seed))[: settings.frames]])
     z, labels, coded = embed_rows(detector, loader, rows)
@@ -72,7 +72,7 @@ def linear_evaluation(
     pos_weight = label_weights(loader.store.labels(loader.aus)[rows], settings.balance)[1].to(z.device)
     classifier = AuClassifier(len(loader.aus), z.shape[2]).to(z.device)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    order, best = generator("probe", seed), (-1.0, classifier.state_dict())
+    order, best = generator("probe", seed), (-1.0, classifier.state_dict())  # below any score, which is 0 or more
     for _ in range(settings.epochs):
         for part in torch.randperm(len(z), generator=order).to(z.device).split(settings.batch_size):
             optimizer.zero_grad()

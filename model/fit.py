@@ -1,6 +1,6 @@
 """The fit loop: one epoch at a time, resumable at every epoch, bit-exactly on the CPU.
 
-Everything random in an epoch is named by (seed, epoch), so a checkpoint needs no generator states.
+All random numbers of an epoch follow from (seed, epoch), so a checkpoint needs no generator states.
 """
 
 import math
@@ -34,7 +34,7 @@ from model.settings import OptimSettings, ProbeSettings
 
 @dataclass(frozen=True)
 class EpochScore:
-    """What one epoch came to; `score` and `value` are on the validation subjects."""
+    """The result of one epoch; `score` and `value` are on the validation subjects."""
 
     epoch: int
     loss: float
@@ -55,11 +55,11 @@ class Fitting:
     probe: ProbeSettings
     seed: int
     checkpoint: Path
-    keep_last: bool = False  # the checkpoint of a whole fit has the weights of the last epoch, too, as "model"
+    keep_last: bool = False  # the checkpoint of a finished fit also has the weights of the last epoch, as "model"
 
 
 def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
-    """Train `detector`, yielding every epoch from the first; epochs found in the checkpoint are yielded at once.
+    """Train `detector` and yield every epoch from the first; epochs found in the checkpoint are yielded at once.
 
     A checkpoint is written before each epoch is yielded. When the iterator ends, the detector holds the weights of
     its best epoch on the validation subjects. Raises `FloatingPointError` when the loss is not finite, and `ValueError`
@@ -69,7 +69,7 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
     kept: dict[str, Any] = {"model": detector, "companion": training.companion, "optimizer": training.optimizer}
     found = load_checkpoint(job.checkpoint) or {"history": [], "best": detector.state_dict(), "value": -math.inf}
     state = {name: found[name] for name in ("history", "best", "value")}
-    if 0 < len(state["history"]) < job.optim.epochs:
+    if 0 < len(state["history"]) < job.optim.epochs:  # a finished fit keeps no optimizer and needs none
         for name, part in kept.items():
             part.load_state_dict(found[name])
     for epoch in range(1, job.optim.epochs + 1):
@@ -82,16 +82,23 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
                 state["value"], state["best"] = value, _clone(detector.state_dict())
             seconds = time.perf_counter() - started
             state["history"].append(_to_plain(EpochScore(epoch, loss, value, score, seconds)))
-            needed = [*kept] if epoch < job.optim.epochs else ["model"] * job.keep_last
-            parts = {name: kept[name].state_dict() for name in needed}
+            parts = {name: kept[name].state_dict() for name in _kept_parts(epoch, job)}
             save_checkpoint(state | parts, job.checkpoint)
+        # from the history even if it was just computed: a resumed fit yields exactly the same
         yield _from_plain(state["history"][epoch - 1])
     detector.load_state_dict(state["best"])
 
 
+def _kept_parts(epoch: int, job: Fitting) -> tuple[str, ...]:
+    """Parts of the checkpoint after `epoch`: all that a resumed fit needs, after the last epoch at most the weights."""
+    if epoch < job.optim.epochs:
+        return ("model", "companion", "optimizer")
+    return ("model",) if job.keep_last else ()
+
+
 @dataclass(frozen=True)
 class _Training:
-    """What stays from the first step to the last."""
+    """What all steps share."""
 
     detector: Detector
     companion: Companion
@@ -131,12 +138,12 @@ def _subject_numbers(store: Frames) -> Tensor:
 
 
 def _optimizer(detector: Detector, companion: Companion, job: Fitting, device: torch.device) -> torch.optim.AdamW:
-    beside = [parameter for parameter in companion.parameters() if parameter.requires_grad]
+    trained = [parameter for parameter in companion.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [*detector.encoder_parameters(), *beside], "peak": job.optim.lr},
+        {"params": [*detector.encoder_parameters(), *trained], "peak": job.optim.lr},
         {"params": detector.classifier.parameters(), "peak": job.probe.online_lr},
     ]
-    fused = device.type == "cuda"
+    fused = device.type == "cuda"  # on a GPU, starting many small kernels costs more than their work
     return torch.optim.AdamW(groups, lr=job.optim.lr, weight_decay=job.optim.weight_decay, fused=fused)
 
 
@@ -144,7 +151,7 @@ def learning_rate(progress: float, peak: float, epochs: int, warmup: float) -> f
     """Linear warm-up over `warmup` epochs, then a cosine to zero at `epochs`; `progress` in epochs."""
     if progress < warmup:
         return peak * progress / warmup
-    share = (progress - warmup) / max(epochs - warmup, 1e-9)
+    share = (progress - warmup) / max(epochs - warmup, 1e-9)  # warm-up may fill the whole training
     return peak * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
@@ -157,12 +164,12 @@ def _train_epoch(training: _Training, epoch: int) -> float:
     frames = min(job.optim.epoch_frames or len(job.fold.train), len(job.fold.train))
     steps = job.loader.steps(training.rows, frames)
     batches = job.loader.train(training.rows, job.seed, epoch, frames, training.shared_views)
-    total = torch.zeros_like(training.base_rates[0])
+    total = torch.zeros_like(training.base_rates[0])  # on the device: reading it in each step would wait for the GPU
     for step, batch in enumerate(batches):
         progress = epoch - 1 + (step + 1) / steps
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(progress, group["peak"], job.optim.epochs, job.optim.warmup)
-        with on_domains(batch.domain, training.detector, training.companion):
+        with on_domains(batch.domain, training.detector, training.companion):  # copies of the encoder have norms, too
             loss, probe_loss = _step_losses(training, batch, draws)
             optimizer.zero_grad(set_to_none=True)
             (loss + probe_loss).backward()
@@ -176,7 +183,7 @@ def _train_epoch(training: _Training, epoch: int) -> float:
 
 
 def _step_losses(training: _Training, batch: Batch, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The method's loss, and for a contrastive one that of the detached probe, which cannot reach the encoder."""
+    """The loss of the method and, unless it is end-to-end, that of the probe, whose gradient ends at the embeddings."""
     job, device = training.job, batch.views.device
     with torch.autocast(device.type, torch.bfloat16, enabled=job.optim.precision == "bf16"):
         z = training.embed(batch.views)
@@ -201,10 +208,11 @@ def _step_losses(training: _Training, batch: Batch, draws: torch.Generator) -> t
 
 
 def _clone(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in state.items()}
+    return {name: value.detach().clone() for name, value in state.items()}  # the optimizer changes weights in place
 
 
 def _to_plain(epoch: EpochScore) -> dict[str, Any]:
+    """The epoch in the types that torch.load accepts with `weights_only`, which has no dataclasses."""
     score = epoch.score
     return {
         **{name: getattr(epoch, name) for name in ("epoch", "loss", "value", "seconds")},

@@ -1,4 +1,4 @@
-"""How AUs look at each other: one graph layer on the features of all AUs of a face."""
+"""The relation graph of AUs: one graph layer on the features of all AUs of a face."""
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +8,11 @@ from data.seeds import seed_for
 
 
 class RelationGraph(nn.Module):
-    """x = ReLU(x + BN(A V x + U x)), with the graph A made anew for each face from its own features.
+    """x = ReLU(x + BN(A V x + U x)), where the graph A of each face follows from the features of that face.
 
-    As in AUNCE and ME-GraphAU. Our reading of what they leave open: an AU may be its own neighbour, as its likeness to
-    itself decides; equally near AUs all are neighbours; the degree is the number of an AU's own neighbours; and
-    BatchNorm has one mean and variance for each AU, over faces and features.
+    As in AUNCE and ME-GraphAU. Where the papers are not clear, we chose: an AU may be its own neighbour; AUs with equal
+    similarity are all neighbours; the degree is the number of an AU's own neighbours; and BatchNorm has one mean and
+    variance for each AU, over faces and features.
     """
 
     def __init__(self, aus: int, dim: int, neighbours: int, seed: int) -> None:
@@ -38,6 +38,7 @@ def adjacency(x: Tensor, neighbours: int) -> Tensor:
     x = x if x.dtype == torch.float64 else x.float()
     with torch.autocast(x.device.type, enabled=False):
         likeness = x @ x.mT
+    # a threshold, because topk does not define which of equal values it picks
     linked = (likeness >= likeness.topk(neighbours, dim=2).values[..., -1:]).to(x.dtype)
     scale = linked.sum(dim=2).rsqrt()
     return scale.unsqueeze(2) * linked * scale.unsqueeze(1)

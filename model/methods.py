@@ -1,4 +1,4 @@
-"""The methods by name: what each keeps, and how it turns one step into a loss; see `model.losses.settings`, too."""
+"""The methods by name: the loss of a training step and the extra parts of each; settings: `model.losses.settings`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from model.losses.supcon import supcon_loss
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """Everything a loss may look at in one training step; the loss is computed inside the training's autocast."""
+    """All inputs of a loss in one training step; the loss is computed inside the training's autocast."""
 
     views: Tensor  # [B, V, 3, H, W] in [0, 1]
     z: Tensor  # [B, V, A, D] unit embeddings
@@ -51,12 +51,12 @@ class TrainingStep:
 
 
 def no_companion(detector: Detector, settings: Any, seed: int) -> Companion:
-    """The companion of a method that keeps nothing."""
+    """The companion of a method without extra parts."""
     return Companion()
 
 
 def no_clip(settings: Any) -> ClipSettings | None:
-    """What a clip is to a method that learns from single frames."""
+    """No clip: the method learns from single frames."""
     return None
 
 
@@ -64,10 +64,10 @@ def no_clip(settings: Any) -> ClipSettings | None:
 class Method:
     """One way to train a detector.
 
-    A method with `end_to_end` trains the classifier together with the encoder; any other trains the encoder alone,
-    a detached probe watches it, and a linear evaluation makes the classifier at the end. `companion(detector, settings,
-    seed)` builds what is kept beside the detector; `classifier(aus, dim)` what turns embeddings into logits. Where
-    `clip(settings)` says what a clip is, a batch is whole clips, their frames one after the other.
+    With `end_to_end` the classifier is trained together with the encoder. Otherwise the loss trains only the encoder, a
+    detached probe gives the scores during training, and a linear evaluation trains the classifier at the end.
+    `companion(detector, settings, seed)` builds the extra parts; `classifier(aus, dim)` the module from embeddings to
+    logits. If `clip(settings)` is not None, a batch consists of whole clips, their frames one after the other.
     """
 
     loss: Callable[[TrainingStep, Any], Tensor]
@@ -86,7 +86,7 @@ def _aunce(step: TrainingStep, settings: AunceSettings) -> Tensor:
     given = step.labels, step.coded
     centroids = step.companion if settings.ratios.centroid > 0 else None
     loss = aunce_loss(step.z, *given, settings, step.generator, step.au_weights, step.base_rates, centroids)
-    if centroids is not None:
+    if centroids is not None:  # after the loss: an anchor must not be part of its own positive
         centroids.update(step.z.detach(), *given)
     return loss
 

@@ -3,10 +3,10 @@
 Every score that is printed (F1, AUC, any mean of them) is computed from these integers, so that folds, seeds and
 subjects can be put together afterwards in any of the ways the literature does.
 
-Zero division. A metric is undefined, NaN here and null in frames, where the frames cannot tell: F1 where nothing is
-active and nothing was predicted, precision where nothing was predicted, recall where nothing is active, balanced
-accuracy, MCC and AUC where all labels are the same, accuracy and always-positive where no frame is coded. Undefined
-is left out of means and counted, never taken as 0 or 1. A detector that says the same of every frame has MCC 0.
+Zero division. A metric is undefined, NaN here and null in tables, where the frames leave it open: F1 where no frame is
+active or predicted active, precision where none is predicted active, recall where none is active, balanced accuracy,
+MCC and AUC where all labels are the same, accuracy and always-positive F1 where no frame is coded. Undefined values
+are left out of means and counted, never taken as 0 or 1. A detector that gives every frame the same answer has MCC 0.
 """
 
 from collections.abc import Sequence
@@ -55,10 +55,11 @@ def count_predictions(
     """Counts [S, A, 4] of predictions [n, A] at `thresholds` [A]; `person` [n] numbers the subjects from 0 to S - 1."""
     subjects = int(person.max()) + 1 if len(person) else 0
     counts = np.zeros((subjects, len(thresholds), 4), dtype=np.int64)
-    for at, threshold in enumerate(thresholds):  # one AU at a time bounds the memory
+    for at, threshold in enumerate(thresholds):  # one AU at a time limits the memory
         coded = np.flatnonzero(labels[:, at] >= 0)
         predicted, active = probabilities[coded, at] >= threshold, labels[coded, at] == 1
         cell = np.where(active, np.where(predicted, TP, FN), np.where(predicted, FP, TN))
+        # subject and cell as one number: one bincount counts all subjects at once
         counts[:, at] = np.bincount(4 * person[coded] + cell, minlength=4 * subjects).reshape(subjects, 4)
     return counts
 
@@ -66,7 +67,7 @@ def count_predictions(
 def _histogram(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """[2, BINS] of one AU."""
     coded = labels >= 0
-    bins = np.clip((probabilities[coded] * BINS).astype(np.int64), 0, BINS - 1)
+    bins = np.clip((probabilities[coded] * BINS).astype(np.int64), 0, BINS - 1)  # probability 1 is in the last bin
     return np.bincount(BINS * (labels[coded] == 1) + bins, minlength=2 * BINS).reshape(2, BINS)
 
 
@@ -107,13 +108,14 @@ def mcc(counts: np.ndarray) -> np.ndarray:
     """Matthews correlation coefficient [...] of counts [..., 4]."""
     tp, fp, fn, tn = (counts[..., cell].astype(float) for cell in (TP, FP, FN, TN))
     predicted, rejected, active, inactive = tp + fp, tn + fn, tp + fn, tn + fp
+    # two roots: a product of two counts is exact as a float, that of all four would be rounded
     scale = np.sqrt(predicted * rejected) * np.sqrt(active * inactive)
     value = (tp * tn - fp * fn) / np.where(scale > 0, scale, 1)
     return np.where(active * inactive > 0, value, np.nan)
 
 
 def always_positive_f1(counts: np.ndarray) -> np.ndarray:
-    """F1 [...] of calling every coded frame active: the baseline that any detector must beat."""
+    """F1 [...] of predicting every coded frame active: the baseline that any detector must beat."""
     active = counts[..., TP] + counts[..., FN]
     return ratio(2 * active, active + counts.sum(axis=-1))
 
@@ -126,17 +128,19 @@ def active_share(counts: np.ndarray) -> np.ndarray:
 def rarest_third(counts: np.ndarray) -> np.ndarray:
     """Positions, ascending, of the AUs of counts [A, 4] that are active least often: a third, but at least one."""
     shares = active_share(counts)
+    # stable: of equally rare AUs the first counts as rarer, on every machine
     return np.sort(np.argsort(shares, kind="stable")[: max(len(shares) // 3, 1)])
 
 
 def lift(counts: np.ndarray) -> np.ndarray:
-    """How far F1 [...] is above that of calling every coded frame active."""
+    """F1 [...] minus the F1 of predicting every coded frame active."""
     return np.asarray(f1(counts) - always_positive_f1(counts))
 
 
 def auc(histogram: np.ndarray) -> np.ndarray:
     """Area under the ROC curve [A] from a histogram [A, 2, BINS], ties within a bin counted half."""
     inactive, active = histogram[:, 0].astype(float), histogram[:, 1].astype(float)
+    # Mann-Whitney: the share of (active, inactive) pairs in which the active frame has the higher probability
     below = np.cumsum(inactive, axis=1) - inactive
     won = (active * (below + inactive / 2)).sum(axis=1)
     return ratio(won, active.sum(axis=1) * inactive.sum(axis=1))

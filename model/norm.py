@@ -1,12 +1,13 @@
 """BatchNorm when several datasets are trained on together, and on one that was never seen.
 
 `per_dataset`: every dataset has statistics and an affine map of its own in every BatchNorm layer (domain-specific
-batch normalisation, Chang et al., CVPR 2019). A dataset that was never trained on has none: its frames get the mean
-of what the normalisations of all training datasets make of them, the rule of Seo et al. (ECCV 2020) applied layer by
-layer. Each normalisation is an affine map there, and so is their mean, so that one pass through the network is enough.
+batch normalisation, Chang et al., CVPR 2019). A dataset that was never trained on has none: each of its frames is
+normalised in the ways of all training datasets and the results are averaged, the rule of Seo et al. (ECCV 2020)
+applied layer by layer. With running statistics each normalisation is an affine map and so is their mean: one pass
+through the network is enough.
 
-`adapt`: one BatchNorm for all in training; for another dataset the statistics, and nothing else, are estimated anew
-from its frames, without labels (AdaBN, Li et al., 2016).
+`adapt`: one BatchNorm for all datasets in training; for another dataset only the statistics are estimated again, from
+its frames and without labels (AdaBN, Li et al., 2016).
 """
 
 import copy
@@ -22,28 +23,30 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 @dataclass(frozen=True)
 class Domains:
-    """Which rows of a step are from which dataset."""
+    """The rows of a step by dataset."""
 
-    rows: dict[int, Tensor]  # by dataset
-    back: Tensor  # [B] what puts the rows of all datasets, one dataset after the other, back into their order
+    rows: dict[int, Tensor]
+    back: Tensor  # [B] index that restores the order of the step from rows that are sorted by dataset
 
     @classmethod
     def of(cls, domain: Tensor, device: torch.device) -> "Domains":
         """The rows of `domain` [B], on the CPU, for tensors on `device`."""
+        # on the CPU, because `unique` and `nonzero` on a GPU would wait for all work before them
         rows = {number: torch.nonzero(domain == number).flatten() for number in domain.unique().tolist()}
         back = torch.argsort(torch.cat([*rows.values()]))
         return cls({number: places.to(device) for number, places in rows.items()}, back.to(device))
 
 
 class DomainNorm(nn.Module):
-    """One BatchNorm for each of several datasets; `on_domains` says which rows are whose."""
+    """One BatchNorm for each of several datasets; `on_domains` sets the dataset of each row."""
 
     def __init__(self, norm: BatchNorm, domains: int) -> None:
         super().__init__()
         assert norm.affine
         assert norm.track_running_stats
         self.norms = nn.ModuleList(copy.deepcopy(norm) for _ in range(domains))
-        self.domains: Domains | None = None  # of the step; None for a dataset that was never seen
+        # an attribute and no argument, because torchvision's networks call their layers with one tensor
+        self.domains: Domains | None = None  # None for a dataset without training frames
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `x` [B * k, C, ...]: k rows for each row of the step, one after the other."""
@@ -59,7 +62,8 @@ class DomainNorm(nn.Module):
         return together[self.domains.back].flatten(0, 1)
 
     def _normalised(self, norm: nn.Module, x: Tensor) -> Tensor:
-        """By the statistics of `x` in training, unless it is a single number for each channel, which has none."""
+        """Normalise `x`, in training with its own statistics unless it has only one number for each channel."""
+        # BatchNorm raises an error for a variance of one number; a small dataset may have one row in a batch
         if self.training and x.numel() == x.shape[1]:
             return _affine(x, *_scale_and_shift(norm))
         y: Tensor = norm(x)
@@ -71,7 +75,7 @@ class DomainNorm(nn.Module):
 
 
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """What a BatchNorm does with its running statistics, as an affine map: two [C]."""
+    """The affine map [C], [C] of a BatchNorm that uses its running statistics."""
     assert isinstance(norm, BatchNorm)
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -80,13 +84,13 @@ def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """`x` [B, C, ...] times `scale` plus `shift`, both [C], in the precision of `x`."""
+    """`x` [B, C, ...] times `scale` [C] plus `shift` [C], in the precision of `x`."""
     shape = (1, -1, *[1] * (x.dim() - 2))
     return (x * scale.view(shape) + shift.view(shape)).to(x.dtype)
 
 
 def split_norms(network: nn.Module, domains: int) -> None:
-    """Give every BatchNorm in `network` one copy of itself for each of so many datasets."""
+    """Replace every BatchNorm in `network` by one copy of it for each of `domains` datasets."""
     for name, child in network.named_children():
         if isinstance(child, BatchNorm):
             setattr(network, name, DomainNorm(child, domains))
@@ -96,7 +100,10 @@ def split_norms(network: nn.Module, domains: int) -> None:
 
 @contextmanager
 def on_domains(domain: Tensor | None, *networks: nn.Module) -> Iterator[None]:
-    """The rows of the step are from the datasets `domain` [B], on the CPU; needed for its backward pass as well."""
+    """Within this context the rows of a step are from the datasets `domain` [B], on the CPU.
+
+    Needed around the backward pass too, because checkpointing runs the forward pass again there.
+    """
     modules = [] if domain is None else [module for network in networks for module in network.modules()]
     split = [module for module in modules if isinstance(module, DomainNorm)]
     if split and domain is not None:
@@ -112,10 +119,10 @@ def on_domains(domain: Tensor | None, *networks: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def adapt_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Replace the statistics of every BatchNorm in `network` by the mean of those of `batches` of images, in any order.
+    """Replace the statistics of every BatchNorm in `network` by the mean over `batches` of images, in any order.
 
-    Images must be drawn at random from the dataset: batches of one person each would understate how much people
-    differ. Everything else of the network is in evaluation mode, then and afterwards.
+    Images must be drawn at random from the dataset: with one person per batch the variance would be too small. The rest
+    of the network is in evaluation mode, during the call and after it.
     """
     network.eval()
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]

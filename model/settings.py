@@ -1,4 +1,4 @@
-"""Settings of the detector and of its training; like those of the losses, they import without torch."""
+"""Settings of the detector and of its training; importing them does not import torch."""
 
 from dataclasses import dataclass
 
@@ -39,8 +39,8 @@ class HeadSettings:
     """Shape of the per-AU head."""
 
     dim: int = setting(32, "length of each AU's embedding")
-    pool: str = setting("mean", "`mean` over tokens (AUNCE), or `flatten` them, which keeps where they lie")
-    neighbours: int = setting(0, "AUs that each AU looks at in a relation graph (AUNCE: 4); 0 for no graph")
+    pool: str = setting("mean", "`mean` over tokens (AUNCE), or `flatten`, which keeps their positions in the image")
+    neighbours: int = setting(0, "AUs linked to each AU in a relation graph (AUNCE: 4); 0 for no graph")
 
     def __post_init__(self) -> None:
         ranges = {"dim": (2, 4096), "neighbours": (0, 64)}
@@ -56,11 +56,11 @@ class OptimSettings:
     lr: float = setting(2e-3, "peak learning rate (AdamW, one warm-up, then cosine to 0)")
     weight_decay: float = setting(1e-3, "weight decay of AdamW")
     warmup: float = setting(1.0, "epochs of linear warm-up")
-    epoch_frames: int = setting(0, "frames seen in an epoch, drawn anew each time; 0 for all")
+    epoch_frames: int = setting(0, "frames in an epoch, drawn again for each; 0 for all")
     precision: str = setting("fp32", "fp32, or bf16 autocast (there is no fp16); losses are always computed in fp32")
-    separate_views: bool = setting(False, "embed each view by itself, with BatchNorm statistics of its own")
-    compile: bool = setting(False, "compile the embedding of training steps; goes on without where that fails")
-    checkpointing: bool = setting(False, "compute activations of the backbone twice instead of keeping them")
+    separate_views: bool = setting(False, "embed each view separately, with its own BatchNorm statistics")
+    compile: bool = setting(False, "compile the embedding of training steps; if that fails, train without it")
+    checkpointing: bool = setting(False, "save memory: compute the backbone's activations twice, do not keep them")
     objective: str = setting("f1", "what is maximised on the validation subjects: mean `f1` or mean `auc` over AUs")
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class OptimSettings:
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """The linear classifiers: the one that watches the training, and the linear evaluation at its end."""
+    """The linear classifiers: the online probe during training, and the linear evaluation at its end."""
 
     online_lr: float = setting(1e-2, "learning rate of the classifier while the encoder is being trained")
     lr: float = setting(3e-2, "learning rate of the linear evaluation (Adam)")

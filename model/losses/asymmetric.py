@@ -1,7 +1,7 @@
 """Asymmetric loss (Ridnik et al., arXiv 2009.14119), and ME-GraphAU's form of it (Luo et al., arXiv 2205.01782).
 
 ME-GraphAU's is the special case `gamma_active=0 gamma_inactive=1 margin=0 class_weights=true`; there the probability
-is a cosine, which `model.detector.CosineClassifier` gives.
+is a cosine, from `model.detector.CosineClassifier`.
 """
 
 import math
@@ -34,4 +34,5 @@ def _inactive(log_p: Tensor, log_rest: Tensor, settings: AsymmetricSettings) -> 
         return -(settings.gamma_inactive * log_p).exp() * log_rest
     moved = (log_p.exp() - settings.margin).clamp_min(1e-8)  # x^gamma has no gradient at 0
     log_kept = torch.logaddexp(log_rest, torch.full_like(log_rest, math.log(settings.margin)))
+    # clamped: 1 - p + margin is above 1 where p < margin, and such a label must add no loss
     return -(moved**settings.gamma_inactive) * log_kept.clamp_max(0)

@@ -1,9 +1,9 @@
 """AUNCE: contrastive learning of one embedding per AU with mixed positives and re-weighted negatives.
 
-Shang et al., arXiv 2402.06165. The `corrected` form: the anchor is never its own positive, the mean runs over the
-positives, every anchor draws its kind of positive, and what is not coded takes no part. `official` is the arithmetic of
-the released code. Class centroids are the fourth kind of positive that later versions of the paper speak of; the
-released code has none, so their form here is our reading.
+Shang et al., arXiv 2402.06165. In the `corrected` form an anchor is never its own positive, means are over the
+positives only, every anchor draws its kind of positive, and frames that are not coded are left out. `official` is the
+arithmetic of the released code. Class centroids are a fourth kind of positive in later versions of the paper; the
+released code has none, so their form here is our interpretation.
 """
 
 import torch
@@ -30,7 +30,7 @@ class Centroids(Companion):
 
     @torch.no_grad()
     def update(self, z: Tensor, labels: Tensor, coded: Tensor) -> None:
-        """Move the classes that a batch shows towards its embeddings z [B, V, A, D]; labels and coded [B, A]."""
+        """Move the mean of each class in the batch towards its embeddings z [B, V, A, D]; labels and coded [B, A]."""
         classes = torch.stack([~labels.bool() & coded, labels.bool() & coded], dim=2)  # [B, A, 2]
         count = classes.sum(dim=0) * z.shape[1]
         with full_precision(z):
@@ -42,13 +42,13 @@ class Centroids(Companion):
 
 
 def rate_betas(rates: Tensor, strength: float) -> tuple[Tensor, Tensor]:
-    """Exponents on the negatives of active and of inactive anchors for AUs with base rates [A]; our reading.
+    """Exponents on the negatives of active and of inactive anchors for AUs with base rates [A]; our interpretation.
 
-    The paper re-weights negatives in favour of minority AUs; its rule is not at hand. Ours is 1 + s (1 - 2r) for active
+    The paper re-weights negatives in favour of rare AUs but we do not have its rule. Ours is 1 + s (1 - 2r) for active
     and 1 - s (1 - 2r) for inactive anchors: 1 for a balanced AU, and within 1 +- s. At s = 0.25, rates of
     0.05, 0.15, 0.5, 0.55 give 1.225, 1.175, 1, 0.975 and 0.775, 0.825, 1, 1.025.
     """
-    step = strength * (1 - 2 * rates.nan_to_num(0.5))  # an AU that is never coded has no rate, and no loss
+    step = strength * (1 - 2 * rates.nan_to_num(0.5))  # an AU that is never coded has no rate, but no loss either
     return 1 + step, 1 - step
 
 
@@ -95,6 +95,7 @@ def _corrected(
     if settings.ratios.centroid > 0:
         assert centroids is not None
         given = _centroid_scores(rows, active, centroids) / settings.temperature
+        # a class without a frame so far has no centroid: the mean of the batch takes its place
         seen = torch.where(active, centroids.seen[:, 1:], centroids.seen[:, :1])
         kind = torch.where((kind == CENTROID) & ~seen, MEAN, kind)
     weight = known / known.sum().clamp_min(1).to(z.dtype)
@@ -112,7 +113,7 @@ def _corrected(
 def _kinds(aus: int, frames: int, settings: AunceSettings, generator: torch.Generator) -> Tensor:
     """Draw each anchor's kind of positive [A, 2N]; one draw for all anchors of an AU when `draw` is au."""
     shape = (aus, 2, frames) if settings.draw == "anchor" else (aus, 1, 1)
-    draw = torch.rand(shape, generator=generator, device=generator.device)
+    draw = torch.rand(shape, generator=generator, device=generator.device)  # the same draws on a CPU and on a GPU
     ratios = settings.ratios
     bounds = ratios.self, ratios.self + ratios.max, ratios.self + ratios.max + ratios.centroid
     kinds = sum((draw >= bound).to(torch.int8) for bound in bounds)
@@ -130,8 +131,9 @@ def _beta(active: Tensor, settings: AunceSettings, base_rates: Tensor | None) ->
 
 
 def _log_count(active: Tensor, known: Tensor) -> Tensor:
-    """log of how many positives every anchor has [A, 2N]."""
+    """log of the number of positives of every anchor [A, 2N]."""
     ones, zeros = (rows.sum(dim=1, keepdim=True) for rows in (active & known, ~active & known))
+    # - 1: the anchor itself is no positive
     return (torch.where(active, ones, zeros) - 1).clamp_min(1).double().log()
 
 

@@ -1,17 +1,17 @@
-"""The sum over anchors of the corrected AUNCE loss, with its derivative, in pieces that bound the memory.
+"""The sum over anchors of the corrected AUNCE loss and its derivative, in pieces so that the memory is limited.
 
 Rows are interleaved: 2f and 2f + 1 are the two views of frame f. With scores S_il = <z_i, z_l> / t, an anchor i has
 
     N_i = log sum over rows l of the other label of exp(beta_i S_il)
-    P_i = the log score of its positive, which is one of the four `KINDS`
+    P_i = the log score of its positive, which is one of the four kinds
     L_i = log(exp P_i + exp N_i) - P_i = softplus(N_i - P_i)
 
 and, with g_i = sigmoid(N_i - P_i), the derivative of L_i by a score is
 
     dL_i / dS_il = g_i (beta_i softmax_l(beta_i S_il, l negative) - dP_i / dS_il),
 
-where dP_i / dS_il is 1 at the one positive of `self` and `max`, and softmax_l(S_il, l positive) for `mean`. Collected
-as the matrix G it gives dL / dZ = (G + G^T) Z / t. Autograd would keep several matrices of the size of S for the same.
+where dP_i / dS_il is 1 at the one positive of `self` and `max`, and softmax_l(S_il, l positive) for `mean`. With G the
+matrix of these, dL / dZ = (G + G^T) Z / t. Autograd would keep several matrices of the size of S for the same result.
 """
 
 from collections.abc import Iterator
@@ -25,15 +25,15 @@ from torch.autograd.function import once_differentiable
 from model.losses.numerics import NEVER
 
 SELF, MAX, CENTROID, MEAN = _KINDS = 0, 1, 2, 3
-PIECE = 2**21  # scores at a time
+PIECE = 2**21  # scores in one piece
 
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """What the loss knows of the rows besides their embeddings; each [A, 2N]."""
+    """Inputs of the loss besides the embeddings; each [A, 2N]."""
 
     label: Tensor  # int8: 1 active, 0 inactive, -1 not coded
-    kind: Tensor  # int8, one of KINDS
+    kind: Tensor  # int8: SELF, MAX, CENTROID or MEAN
     beta: Tensor  # exponent on the negatives
     weight: Tensor  # share in the loss; 0 where not coded
     log_count: Tensor  # log of the number of positives
@@ -49,7 +49,7 @@ class CorrectedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, given: Tensor, anchors: Anchors, temperature: float) -> Tensor:
-        """Compute the loss, and with it the gradient while the scores are at hand."""
+        """Compute the loss and its gradient together, so that no score is kept or computed twice."""
         z = rows.transpose(0, 1)
         by_rows = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
         by_given = torch.empty_like(given)
@@ -81,10 +81,10 @@ def _pieces(aus: int, rows: int) -> Iterator[tuple[slice, slice]]:
 
 def _collect(gradient: Tensor, by_product: Tensor, z: Tensor, some: slice) -> None:
     """Add (G + G^T) Z to the gradient [a, 2N, D] of rows z, for the anchors `some` of G [a, n, 2N], in order."""
-    if by_product.shape[1] == by_product.shape[2]:
+    if by_product.shape[1] == by_product.shape[2]:  # one piece has all anchors: one product instead of two
         gradient.copy_((by_product + by_product.mT) @ z)
         return
-    if some.start == 0:
+    if some.start == 0:  # the first piece of these AUs; the memory is not initialised
         gradient.zero_()
     gradient[:, some] += by_product @ z
     gradient += by_product.mT @ z[:, some]
@@ -96,10 +96,11 @@ def _piece(
     """Loss of the anchors `some` of `aus`, its derivative by their scores [a, n, 2N] and by `given` [a, n]."""
     own = anchors.of(aus, some)
     labels = anchors.label[aus, None]
+    # in place where possible: matrices of this size are most of the memory of the loss
     scores = (z[:, some] @ z.mT).div_(temperature)
     negative, push = _log_sum(torch.where(labels == 1 - own.label, scores * own.beta, NEVER))
     same = labels == own.label
-    same.diagonal(some.start, 1, 2).fill_(False)  # an anchor is no positive of its own
+    same.diagonal(some.start, 1, 2).fill_(False)  # an anchor is not its own positive
     positive, pull, nearest = _positives(scores.masked_fill_(~same, NEVER), own, given[aus, some, None], some)
     margin = negative - positive
     loss = torch.logaddexp(margin, torch.zeros_like(margin)) * own.weight
@@ -110,11 +111,12 @@ def _piece(
 
 
 def _positives(scores: Tensor, own: Anchors, given: Tensor, some: slice) -> tuple[Tensor, Tensor, Tensor]:
-    """Log score of each anchor's positive [a, n, 1], weights in the mean [a, n, 2N], and the one row of self or max.
+    """Log score of each anchor's positive [a, n, 1], weights in the mean [a, n, 2N], and the row of self or max.
 
-    `scores` are NEVER but for rows of the same label. An anchor without another frame of its label has the other view
-    as the most similar one.
+    `scores` are NEVER except for rows of the same label. For an anchor whose label no other frame has, the most similar
+    row is the other view.
     """
+    # views are interleaved: xor 1 gives the other view of a row
     partner = torch.arange(some.start, some.stop, device=scores.device).bitwise_xor(1).view(1, -1, 1)
     partner = partner.expand(*scores.shape[:2], 1)
     other_view = scores.gather(2, partner)
@@ -128,6 +130,7 @@ def _positives(scores: Tensor, own: Anchors, given: Tensor, some: slice) -> tupl
 
 
 def _log_sum(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """log of the sum of exp along the last dimension, kept, and the softmax; that of the largest is 1 / sum."""
+    """log of the sum of exp along the last dimension (kept), and the softmax."""
+    # the softmax of the largest logit is 1 / sum exp(logit - largest), so the sum needs no second exp
     shares = logits.softmax(dim=2)
     return logits.amax(dim=2, keepdim=True) - shares.amax(dim=2, keepdim=True).log(), shares

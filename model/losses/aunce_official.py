@@ -1,7 +1,7 @@
 """AUNCE with the arithmetic of the released code (losses.py, revision 7eca4dc of 2025-01), in logarithms.
 
-The anchor is among its positives, the mean is divided by the number of rows, one draw decides for a whole AU, and a row
-that is not coded still is a negative of every coded anchor.
+Unlike in the `corrected` form, the anchor is among its positives, the mean is divided by the number of rows, one draw
+decides for a whole AU, and a row that is not coded is a negative of every coded anchor.
 """
 
 import math
@@ -25,7 +25,7 @@ def official_loss(
     rows = z.permute(2, 1, 0, 3).flatten(1, 2)  # [A, 2N, D], views one after the other
     active, known = labels.bool().T.repeat(1, 2), coded.T.repeat(1, 2)  # [A, 2N]
     similarity = rows @ rows.transpose(1, 2) / temperature
-    label = torch.where(known, active.long(), 9)
+    label = torch.where(known, active.long(), 9)  # 9 for not coded, as in the datasets: it differs from 0 and 1
     same = (label.unsqueeze(2) == label.unsqueeze(1)) & known.unsqueeze(2)
     different = (label.unsqueeze(2) != label.unsqueeze(1)) & known.unsqueeze(2)
     negative = _log_negatives(similarity, different, active, betas)

@@ -1,7 +1,7 @@
-"""BYOL (Grill et al., arXiv 2006.07733): predict the other view's projection by a following encoder, without labels.
+"""BYOL (Grill et al., arXiv 2006.07733): predict the momentum encoder's projection of the other view, without labels.
 
-There are no negatives. With `momentum=0` the copy is the encoder itself behind a stop-gradient, which is SimSiam (Chen
-& He, arXiv 2011.10566).
+There are no negatives. With `momentum=0` the momentum encoder equals the encoder, with a stop-gradient: that is SimSiam
+(Chen & He, arXiv 2011.10566).
 """
 
 from torch import Tensor
@@ -13,7 +13,7 @@ from model.losses.settings import ByolSettings
 
 
 class Byol(Companion):
-    """The projector, the predictor, and the encoder that follows."""
+    """The projector, the predictor, and the momentum encoder."""
 
     def __init__(self, detector: Detector, settings: ByolSettings, seed: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Byol(Companion):
         return per_view(self.predictor, project(self.projector, z)), self.follower(views)
 
     def after_step(self, detector: Detector) -> None:
-        """The copy follows."""
+        """Update the momentum encoder."""
         self.follower.follow(detector, self.projector)
 
 

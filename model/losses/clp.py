@@ -1,14 +1,14 @@
-"""CLP: contrastive learning from unlabelled clips, by time within one and by resemblance between people.
+"""CLP: contrastive learning from unlabelled clips, by time within a clip and by similarity between people.
 
 Li & Shan, "Contrastive Learning of Person-independent Representations for Facial Action Unit Detection" (TIP 2023,
-arXiv 2403.03400). There is no public code; this is a re-implementation after our reading, not a reproduction:
+arXiv 2403.03400). There is no public code; this is a re-implementation by our interpretation, not a reproduction:
 
 - temporal: InfoNCE of frame t of a clip, the momentum encoder's embedding of the other view of t as positive and those
   of the clip's other frames u as negatives, with logits (s_tu + margin |t - u| / (T - 1)) / temperature. The margin
-  makes far frames the harder negatives, so they must lie farther apart than near ones;
-- cross-identity: a code is rebuilt from the nearest codes k of *other* people in a bank that the momentum encoder
-  fills, z^ = sum_j softmax_j(s(z, k_j) / attention) k_j; InfoNCE of z with its own z^ as positive and those of the
-  other frames as negatives, of the same view;
+  makes far frames the harder negatives, so their embeddings must differ more than those of near frames;
+- cross-identity: a code is reconstructed from the nearest codes k of *other* people in a bank that the momentum
+  encoder fills, z^ = sum_j softmax_j(s(z, k_j) / attention) k_j; InfoNCE of z with its own z^ as positive and the z^
+  of the other frames of the same view as negatives;
 - loss = temporal + cross_weight * cross-identity.
 
 Every AU has its own code; the losses are means over AUs, both views and all frames.
@@ -24,11 +24,11 @@ from model.losses.settings import ClpSettings
 
 
 class Clp(Companion):
-    """The encoder that follows, and the bank of its codes with the number of the person that each is of."""
+    """The momentum encoder, and the bank of its codes with the number of each code's person."""
 
     bank: Tensor  # [K, A, D] on the unit sphere
     people: Tensor  # [K] int64, -1 where there is no code yet
-    place: Tensor  # where the next code goes
+    place: Tensor  # index of the oldest code, which the next one replaces
 
     def __init__(self, detector: Detector, settings: ClpSettings, seed: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Clp(Companion):
         self.register_buffer("place", torch.zeros((), dtype=torch.int64))
 
     def forward(self, views: Tensor, subject: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Codes [B, V, A, D] of a step, and the bank and its people as they were before these codes joined it."""
+        """Codes [B, V, A, D] of a step, and the bank and its people before these codes are added."""
         bank, people, codes = self.bank, self.people, self.follower.embed(views)
         self.bank = put(bank, self.place, unit(codes[:, 0]))
         self.people = put(people, self.place, subject)
@@ -46,7 +46,7 @@ class Clp(Companion):
         return codes, bank, people
 
     def after_step(self, detector: Detector) -> None:
-        """The copy follows."""
+        """Update the momentum encoder."""
         self.follower.follow(detector, self.follower.projector)
 
 
@@ -76,7 +76,7 @@ def temporal_logits(queries: Tensor, keys: Tensor, margin: float, temperature: f
 
 
 def temporal_loss(queries: Tensor, keys: Tensor, margin: float, temperature: float) -> Tensor:
-    """Cross-entropy of finding one's own frame among those of the clip; queries and keys [C, T, A, D]."""
+    """Cross-entropy of a frame's own key against those of its clip; queries and keys [C, T, A, D]."""
     with full_precision(queries):
         logits = temporal_logits(queries, keys, margin, temperature)
         return (torch.logsumexp(logits, dim=3) - logits.diagonal(dim1=2, dim2=3)).mean()
@@ -91,10 +91,10 @@ def cross_identity_loss(
     attention: float,
     temperature: float,
 ) -> Tensor:
-    """Cross-entropy of finding one's own rebuilt code among those of all frames.
+    """Cross-entropy of a frame's own reconstructed code against those of all frames.
 
-    z [B, A, D], subject [B], bank [K, A, D] of `people` [K] (-1 for no code). Frames for which the bank has nobody else
-    take no part; without any other, the loss is 0.
+    z [B, A, D], subject [B], bank [K, A, D] of `people` [K] (-1 for no code). Frames are left out if the bank has no
+    code of another person; without any frame the loss is 0.
     """
     with full_precision(z):
         z = unit(z)
@@ -107,7 +107,7 @@ def cross_identity_loss(
 
 
 def _rebuilt(z: Tensor, others: Tensor, bank: Tensor, neighbours: int, attention: float) -> Tensor:
-    """Codes [B, A, D] from the nearest of `bank` [K, A, D] that `others` [B, K] allow; anything where none is."""
+    """Codes [B, A, D] from the nearest of `bank` [K, A, D] that `others` [B, K] allows; undefined where it has none."""
     similarity = torch.einsum("bad,kad->bak", z, bank).masked_fill(~others.unsqueeze(1), NEVER)
     nearest = similarity.detach().topk(min(neighbours, len(bank)), dim=2).values
     chosen = similarity.masked_fill(similarity < nearest[:, :, -1:], NEVER)

@@ -10,6 +10,7 @@ from model.losses.settings import FocalSettings
 def focal_loss(logits: Tensor, labels: Tensor, coded: Tensor, settings: FocalSettings, au_weights: Tensor) -> Tensor:
     """-alpha_t (1 - p_t)^gamma log p_t of logits [B, V, A]; labels and coded [B, A], au_weights [A]."""
     with full_precision(logits):
+        # in logarithms: the probability of a badly predicted label rounds to 0, and its log would be infinite
         log_p, log_q = functional.logsigmoid(full(logits)), functional.logsigmoid(-full(logits))
         active = -settings.alpha * (settings.gamma * log_q).exp() * log_p
         inactive = (settings.alpha - 1) * (settings.gamma * log_p).exp() * log_q

@@ -1,8 +1,8 @@
-"""Contrastive learning with hard negatives (Robinson et al., arXiv 2010.04592), for every AU by itself.
+"""Contrastive learning with hard negatives (Robinson et al., arXiv 2010.04592), for each AU separately.
 
-With labels, negatives are the coded frames of the other label and so are all true, and the loss is the mean over the
-positives (the other view, and frames of the same label). Without labels the other view is the one positive, all other
-frames are negatives, and the share `tau_plus` of them that are in truth positive is subtracted.
+With labels, negatives are the coded frames of the other label, so none of them is false, and the loss is the mean over
+the positives (the other view, and frames of the same label). Without labels the other view is the only positive, all
+other frames are negatives, and the expected share `tau_plus` of false negatives among them is subtracted.
 """
 
 import math
@@ -58,9 +58,10 @@ def _log_negatives(similarity: Tensor, negatives: Tensor, settings: HardNegative
 
 
 def _debiased(hard: Tensor, log_count: Tensor, similarity: Tensor, settings: HardNegativeSettings) -> Tensor:
-    """log of max((hard - tau+ N e^s) / (1 - tau+), N e^(-1 / temperature)), in the logarithms of all of them."""
+    """log of max((hard - tau+ N e^s) / (1 - tau+), N e^(-1 / temperature)); all arguments are logarithms."""
     excess = math.log(settings.tau_plus) + log_count + similarity - hard
-    room = excess < -1e-6  # below, the difference is nothing but rounding
+    room = excess < -1e-6  # nearer to 0 the difference consists of rounding errors
+    # the inner `where` keeps the log of a negative number out of the branch not taken: its gradient would be NaN
     rest = torch.log(-torch.expm1(torch.where(room, excess, -1.0))) + hard - math.log1p(-settings.tau_plus)
     floor = log_count - 1 / settings.temperature
     debiased = torch.where(room, torch.maximum(rest, floor), floor)

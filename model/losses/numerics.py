@@ -1,10 +1,10 @@
-"""What the losses share: full precision, rows of views, means over coded labels."""
+"""Helpers of the losses: full precision, rows of views, means over coded labels."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-NEVER = -1e30  # log of nothing: exp is exactly 0, and unlike -inf it has a gradient of 0
+NEVER = -1e30  # in place of log 0: exp of it is exactly 0, and its gradient is 0 where that of -inf is NaN
 
 
 def full(x: Tensor) -> Tensor:
@@ -28,17 +28,18 @@ def unit(x: Tensor) -> Tensor:
 
 
 def itself(rows: Tensor) -> Tensor:
-    """Which of the pairs [R, R] of rows [..., R, D] are a row with itself."""
+    """Mask of the pairs [R, R] of rows [..., R, D] that are a row with itself."""
     return torch.eye(rows.shape[-2], dtype=torch.bool, device=rows.device)
 
 
 def other_view(rows: Tensor) -> Tensor:
-    """Which of the pairs [R, R] of rows [..., R, D] are the two views of one frame."""
+    """Mask of the pairs [R, R] of rows [..., R, D] that are the two views of one frame."""
     return itself(rows).roll(rows.shape[-2] // 2, dims=0)
 
 
 def coded_mean(loss: Tensor, coded: Tensor, au_weights: Tensor | None = None) -> Tensor:
     """Mean over coded labels; loss [..., A], coded broadcasts to it, au_weights [A]."""
     coded = coded.expand_as(loss)
+    # the weights have mean 1 over the AUs, so they are left out of the denominator
     weighted = loss * coded if au_weights is None else loss * coded * au_weights
     return weighted.sum() / coded.sum().clamp_min(1)

@@ -1,4 +1,4 @@
-"""Settings of every method, and which method has which; they import without torch."""
+"""Settings of every method; importing them does not import torch."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ from data.settings import ClipSettings, check_choices, check_ranges, setting
 
 @dataclass(frozen=True)
 class Ratios:
-    """Shares of the four kinds of positives: a point on the simplex."""
+    """Shares of the four kinds of positives; they sum to 1."""
 
     self: float = setting(0.2, "share of anchors whose positive is the other view of the frame")
     max: float = setting(0.2, "share of anchors whose positive is the most similar frame of the same label")
@@ -32,7 +32,7 @@ class AunceSettings:
     temperature: float = setting(0.5, "temperature of the similarities")
     beta_active: float = setting(1.2, "beta=constant: exponent on the negatives of active anchors")
     beta_inactive: float = setting(0.8, "beta=constant: exponent on the negatives of inactive anchors")
-    ratios: Ratios = field(default_factory=Ratios, metadata={"help": "how often each kind of positive is drawn"})
+    ratios: Ratios = field(default_factory=Ratios, metadata={"help": "shares of the kinds of positives"})
     beta: str = setting("constant", "exponents on the negatives: `constant`, or from each AU's `base_rate`")
     beta_strength: float = setting(0.25, "beta=base_rate: the exponents are 1 +- strength (1 - 2 base rate)")
     centroid_momentum: float = setting(0.99, "share of a class centroid that a step keeps")
@@ -45,6 +45,7 @@ class AunceSettings:
         ranges |= {"beta_strength": (0.0, 0.95), "centroid_momentum": (0.0, 0.99999)}
         choices = {"draw": ("anchor", "au"), "form": ("corrected", "official"), "beta": ("constant", "base_rate")}
         problems = check_ranges(self, ranges) + check_choices(self, choices)
+        # the released code has neither: a result under its name would be of another method
         if self.form == "official" and (self.ratios.centroid > 0 or self.beta == "base_rate"):
             problems.append("form=official has neither centroids nor beta=base_rate; set form=corrected for them")
         raise_all("method aunce:", problems)
@@ -66,9 +67,9 @@ class HardNegativeSettings:
     """Parameters of hard-negative contrastive learning."""
 
     temperature: float = setting(0.5, "temperature of the similarities")
-    beta: float = setting(1.0, "concentration on similar negatives; 0 weighs all the same")
-    tau_plus: float = setting(0.1, "labels=false: probability that a negative is in truth a positive")
-    labels: bool = setting(True, "whether the labels tell positives from negatives")
+    beta: float = setting(1.0, "how much similar negatives weigh more; 0 gives all negatives equal weight")
+    tau_plus: float = setting(0.1, "labels=false: probability that a negative has the label of the anchor")
+    labels: bool = setting(True, "use the labels to separate positives from negatives")
     class_weights: bool = setting(False, "labels=true: weigh each AU by its inverse base rate (mean 1)")
 
     def __post_init__(self) -> None:
@@ -94,8 +95,8 @@ class MocoSettings:
     """Parameters of MoCo."""
 
     temperature: float = setting(0.2, "temperature of the similarities")
-    momentum: float = setting(0.99, "share of its weights that the following encoder keeps in a step")
-    queue: int = setting(4096, "keys that are kept as negatives; two for each frame of a batch")
+    momentum: float = setting(0.99, "share of its weights that the momentum encoder keeps in each step")
+    queue: int = setting(4096, "number of keys kept as negatives; each frame of a batch adds two")
     hidden: int = setting(256, "width of the projector")
     dim: int = setting(64, "length of a projection")
 
@@ -108,7 +109,7 @@ class MocoSettings:
 class ByolSettings:
     """Parameters of BYOL."""
 
-    momentum: float = setting(0.99, "share of its weights that the following encoder keeps in a step; 0 is SimSiam")
+    momentum: float = setting(0.99, "share of its weights that the momentum encoder keeps in each step; 0: SimSiam")
     hidden: int = setting(256, "width of projector and predictor")
     dim: int = setting(64, "length of a projection")
 
@@ -119,18 +120,18 @@ class ByolSettings:
 
 @dataclass(frozen=True)
 class ClpSettings:
-    """Parameters of CLP; none of them is published."""
+    """Parameters of CLP; the paper publishes no values, so the defaults are ours."""
 
     then: str = setting("probe", "probe: linear evaluation; finetune: train all with cross-entropy, after `pretrain.*`")
-    clip: ClipSettings = field(default_factory=ClipSettings, metadata={"help": "what a clip is"})
-    margin: float = setting(0.2, "added to the similarity of a clip's first and last frame, and in proportion between")
+    clip: ClipSettings = field(default_factory=ClipSettings, metadata={"help": "length and spacing of clips"})
+    margin: float = setting(0.2, "added to the similarity of a clip's first and last frame; less for nearer frames")
     temperature: float = setting(0.2, "temperature of the similarities within a clip")
     cross_weight: float = setting(1.0, "weight of the cross-identity loss")
-    cross_temperature: float = setting(0.2, "temperature of the similarities to rebuilt codes")
-    attention: float = setting(0.1, "temperature of the weights with which a code is rebuilt")
-    neighbours: int = setting(16, "codes of other people, the nearest, from which a code is rebuilt")
-    bank: int = setting(2048, "codes that are kept, one for each frame of the last batches")
-    momentum: float = setting(0.99, "share of its weights that the following encoder keeps in a step")
+    cross_temperature: float = setting(0.2, "temperature of the similarities to reconstructed codes")
+    attention: float = setting(0.1, "temperature of the attention that reconstructs a code")
+    neighbours: int = setting(16, "number of nearest codes of other people that reconstruct a code")
+    bank: int = setting(2048, "number of codes kept, one for each frame of the last batches")
+    momentum: float = setting(0.99, "share of its weights that the momentum encoder keeps in each step")
 
     def __post_init__(self) -> None:
         ranges = dict.fromkeys(("temperature", "cross_temperature", "attention"), (0.01, 10.0))
@@ -155,11 +156,11 @@ class BceSettings:
 class FocalSettings:
     """Parameters of the focal loss.
 
-    The paper's alpha of 0.25 is for one object among thousands of boxes. It keeps the probabilities of AUs below the
-    field's threshold of 0.5: both classes weigh alike by default.
+    The paper's alpha of 0.25 is for object detection, with one object among thousands of boxes. With AUs it keeps most
+    probabilities below the usual threshold of 0.5, so the default gives both classes equal weight.
     """
 
-    gamma: float = setting(2.0, "how much labels count less that are predicted well")
+    gamma: float = setting(2.0, "focusing exponent; larger values give well predicted labels less weight")
     alpha: float = setting(0.5, "weight of active labels; that of inactive ones is 1 - alpha")
     class_weights: bool = setting(False, "weigh each AU by its inverse base rate (mean 1)")
 
@@ -173,7 +174,7 @@ class AsymmetricSettings:
 
     gamma_active: float = setting(0.0, "focusing exponent of active labels")
     gamma_inactive: float = setting(4.0, "focusing exponent of inactive labels")
-    margin: float = setting(0.05, "inactive labels predicted below this probability cost nothing")
+    margin: float = setting(0.05, "inactive labels predicted below this probability add no loss")
     class_weights: bool = setting(False, "weigh each AU by its inverse base rate (mean 1)")
 
     def __post_init__(self) -> None:
@@ -186,7 +187,7 @@ class GraphSupervisedSettings(AsymmetricSettings):
     """Parameters of ME-GraphAU's loss; the graph itself is `head.neighbours`."""
 
     gamma_inactive: float = setting(1.0, "focusing exponent of inactive labels")
-    margin: float = setting(0.0, "inactive labels predicted below this probability cost nothing")
+    margin: float = setting(0.0, "inactive labels predicted below this probability add no loss")
     class_weights: bool = setting(True, "weigh each AU by its inverse base rate (mean 1)")
 
 

@@ -1,6 +1,6 @@
 """SimCLR (Chen et al., arXiv 2002.05709): the two views of a frame against all other frames, without labels.
 
-The embeddings of all AUs side by side go through one projector.
+One projector takes the concatenated embeddings of all AUs.
 """
 
 import torch
@@ -25,7 +25,7 @@ class Simclr(Companion):
 
 
 def nt_xent(projections: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of finding the other view among all other rows; projections [B, 2, P]."""
+    """Cross-entropy of the other view of a row against all other rows; projections [B, 2, P]."""
     with full_precision(projections):
         rows = unit(projections.transpose(0, 1).flatten(0, 1))  # [2B, P], views one after the other
         similarity = rows @ rows.T / temperature

@@ -1,4 +1,4 @@
-"""Supervised contrastive learning (Khosla et al., arXiv 2004.11362), for every AU by itself."""
+"""Supervised contrastive learning (Khosla et al., arXiv 2004.11362), for each AU separately."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from model.losses.settings import SupconSettings
 def supcon_loss(z: Tensor, labels: Tensor, coded: Tensor, settings: SupconSettings, au_weights: Tensor) -> Tensor:
     """The form L_out, for unit embeddings z [B, 2, A, D]; labels and coded [B, A]; au_weights [A].
 
-    Positives of a row are the other view of its frame and both views of frames of its label; a row that is not coded is
-    neither anchor, positive nor in a denominator.
+    Positives of a row are the other view of its frame and both views of all frames with its label; a row that is not
+    coded is neither an anchor, nor a positive, nor in a denominator.
     """
     with full_precision(z):
         rows = view_rows(z)

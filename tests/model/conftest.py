@@ -9,7 +9,7 @@ from tests.data.stores import tiny_store
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """On tensors this small more threads only wait for each other."""
+    """With tensors this small, one thread is the fastest."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""The losses and metrics once more, as loops over plain numbers, written from the issue and the papers' facts."""
+"""Oracles: the losses and metrics as loops over plain numbers, written from the papers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Centres = Mapping[tuple[int, int], Tensor]  # by AU and label, only of classes t
 
 
 def anchor_kinds(settings: AunceSettings, aus: int, rows: int, generator: torch.Generator) -> Kinds:
-    """The kinds that the corrected form draws, from a generator in the same state."""
+    """The kinds of positives that the corrected form draws, from a generator in the same state."""
     each = rows if settings.draw == "anchor" else 1
     drawn = torch.rand(aus, each, generator=generator).tolist()
     ratios = settings.ratios

@@ -1,4 +1,4 @@
-"""The two losses of CLP once more, as loops over frames and AUs, written from the sentences of `model.losses.clp`."""
+"""Oracles: the two losses of CLP as loops over frames and AUs, written from the docstring of `model.losses.clp`."""
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ def temporal(queries: Tensor, keys: Tensor, margin: float, temperature: float) -
     return torch.stack(losses).mean()
 
 
-def rebuilt(code: Tensor, candidates: list[Tensor], neighbours: int, attention: float) -> Tensor:
+def reconstructed(code: Tensor, candidates: list[Tensor], neighbours: int, attention: float) -> Tensor:
     """A code [D] from the nearest of the `candidates` [D]."""
     nearest = sorted(candidates, key=lambda other: -float(_cosine(code, other).detach()))[:neighbours]
     weights = [torch.exp(_cosine(code, other) / attention) for other in nearest]
@@ -31,14 +31,14 @@ def rebuilt(code: Tensor, candidates: list[Tensor], neighbours: int, attention: 
 def cross_identity(
     z: Tensor, subject: Tensor, bank: Tensor, people: Tensor, neighbours: int, attention: float, temperature: float
 ) -> Tensor:
-    """InfoNCE of every code with its own rebuilt code; z [B, A, D], bank [K, A, D]."""
+    """InfoNCE of every code with its own reconstructed code; z [B, A, D], bank [K, A, D]."""
     losses = []
     for au in range(z.shape[1]):
         codes = {}
         for frame in range(len(z)):
             others = [k for k in range(len(bank)) if people[k] not in (-1, subject[frame])]
             if others:
-                codes[frame] = rebuilt(z[frame, au], [bank[k, au] for k in others], neighbours, attention)
+                codes[frame] = reconstructed(z[frame, au], [bank[k, au] for k in others], neighbours, attention)
         for frame in codes:
             scores = {other: torch.exp(_cosine(z[frame, au], code) / temperature) for other, code in codes.items()}
             losses.append(-torch.log(scores[frame] / sum(scores.values())))

@@ -1,4 +1,4 @@
-"""The contrastive losses once more, as loops over rows, written from the papers' formulas."""
+"""Oracles: the contrastive losses as loops over rows, written from the papers' formulas."""
 
 from collections.abc import Iterator
 

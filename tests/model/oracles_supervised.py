@@ -1,4 +1,4 @@
-"""The supervised losses once more, one label at a time, written from the papers' formulas."""
+"""Oracles: the supervised losses, one label at a time, written from the papers' formulas."""
 
 import torch
 from torch import Tensor

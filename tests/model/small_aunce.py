@@ -30,7 +30,7 @@ def batch(
 
 
 def centroids_of(aus: int, dim: int, *labels: int) -> Centroids:
-    """Centroids of which, for every AU, those of `labels` have been seen."""
+    """Centroids of every AU; a batch has updated those of `labels`."""
     centroids = Centroids(aus, dim, 0.9).double()
     centroids.means.copy_(torch.randn(aus, 2, dim, generator=generator("means")))
     centroids.seen[:, list(labels)] = True

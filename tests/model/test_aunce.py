@@ -30,7 +30,7 @@ from tests.model.small_aunce import (
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("draw", ["anchor", "au"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_corrected_is_the_loops(shape: tuple[int, int, int], draw: str, weighted: bool) -> None:
+def test_corrected_equals_the_loops(shape: tuple[int, int, int], draw: str, weighted: bool) -> None:
     chosen = settings(draw=draw, class_weights=weighted)
     for seed, ratios in enumerate((MIXED, SELF, MAX, MEAN)):
         data, chosen = batch(seed, *shape), replace(chosen, ratios=ratios)
@@ -42,7 +42,7 @@ def test_corrected_is_the_loops(shape: tuple[int, int, int], draw: str, weighted
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_official_is_the_loops(shape: tuple[int, int, int], weighted: bool) -> None:
+def test_official_equals_the_loops(shape: tuple[int, int, int], weighted: bool) -> None:
     chosen = settings(form="official", class_weights=weighted)
     for seed, ratios in enumerate((MIXED, SELF, MAX, MEAN)):
         data, chosen = batch(seed, *shape), replace(chosen, ratios=ratios)
@@ -61,7 +61,7 @@ def test_the_defaults_are_those_of_the_released_code() -> None:
 
 
 def test_drawn_kinds_have_their_shares() -> None:
-    """Orthogonal embeddings but for the views of a frame: then the loss of an anchor tells its kind."""
+    """Only the two views of a frame are not orthogonal: the loss of an anchor then shows the kind of its positive."""
     frames, aus = 6, 400
     z = torch.eye(frames, dtype=torch.float64).repeat_interleave(2, 0).view(frames, 2, 1, frames).repeat(1, 1, aus, 1)
     labels = torch.tensor([1.0, 1, 1, 0, 0, 0]).unsqueeze(1).repeat(1, aus)
@@ -107,7 +107,7 @@ def test_the_order_of_samples_does_not_matter_when_the_draws_move_too(
 
 @pytest.mark.parametrize("kind", PURE)
 def test_an_anchor_is_never_its_own_positive(kind: str) -> None:
-    """All rows are orthogonal, so every similarity but that of a row with itself is 0."""
+    """All rows are orthogonal: every similarity is 0, except that of a row with itself."""
     z = torch.eye(6, dtype=torch.float64).view(3, 2, 1, 6)
     data = z, torch.tensor([[1.0], [1.0], [0.0]]), torch.ones(3, 1, dtype=torch.bool)
     expected = (4 * math.log(1 + 2) + 2 * math.log(1 + 4)) / 6
@@ -163,7 +163,7 @@ def test_one_sample_and_nothing_coded(form: str, ratios: Ratios) -> None:
         assert torch.equal(gradient, torch.zeros_like(gradient))
 
 
-def test_what_is_not_coded_takes_no_part_in_the_corrected_form() -> None:
+def test_uncoded_labels_do_not_change_the_corrected_form() -> None:
     z, labels, coded = batch(4, 6, 2, 4, unknown=0)
     z, chosen = z.detach(), settings(MEAN)
     fewer = loss_of((z[:4], labels[:4], coded[:4]), chosen)
@@ -198,7 +198,7 @@ def test_wrong_ratios_are_refused() -> None:
     Ratios(self=1 / 3, max=1 / 3, mean=1 / 3)
 
 
-def test_wrong_settings_are_all_named() -> None:
+def test_wrong_settings_are_all_listed() -> None:
     with pytest.raises(InputError) as caught:
         AunceSettings(0.0, -1, math.nan, beta="rate", beta_strength=1, centroid_momentum=1, draw="batch", form="paper")
     for text in (
@@ -215,7 +215,7 @@ def test_wrong_settings_are_all_named() -> None:
         assert text in str(caught.value)
 
 
-def test_wrong_shapes_are_our_mistake() -> None:
+def test_wrong_shapes_fail_an_assertion() -> None:
     z, labels, coded = batch(0, 4, 2, 3)
     with pytest.raises(AssertionError):
         loss_of((z[:, :1], labels, coded), AunceSettings())

@@ -30,7 +30,7 @@ from tests.model.small_aunce import (
 @pytest.mark.parametrize("piece", [1, 25, 150, 250])
 @pytest.mark.parametrize("ratios", [SELF, MAX, MEAN, CENTROID, FOUR])
 def test_pieces_change_nothing(ratios: Ratios, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """10 rows are 100 scores an AU: one anchor at a time, two, one AU, two AUs of three."""
+    """10 rows give 100 scores for each AU: a piece is one anchor, two anchors, one AU, or two AUs of three."""
     data, chosen, centroids = batch(9, 5, 3, 4), settings(ratios), centroids_of(3, 4, 0, 1)
     whole = loss_of(data, chosen, centroids=centroids)
     monkeypatch.setattr(aunce_corrected, "PIECE", piece)
@@ -40,16 +40,14 @@ def test_pieces_change_nothing(ratios: Ratios, piece: int, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("ratios", "piece"), [(SELF, 100), (MAX, 100), (MEAN, 100), (CENTROID, 100), (FOUR, 100), (FOUR, 13)]
 )
-def test_the_gradient_is_that_of_finite_differences(
-    ratios: Ratios, piece: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_gradient_equals_finite_differences(ratios: Ratios, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aunce_corrected, "PIECE", piece)
     z, labels, coded = batch(10, 3, 2, 3)
     chosen, centroids = settings(ratios), centroids_of(2, 3, 0, 1)
     assert torch.autograd.gradcheck(lambda x: loss_of((x, labels, coded), chosen, centroids=centroids) * 3, z)
 
 
-def test_no_matrix_of_scores_waits_for_the_backward_pass() -> None:
+def test_no_matrix_of_scores_is_kept_for_the_backward_pass() -> None:
     data, kept = batch(11, 40, 2, 3), []
     with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()), lambda x: x):
         loss_of(data, settings())
@@ -92,7 +90,7 @@ def test_finite_in_low_precision_at_low_temperature(
 
 
 @pytest.mark.parametrize("form", ["corrected", "official"])
-def test_bf16_embeddings_are_computed_with_in_fp32(form: str) -> None:
+def test_bf16_embeddings_are_converted_to_fp32(form: str) -> None:
     z, labels, coded = batch(5, 16, 3, 8, dtype=torch.bfloat16)
     chosen = AunceSettings(temperature=0.05, form=form)
     loss = loss_of((z, labels, coded), chosen)
@@ -111,7 +109,7 @@ def test_fp32_is_close_to_fp64() -> None:
 
 
 class NoReading(TorchDispatchMode):
-    """Fails where a value, or a shape that depends on values, would be read from the device."""
+    """Fails when a value, or a shape that depends on values, is read from the device."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

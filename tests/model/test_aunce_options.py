@@ -26,7 +26,7 @@ from tests.model.small_aunce import (
 
 @pytest.mark.parametrize("seen", [(), (0,), (0, 1)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_centroid_positives_are_the_loops(shape: tuple[int, int, int], seen: tuple[int, ...]) -> None:
+def test_centroid_positives_equal_the_loops(shape: tuple[int, int, int], seen: tuple[int, ...]) -> None:
     frames, aus, dim = shape
     centroids = centroids_of(aus, dim, *seen)
     centres = {(au, label): centroids.means[au, label] for au in range(aus) for label in seen}
@@ -38,7 +38,7 @@ def test_centroid_positives_are_the_loops(shape: tuple[int, int, int], seen: tup
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_exponents_from_base_rates_are_the_loops(shape: tuple[int, int, int]) -> None:
+def test_exponents_from_base_rates_equal_the_loops(shape: tuple[int, int, int]) -> None:
     data, chosen = batch(8, *shape), settings(beta="base_rate", beta_strength=0.7)
     rates = torch.linspace(0.05, 0.8, shape[1], dtype=torch.float64)
     kinds = oracles.anchor_kinds(chosen, shape[1], 2 * shape[0], generator("kinds", 0))
@@ -64,7 +64,7 @@ def test_strength_0_is_constant_exponents_of_1() -> None:
     same(data, loss_of(data, rated, rates=torch.tensor([0.05, 0.3, 0.9])), loss_of(data, plain))
 
 
-def test_an_au_that_is_never_coded_harms_no_other() -> None:
+def test_an_au_that_is_never_coded_does_not_change_the_others() -> None:
     z, labels, coded = batch(14, 6, 2, 4, unknown=0)
     coded[:, 1] = False
     rated, rates = settings(beta="base_rate"), torch.tensor([0.3, math.nan])
@@ -74,8 +74,8 @@ def test_an_au_that_is_never_coded_harms_no_other() -> None:
     assert not gradient[:, :, 1].any()
 
 
-def test_centroids_are_the_loops() -> None:
-    """The second class of an AU is first seen late; what is not coded has no part."""
+def test_centroids_equal_the_loops() -> None:
+    """The second class of an AU appears only in a later step; uncoded labels have no influence."""
     batches = [batch(seed, 5, 3, 4) for seed in range(4)]
     batches[0][1][:, 0] = 0
     centroids = Centroids(3, 4, momentum=0.7).double()

@@ -41,7 +41,7 @@ def test_tokens(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["tiny", "swin_t"])
 def test_tokens_keep_their_place(name: str) -> None:
-    """What changes in the lower right corner changes the last token more than the first."""
+    """A change in the lower right corner changes the last token more than the first."""
     backbone = build_backbone(BackboneSettings(name), seed=0).eval()
     views = torch.full((2, 3, 64, 64), 0.5)
     views[1, :, -8:, -8:] = 1.0
@@ -60,7 +60,7 @@ def test_views_are_normalised_as_imagenet() -> None:
 
 
 @pytest.mark.parametrize("name", ["tiny", "mobilenet_v3_small"])
-def test_weights_are_those_of_the_seed(name: str) -> None:
+def test_weights_follow_from_the_seed(name: str) -> None:
     settings = BackboneSettings(name)
     torch.manual_seed(1)
     state = torch.get_rng_state()
@@ -110,7 +110,7 @@ class Intruder:
         return Path.touch, (self.path,)
 
 
-def test_nothing_in_a_weights_file_is_executed(tmp_path: Path) -> None:
+def test_loading_a_weights_file_runs_no_code(tmp_path: Path) -> None:
     torch.save({"0.weight": Intruder(tmp_path / "executed")}, tmp_path / "weights.pt")
     with pytest.raises(InputError, match="does not hold"):
         build_backbone(BackboneSettings("tiny"), seed=0, weights_file=tmp_path / "weights.pt")

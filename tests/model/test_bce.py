@@ -9,7 +9,7 @@ from model.losses.bce import masked_bce
 from model.losses.settings import BceSettings
 
 
-def test_what_is_not_coded_has_no_gradient() -> None:
+def test_uncoded_labels_have_no_gradient() -> None:
     logits = torch.randn(4, 3, generator=generator("bce", 1)).requires_grad_()
     coded = torch.tensor([[True, False, True]] * 4)
     masked_bce(logits, torch.ones(4, 3), coded).backward()
@@ -33,7 +33,7 @@ def test_large_bf16_logits_are_finite() -> None:
     assert float(loss) == pytest.approx(300, rel=1e-2)
 
 
-def test_bf16_logits_are_computed_with_in_fp32() -> None:
+def test_bf16_logits_are_converted_to_fp32() -> None:
     logits = torch.randn(50, 2, generator=generator("bce", 2)).bfloat16()
     labels, coded = (logits > 0.3).float(), torch.ones(50, 2, dtype=torch.bool)
     assert torch.equal(masked_bce(logits, labels, coded), masked_bce(logits.float(), labels, coded))

@@ -9,10 +9,10 @@ from model.checkpoint import load_checkpoint, save_checkpoint
 
 
 class Stranger:
-    """Something that a checkpoint must not bring to life."""
+    """An object that loading a checkpoint must not create."""
 
 
-def test_a_state_comes_back(tmp_path: Path) -> None:
+def test_a_saved_state_is_loaded_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "made" / "checkpoint.pt"
     assert load_checkpoint(path) is None
     state = {"model": {"w": torch.arange(3.0)}, "history": [{"epoch": 1, "loss": 0.1}], "value": -float("inf")}
@@ -41,7 +41,7 @@ def test_a_crash_while_saving_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
-def test_nothing_is_executed_when_reading(tmp_path: Path) -> None:
+def test_reading_runs_no_code(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint({"epoch": Stranger()}, path)
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):

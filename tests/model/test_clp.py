@@ -1,4 +1,4 @@
-"""CLP: its losses against loops, and what it keeps."""
+"""CLP: its losses against loops, its bank and its momentum encoder."""
 
 import math
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ PEOPLE = torch.tensor([0, 1, -1, 2, 1, 0, 3, -1, 2, 0, 1])
 
 @pytest.mark.parametrize("margin", [0.0, 0.3, 2.0])
 @pytest.mark.parametrize(("clips", "length"), [(1, 1), (1, 2), (3, 1), (2, 5), (4, 3)])
-def test_the_temporal_loss_is_the_loops(clips: int, length: int, margin: float) -> None:
+def test_the_temporal_loss_equals_the_loops(clips: int, length: int, margin: float) -> None:
     queries, keys = normal(1, clips, length, 3, 4), normal(2, clips, length, 3, 4)
     mine, loops = (f(queries, keys, margin, 0.2) for f in (temporal_loss, oracles.temporal))
     for x in (queries, keys):
@@ -39,8 +39,8 @@ def test_the_temporal_loss_is_the_loops(clips: int, length: int, margin: float) 
         assert float(mine.detach()) == 0
 
 
-def test_the_farther_the_larger_the_logit() -> None:
-    """Of frames that all look the same, so that nothing but the margin makes the difference."""
+def test_logits_grow_with_the_distance_in_time() -> None:
+    """All frames have the same embedding, so only the margin makes a difference."""
     alike = torch.ones(1, 5, 1, 2)
     logits = temporal_logits(alike, alike, 0.4, 0.5)[0, 0]
     assert logits[0].tolist() == pytest.approx([2.0, 2.2, 2.4, 2.6, 2.8])
@@ -51,7 +51,7 @@ def test_the_farther_the_larger_the_logit() -> None:
 
 
 def test_the_margin_pushes_far_frames_farther() -> None:
-    """Of frames that all look the same: the gradient with which a key is pushed grows with its distance in time."""
+    """All frames have the same embedding: the gradient of a key grows with its distance in time."""
     queries, keys = torch.tensor([1.0, 0.0]).expand(1, 4, 1, 2), torch.tensor([1.0, 1.0]).repeat(1, 4, 1, 1)
     pushes = []
     for margin in (0.0, 1.0):
@@ -65,7 +65,7 @@ def test_the_margin_pushes_far_frames_farther() -> None:
 
 @pytest.mark.parametrize("neighbours", [1, 3, 100])
 @pytest.mark.parametrize(("frames", "aus"), [(1, 1), (2, 3), (6, 2)])
-def test_the_cross_identity_loss_is_the_loops(frames: int, aus: int, neighbours: int) -> None:
+def test_the_cross_identity_loss_equals_the_loops(frames: int, aus: int, neighbours: int) -> None:
     z, bank = normal(frames, frames, aus, 4), sphere(9, len(PEOPLE), aus, 4).detach()
     subject = torch.tensor([0, 0, 1, 2, 3, 7])[:frames]
     given = z, subject, bank, PEOPLE, neighbours, 0.15, 0.25
@@ -73,7 +73,7 @@ def test_the_cross_identity_loss_is_the_loops(frames: int, aus: int, neighbours:
 
 
 def test_only_some_frames_have_others() -> None:
-    """Of subject 1 the bank knows nobody else; that of subject 2 is as if those frames were not there."""
+    """For subject 1 the bank has no other person; the loss of subject 2 is as if those frames were absent."""
     z, bank, people = normal(1, 4, 2, 4), sphere(2, 3, 2, 4).detach(), torch.tensor([1, 1, -1])
     given = bank, people, 2, 0.1, 0.2
     some = cross_identity_loss(z, torch.tensor([1, 2, 1, 2]), *given)
@@ -84,7 +84,7 @@ def test_only_some_frames_have_others() -> None:
 
 @pytest.mark.parametrize("people", [[-1, -1, -1], [5, 5, 5], [5, -1, 5]])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_without_another_person_there_is_nothing_to_learn(people: list[int], dtype: torch.dtype) -> None:
+def test_without_another_person_the_loss_is_zero(people: list[int], dtype: torch.dtype) -> None:
     z, subject = normal(1, 4, 2, 3, dtype=dtype), torch.full((4,), 5)
     bank = sphere(2, 3, 2, 3).detach().float() * (torch.tensor(people) >= 0).view(3, 1, 1)
     loss = cross_identity_loss(z, subject, bank, torch.tensor(people), 2, 0.01, 0.01)
@@ -93,7 +93,7 @@ def test_without_another_person_there_is_nothing_to_learn(people: list[int], dty
     assert not gradient.any()
 
 
-def test_a_code_that_the_bank_has_is_rebuilt_from_it() -> None:
+def test_a_code_in_the_bank_is_reconstructed_from_it() -> None:
     """Two people with the same two expressions: sharp attention finds the same expression of the other one."""
     happy, sad = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     z, subject = torch.stack([happy, sad]), torch.tensor([0, 0])
@@ -110,7 +110,7 @@ def arguments(settings: ClpSettings, dtype: torch.dtype) -> tuple[Any, ...]:
     return z.requires_grad_(), codes, torch.tensor([0, 0, 0, 0, 4, 4, 4, 4]), bank, PEOPLE, settings
 
 
-def test_the_loss_is_both_over_both_views() -> None:
+def test_the_loss_is_the_sum_of_both_over_both_views() -> None:
     settings = ClpSettings(clip=ClipSettings(frames=4), margin=0.3, cross_weight=0.7, neighbours=3)
     z, codes, subject, bank, people, _ = arguments(settings, torch.float64)
     expected: list[Tensor] = []
@@ -133,7 +133,7 @@ def test_autocast_does_not_lower_the_precision() -> None:
     torch.testing.assert_close(lowered.double(), exact, rtol=1e-4, atol=1e-6)
 
 
-def test_the_settings_that_are_wrong_are_named() -> None:
+def test_wrong_settings_are_all_listed() -> None:
     wrong = {"temperature": 0.0, "margin": -1.0, "neighbours": 0, "bank": 0, "momentum": 2.0, "attention": 0.0}
     with pytest.raises(InputError) as caught:
         ClpSettings(then="nothing", **wrong)  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ def test_the_settings_that_are_wrong_are_named() -> None:
     assert "then='nothing'; allowed: probe, finetune" in str(caught.value)
 
 
-# --- what it keeps
+# --- its bank and its momentum encoder
 
 
 def views(frames: int = 4) -> Tensor:
@@ -163,7 +163,7 @@ def test_the_bank_is_empty_and_holds_the_newest_codes_with_their_people() -> Non
     assert {"bank", "people", "place"} <= {*state_of(kept)}
 
 
-def test_the_codes_come_from_an_encoder_that_follows() -> None:
+def test_the_codes_come_from_the_momentum_encoder() -> None:
     detector = small_detector()
     kept = Clp(detector, ClpSettings(momentum=0.5), 0)
     own = detector.embed(views().flatten(0, 1)).unflatten(0, (4, 2))

@@ -1,4 +1,4 @@
-"""What MoCo, BYOL, SimCLR and AUNCE keep beside the detector."""
+"""The extra parts that MoCo, BYOL, SimCLR and AUNCE train besides the detector."""
 
 from dataclasses import replace
 
@@ -29,14 +29,14 @@ def embedded(frames: int = 4) -> Tensor:
     return normalize(z, dim=3).requires_grad_()
 
 
-def test_a_method_that_keeps_nothing() -> None:
+def test_a_method_without_extra_parts() -> None:
     companion = METHODS["bce"].companion(small_detector(), None, 0)
     assert type(companion) is Companion
     assert not state_of(companion)
     companion.after_step(small_detector())
 
 
-def test_aunce_keeps_centroids_when_it_draws_them() -> None:
+def test_aunce_has_centroids_when_it_draws_them() -> None:
     detector, settings = small_detector(), AunceSettings()
     assert type(METHODS["aunce"].companion(detector, settings, 0)) is Companion
     ratios = Ratios(self=0.5, max=0.0, mean=0.0, centroid=0.5)
@@ -46,7 +46,7 @@ def test_aunce_keeps_centroids_when_it_draws_them() -> None:
 
 
 @pytest.mark.parametrize("name", ["simclr", "moco", "byol"])
-def test_weights_are_those_of_the_seed(name: str) -> None:
+def test_weights_follow_from_the_seed(name: str) -> None:
     settings = METHOD_SETTINGS[name](**SMALL)
 
     def build(seed: int) -> dict[str, Tensor]:
@@ -71,7 +71,7 @@ def test_simclr_projects_all_aus_of_a_view_together() -> None:
     torch.testing.assert_close(projections[3, 1], companion.projector(z[3, 1].flatten().unsqueeze(0))[0])
 
 
-def test_a_follower_follows_and_has_no_gradient() -> None:
+def test_a_momentum_encoder_is_a_moving_average_without_gradient() -> None:
     detector, network = small_detector(), projector(16, 6, 5, "test")
     follower = Follower(detector, network, 0.75)
     assert not any(parameter.requires_grad for parameter in follower.parameters())

@@ -38,7 +38,7 @@ def per_au(settings: Any, z: Tensor, labels: Tensor, coded: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("settings", PER_AU)
 @pytest.mark.parametrize(("frames", "aus", "dim"), [(1, 2, 3), (2, 1, 2), (5, 3, 4), (7, 2, 6)])
-def test_each_per_au_is_the_loops(settings: Any, frames: int, aus: int, dim: int) -> None:
+def test_each_per_au_equals_the_loops(settings: Any, frames: int, aus: int, dim: int) -> None:
     z, (labels, coded) = sphere(frames, frames, 2, aus, dim), labels_of(frames, frames, aus)
     oracle: Callable[..., Tensor] = oracles.supcon if isinstance(settings, SupconSettings) else oracles.hard_negative
     same(per_au(settings, z, labels, coded), oracle(z, labels, coded, settings, WEIGHTS), z)
@@ -71,7 +71,7 @@ def test_degenerate_batches_are_finite(settings: Any, case: str, dtype: torch.dt
 
 
 @pytest.mark.parametrize("settings", PER_AU)
-def test_what_is_not_coded_matters_only_without_labels(settings: Any) -> None:
+def test_uncoded_labels_matter_only_without_labels(settings: Any) -> None:
     z, (labels, coded) = sphere(5, 6, 2, 3, 4), labels_of(5, 6, 3)
     (gradient,) = torch.autograd.grad(per_au(settings, z, labels, coded), z)
     touched = gradient.abs().sum(dim=(1, 3)) != 0
@@ -89,7 +89,7 @@ def test_autocast_does_not_lower_the_precision(settings: Any) -> None:
 
 
 def test_hard_negatives_count_more_with_beta() -> None:
-    """One anchor with a similar and an opposite negative: the larger beta, the nearer to the similar one alone."""
+    """One similar and one opposite negative: with growing beta the loss approaches that of the similar one alone."""
     angles = torch.tensor([0.0, 0.0, 0.5, math.pi], dtype=torch.float64)
     z = torch.stack([angles.cos(), angles.sin()], 1).view(4, 1, 1, 2).repeat(1, 2, 1, 1)
     labels, coded = torch.tensor([[1.0], [1.0], [0.0], [0.0]]), torch.ones(4, 1, dtype=torch.bool)
@@ -107,7 +107,7 @@ WHOLE: list[tuple[Callable[..., Tensor], Callable[..., Tensor], int]] = [
 
 @pytest.mark.parametrize(("loss", "oracle", "alone"), WHOLE, ids=["simclr", "moco", "byol"])
 @pytest.mark.parametrize("frames", [1, 2, 6])
-def test_each_whole_frame_loss_is_the_loops(
+def test_each_whole_frame_loss_equals_the_loops(
     loss: Callable[..., Tensor], oracle: Callable[..., Tensor], alone: int, frames: int
 ) -> None:
     p, q, queue = normal(frames, frames, 2, 5), normal(8, frames, 2, 5).detach(), sphere(9, 7, 5).detach()
@@ -143,7 +143,7 @@ def test_byol_by_hand() -> None:
         (ByolSettings, {"momentum": -0.1, "hidden": 0, "dim": 1}),
     ],
 )
-def test_wrong_settings_are_all_named(settings: type[Any], wrong: dict[str, float]) -> None:
+def test_wrong_settings_are_all_listed(settings: type[Any], wrong: dict[str, float]) -> None:
     with pytest.raises(InputError) as caught:
         settings(**wrong)
     assert all(f"{name}={value!r} lies outside" in str(caught.value) for name, value in wrong.items())

@@ -48,7 +48,7 @@ def test_encoder_parameters_are_all_but_the_classifier() -> None:
     assert encoder | classifier == {id(parameter) for parameter in detector.parameters()}
 
 
-def test_weights_are_those_of_the_seed() -> None:
+def test_weights_follow_from_the_seed() -> None:
     torch.manual_seed(1)
     one = state_of(small_detector(seed=1))
     torch.manual_seed(2)

@@ -1,4 +1,4 @@
-"""The ways from views to embeddings in a training step."""
+"""From views to embeddings in a training step: together, separately, compiled, with checkpointing."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ def step(detector: Detector, embed: Embed, side: int = CROP) -> tuple[Tensor, li
     return z.detach(), gradients, state_of(detector)
 
 
-def test_together_is_one_forward_of_all_views() -> None:
+def test_together_is_one_forward_pass_of_all_views() -> None:
     detector, other = small_detector(), small_detector()
     z = view_embedding(detector, separate=False, compile=False, checkpointing=False)(views())
     assert z.shape == (4, 2, 2, 8)
@@ -37,7 +37,7 @@ def test_together_is_one_forward_of_all_views() -> None:
     assert equal(state_of(detector), state_of(other))
 
 
-def test_separate_views_have_statistics_of_their_own() -> None:
+def test_separate_views_have_their_own_statistics() -> None:
     detector, other = small_detector(), small_detector()
     z = view_embedding(detector, separate=True, compile=False, checkpointing=False)(views())
     for view in (0, 1):
@@ -63,7 +63,7 @@ def test_checkpointing_changes_nothing(backbone: str, separate: bool) -> None:
 
 
 def kept(detector: Detector, checkpointing: bool) -> int:
-    """Bytes that the graph of a forward keeps besides the weights."""
+    """Bytes that the graph of a forward pass keeps, without the weights."""
     embed = view_embedding(detector, separate=False, compile=False, checkpointing=checkpointing)
     storages: dict[int, int] = {}
 
@@ -99,7 +99,7 @@ def test_a_compiler_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == [(4, 3, CROP, CROP)] * 2
 
 
-def test_without_a_compiler_it_goes_on_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_training_continues_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     def broken(embed: Embed) -> Callable[[Tensor], Tensor]:
@@ -111,7 +111,10 @@ def test_without_a_compiler_it_goes_on_with_a_warning(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(torch, "compile", broken)
     embed = view_embedding(small_detector(), separate=False, compile=True, checkpointing=False)
-    with pytest.warns(UserWarning, match=r"optim\.compile: goes on without.*RuntimeError: no C\+\+ compiler here$"):
+    with pytest.warns(
+        UserWarning,
+        match=r"optim\.compile: the compiler failed, training continues .*RuntimeError: no C\+\+ compiler here$",
+    ):
         z = embed(views())
     assert torch.equal(z, small_detector().embed(views().flatten(0, 1)).view(4, 2, 2, 8))
     embed(views())

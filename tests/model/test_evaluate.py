@@ -18,7 +18,7 @@ from tests.model.small import AUS, CROP, equal, small_detector, state_of
 
 @pytest.fixture
 def detector(store: FrameStore) -> Detector:
-    """In training mode, with the store's BatchNorm statistics and a classifier that is not that of a new one."""
+    """A detector in training mode with BatchNorm statistics of the store and random classifier weights."""
     made = small_detector(dim=32)
     for _ in range(30):
         made.embed(centre_views(torch.from_numpy(store.read(np.arange(32))), CROP))
@@ -84,7 +84,7 @@ def test_linear_evaluation_only_reads_the_encoder(detector: Detector, store: Fra
 
 
 def test_linear_evaluation_learns(detector: Detector, store: FrameStore) -> None:
-    """Each AU is a colour: features that nothing trained tell it, on subjects that the classifier never saw."""
+    """Each AU is a colour: even untrained features show it, also for subjects outside the training set."""
     assert evaluate(detector, store, objective="auc") > 0.9
     tested = score_rows(detector, tiny_loader(store), tiny_fold(store).test).counts.sum(axis=0)
     assert (f1(tested) > always_positive_f1(tested) + 0.1).all()
@@ -134,7 +134,7 @@ def test_linear_evaluation_can_take_fewer_frames(
     assert not {row for rows in asked for row in rows} & set(tiny_fold(store).test.tolist())
 
 
-def test_wrong_settings_are_all_named() -> None:
+def test_wrong_settings_are_all_listed() -> None:
     with pytest.raises(InputError) as caught:
         ProbeSettings(online_lr=-1, lr=0, weight_decay=math.nan, epochs=0, batch_size=0, frames=0, balance=2)
     for name in ("online_lr=-1", "lr=0", "weight_decay=nan", "epochs=0", "batch_size=0", "frames=0", "balance=2"):

@@ -27,11 +27,11 @@ Facts = list[tuple[int, float, float, bytes, bytes]]
 
 
 class PowerCutError(Exception):
-    """The machine goes down."""
+    """Simulates a machine that loses power."""
 
 
 def facts(epochs: list[EpochScore]) -> Facts:
-    """Everything of the epochs but their seconds."""
+    """The epochs without their seconds."""
     return [(e.epoch, e.loss, e.value, e.score.counts.tobytes(), e.score.histogram.tobytes()) for e in epochs]
 
 
@@ -40,7 +40,7 @@ def contrastive(loss: Callable[[TrainingStep, Any], Tensor]) -> Method:
 
 
 def dying_at(step: int, method: Method) -> Method:
-    """The method, until the machine goes down at that step of the whole training, counted from 1."""
+    """The method, with a power cut at that step of the whole training, counted from 1."""
     count = iter(range(1, 10_000))
 
     def loss(seen: TrainingStep, settings: Any) -> Tensor:
@@ -55,7 +55,7 @@ def run(detector: Detector, job: Fitting) -> tuple[Facts, dict[str, Tensor]]:
     return facts(list(fit(detector, job))), state_of(detector)
 
 
-KEEPING = {  # forms of methods that keep something beside the detector, and their defaults do not
+KEEPING = {  # settings with which methods have a companion that their defaults do not have
     "aunce": AunceSettings(ratios=Ratios(self=0.2, max=0.2, mean=0.2, centroid=0.4), centroid_momentum=0.5),
     "moco": MocoSettings(queue=20),
     "byol": ByolSettings(momentum=0.0),
@@ -108,7 +108,7 @@ def test_a_finished_fit_is_read_from_its_checkpoint(store: FrameStore, tmp_path:
     assert equal(run(detector, again)[1], weights)
 
 
-def test_the_checkpoint_is_written_before_the_epoch_is_told(store: FrameStore, tmp_path: Path) -> None:
+def test_the_checkpoint_is_written_before_the_epoch_is_yielded(store: FrameStore, tmp_path: Path) -> None:
     job = small_job(store, tmp_path)
     for epoch in fit(small_detector(), job):
         assert len(torch.load(job.checkpoint, weights_only=True)["history"]) == epoch.epoch
@@ -151,7 +151,7 @@ def blank(step: TrainingStep, settings: Any) -> Tensor:
     return step.z.sum() * 0
 
 
-def test_the_probe_cannot_reach_the_encoder(store: FrameStore, tmp_path: Path) -> None:
+def test_the_probe_does_not_train_the_encoder(store: FrameStore, tmp_path: Path) -> None:
     job = small_job(store, tmp_path, epochs=1, weight_decay=0)
     detector = small_detector()
     before = state_of(detector)
@@ -207,7 +207,7 @@ def test_a_loss_that_is_not_finite_is_an_error(store: FrameStore, tmp_path: Path
     assert not job.checkpoint.exists()
 
 
-def test_seeds_make_the_difference(store: FrameStore, tmp_path: Path) -> None:
+def test_different_seeds_give_different_results(store: FrameStore, tmp_path: Path) -> None:
     first, second, third = (
         run(small_detector(), replace(small_job(store, tmp_path / str(n), epochs=1), seed=seed))
         for n, seed in enumerate((0, 0, 1))
@@ -273,7 +273,7 @@ def test_each_step_has_its_learning_rate(store: FrameStore, tmp_path: Path, monk
     assert [probe for _, probe in used] == pytest.approx([rate * 1e-2 / 0.004 for rate in expected])
 
 
-def test_wrong_settings_are_all_named() -> None:
+def test_wrong_settings_are_all_listed() -> None:
     with pytest.raises(InputError) as caught:
         OptimSettings(0, 1, -1.0, math.nan, -1.0, -1, precision="fp16", objective="accuracy")
     lines = str(caught.value).splitlines()

@@ -1,4 +1,4 @@
-"""What a step of the fit loop hands to a loss, and to what a method keeps beside the detector."""
+"""The inputs that a step of the fit loop gives to a loss and to the companion of a method."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ def run(detector: Detector, job: Fitting) -> tuple[list[float], dict[str, Tensor
 
 
 class Watching(Companion):
-    """A companion with a trained weight, a frozen one and a buffer, that looks at the detector after every step."""
+    """A companion with a trained weight, a frozen one and a buffer; it records the detector after every step."""
 
     count: Tensor
 
@@ -49,7 +49,7 @@ def watched(store: FrameStore, folder: Path, companion: Watching, **optim: Any) 
     return replace(job, method=method)
 
 
-def test_the_companion_is_trained_saved_and_told_of_every_step(store: FrameStore, tmp_path: Path) -> None:
+def test_the_companion_is_trained_saved_and_called_after_every_step(store: FrameStore, tmp_path: Path) -> None:
     companion, detector = Watching().eval(), small_detector()
     job = watched(store, tmp_path, companion)
     next(fit(detector, job))
@@ -67,7 +67,7 @@ def test_the_companion_is_trained_saved_and_told_of_every_step(store: FrameStore
     assert equal(state_of(resumed), state_of(companion))
 
 
-def test_a_step_has_the_facts_of_its_frames(store: FrameStore, tmp_path: Path) -> None:
+def test_a_step_has_the_labels_and_subjects_of_its_frames(store: FrameStore, tmp_path: Path) -> None:
     steps: list[TrainingStep] = []
 
     def watch(step: TrainingStep, settings: Any) -> Tensor:

@@ -9,7 +9,7 @@ from tests.model.small import equal, state_of
 
 
 def features(faces: int = 3, aus: int = 5, dim: int = 4) -> torch.Tensor:
-    """Features of which AU 1 of the first face is dead, and so equally near to all."""
+    """Features in which AU 1 of the first face is all zeros, so it is equally similar to all AUs."""
     x = torch.randn(faces, aus, dim, generator=generator("features"), dtype=torch.float64).relu()
     x[0, 1] = 0
     return x
@@ -24,7 +24,7 @@ def layer(neighbours: int, aus: int = 5, dim: int = 4) -> RelationGraph:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("neighbours", [1, 2, 4, 5])
-def test_the_layer_is_the_loops(neighbours: int, training: bool) -> None:
+def test_the_layer_equals_the_loops(neighbours: int, training: bool) -> None:
     graph, x = layer(neighbours), features().requires_grad_()
     graph(features(faces=4) + 1)
     graph.train(training)
@@ -49,7 +49,7 @@ def test_the_order_of_aus_does_not_matter() -> None:
     torch.testing.assert_close(other(x[:, order]), graph(x)[:, order])
 
 
-def test_links_are_to_the_most_alike_of_each_face() -> None:
+def test_links_are_to_the_most_similar_aus_of_each_face() -> None:
     """AUs 0 and 1 point one way, 2 and 3 another; in the second face the pairs are 0 and 2, 1 and 3."""
     one, other = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     x = torch.stack([torch.stack([one, one, other, other]), torch.stack([one, other, one, other])])
@@ -59,12 +59,12 @@ def test_links_are_to_the_most_alike_of_each_face() -> None:
     torch.testing.assert_close(graph.sum(2), torch.ones(2, 4))
 
 
-def test_equally_near_aus_all_are_neighbours() -> None:
+def test_equally_similar_aus_are_all_neighbours() -> None:
     torch.testing.assert_close(adjacency(torch.zeros(1, 4, 3), 1), torch.full((1, 4, 4), 0.25))
 
 
 def test_links_have_no_gradient_and_are_chosen_in_fp32() -> None:
-    x = (1 + features() / 100).float().requires_grad_()  # so alike that bf16 cannot tell them apart
+    x = (1 + features() / 100).float().requires_grad_()  # so similar that bf16 cannot separate them
     links = adjacency(x, 2)
     assert not links.requires_grad
     assert not torch.equal(adjacency(x.bfloat16(), 2), links), "the choice depends on the precision"
@@ -73,7 +73,7 @@ def test_links_have_no_gradient_and_are_chosen_in_fp32() -> None:
         assert bool(layer(2).float()(x).isfinite().all())
 
 
-def test_weights_are_those_of_the_seed() -> None:
+def test_weights_follow_from_the_seed() -> None:
     state = torch.get_rng_state()
     one, other, third = (state_of(RelationGraph(5, 4, 2, seed)) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)

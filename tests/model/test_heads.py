@@ -26,7 +26,7 @@ def test_embeddings_are_unit_and_not_negative(pool: str) -> None:
         assert head(tokens()).dtype == torch.float32
 
 
-def test_the_graph_stands_before_the_unit_sphere() -> None:
+def test_the_graph_comes_before_the_normalisation() -> None:
     x, settings = tokens(), HeadSettings(dim=8, neighbours=2)
     head, plain = AuHead(6, 4, 3, settings, seed=0), AuHead(6, 4, 3, HeadSettings(dim=8), seed=0)
     assert plain.graph is None
@@ -61,7 +61,7 @@ def test_mean_is_the_formula() -> None:
             torch.testing.assert_close(z[b, au], pooled / pooled.norm(), atol=1e-5, rtol=1e-5)
 
 
-def test_mean_forgets_the_order_of_tokens_and_flatten_does_not() -> None:
+def test_mean_ignores_the_order_of_tokens_and_flatten_does_not() -> None:
     x, moved = tokens(), tokens().flip(1)
     for pool, forgets in (("mean", True), ("flatten", False)):
         head = AuHead(6, 4, 3, HeadSettings(dim=8, pool=pool), seed=0).eval()
@@ -83,7 +83,7 @@ def test_a_dead_embedding_is_zero_and_finite() -> None:
     assert bool(x.grad.isfinite().all())
 
 
-def test_weights_are_those_of_the_seed() -> None:
+def test_weights_follow_from_the_seed() -> None:
     state = torch.get_rng_state()
     one, other, third = (state_of(AuHead(6, 4, 3, HeadSettings(), seed)) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
@@ -91,7 +91,7 @@ def test_weights_are_those_of_the_seed() -> None:
     assert not equal(one, third)
 
 
-def test_wrong_settings_are_all_named() -> None:
+def test_wrong_settings_are_all_listed() -> None:
     with pytest.raises(
         InputError, match=r"dim=1 lies outside \[2, 4096\](.|\n)*neighbours=-1(.|\n)*pool='max'; allowed"
     ):

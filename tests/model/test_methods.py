@@ -96,7 +96,7 @@ def test_aunce_uses_the_base_rates() -> None:
     assert not torch.equal(aunce_loss(s.z, *given, s.base_rates), aunce_loss(s.z, *given, torch.full((2,), 0.5)))
 
 
-def test_aunce_looks_at_the_centroids_and_then_moves_them() -> None:
+def test_aunce_uses_the_centroids_and_then_updates_them() -> None:
     settings = AunceSettings(ratios=Ratios(self=0.0, max=0.0, mean=0.0, centroid=1.0))
     kept, twin = Centroids(2, 8, 0.5), Centroids(2, 8, 0.5)
     for _ in range(3):
@@ -120,7 +120,7 @@ FORMS = [
 
 @pytest.mark.parametrize(("name", "settings"), FORMS)
 def test_no_step_waits_for_the_device(name: str, settings: Any) -> None:
-    """Fake tensors have shapes but no values: whatever would read one to go on raises."""
+    """Fake tensors have shapes but no values: code that reads a value raises an error."""
     method = METHODS[name]
     companion = method.companion(small_detector(), settings, 0)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
@@ -130,7 +130,7 @@ def test_no_step_waits_for_the_device(name: str, settings: Any) -> None:
     assert loss.shape == ()
 
 
-def test_waiting_for_the_device_is_noticed() -> None:
+def test_waiting_for_the_device_is_detected() -> None:
     with FakeTensorMode() as mode, pytest.raises(DynamicOutputShapeException):
         mode.from_tensor(torch.ones(3))[mode.from_tensor(torch.ones(3, dtype=torch.bool))]
 
@@ -143,7 +143,7 @@ def reached(method: Method, settings: Any) -> tuple[Tensor, Tensor | None]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_loss_reaches_what_it_trains(name: str) -> None:
+def test_every_loss_has_a_gradient_in_the_weights_it_trains(name: str) -> None:
     loss, gradient = reached(METHODS[name], small_settings(name))
     assert loss.shape == ()
     assert math.isfinite(float(loss))
@@ -153,7 +153,7 @@ def test_every_loss_reaches_what_it_trains(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("simclr", "moco", "byol", "clp")])
-def test_labels_that_are_not_coded_decide_nothing(name: str) -> None:
+def test_uncoded_labels_change_nothing(name: str) -> None:
     method, settings = METHODS[name], METHOD_SETTINGS[name]()
     one, other = step(), step()
     assert not bool(one.coded.all())

@@ -39,7 +39,7 @@ def predictions(seed: int, frames: int = 60) -> tuple[np.ndarray, np.ndarray, np
 
 @pytest.mark.parametrize("threshold", [0.5, 0.2, 0.0, 1.1])
 @pytest.mark.parametrize("seed", range(3))
-def test_counts_are_the_loops(seed: int, threshold: float) -> None:
+def test_counts_equal_the_loops(seed: int, threshold: float) -> None:
     probabilities, labels, subjects = predictions(seed)
     score = score_predictions(probabilities, labels, subjects.tolist(), AUS, threshold)
     assert score.subjects == ("S1", "S10", "S2")
@@ -75,7 +75,7 @@ def test_the_histogram_holds_each_label_at_its_probability() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_f1_and_always_positive_are_the_definitions(seed: int) -> None:
+def test_f1_and_always_positive_follow_their_definitions(seed: int) -> None:
     counts = numpy_generator("f1", seed).integers(0, 9, (4, 3, 4))
     for value, baseline, (tp, fp, fn, tn) in zip(
         f1(counts).ravel(), always_positive_f1(counts).ravel(), counts.reshape(-1, 4).tolist(), strict=True
@@ -105,7 +105,7 @@ def test_each_au_has_its_own_threshold() -> None:
 
 
 def test_a_threshold_is_not_rounded_to_the_probabilities() -> None:
-    """0.1 in float32 is above 0.1 in float64, so a probability of it is let through by both and by no larger one."""
+    """A float32 probability is positive at exactly its own value, and negative at the next larger float64 threshold."""
     p = np.array([[0.1]], np.float32)
     one = np.ones((1, 1), int)
     for threshold, found in ((np.float64(np.float32(0.1)), 1), (np.nextafter(np.float64(np.float32(0.1)), 1), 0)):
@@ -117,7 +117,7 @@ def test_a_threshold_is_not_rounded_to_the_probabilities() -> None:
 CASES = np.array([[0, 0, 0, 0], [0, 3, 0, 5], [4, 0, 2, 0], [0, 0, 2, 6], [2, 6, 0, 0], [3, 1, 2, 4]])
 NAN = np.nan
 Metric = Callable[[np.ndarray], np.ndarray]
-UNDEFINED: dict[Metric, list[float]] = {  # the convention, case by case
+UNDEFINED: dict[Metric, list[float]] = {  # by case
     f1: [NAN, 0, 8 / 10, 0, 4 / 10, 6 / 9],
     precision: [NAN, 0, 1, NAN, 2 / 8, 3 / 4],
     recall: [NAN, NAN, 4 / 6, 0, 1, 3 / 5],

@@ -1,4 +1,4 @@
-"""BatchNorm of several datasets against one BatchNorm for each of them, and on a dataset that none of them knows."""
+"""BatchNorm of several datasets against one BatchNorm for each, and on a dataset without training frames."""
 
 import copy
 from dataclasses import replace
@@ -34,7 +34,7 @@ def split_detector(domains: int = 3, backbone: str = "tiny", neighbours: int = 0
 
 
 def batch_norm() -> nn.BatchNorm2d:
-    """One that has seen something."""
+    """A BatchNorm with statistics of some data."""
     norm = nn.BatchNorm2d(5)
     with torch.no_grad():
         norm.weight.uniform_(0.5, 2, generator=generator("weight"))
@@ -50,8 +50,8 @@ def maps(rows: int) -> Tensor:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("each", [1, 3])
-def test_every_dataset_has_a_batch_norm_of_its_own(training: bool, each: int) -> None:
-    """Whether there is one row or three (views, tokens) for each row of the step."""
+def test_every_dataset_has_its_own_batch_norm(training: bool, each: int) -> None:
+    """With one row, and with three (views, tokens), for each row of the step."""
     norm, x = DomainNorm(batch_norm(), 3).train(training), maps(8 * each)
     alone = [batch_norm().train(training) for _ in range(3)]
     with on_domains(DOMAIN, norm):
@@ -93,13 +93,13 @@ def test_an_unseen_dataset_gets_the_mean_of_all_normalisations() -> None:
     torch.testing.assert_close(norm(x), torch.stack([one(x) for one in norm.norms]).mean(dim=0))
 
 
-def test_training_must_say_whose_frames_it_shows() -> None:
+def test_training_without_domains_fails() -> None:
     with pytest.raises(AssertionError, match="which dataset"):
         DomainNorm(batch_norm(), 2).train()(maps(4))
 
 
 @pytest.mark.parametrize("backbone", ["tiny", "resnet18", "mobilenet_v3_small", "swin_t"])
-def test_a_detector_is_one_detector_for_each_dataset_that_share_all_other_weights(backbone: str) -> None:
+def test_detectors_of_several_datasets_share_all_but_the_norms(backbone: str) -> None:
     """In evaluation, where rows do not depend on each other."""
     split = split_detector(backbone=backbone)
     norms = [module for module in split.modules() if isinstance(module, DomainNorm)]
@@ -122,7 +122,7 @@ def test_a_detector_on_one_dataset_has_the_usual_layers() -> None:
     assert not [m for m in split_detector(domains=1).modules() if isinstance(m, DomainNorm)]
 
 
-def test_views_and_segments_that_are_computed_again_change_nothing() -> None:
+def test_separate_views_and_checkpointing_change_nothing() -> None:
     results = []
     for checkpointing in (False, True):
         detector = split_detector().train()
@@ -176,7 +176,7 @@ def test_the_last_weights_are_those_of_the_last_epoch(store: FrameStore, tmp_pat
     assert "model" not in torch.load(plain.checkpoint, weights_only=True)
 
 
-def test_sources_are_evaluated_by_their_own_statistics(store: FrameStore, tmp_path: Path) -> None:
+def test_source_datasets_are_evaluated_with_their_own_statistics(store: FrameStore, tmp_path: Path) -> None:
     job, detector = several_job(store, tmp_path), split_detector(domains=2)
     list(fit(detector, job))
     loader, rows = job.loader, np.arange(20)
@@ -212,15 +212,15 @@ def test_adapted_statistics_are_those_of_the_pictures() -> None:
     assert all(torch.equal(state_of(network)[name], state_of(before)[name]) for name in names)
 
 
-def test_every_batch_norm_is_split_however_deep_it_lies() -> None:
+def test_every_batch_norm_is_split_at_any_depth() -> None:
     network = nn.Sequential(nn.BatchNorm1d(2), nn.Sequential(nn.Linear(2, 2), nn.ModuleDict({"a": nn.BatchNorm1d(2)})))
     split_norms(network, 4)
     found = [module for module in network.modules() if isinstance(module, DomainNorm)]
     assert [len(norm.norms) for norm in found] == [4, 4]
 
 
-def test_methods_know_nothing_of_it() -> None:
-    """The copy of the encoder that follows is told as well: `moco` and `clp` above would stop otherwise."""
+def test_methods_need_no_change_for_several_datasets() -> None:
+    """The momentum encoder gets the domains, too: otherwise `moco` and `clp` above would fail."""
     detector = split_detector(domains=2)
     companion = METHODS["moco"].companion(detector, METHOD_SETTINGS["moco"](), 0)
     norms = [module for module in companion.modules() if isinstance(module, DomainNorm)]

@@ -1,4 +1,4 @@
-"""The losses against other people's code of the same formulas."""
+"""The losses against implementations of the same formulas in other libraries."""
 
 import pytest
 import torch

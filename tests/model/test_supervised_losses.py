@@ -43,7 +43,7 @@ def loss_of(settings: Any, logits: Tensor, labels: Tensor, coded: Tensor) -> Ten
 
 
 @pytest.mark.parametrize(("settings", "oracle"), CASES, ids=lambda value: getattr(value, "__name__", str(value)))
-def test_each_is_the_loops(settings: Any, oracle: Callable[..., Tensor]) -> None:
+def test_each_equals_the_loops(settings: Any, oracle: Callable[..., Tensor]) -> None:
     logits, (labels, coded) = normal(1, 7, 2, 3, scale=2), labels_of(1, 7, 3)
     losses = []
     for frame, view, au in torch.cartesian_prod(*(torch.arange(n) for n in logits.shape)).tolist():
@@ -57,7 +57,7 @@ def test_each_is_the_loops(settings: Any, oracle: Callable[..., Tensor]) -> None
 
 @pytest.mark.parametrize("settings", [settings for settings, _ in CASES])
 @pytest.mark.parametrize("logit", [-200.0, -30.0, 30.0, 200.0])
-def test_sure_predictions_have_finite_losses_and_gradients(settings: Any, logit: float) -> None:
+def test_confident_predictions_have_finite_losses_and_gradients(settings: Any, logit: float) -> None:
     logits = torch.full((2, 2, 3), logit, requires_grad=True)
     loss = loss_of(settings, logits, torch.tensor([[0.0] * 3, [1.0] * 3]), torch.ones(2, 3, dtype=torch.bool))
     loss.backward()
@@ -66,7 +66,7 @@ def test_sure_predictions_have_finite_losses_and_gradients(settings: Any, logit:
     assert bool(logits.grad.isfinite().all())
 
 
-def test_an_active_label_counts_as_much_more_as_it_is_rarer() -> None:
+def test_the_weight_of_an_active_label_grows_with_its_rarity() -> None:
     logits, coded = torch.zeros(1, 1, 3), torch.eye(3, dtype=torch.bool)
     settings = BceSettings(balance=1.0)
     costs = [float(loss_of(settings, logits, torch.ones(1, 3), coded[au : au + 1])) for au in range(3)]
@@ -80,7 +80,7 @@ def test_focal_without_focus_is_half_the_cross_entropy() -> None:
     same(loss_of(AsymmetricSettings(0.0, 0.0, 0.0), logits, labels, coded), plain, logits)
 
 
-def test_inactive_labels_below_the_margin_cost_nothing() -> None:
+def test_inactive_labels_below_the_margin_add_no_loss() -> None:
     logits = torch.logit(torch.tensor([0.04, 0.06])).view(2, 1, 1).requires_grad_()
     settings = AsymmetricSettings(margin=0.05)
     loss = asymmetric_loss(logits, torch.zeros(2, 1), torch.ones(2, 1, dtype=torch.bool), settings, torch.ones(1))
@@ -95,7 +95,7 @@ def test_the_defaults_are_the_papers() -> None:
     assert GraphSupervisedSettings() == GraphSupervisedSettings(0.0, 1.0, 0.0, class_weights=True)
 
 
-def test_wrong_settings_are_all_named() -> None:
+def test_wrong_settings_are_all_listed() -> None:
     with pytest.raises(InputError, match=r"(?s)gamma=-1\.0.*alpha=2\.0"):
         FocalSettings(-1.0, 2.0)
     with pytest.raises(InputError, match=r"(?s)gamma_active=nan.*margin=0\.6"):

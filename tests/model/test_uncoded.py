@@ -22,7 +22,7 @@ FORMS: list[tuple[str, MethodSettings]] = [
 
 
 def step(z: Tensor, logits: Tensor, labels: Tensor, coded: Tensor, companion: Companion | None = None) -> TrainingStep:
-    """The other things that a step holds stay the same."""
+    """The other inputs of a step stay the same."""
     return TrainingStep(
         views=torch.rand(FRAMES, 2, 3, 16, 16, generator=generator("views")),
         z=z,
@@ -46,7 +46,7 @@ def batch() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize(("method", "settings"), FORMS)
-def test_what_is_not_coded_is_in_no_loss(method: str, settings: MethodSettings) -> None:
+def test_uncoded_labels_are_in_no_loss(method: str, settings: MethodSettings) -> None:
     z, logits, labels, coded = batch()
     loss = METHODS[method].loss(step(z, logits, labels * coded, coded), settings)
     wrong = labels.clone()
@@ -60,8 +60,8 @@ def test_what_is_not_coded_is_in_no_loss(method: str, settings: MethodSettings) 
 
 
 @pytest.mark.parametrize(("method", "settings"), FORMS)
-def test_the_coded_frames_are_as_if_there_were_no_others(method: str, settings: MethodSettings) -> None:
-    """With the second AU alone, a batch of both datasets is one of the first; one draw is for all anchors."""
+def test_uncoded_frames_do_not_change_the_loss_of_the_coded_ones(method: str, settings: MethodSettings) -> None:
+    """With the second AU alone, a batch of both datasets equals one of the first; one draw is for all anchors."""
     z, logits, labels, coded = batch()
     if isinstance(settings, AunceSettings):
         settings = replace(settings, draw="au")
@@ -74,7 +74,7 @@ def test_the_coded_frames_are_as_if_there_were_no_others(method: str, settings: 
     torch.testing.assert_close(*losses)
 
 
-def test_a_method_without_labels_never_looks_at_them() -> None:
+def test_a_method_without_labels_ignores_them() -> None:
     settings, detector = small_settings("clp"), small_detector()
     assert isinstance(settings, ClpSettings)
     z, logits, labels, coded = batch()
