@@ -90,7 +90,7 @@ def test_a_report_that_is_made_again_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", PRUNING)
 def test_equal_trials_are_not_behind(name: str) -> None:
-    rule = make_rule(name, EPOCHS, GRACE, REDUCTION)
+    rule = make_rule(PruningSettings(name, GRACE, REDUCTION), EPOCHS)
     assert not any(rule.stops(key(number), epoch, 0.0) for number in range(9) for epoch in range(1, EPOCHS))
 
 
