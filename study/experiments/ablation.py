@@ -29,9 +29,9 @@ def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds
 
 
 def ablation_table(done: Mapping[Condition, Sequence[TrialResult]], against: Mapping[str, str]) -> pl.DataFrame:
-    """Scores of the finished trials of each cell, and their gains over those of what its variant is held against.
+    """Scores of the finished trials of each cell, and their gains over the variant that each one is compared with.
 
-    Without gains where that is the cell itself, or not done.
+    No gains where that is the condition itself, or where it is not finished.
     """
     found = {
         cell: evaluation_of_scores((r.config.data.fold, r.config.seed, r.scores["test"]) for r in results)

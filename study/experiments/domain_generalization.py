@@ -122,7 +122,7 @@ def left_out(split: Split) -> list[Split]:
 
 
 def check_splits(asked: Generalization) -> None:
-    """`InputError` with all that forbids one of the splits."""
+    """`InputError` that lists every reason why a split is not possible."""
     problems = []
     for split in asked.splits:
         several = any(LEFT_OUT in asked.rules(method) for method in asked.methods)

@@ -1,8 +1,8 @@
-"""Stress studies: how a method's test score falls when its training data or its pictures get worse.
+"""Robustness studies: how a method's test score falls when its training data or its test pictures are degraded.
 
 A level is in percent, but for `subjects`, where it is a number of people. Kinds of `TRAINING` make training data worse
-and are trials of their own; those of `data.degrade` make the test pictures worse for detectors that were trained on
-good ones. The test labels are always as they were.
+and are trials of their own; those of `data.degrade` degrade the test pictures of detectors that were trained on
+good ones. The test labels never change.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ def undisturbed(kind: str) -> float:
 
 
 def stressed(config: TrialConfig, kind: str, level: float) -> TrialConfig:
-    """The trial that trains on data made worse; `config` itself for a kind that is about test pictures."""
+    """The trial that trains on degraded data; `config` itself for a kind that degrades test pictures."""
     if kind in DEGRADATIONS or level == undisturbed(kind):
         return config
     try:

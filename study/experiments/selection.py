@@ -5,7 +5,7 @@
     shared   one for all folds, chosen in the first one that was searched: the other folds test on subjects that took
              part in the choice
     oracle   the best on the fold's test subjects, among its best by validation: what much of the literature does, and
-             what no number should be called that is to be believed
+             never report this as a result
 
 The score of oracle less that of nested is the selection bias.
 """

@@ -163,7 +163,9 @@ def _unused_pretraining(config: TrialConfig) -> list[str]:
     asked, method = config.pretrain, config.method
     if isinstance(method, ClpSettings) and method.then == "finetune":
         return []
-    names = ["epochs", "lr", "weight_decay"] + ["stores"] * (not isinstance(method, ClpSettings))
+    names = ["epochs", "lr", "weight_decay"]
+    if not isinstance(method, ClpSettings):
+        names.append("stores")
     given = [name for name in names if getattr(asked, name) != getattr(PretrainSettings, name)]
     wanted = "method=clp" if "stores" in given else "method=clp method.then=finetune"
     return [f"{name}={getattr(asked, name)!r} is only for {wanted}" for name in given]

@@ -10,7 +10,7 @@
     detectors/<key>.pt     weights of the detectors of the final evaluation
     predictions/<key>.parquet           their probabilities on the validation and test frames of their fold
     predictions/<key>-<store>.parquet   and on all frames of another dataset
-    scores/<kind>.parquet  every number that the study came to; see `study.records.score_table`
+    scores/<kind>.parquet  every number of the study; see `study.records.score_table`
     scores/final.json      which trials belong to which selection rule
     degraded/<key>-*.json  their scores on test pictures made worse
     sampled/<key>.json     what the sampler drew for a trial, written when the trial is started
@@ -203,7 +203,7 @@ class StudyFolder:
         return sorted(chosen, key=lambda one: (one.started, one.key))
 
     def outcome(self, key: str) -> Outcome | None:
-        """What became of the trial `key`, or None."""
+        """How it ended: the trial `key`, or None."""
         path = self.result_path(key)
         return self._outcome(key, stamp_of(path.stat()), self._searched()) if path.exists() else None
 

@@ -132,7 +132,8 @@ def _problems(frame: pl.DataFrame) -> list[str]:
         if frame.schema.get(name) != kind
     ]
     problems += [f"unknown column {name!r}" for name in frame.columns if name not in wanted]
-    problems += ["no column p_<AU>"] * (not aus)
+    if not aus:
+        problems.append("no column p_<AU>")
     return problems or [*_value_problems(frame, aus), *_row_problems(frame)]
 
 
@@ -142,16 +143,19 @@ def _value_problems(frame: pl.DataFrame, aus: tuple[int, ...]) -> list[str]:
         p, y = frame[probability_column(au)], frame[label_column(au)]
         bad = p.is_null() | p.is_nan()
         outside = ~p.is_between(0, 1) & ~bad
-        problems += [f"AU {au}: {bad.sum()} frames without a probability (NaN or null)"] * bool(bad.any())
-        problems += [f"AU {au}: {outside.sum()} probabilities outside 0 to 1"] * bool(outside.any())
-        problems += [f"AU {au}: labels {y.unique().sort().to_list()}; allowed: 0, 1, null"] * (
-            not y.drop_nulls().is_in([0, 1]).all()
-        )
+        if bad.any():
+            problems.append(f"AU {au}: {bad.sum()} frames without a probability (NaN or null)")
+        if outside.any():
+            problems.append(f"AU {au}: {outside.sum()} probabilities outside 0 to 1")
+        if not y.drop_nulls().is_in([0, 1]).all():
+            problems.append(f"AU {au}: labels {y.unique().sort().to_list()}; allowed: 0, 1, null")
     return problems
 
 
 def _row_problems(frame: pl.DataFrame) -> list[str]:
-    problems = ["no frame at all"] * frame.is_empty()
+    problems = []
+    if frame.is_empty():
+        problems.append("no frame at all")
     splits = [split for split in frame["split"].unique().to_list() if split not in _SPLITS]
     problems += [f"split {split!r}; allowed: {', '.join(_SPLITS)}" for split in splits]
     problems += [f"{name}: {frame[name].null_count()} empty" for name in KEY if frame[name].null_count()]

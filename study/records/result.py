@@ -1,4 +1,4 @@
-"""TrialResult: what one trial came to, as one small file of whole numbers; read without torch, by all who read it."""
+"""TrialResult: the result of one trial, as one small file of whole numbers; read without torch, by all who read it."""
 
 import dataclasses
 import json

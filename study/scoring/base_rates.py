@@ -58,7 +58,7 @@ def _wrong(name: str, au: int, rate: float, found: Rates, targets: Mapping[str, 
     if name not in targets:
         yield f"dataset {name!r}; allowed: {', '.join(targets)}"
     if au in found.get(name, {}):
-        yield f"AU {au} of {name} stands there before"
+        yield f"AU {au} of {name} is listed twice"
 
 
 def _lacking(name: str, aus: Sequence[int], rates: Mapping[int, float]) -> Iterator[str]:

@@ -32,7 +32,7 @@ def best_configurations(store: StudyStore) -> list[TrialConfig]:
 
 
 def pareto_front(store: StudyStore, fold: str | None = None) -> list[TrialResult]:
-    """The feasible finished trials that no other beats in every objective, best first in the first objective."""
+    """The Pareto front of the feasible finished trials, best first in the first objective."""
     done, goals = _ranked(store, fold)
     signs = [1.0 if way == "maximize" else -1.0 for way in goals.directions]
     points = [tuple(sign * value for sign, value in zip(signs, goals.values(one), strict=True)) for one in done]
@@ -48,7 +48,7 @@ def _ranked(store: StudyStore, fold: str | None) -> tuple[list[Outcome], Goals]:
     """Finished trials that keep the constraints, at least one, best first."""
     goals = goals_of(store.spec()) if store.exists() else Goals()
     done = [one for one in store.outcomes("sweep", fold or "") if one.status == "DONE"]
-    where = f"{store.root}{f' on fold {fold}' * bool(fold)}"
+    where = f"{store.root}{f' on fold {fold}' if fold else ''}"
     if not done:
         raise InputError(f"no finished trial in {where} to choose from: run launch/sweep.py name={store.root.name}")
     ranked = goals.ranked(done)
@@ -57,7 +57,7 @@ def _ranked(store: StudyStore, fold: str | None) -> tuple[list[Outcome], Goals]:
         missed = ", ".join(f"{name} by {by:.3g}" for name, by in goals.violations(nearest).items() if by > 0)
         raise InputError(
             f"none of the {len(done)} finished trials in {where} keeps the constraints; the nearest, {nearest.key}, "
-            f"misses {missed}. Run more trials, or begin another study with looser constraints."
+            f"misses {missed}. Run more trials, or start another study with looser constraints."
         )
     return ranked, goals
 

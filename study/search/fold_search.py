@@ -1,4 +1,4 @@
-"""The search of one fold: proposes its trials, learns what became of them, and is begun anew from the store."""
+"""The search of one fold: proposes its trials, learns how they ended, and is begun anew from the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

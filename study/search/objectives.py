@@ -1,4 +1,4 @@
-"""What a search is after and what it must keep to, as numbers of finished trials on their validation subjects."""
+"""Objectives and constraints of a search, as numbers of finished trials on their validation subjects."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Goals:
         return [trial.value, *(self._number(trial, name) for name in self.objectives[1:])]
 
     def violations(self, trial: Outcome) -> dict[str, float]:
-        """By how much a finished trial misses each bound; kept where that is not positive."""
+        """By how much a finished trial misses each bound; a bound is met where this is not positive."""
         return {
             f"{name} {bound} {limit:g}": _BOUNDS[bound] * (self._number(trial, name) - limit)
             for name, bound, limit in self.constraints
@@ -62,14 +62,15 @@ def parse_goals(objective: str, others: Sequence[str], bounds: Mapping[str, Mapp
         problems.append(
             f"objectives: the first, {objectives[0]}, must be objective={objective}, which prunes and chooses"
         )
-    problems += [f"objectives: {name} is there twice" for name in {*objectives} if objectives.count(name) > 1]
+    problems += [f"objectives: {name} is listed twice" for name in {*objectives} if objectives.count(name) > 1]
     constraints, bounded = [], {name for name, limits in bounds.items() if limits}
     for name in bounded:
         wrong = _wrong_bound(name, bounds[name])
-        problems += [wrong] * bool(wrong)
+        if wrong:
+            problems.append(wrong)
         constraints += [] if wrong else [(name, kind, float(limit)) for kind, limit in bounds[name].items()]
     if not gpus and "gpu_hours" in {*objectives, *bounded}:
-        problems.append("gpu_hours counts GPUs, and a trial has none: give trial.gpus=, or use hours")
+        problems.append("gpu_hours counts GPUs, but a trial has none: set trial.gpus=, or use hours")
     raise_all("the goals of the search are not valid:", problems)
     return Goals(objectives, tuple(sorted(constraints)))
 
@@ -83,5 +84,5 @@ def _wrong_bound(name: str, limits: Mapping[str, Any]) -> str:
 
 
 def goals_of(spec: StudySpec) -> Goals:
-    """What a search is after; the objectives alone of what is no search."""
+    """Objectives and constraints of a search; of any other study, its objective alone."""
     return Goals(spec.objectives, spec.asked.constraints if isinstance(spec.asked, SearchSpec) else ())

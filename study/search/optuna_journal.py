@@ -1,4 +1,4 @@
-"""A journal of Optuna's with one writer: no lock, and nothing is ever read back from the file."""
+"""Optuna's journal with one writer: it needs no lock, and nothing is read back from the file."""
 
 import json
 from collections.abc import Iterator

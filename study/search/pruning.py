@@ -1,4 +1,4 @@
-"""Early stopping: rules that see every report of every trial of a fold, and say which trial has fallen behind.
+"""Early stopping: rules that see every report of every trial of a fold, and say which trial is too far behind.
 
 A rule is a function of the reports alone, and a report that is made again changes nothing: a command that goes on with
 a search feeds the rule the learning curves in the store, and prunes from there as if it had never stopped.

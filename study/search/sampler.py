@@ -42,7 +42,7 @@ def make_sampler(name: str, seed: int, conditional: bool = False) -> BaseSampler
 
 
 def sampler_problems(name: str, space: Space, goals: Goals) -> list[str]:
-    """Why the sampler cannot do what is asked."""
+    """Why the sampler cannot run this search."""
     if name not in SAMPLERS:
         return [f"sampler={name!r}; allowed: {', '.join(SAMPLERS)}"]
     choices = [key for key, one in space.distributions.items() if isinstance(one, CategoricalDistribution)]

@@ -231,7 +231,7 @@ def _leaf_space(name: str, leaf: Any, base: TrialConfig) -> Space:
 def _setting(base: TrialConfig, name: str) -> Any:
     """The value of the setting `name` in `base`."""
     if name.split(".")[0] in _FIXED or name in _FIXED:
-        raise ValueError(f"{name}: what is compared cannot be searched over")
+        raise ValueError(f"{name}: this setting is fixed and cannot be searched")
     place: Any = base
     for step in name.split("."):
         fields = [f.name for f in dataclasses.fields(place)] if dataclasses.is_dataclass(place) else []

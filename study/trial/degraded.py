@@ -1,4 +1,4 @@
-"""Scores of final detectors on test pictures that were made worse; the labels are as they were."""
+"""Scores of final detectors on degraded test pictures; the labels stay the same."""
 
 import json
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from study.trial.detectors import kept_detector
 
 @dataclass(frozen=True)
 class DetectorScore:
-    """What one detector came to on the test part of its fold."""
+    """The score of one detector on the test part of its fold."""
 
     fold: str
     seed: int
@@ -35,7 +35,7 @@ def detector_score(result: TrialResult) -> DetectorScore:
 def degraded(
     store: StudyStore, result: TrialResult, frames: FrameStore, kind: str, level: float, device: str
 ) -> DetectorScore:
-    """Score of a final detector on its test part with worse pictures; computed only once."""
+    """Score of a final detector on its degraded test pictures; computed only once."""
     path = store.degraded_path(result.config.key, kind, level)
     if not path.exists():
         detector, config = kept_detector(store, result).to(device), result.config

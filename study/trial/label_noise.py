@@ -1,6 +1,6 @@
-"""Training data made worse on purpose, to see what a method loses: wrong labels, fewer active ones, fewer people.
+"""Training data degraded on purpose, to see what a method loses: wrong labels, fewer active labels, fewer people.
 
-The test part always stays as it is.
+The test part never changes.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ Flips = Callable[[FrameStore, int, float, int], np.ndarray]  # (frames, AU, shar
 
 
 def worsened(frames: FrameStore, fold: Fold, data: DataSettings, seed: int) -> tuple[FrameStore, Fold]:
-    """`frames` and `fold` as `data` asks for them; the very objects when it asks for nothing."""
+    """`frames` and `fold` as `data` asks for them; unchanged where it asks for nothing."""
     frames = with_label_noise(frames, fold, data.label_noise, seed, data.noise_kind)
     frames = with_fewer_positives(frames, fold, data.positives, seed)
     return frames, with_fewer_subjects(frames, fold, data.train_subjects, seed)

@@ -57,7 +57,8 @@ def check_target(target: FrameStore, sources: UnionStore) -> tuple[int, ...]:
     aus = shared_aus(aus_of(target.table), sources.aus)
     problems = [line for store in sources.stores for line in shared_subjects(store, target)]
     problems += size_problems((sources.stores[0], target))
-    problems += [f"{target.path.name} codes no AU of {sources.name}"] * (not aus)
+    if not aus:
+        problems.append(f"{target.path.name} codes no AU of {sources.name}")
     raise_all(f"training on {sources.name} cannot be tested on {dataset_of(target)}:", problems)
     return aus
 

@@ -37,7 +37,7 @@ Report = Callable[[int, float], None]  # (epoch, value of the objective)
 
 
 def no_report(epoch: int, value: float) -> None:
-    """The `Report` that nobody reads."""
+    """A `Report` that does nothing."""
 
 
 def run_trial(config: TrialConfig, placement: Placement, report: Report = no_report) -> TrialResult:

@@ -99,8 +99,10 @@ def _target(name: str, studies: Sequence[Study]) -> TargetDataset:
 def _lost(text: str, found: pl.DataFrame, frames: FrameStore) -> list[str]:
     """How many frames of the store are not among those that were found, with an example."""
     lost = frames.table.select(KEY).join(found, on=KEY, how="anti").sort(KEY)
-    first = "/".join(str(lost[name][0]) for name in KEY[1:]) if lost.height else ""
-    return [f"{text} {lost.height:,} of {len(frames):,} frames, e.g. {first}"] * bool(lost.height)
+    if lost.is_empty():
+        return []
+    first = "/".join(str(lost[name][0]) for name in KEY[1:])
+    return [f"{text} {lost.height:,} of {len(frames):,} frames, e.g. {first}"]
 
 
 def _files(study: Study, frames: FrameStore) -> list[Path]:
@@ -117,7 +119,8 @@ def _parts(own: Sequence[Study], keys: pl.DataFrame) -> dict[str, tuple[str, ...
             there = keys.filter(pl.col("subject").is_in(tested))["subject"].unique().sort()
             if found.setdefault(fold, tuple(there)) != tuple(there):
                 problems.append(f"fold {fold} of {study.name} and of {own[0].name} tests on others")
-        problems += [f"{study.name} has not the folds of {own[0].name}"] * (set(found) != set(_tested(study)))
+        if set(found) != set(_tested(study)):
+            problems.append(f"{study.name} has not the folds of {own[0].name}")
     raise_all("the studies of one dataset must have the same folds:", problems)
     return {fold: people for fold, people in found.items() if people}
 

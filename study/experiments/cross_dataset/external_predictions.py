@@ -1,4 +1,6 @@
-"""Probabilities of any other detector: a parquet or CSV in long form, put to the frames of a store and back.
+"""Probabilities of any other detector: a parquet or CSV in long form, matched with the frames of a store.
+
+Ours are written in the same form:
 
     dataset, subject, sequence, frame, au, probability      one row a frame and AU
 
@@ -33,7 +35,7 @@ _SHOWN = 3  # frames that are named as examples
 
 @dataclass(frozen=True)
 class Coverage:
-    """How the frames of a file and those of a store go together; a frame counts as there when it has all AUs."""
+    """How the frames of a file match those of a store; a frame is present when it has all AUs."""
 
     frames: int  # of the store
     covered: int
@@ -44,7 +46,7 @@ class Coverage:
     others: dict[str, int] = field(default_factory=dict)  # rows of other datasets
 
     def notes(self) -> list[str]:
-        """What a person should know, one line each; none when everything fits."""
+        """Notes for the user, one line each; none when everything matches."""
         lost, lines = self.frames - self.covered, []
         if lost:
             lines.append(f"{lost:,} of {self.frames:,} frames have no predictions, e.g. {', '.join(self.missing)}")
@@ -58,7 +60,7 @@ class Coverage:
 
 
 def read_foreign(path: Path, store: FrameStore, scale: str = "probability") -> tuple[Predictions, Coverage]:
-    """The probabilities in `path` for the frames of `store`, in their order, and how the two go together.
+    """The probabilities in `path` for the frames of `store`, in their order, and how well the two match.
 
     With `scale` "intensity5" the file holds intensities 0 to 5, and 0.5 stands for 2.5.
     """
@@ -108,7 +110,7 @@ def check_file(path: Path) -> None:
 
 
 def _long(path: Path) -> pl.LazyFrame:
-    """The rows of the file with our column names, as they stand there."""
+    """The rows of the file, unchanged, with our column names."""
     check_file(path)
     try:
         rows = pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_csv(path, infer_schema=False)
@@ -138,7 +140,9 @@ def _checked(rows: pl.LazyFrame, path: Path, one: float) -> pl.DataFrame:
         ).collect()
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    problems = ["no row at all"] * typed.is_empty()
+    problems = []
+    if typed.is_empty():
+        problems.append("no row at all")
     problems += [f"{name}: {typed[name].null_count():,} rows are empty" for name in _NAMES if typed[name].null_count()]
     scales = f"from 0 to {one:g} (scale=probability from 0 to 1, scale=intensity5 from 0 to 5)"
     wanted = {"frame": "whole numbers", "au": "AUs such as 1, AU1 or AU01", "probability": scales}
@@ -148,7 +152,7 @@ def _checked(rows: pl.LazyFrame, path: Path, one: float) -> pl.DataFrame:
 
 
 def _not(rows: pl.DataFrame, name: str, wanted: str) -> list[str]:
-    """One line for the rows whose `name` came to nothing, with the first of what stands there."""
+    """One line for the rows whose `name` came to nothing, with the first such value."""
     given = rows.filter(pl.col(name).is_null())[f"given_{name}"]
     if given.is_empty():
         return []
@@ -159,7 +163,7 @@ def _refuse_repeated(rows: pl.DataFrame, path: Path) -> None:
     keys = [name for name in LONG if name != "probability"]
     repeated = rows.group_by(keys, maintain_order=True).len().filter(pl.col("len") > 1)
     lines = [
-        f"AU {row['au']} of frame {row['frame']} of {row['subject']}/{row['sequence']} stands there {row['len']} times"
+        f"AU {row['au']} of frame {row['frame']} of {row['subject']}/{row['sequence']} is listed {row['len']} times"
         for row in repeated.head(_SHOWN).iter_rows(named=True)
     ]
     raise_all(f"{path} has {repeated.height:,} probabilities twice or more:", lines)

@@ -1,7 +1,7 @@
-"""Who is scored on whom: studies, the frames that they bring, and what must not be compared.
+"""Which study is scored on which dataset, and what must not be compared.
 
 A study brings its frame store, on which all others are scored, and its final detectors. A foreign one brings the
-predictions that some other detector made for its store, and nothing can be said of whom that was trained on.
+predictions that some other detector made for its store, and nobody knows which people it was trained on.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ class Study:
 
     @property
     def foreign(self) -> bool:
-        """Whether its detectors are not ours."""
+        """Whether its detectors come from other software."""
         return not self.results
 
     @cached_property
@@ -98,12 +98,12 @@ def _check_store(store: StudyStore, frames: FrameStore, fingerprint: str) -> Non
     if frames.fingerprint != fingerprint:
         raise InputError(
             f"{store.root.name}: {frames.path} is store {frames.fingerprint[:12]}, its detectors are of store "
-            f"{fingerprint[:12]}; put that one back, or begin another study"
+            f"{fingerprint[:12]}; restore that store, or start another study"
         )
 
 
 def check_studies(studies: Sequence[Study]) -> None:
-    """`InputError` with all that forbids to put these studies into one table."""
+    """`InputError` that lists every reason why these studies cannot share one table."""
     problems = _not_distinct(studies)
     for one, other in combinations(studies, 2):
         if one.target == other.target and one.frames.fingerprint != other.frames.fingerprint:
@@ -123,9 +123,8 @@ def _not_distinct(studies: Sequence[Study]) -> list[str]:
     for study in studies:
         place = study.method, study.source, study.target if study.foreign else ""
         first = seen.setdefault(place, study.name)
-        problems += [f"{first} and {study.name} are both {study.method} of {study.source}; give one"] * (
-            first != study.name
-        )
+        if first != study.name:
+            problems.append(f"{first} and {study.name} are both {study.method} of {study.source}; give one")
     return problems
 
 
@@ -143,7 +142,7 @@ def _misfits(source: Study, target: FrameStore) -> list[str]:
         if both:
             problems.append(
                 f"{source.name} was trained on frames of {seen.path.name}, which shows {len(both)} of the people of "
-                f"{target.path.name}: {', '.join(both[:5])}{', ...' * (len(both) > 5)}"
+                f"{target.path.name}: {', '.join(both[:5])}{', ...' if len(both) > 5 else ''}"
             )
     return problems
 
@@ -202,7 +201,7 @@ def predict_all(
         lost = int(np.isnan(probabilities).any(axis=1).sum())
         raise InputError(
             f"{study.name}: detector {result.config.key} gives NaN for {lost:,} of {len(rows):,} frames of "
-            f"{target.path.name}; delete its result below trials/ and train it again"
+            f"{target.path.name}; run the final evaluation again with retry_failed=true"
         )
     known = pair_aus(study, target)
     labels = np.full(probabilities.shape, -1, np.int8)

@@ -33,7 +33,7 @@ PAIR, COMMON = AU_SETS  # the `condition` of a score: the AUs of both datasets, 
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """What a transfer study came to."""
+    """The results of a transfer study."""
 
     spec: TransferSpec
     scores: pl.DataFrame

@@ -67,7 +67,7 @@ def test_all_that_is_wrong_with_rates_is_said_at_once(tmp_path: Path) -> None:
     for words in (
         "line 2: rate 1.3; allowed: 0 to 1",
         "line 3: dataset 'bp4d'; allowed: disfa, gft",
-        "line 4: AU 12 of disfa stands there before",
+        "line 4: AU 12 of disfa is listed twice",
         "line 5: ValueError",
         "disfa: no rate of AU 1",
     ):

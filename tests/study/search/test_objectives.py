@@ -56,7 +56,7 @@ def test_goals_are_those_of_the_spec() -> None:
     [
         (["f1", "recall"], {}, "'recall'; allowed: f1, auc, rare_f1, hours, gpu_hours"),
         (["rare_f1", "f1"], {}, "the first, rare_f1, must be objective=f1"),
-        (["f1", "rare_f1", "rare_f1"], {}, "rare_f1 is there twice"),
+        (["f1", "rare_f1", "rare_f1"], {}, "rare_f1 is listed twice"),
         (["f1", "gpu_hours"], {}, "trial.gpus"),
         ([], {"speed": {"at_least": 1.0}}, "constraints: 'speed'"),
         ([], {"f1": {"above": 1.0}}, "write {f1: {at_least"),

@@ -141,7 +141,7 @@ def test_wrong_space_is_refused(spec: dict[str, Any], message: str) -> None:
     ],
 )
 def test_what_is_compared_is_not_searched(spec: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="what is compared cannot be searched over"):
+    with pytest.raises(InputError, match="this setting is fixed and cannot be searched"):
         parse_space(spec, BASE)
 
 
