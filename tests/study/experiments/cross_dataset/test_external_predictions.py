@@ -100,7 +100,7 @@ def test_missing_and_unknown_frames_are_counted_and_named(store: FrameStore, tmp
         ({"au": pl.lit("smile")}, r"not AUs such as .*'smile'"),
         ({"frame": pl.lit(1.5)}, r"frame: 96 rows are not whole numbers: \[1.5\]"),
         ({"frame": pl.lit("first")}, r"not whole numbers: \['first'\]"),
-        ({"frame": pl.lit(3)}, r"AU 1 of frame 3 of S00/\S+ stands there 8 times"),
+        ({"frame": pl.lit(3)}, r"AU 1 of frame 3 of S00/\S+ is listed 8 times"),
         ({"subject": pl.lit(None, pl.String)}, r"subject: 96 rows are empty"),
         ({"dataset": pl.lit("disfa")}, r"no row of dataset 'gft'; it has \['disfa'\]"),
         ({"au": pl.col("au") + 3}, r"has AU \[4, 15\], of which \S+ codes none; it codes \[1, 12\]"),
