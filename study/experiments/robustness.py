@@ -71,7 +71,7 @@ def _rows(point: Point, detectors: Sequence[DetectorScore]) -> Iterator[ScoreRow
     names = {"method": point.method, "condition": with_level(point.kind, point.level)}
     names |= {"rule": FIXED_THRESHOLD, "aggregate": "folds"}
     yield from sampled_rows(found.number("f1"), names | {"metric": "f1"})
-    # Of worse pictures histograms alone are kept: this AUC counts ties within a bin half, and has no interval.
+    # Degraded pictures keep histograms only: ties within a bin count half in this AUC, and it has no interval.
     areas: dict[str, list[float]] = {}
     for one in detectors:
         areas.setdefault(one.fold, []).append(mean_defined(auc(one.score.histogram)))

@@ -59,7 +59,7 @@ class StudyStore(StudyFolder):
         return read_scores(self.root, "final")
 
     def write_final(self, selections: Mapping[str, SelectionRecord], scores: pl.DataFrame) -> None:
-        """Replace what a final evaluation came to."""
+        """Replace the results of the final evaluation."""
         plain = {rule: dataclasses.asdict(record) for rule, record in selections.items()}
         write_atomic(self.root / "scores" / "final.json", json.dumps(plain, indent=1).encode())
         write_scores(self.root, "final", scores)

@@ -137,7 +137,7 @@ def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
     common = {name: value for name, value in spec.items() if name != SEVERAL_METHODS}
     if methods and "method" in common:
         place = f"{SEVERAL_METHODS}: {{<method>: {{method: ...}}}}"
-        problems.append(f"method: what only one method has stands below {place}")
+        problems.append(f"method: settings of a single method belong under {place}")
         common.pop("method")
     one = _flat(common, base, problems)
     raise_all("the search space is not valid:", problems)
