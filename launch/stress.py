@@ -150,7 +150,8 @@ def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
         if all(config.key in done for config in configs)
     }
     if whole:
-        scores = robustness_table(_scores(whole, plan, frames, console))
+        dataset = str(frames.table["dataset"][0])
+        scores = robustness_table(_scores(whole, plan, frames, console), dataset)
         path, frame = write_scores(store.root, "robustness", scores), curves_of(scores)
         for kind in dict.fromkeys(point.kind for point in whole):
             console.print(curve_table(frame, kind))

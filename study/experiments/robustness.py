@@ -58,18 +58,18 @@ def stressed(config: TrialConfig, kind: str, level: float) -> TrialConfig:
         raise InputError(f"{kind} at {level:g}: {error}") from error
 
 
-def robustness_table(points: Mapping[Point, Sequence[DetectorScore]]) -> pl.DataFrame:
+def robustness_table(points: Mapping[Point, Sequence[DetectorScore]], dataset: str) -> pl.DataFrame:
     """Scores of every point: F1 of each AU and their mean with intervals, and the mean AUC.
 
     F1 is the mean of folds, as everywhere. Every point is resampled with the same draws of subjects.
     """
-    return scores_frame([row for point, detectors in points.items() for row in _rows(point, detectors)])
+    return scores_frame([row for point, detectors in points.items() for row in _rows(point, detectors, dataset)])
 
 
-def _rows(point: Point, detectors: Sequence[DetectorScore]) -> Iterator[ScoreRow]:
+def _rows(point: Point, detectors: Sequence[DetectorScore], dataset: str) -> Iterator[ScoreRow]:
     found = evaluation_of_scores((one.fold, one.seed, one.score) for one in detectors)
     names = {"method": point.method, "condition": with_level(point.kind, point.level)}
-    names |= {"rule": FIXED_THRESHOLD, "aggregate": "folds"}
+    names |= {"source": dataset, "target": dataset, "rule": FIXED_THRESHOLD, "aggregate": "folds"}
     yield from sampled_rows(found.number("f1"), names | {"metric": "f1"})
     # Degraded pictures keep histograms only: ties within a bin count half in this AUC, and it has no interval.
     areas: dict[str, list[float]] = {}

@@ -124,7 +124,7 @@ def test_curves_are_means_of_folds() -> None:
         DetectorScore(f"part{fold}", seed, score(10 * fold + seed, people[fold])) for fold in (0, 1) for seed in (0, 1)
     ]
     point = Point("bce", "blur", 2.0)
-    scores = robustness_table({point: detectors})
+    scores = robustness_table({point: detectors}, "bp4d")
     assert dict(scores.schema) == SCORES
     frame = curves_of(scores)
     aus = detectors[0].score.aus
@@ -157,13 +157,13 @@ def auc_by_hand(one: Score) -> float:
 
 def test_every_level_is_resampled_with_the_same_people() -> None:
     same = [DetectorScore("part1", 0, score(3, ("F001", "F002", "F003")))]
-    frame = curves_of(robustness_table({Point("bce", "blur", level): same for level in (0.0, 1.0)}))
+    frame = curves_of(robustness_table({Point("bce", "blur", level): same for level in (0.0, 1.0)}, "bp4d"))
     first, second = (frame.filter(level=level).drop("level") for level in (0.0, 1.0))
     assert first.equals(second)
 
 
 def test_one_person_has_no_interval() -> None:
-    frame = robustness_table({Point("bce", "blur", 0.0): [DetectorScore("part1", 0, score(3, ("F001",)))]})
+    frame = robustness_table({Point("bce", "blur", 0.0): [DetectorScore("part1", 0, score(3, ("F001",)))]}, "bp4d")
     assert frame["low"].null_count() == frame.height
 
 
