@@ -51,7 +51,7 @@ def python(checkout: Path, *words: str) -> str:
 def test_an_example_touches_few_files_and_passes_its_own_test(document: str, checkout: Path) -> None:
     assert {*apply_examples(document, checkout)} == TOUCHED[document]
     tests = [path for path in TOUCHED[document] if path.startswith("tests/")]
-    python(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    python(checkout, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *tests)
 
 
 def test_a_dataset_is_added_as_the_readme_says(checkout: Path) -> None:
