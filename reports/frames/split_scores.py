@@ -9,9 +9,10 @@ from data.aus import AU_NAMES
 from model.metrics import f1, ratio
 from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, scores_frame
 from study.scoring.bootstrap import fold_cubes
-from study.scoring.evaluation import evaluation_of_cubes, score_table
+from study.scoring.evaluation import Evaluation, evaluation_of_cubes, score_table
+from study.scoring.sampled import difference_row
 
-FROM_COUNTS = ("f1", "precision", "recall", "lift", "always_positive")
+FROM_COUNTS = ("f1", "precision", "recall", "always_positive")
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,17 @@ def scores_of_counts(
     """What the counts of a split say at threshold 0.5, as a score table; empty without counts."""
     if counts.is_empty():
         return scores_frame([])
-    found = evaluation_of_cubes(fold_cubes(counts, aus), aus, ("bootstrap", split))
+    found = _evaluation(counts, aus, split)
     return score_table(found, {"selection": selection}, [(metric, FIXED_THRESHOLD) for metric in FROM_COUNTS])
 
 
-def split_evaluation(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...]) -> SplitEvaluation:
+def _evaluation(counts: pl.DataFrame, aus: tuple[int, ...], split: str) -> Evaluation:
+    return evaluation_of_cubes(fold_cubes(counts, aus), aus, ("bootstrap", split))
+
+
+def split_evaluation(
+    scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...], split: str = "test"
+) -> SplitEvaluation:
     """The rows of one selection in a score table, and the counts of the same trials on the same split."""
     cubes = fold_cubes(counts, aus)
     people = [cube.shape[1] for cube in cubes.values()]
@@ -62,7 +69,7 @@ def split_evaluation(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int,
     return SplitEvaluation(
         au=_au_frame(fixed.filter(aggregate="folds"), counts, aus),
         f1=_mean(fixed, "f1"),
-        lift=_mean(fixed, "lift"),
+        lift=_lift(_evaluation(counts, aus, split)),
         pooled=_mean(fixed, "f1", "pooled"),
         always_positive=_mean(fixed, "always_positive").value,
         subjects=counts["subject"].n_unique(),
@@ -77,6 +84,12 @@ def _mean(scores: pl.DataFrame, metric: str, aggregate: str = "folds") -> Estima
     """The mean over AUs."""
     rows = scores.filter(pl.col("au").is_null(), metric=metric, aggregate=aggregate)
     return Estimate(*rows.select(INTERVAL_ENDS).fill_null(np.nan).row(0))
+
+
+def _lift(evaluation: Evaluation) -> Estimate:
+    """Mean F1 less that of always-positive; a score table has the mean of what every AU gains, which can differ."""
+    row = difference_row(evaluation.number("f1"), evaluation.number("always_positive"), {})
+    return Estimate(*(row[end] for end in INTERVAL_ENDS))
 
 
 def _au_frame(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
