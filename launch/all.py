@@ -3,8 +3,14 @@
 Called `all` and not `study`: a script of that name beside the others would hide the package `study` from them.
 """
 
-import subprocess
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("all"))
+
+import subprocess
 import time
 from pathlib import Path
 
@@ -18,7 +24,6 @@ from launch.keys.studies import AllKeys
 from launch.plan.budget import clock
 from launch.plan.steps import Journal, PlanStep, plan_steps, run_steps
 from launch.plan.whole_study import plan_named
-from launch.run.command import run_command
 
 HERE = Path(__file__).parent
 
@@ -100,7 +105,3 @@ def _table(steps: list[PlanStep], journal: Journal) -> Table:
         state = "to do" if seconds is None else f"done in {clock(seconds)}"
         table.add_row(step.name, state, " ".join(step.needs), step.line)
     return table
-
-
-if __name__ == "__main__":
-    sys.exit(run_command("all", main))

@@ -4,6 +4,12 @@ Killed at any moment, the same command goes on; more variants, noise, folds or s
 """
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("compare"))
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +21,6 @@ from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.provenance import provenance_facts
 from launch.plan.variants import AblationPlan, comparison_problems, plan_comparison, selected_variants, variants_spec
-from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text, percent_text
 from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
@@ -94,5 +99,4 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return *names, shown("f1"), shown("rare"), row["against"], *gains, f"{row['seconds']:.1f}"
 
 
-if __name__ == "__main__":
-    sys.exit(run_command("compare", main, check=comparison_problems))
+check = comparison_problems

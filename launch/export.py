@@ -1,6 +1,12 @@
 """Write the predictions of a study in the format that launch/score.py reads: see --help."""
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("export"))
+
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +15,6 @@ from data.errors import InputError
 from data.files import check_writable
 from launch.keys.studies import ExportKeys
 from launch.plan.preflight import study_store
-from launch.run.command import run_command
 from study.experiments.cross_dataset.external_predictions import check_suffix, long_form, write_long
 from study.experiments.cross_dataset.pairs import FOREIGN
 from study.experiments.selection import final_trials_of
@@ -71,7 +76,3 @@ def _elsewhere(store: StudyStore, result: TrialResult, dataset: str) -> Predicti
         several = f": {len(kept[dataset])} stores of it; remove one" if dataset in kept else f"; allowed: {names}"
         raise InputError(f"what={dataset!r}{several}. launch/transfer.py predicts on other datasets.")
     return read_predictions(kept[dataset][0])
-
-
-if __name__ == "__main__":
-    sys.exit(run_command("export", main))

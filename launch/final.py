@@ -1,6 +1,12 @@
 """Train the chosen configuration on every fold with several seeds and score each test part once: see --help."""
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("final"))
+
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +22,6 @@ from launch.keys.trials import FinalKeys
 from launch.plan.preflight import searched_frames, searched_study, weights_of
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources, resources
-from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.run.trials import GivenTrial
 from launch.show.page import write_page
@@ -117,5 +122,4 @@ def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Con
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(run_command("final", main, check=final_problems))
+check = final_problems

@@ -5,6 +5,12 @@ Killed at any moment, the same command goes on; more targets, candidates, rules 
 
 import sys
 
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("generalize"))
+
+
 import polars as pl
 import torch
 from rich.console import Console
@@ -18,7 +24,6 @@ from launch.plan.datasets import progress_bar
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
 from launch.plan.several import MultiSourcePlan, generalization_problems, generalization_spec, plan_study
-from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text
 from study.experiments.domain_generalization import ONLY, OWN, generalization_export, generalization_table
@@ -126,5 +131,4 @@ def _cell(part: pl.DataFrame, metric: str, rule: str) -> str:
     return interval_text(*(found[name][0] for name in ("value", "low", "high")))
 
 
-if __name__ == "__main__":
-    sys.exit(run_command("generalize", main, check=generalization_problems))
+check = generalization_problems

@@ -1,6 +1,12 @@
 """Build the frame store of a dataset from its raw tree, or hold the tree against what is known: see --help."""
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("prepare"))
+
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,7 +34,6 @@ from launch.plan.datasets import (
     read_tree,
     store_settings,
 )
-from launch.run.command import run_command
 
 _STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
 _WIDTH = 160  # of the table where no terminal says how wide it is
@@ -101,5 +106,4 @@ def fold_table() -> Table:
     return table
 
 
-if __name__ == "__main__":
-    sys.exit(run_command("prepare", main, check=dataset_problems))
+check = dataset_problems

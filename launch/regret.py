@@ -4,6 +4,12 @@ Killed at any moment, the same command goes on.
 """
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("regret"))
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +28,6 @@ from launch.plan.preflight import check_weights, searched_frames, searched_study
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources, resources
 from launch.plan.variants import check_frames
-from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.run.trials import GivenTrial
 from launch.show.display import percent_text
@@ -214,5 +219,4 @@ def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
             )
 
 
-if __name__ == "__main__":
-    sys.exit(run_command("regret", main, check=regret_problems))
+check = regret_problems

@@ -4,6 +4,12 @@ The one door from the command lines to `reports`.
 """
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("report"))
+
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +17,6 @@ from pathlib import Path
 from data.errors import InputError, complaints, raise_all
 from data.files import check_writable, write_atomic
 from launch.keys.studies import ReportKeys
-from launch.run.command import run_command
 from launch.show.live import LivePage, watch
 from launch.show.page import page_of, study_labels
 from reports.export.export import check_kinds, export, export_variants, transfers_beside
@@ -73,14 +78,6 @@ def page_path(keys: ReportKeys, roots: Sequence[Path]) -> Path:
     return StudyStore(roots[0]).report_path if len(roots) == 1 else Path(keys.runs_root) / PAGE
 
 
-def named(words: Sequence[str]) -> list[str]:
-    """The arguments of the command with folders, the words without a `=`, as `studies=[...]`."""
-    folders = [word for word in words if "=" not in word and not word.startswith("-")]
-    others = [word for word in words if word not in folders]
-    quoted = ",".join('"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"' for folder in folders)
-    return [*others, f"studies=[{quoted}]"] if folders else others
-
-
 def write_exports(keys: ReportKeys, roots: Sequence[Path]) -> int:
     """Write what was asked for and say where it lies."""
     check_kinds(keys.export, len(roots))
@@ -135,7 +132,3 @@ def is_finished(roots: Sequence[Path]) -> bool:
 def _has_all(store: StudyStore) -> bool:
     spec = store.spec()
     return store.count(spec.stage) >= spec.trials
-
-
-if __name__ == "__main__":
-    sys.exit(run_command("report", main, named(sys.argv[1:])))

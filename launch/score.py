@@ -1,8 +1,14 @@
 """Score the predictions of any other detector on a dataset, and keep them as a study: see --help."""
 
+import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("score"))
+
 import hashlib
 import re
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +22,6 @@ from data.store import FrameStore
 from launch.keys.frames import ScoreKeys
 from launch.plan.datasets import check_labelled, dataset_problems, prepare_store
 from launch.plan.preflight import study_store
-from launch.run.command import run_command
 from launch.show.display import interval_text
 from launch.show.matrices import WIDTH
 from study.experiments.cross_dataset.external_predictions import SCALES, Coverage, check_file, read_foreign
@@ -107,5 +112,4 @@ def _table(scores: pl.DataFrame) -> Table:
     return drawn
 
 
-if __name__ == "__main__":
-    sys.exit(run_command("score", main, check=dataset_problems))
+check = dataset_problems

@@ -1,8 +1,14 @@
 """Show how far a study is, from its files alone, on any machine: see --help."""
 
+import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("status"))
+
 import dataclasses
 import json
-import sys
 import time
 from contextlib import suppress
 
@@ -10,17 +16,17 @@ from rich.console import Console
 from rich.live import Live
 
 from launch.keys.studies import StatusKeys
-from launch.run.command import run_command
 from launch.show.display import whole
 from launch.show.snapshot import Snapshot, take_snapshot
-from study.records.folder import StudyFolder, study_root
+from study.records.folder import study_root
+from study.records.study_trials import StudyTrials
 
 EVERY = 5.0  # seconds from look to look
 
 
 def main(keys: StatusKeys) -> int:
     """Look once, or until Ctrl-C."""
-    store, console = StudyFolder(study_root(keys.runs_root, keys.name)), Console()
+    store, console = StudyTrials(study_root(keys.runs_root, keys.name)), Console()
     found = take_snapshot(store)
     if keys.json:
         print(json.dumps(_plain(found), indent=1))
@@ -37,7 +43,3 @@ def main(keys: StatusKeys) -> int:
 def _plain(found: Snapshot) -> dict[str, object]:
     """The snapshot as JSON holds it."""
     return dataclasses.asdict(found) | {"finished": found.finished}
-
-
-if __name__ == "__main__":
-    sys.exit(run_command("status", main))

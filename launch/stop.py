@@ -4,11 +4,17 @@ Nothing is lost by it. Only what provably belongs to the study is touched: the p
 whose name bears the digest of its folder.
 """
 
+import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("stop"))
+
 import os
 import shutil
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,9 +25,8 @@ from rich.console import Console
 from data.errors import InputError
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder
-from launch.cluster.jobs import our_jobs
+from launch.cluster.job_names import our_jobs
 from launch.keys.studies import StopKeys
-from launch.run.command import run_command
 from study.records.folder import StudyFolder, study_root
 
 _POLL = 0.5
@@ -106,7 +111,3 @@ def lock_holder(path: Path) -> int | None:
 def _signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-if __name__ == "__main__":
-    sys.exit(run_command("stop", main))

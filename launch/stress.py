@@ -4,6 +4,12 @@ Killed at any moment, the same command goes on; more variants, kinds, levels, fo
 """
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("stress"))
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +27,6 @@ from launch.plan.datasets import prepare_store, progress_bar
 from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
 from launch.plan.variants import Variants, plan_variants, selected_variants, study_problems, variants_spec
-from launch.run.command import run_command
 from launch.run.given import finished, given_work, run_given
 from launch.show.display import interval_text
 from study.experiments.robustness import (
@@ -198,5 +203,4 @@ def _level(kind: str, level: Any) -> str:
     return f"{level:g} %"
 
 
-if __name__ == "__main__":
-    sys.exit(run_command("stress", main, check=stress_problems))
+check = stress_problems

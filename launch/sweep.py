@@ -5,6 +5,12 @@ Killed at any moment, the same command goes on: what is finished is not run agai
 
 import sys
 
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("sweep"))
+
+
 from rich.console import Console
 
 from data.errors import InputError
@@ -16,7 +22,6 @@ from launch.keys.trials import SweepKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.preflight import SearchPlan, plan_sweep, sweep_problems
 from launch.plan.provenance import provenance_facts
-from launch.run.command import run_command
 from launch.run.ending import Ending
 from launch.run.follow import elsewhere
 from launch.run.told import telling
@@ -183,5 +188,4 @@ def _say_plan(plan: SearchPlan, wanted: int, console: Console) -> None:
     )
 
 
-if __name__ == "__main__":
-    sys.exit(run_command("sweep", main, check=sweep_problems))
+check = sweep_problems

@@ -1,6 +1,12 @@
 """Write faces with known AUs as the raw tree of a dataset: see --help."""
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("synthesize"))
+
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,7 +14,6 @@ from rich.console import Console
 
 from launch.keys.frames import SynthesizeKeys
 from launch.plan.datasets import draw_tree
-from launch.run.command import run_command
 
 
 def main(keys: SynthesizeKeys) -> int:
@@ -17,7 +22,3 @@ def main(keys: SynthesizeKeys) -> int:
     draw_tree(Path(keys.out), tree, Console())
     print(f"{keys.layout} tree: {keys.out}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_command("synthesize", main))

@@ -4,6 +4,12 @@ Killed at any moment, the same command goes on: what was predicted is kept.
 """
 
 import sys
+
+from launch.run.command import run_command
+
+if __name__ == "__main__":  # above the imports that take seconds
+    sys.exit(run_command("transfer"))
+
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +26,6 @@ from launch.keys.studies import TransferKeys
 from launch.plan.datasets import progress_bar
 from launch.plan.preflight import searched_study, study_store
 from launch.plan.resources import device_here
-from launch.run.command import run_command
 from launch.show.matrices import WIDTH, print_matrices
 from study.experiments.cross_dataset.cells import PairScores, TargetDataset, cells_of, targets_of
 from study.experiments.cross_dataset.pairs import (
@@ -165,7 +170,3 @@ def _member(study: Study) -> TransferMember:
         detectors=len(study.results) or 1,
         trained_on=tuple(store.fingerprint for store in trained_on(study)) if study.results else (),
     )
-
-
-if __name__ == "__main__":
-    sys.exit(run_command("transfer", main))

@@ -1,13 +1,12 @@
 """What we ask of SLURM: one text for a job, given to sbatch by submitit and shown by dry_run=true."""
 
-import hashlib
 import os
 import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import submitit
 from submitit.core.utils import FailedJobError
@@ -15,10 +14,10 @@ from submitit.core.utils import FailedJobError
 from data.errors import InputError
 from launch.cluster import private_names
 from launch.cluster.files import ClusterFolder
-from launch.cluster.slurm import QueuedJob, SlurmError, queue
+from launch.cluster.job_names import Kind, job_name
+from launch.cluster.slurm import SlurmError
 from launch.keys.cluster import ClusterSettings
 
-Kind = Literal["worker", "head", "probe"]
 HEAD_CPUS, HEAD_MEM_GB = 2, 4
 HEAD_SIGNAL_S = 120  # SLURM sends it up to 60 s early
 PROBE_MINUTES = 5
@@ -54,20 +53,6 @@ def submit(task: Callable[[], Any], settings: ClusterSettings, folder: ClusterFo
 def sbatch_text(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> str:
     """The exact text that `submit` gives to sbatch; needs no SLURM."""
     return private_names.submission_text(_python(settings), folder.jobs, _parameters(settings, folder, kind))
-
-
-def job_name(folder: ClusterFolder, kind: Kind) -> str:
-    """A name that only the jobs of this study have, wherever its folder lies."""
-    place = folder.root.resolve()
-    study = re.sub(r"[^\w.-]+", "_", place.parent.name)
-    return f"{study}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}-{kind}"
-
-
-def our_jobs(folder: ClusterFolder, kind: Kind | None = None) -> list[QueuedJob]:
-    """The jobs of this study that have not ended, of all kinds when none is given."""
-    kinds: tuple[Kind, ...] = (kind,) if kind else ("worker", "head", "probe")
-    names = [job_name(folder, kind) for kind in kinds]
-    return [job for job in queue() if job.name in names]
 
 
 def _parameters(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from data.errors import InputError
 from launch.cluster import jobs, private_names, slurm
 from launch.cluster.files import ClusterFolder
 from launch.cluster.head import RayHead
+from launch.cluster.job_names import our_jobs
 from launch.cluster.local import local_ray, quieten
 from launch.cluster.scaler import (
     ScalerMemory,
@@ -100,7 +101,7 @@ def slurm_site(folder: ClusterFolder, settings: ClusterSettings, frames: Path | 
             worker.terminate()
             worker.wait()
 
-    return Site(lambda: jobs.our_jobs(folder, "worker"), slurm.cancel, submit, beside)
+    return Site(lambda: our_jobs(folder, "worker"), slurm.cancel, submit, beside)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from launch.cluster.files import ClusterFolder
-from launch.cluster.jobs import Kind, sbatch_text
+from launch.cluster.job_names import Kind
+from launch.cluster.jobs import sbatch_text
 from launch.keys.runs import RunKeys
 from launch.plan.budget import clock
 from launch.plan.resources import Resources

@@ -33,6 +33,7 @@ COMMANDS = {  # and the module here that has its keys
 }
 
 
+FREE_WORDS = {"report": "studies"}  # the key of the words of a command line that have no =
 MOVED_KEYS = {"generalize": {"size": "dataset.size", "crop": "dataset.crop", "views.crop": "dataset.crop"}}
 
 

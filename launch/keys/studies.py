@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from omegaconf import MISSING
 
 from data.settings import setting
-from launch.keys.fields import RunsKeys, StoresKeys
+from launch.keys.fields import RunsKeys, StoresKeys, study_name
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ReportKeys(RunsKeys):
 class StatusKeys(RunsKeys):
     """Show how far a study is, from its files alone."""
 
-    name: str = setting(MISSING, "name of the study")
+    name: str = study_name(MISSING, "name of the study")
     watch: bool = setting(False, "draw it again every few seconds until Ctrl-C")
     json: bool = setting(False, "print it as JSON, for other programs")
 
@@ -52,14 +52,14 @@ class StatusKeys(RunsKeys):
 class StopKeys(RunsKeys):
     """End the command that runs trials of a study, and its jobs on the cluster; only those, and nothing is lost."""
 
-    name: str = setting(MISSING, "name of the study")
+    name: str = study_name(MISSING, "name of the study")
 
 
 @dataclass(frozen=True)
 class TransferKeys(RunsKeys):
     """Score the final detectors of each study on the datasets of all others, and put the methods side by side."""
 
-    studies: tuple[str, ...] = setting(
+    studies: tuple[str, ...] = study_name(
         (), "names of studies, e.g. [bp4d-aunce,disfa-aunce]; several of a dataset are several methods"
     )
     name: str = setting("transfer", "folder in runs_root for the tables")
@@ -74,7 +74,7 @@ class TransferKeys(RunsKeys):
 class ExportKeys(RunsKeys):
     """Write the predictions of a study in the format that launch/score.py reads."""
 
-    name: str = setting(MISSING, "name of the study")
+    name: str = study_name(MISSING, "name of the study")
     out: str = setting(MISSING, "file to write: .parquet or .csv")
     what: str = setting("test", "test: each frame by the detector of the fold that tests on it; or another dataset")
     fold: str = setting("", "fold whose detector is taken on another dataset; empty for the first")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from data.settings import VAL_SHARE, ViewSettings, setting
-from launch.keys.fields import StoresKeys, empty, nested
+from launch.keys.fields import StoresKeys, empty, nested, study_name
 from launch.keys.frames import StoreKeys
 from launch.keys.runs import RunKeys
 from model.losses.settings import METHOD_SETTINGS, MethodSettings
@@ -95,7 +95,7 @@ class SweepKeys(TrialKeys, MethodKeys):
         ConstraintKeys, "bounds, e.g. {rare_f1: {at_least: 0.3}, hours: {at_most: 0.5}}"
     )
     start_points: tuple[Any, ...] = setting((), "settings to try first, e.g. [{method: {temperature: 0.1}}]")
-    warm_start: str = setting("", "name of another study whose best trials are tried first")
+    warm_start: str = study_name("", "name of another study whose best trials are tried first")
     warm_trials: int = setting(5, "warm_start: how many of them", least=1)
     time_budget: str = setting("", "no longer than this, e.g. 8h, 30m, 90s; what runs then goes on another time")
     gpu_hours: float = setting(0.0, "GPU-hours of the whole study; 0 for no bound")
@@ -151,7 +151,7 @@ class StressKeys(VariantStudyKeys):
 class RegretKeys(RunKeys):
     """Train the best configuration of each study's search on the dataset of every other, and print the regret."""
 
-    studies: tuple[str, ...] = setting((), "names of searched studies, e.g. [bp4d-aunce,disfa-aunce]")
+    studies: tuple[str, ...] = study_name((), "names of searched studies, e.g. [bp4d-aunce,disfa-aunce]")
     name: str = setting("regret", "name of the study that holds the trials")
     seeds: int = setting(1, "seeds of each fold; more later adds trials", least=1)
 
@@ -175,7 +175,7 @@ class GeneralizeKeys(TrainKeys, StoresKeys, MethodKeys, VariantKeys):
     leave_one_out: tuple[str, ...] = setting((), "in place of both: test on each of these, trained on all the others")
     balanced: bool = setting(SourceSettings.balanced, "as many frames of each dataset in every batch")
     norm: str = setting(SourceSettings.norm, "BatchNorm: shared, per_dataset, or adapt (to the target's pictures)")
-    study: str = setting(
+    study: str = study_name(
         "", "a study whose best trials, all settings of them, are the candidates in place of the method's"
     )
     candidates: int = setting(5, "study=<name>: how many of its trials", least=1)
@@ -183,7 +183,7 @@ class GeneralizeKeys(TrainKeys, StoresKeys, MethodKeys, VariantKeys):
         ("pooled", "leave_one_source_out", "oracle"),
         "rules that choose among the candidates of a method: pooled, leave_one_source_out, oracle",
     )
-    own: tuple[str, ...] = setting((), "finished studies of the targets, for the table, e.g. [disfa-aunce]")
+    own: tuple[str, ...] = study_name((), "finished studies of the targets, for the table, e.g. [disfa-aunce]")
     seeds: int = setting(3, "seeds of each candidate; more later adds trials", least=1)
 
     @property
@@ -196,7 +196,7 @@ class GeneralizeKeys(TrainKeys, StoresKeys, MethodKeys, VariantKeys):
 class FinalKeys(RunKeys):
     """Train the chosen configuration on every fold with several seeds and score the test parts once."""
 
-    name: str = setting("", "name of the study; or give study= or dataset=")
+    name: str = study_name("", "name of the study; or give study= or dataset=")
     study: str = setting("", "folder of the study, e.g. runs/bp4d-aunce")
     dataset: dict[str, Any] = empty("dataset=<name> of the study, if runs_root has only one of it")
     selection: Any = setting("nested", "how each fold's configuration is chosen: nested, shared, oracle or a list")

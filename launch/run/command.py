@@ -4,8 +4,9 @@ import dataclasses
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 from hydra import compose, initialize_config_module
@@ -13,38 +14,66 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from data.errors import InputError, raise_all
+from data.errors import InputError, complaints, raise_all
 from data.settings import check_least, typed_value
-from launch.keys import MOVED_KEYS, key_names, keys_of, method_keys, register
-from launch.keys.fields import public_fields
+from launch.keys import FREE_WORDS, MOVED_KEYS, key_names, keys_of, method_keys, register
+from launch.keys.fields import named_studies, public_fields
 from launch.keys.runs import RunKeys
 from model.losses.settings import METHOD_SETTINGS
+from study.records.folder import StudyFolder, study_root
 
 _Plain = dict[str, Any]
 Check = Callable[[Any], list[str]]
 
 
-def run_command(
-    command: str, run: Callable[[Any], int], arguments: Sequence[str] | None = None, check: Check | None = None
-) -> int:
-    """Compose the keys of `command` from `arguments` and run it; the exit code is 2 when the input is wrong."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+def run_command(command: str, arguments: Sequence[str] | None = None) -> int:
+    """Compose the keys of `command` from `arguments` and run it; the exit code is 2 when the input is wrong.
+
+    What a command does stands in `launch.<command>`: its `main`, and where it has one a `check`, which says what else
+    is wrong with the keys. That module imports torch, Ray and others in seconds, so it is imported last.
+    """
+    given = with_keys(command, sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & {*given}:
         print(help_text(command))
         return 0
     try:
-        keys = compose_keys(command, given, check)
+        keys = compose_keys(command, given, partial(key_problems, command))
         if isinstance(keys, RunKeys) and keys.cluster.name == "slurm" and not keys.dry_run:
-            from launch.cluster.preflight import check_cluster  # torch, which the commands that look can do without
-
-            check_cluster(keys)
-        return run(keys)
+            import_module("launch.cluster.preflight").check_cluster(keys)
+        code: int = _module(command).main(keys)
+        return code
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return 1
+
+
+def with_keys(command: str, words: Sequence[str]) -> list[str]:
+    """The words of a command line, those without a key as a list of the key that they are for."""
+    free = [word for word in words if "=" not in word and not word.startswith("-")]
+    if not free or command not in FREE_WORDS:
+        return list(words)
+    quoted = ",".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in free)
+    return [*(word for word in words if word not in free), f"{FREE_WORDS[command]}=[{quoted}]"]
+
+
+def _module(command: str) -> Any:
+    return import_module(f"launch.{command}")
+
+
+def key_problems(command: str, keys: Any) -> list[str]:
+    """What is wrong with keys that are of the right type; nothing can be said of a study that is not there."""
+    missing = complaints(*(partial(_check_study, keys.runs_root, name) for name in named_studies(keys)))
+    if missing:
+        return missing
+    check: Check | None = getattr(_module(command), "check", None)
+    return check(keys) if check else []
+
+
+def _check_study(runs_root: str, name: str) -> None:
+    StudyFolder(study_root(runs_root, name)).spec()
 
 
 def compose_keys(command: str, overrides: Sequence[str], check: Check | None = None) -> Any:
@@ -142,7 +171,7 @@ def _explain(command: str, overrides: Sequence[str], error: Exception) -> str:
     lines = [line for line in lines if not line.startswith(("To append", "See https"))]
     lost = re.search(r"not override '([\w.]+)'", lines[0])
     if lost:
-        lines += _allowed_beside(command, overrides, lost[1])
+        lines += _allowed_beside(command, error.__cause__)
     elif any(word in lines[0] for word in ("parsing", "input", "Lexer")):
         lines.append(
             "Write key=value, and quote a value that holds spaces or one of = , [ ] { }: 'data_root=\"/a b\"'."
@@ -150,19 +179,15 @@ def _explain(command: str, overrides: Sequence[str], error: Exception) -> str:
     return "\n".join([*lines, f"All keys: python launch/{command}.py --help"])
 
 
-def _allowed_beside(command: str, overrides: Sequence[str], key: str) -> list[str]:
-    """The keys that stand where `key` was looked for, and the nearest of them."""
-    groups = [word for word in overrides if "." not in word.partition("=")[0] and word.partition("=")[0] != key]
-    with suppress(HydraException, OmegaConfBaseException, InputError):
-        place: Any = _compose(command, groups)[0]
-        for step in key.split("."):
-            if not isinstance(place, dict) or step not in place:
-                break
-            place = place[step]
-        near = get_close_matches(step, place, 1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        return [f"{hint}Allowed here: {', '.join(place)}"]
-    return []
+def _allowed_beside(command: str, cause: BaseException | None) -> list[str]:
+    """The keys that stand where one was not found, and the nearest of them."""
+    if not isinstance(cause, OmegaConfBaseException) or cause.parent_node is None:
+        return []
+    given, allowed = str(cause.key), [str(name) for name in cause.parent_node]
+    if "hydra" in allowed:  # the top, where Hydra has keys of its own
+        allowed = key_names(command)
+    near = get_close_matches(given, allowed, 1)
+    return [f"{f'Did you mean {near[0]}? ' if near else ''}Allowed here: {', '.join(allowed)}"]
 
 
 def help_text(command: str) -> str:

@@ -13,7 +13,8 @@ from data.errors import InputError
 from data.files import exclusive_lock
 from launch.cluster import slurm
 from launch.cluster.files import ClusterFolder
-from launch.cluster.jobs import our_jobs, submit
+from launch.cluster.job_names import our_jobs
+from launch.cluster.jobs import submit
 from launch.cluster.preflight import check_node
 from launch.cluster.work import Work, plan_text
 from launch.cluster.worker import Worker

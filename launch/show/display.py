@@ -14,7 +14,7 @@ from rich.text import Text
 
 from launch.plan.budget import clock
 from launch.show.snapshot import Snapshot, take_snapshot
-from study.records.folder import StudyFolder
+from study.records.study_trials import StudyTrials
 
 SHOWN_TRIALS = 8  # running trials in the table
 POLL_S = 1.0  # seconds
@@ -27,7 +27,7 @@ class Display:
     In a terminal the table is redrawn in place; elsewhere every change of the number of finished trials is one line.
     """
 
-    def __init__(self, store: StudyFolder, stage: str, wanted: int, epochs: int, console: Console) -> None:
+    def __init__(self, store: StudyTrials, stage: str, wanted: int, epochs: int, console: Console) -> None:
         self.store, self.stage, self.wanted, self.epochs, self.console = store, stage, wanted, epochs, console
         self.begun, self.before = time.time(), store.count(stage)
         self.seen: Snapshot | None = None  # the last look, if looking takes long

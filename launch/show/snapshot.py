@@ -7,11 +7,11 @@ from typing import Any
 
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
-from study.records.folder import StudyFolder
 from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome
 from study.records.result import STATUSES
 from study.records.study_spec import EXTERNAL, what_it_is
+from study.records.study_trials import StudyTrials
 from study.search.objectives import goals_of
 
 SILENT_AFTER_S = 60.0  # a worker or head that showed nothing for this long is taken for dead
@@ -88,7 +88,7 @@ class Snapshot:
         return sum(self.counts.values())
 
 
-def take_snapshot(store: StudyFolder, stage: str = "", wanted: int = 0, epochs: int = 0) -> Snapshot:
+def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: int = 0) -> Snapshot:
     """Look at the files of a study; what is not given is what its latest command was about."""
     spec, work, now = store.spec(), store.work(), time.time()
     if spec.kind == EXTERNAL:
@@ -156,7 +156,7 @@ def _hours(
     return Hours("GPU-hours" if on_gpus else "core-hours", used, sum(hours for failed, hours in spent if failed), share)
 
 
-def _running(trial: Outcome, store: StudyFolder, now: float) -> Running:
+def _running(trial: Outcome, store: StudyTrials, now: float) -> Running:
     try:
         age = now - store.progress_path(trial.key).stat().st_mtime
     except FileNotFoundError:  # finished in this moment

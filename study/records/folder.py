@@ -26,10 +26,7 @@ Every file is whole or absent; a store can be read at any time, by anyone, witho
 """
 
 import json
-import os
-import time
-from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +34,6 @@ from data.errors import InputError, raise_all
 from data.files import exclusive_lock, is_locked, write_atomic
 from data.settings import settings_from_dict
 from study.records.latest_work import LatestWork
-from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
-from study.records.result import result_from_json
 from study.records.selection_record import SelectionRecord
 from study.records.study_spec import StudySpec, changed_settings, spec_from_json
 from study.records.versioned import record_of, versioned
@@ -52,11 +47,10 @@ def study_root(runs_root: str, name: str) -> Path:
 
 
 class StudyFolder:
-    """What can be known of a study without building what its trials were; needs no torch."""
+    """Where everything of a study lies, and what was asked of it; imports in a moment."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._outcomes: dict[str, Outcome] | None = None  # None: the index was not read yet
 
     # --- paths
 
@@ -180,99 +174,11 @@ class StudyFolder:
         """Replace what `work` says."""
         write_atomic(self.root / "work.json", work.to_json())
 
-    def _read(self, name: str) -> dict[str, Any]:
-        path = self.root / name
-        return versioned(path.read_bytes(), str(path)) if path.exists() else {}
-
-    # --- what became of its trials
-
     def selections(self) -> dict[str, SelectionRecord]:
         """What each selection rule chose in the latest final evaluation; empty before it."""
         name = "scores/final.json"
         return {rule: record_of(SelectionRecord, plain, name) for rule, plain in self._read(name).items()}
 
-    def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
-        """Every finished trial in the order of its start, without its counts; of a stage and a fold where given."""
-        if self._outcomes is None:
-            path = self._index_path
-            self._outcomes = index_from_bytes(path.read_bytes()) if path.exists() else {}
-        searched = self._searched()
-        found = {key: self._outcome(key, stamp, searched) for key, stamp in self._files("trials").items()}
-        self._outcomes = found
-        chosen = [one for one in found.values() if stage in ("", one.stage) and fold in ("", one.fold)]
-        return sorted(chosen, key=lambda one: (one.started, one.key))
-
-    def outcome(self, key: str) -> Outcome | None:
-        """How it ended: the trial `key`, or None."""
-        path = self.result_path(key)
-        return self._outcome(key, stamp_of(path.stat()), self._searched()) if path.exists() else None
-
-    def _outcome(self, key: str, stamp: Stamp, searched: list[str]) -> Outcome:
-        known = (self._outcomes or {}).get(key)
-        if known is not None and known.stamp == stamp and [*known.settings] == searched:
-            return known
-        return replace(self._read_outcome(self.result_path(key), searched), stamp=stamp)
-
-    @staticmethod
-    def _read_outcome(path: Path, searched: list[str]) -> Outcome:
-        return outcome_of(result_from_json(path.read_bytes(), str(path)), searched)
-
-    def running(self) -> list[Outcome]:
-        """How far every trial is that has finished an epoch and has no result yet, in the order of their start.
-
-        The status and the error of these mean nothing.
-        """
-        searched, found = self._searched(), []
-        for key in self._files("running"):
-            with suppress(FileNotFoundError):  # finished in this moment
-                if not self.result_path(key).exists():
-                    found.append(self._read_outcome(self.progress_path(key), searched))
-        return sorted(found, key=lambda one: one.started)
-
-    def _searched(self) -> list[str]:
-        return [*self.spec().searched] if self.exists() else []
-
-    def write_index(self) -> None:
-        """Keep the outcomes for the next command; only for the holder of the lock."""
-        write_atomic(self._index_path, index_to_bytes(self.outcomes()))
-
-    def count(self, stage: str = "sweep", fold: str = "") -> int:
-        """Number of finished trials of a stage, and of a fold where given."""
-        return len(self.outcomes(stage, fold))
-
-    def lacking(self) -> int:
-        """Number of trials of the search that are asked for and have no result; every fold has its own share."""
-        spec, found = self.spec(), [one.fold for one in self.outcomes("sweep")]
-        each = spec.trials // len(spec.folds)
-        return sum(max(each - found.count(fold), 0) for fold in spec.folds)
-
-    def tidy(self) -> None:
-        """Remove what trials left that have a result, and what writers left that were killed an hour ago or more."""
-        for folder, suffix in (("checkpoints", ".pt"), ("running", ".json"), ("hung", ".txt")):
-            for path in (self.root / folder).glob(f"[!.]*{suffix}"):
-                if self.result_path(path.stem).exists():
-                    path.unlink(missing_ok=True)
-        for path in self.root.glob("*/.*.partial"):
-            if path.stat().st_mtime < time.time() - 3600:
-                path.unlink(missing_ok=True)
-
-    def sampled(self) -> dict[str, dict[str, Any]]:
-        """What the sampler drew for every trial that it ever started, by key."""
-        return {key: content["params"] for key, content in self.begun().items()}
-
-    def begun(self) -> dict[str, dict[str, Any]]:
-        """Config, params and facts of every trial that was ever started, by key, in the order of their start."""
-        found = {
-            key: json.loads((self.root / "sampled" / f"{key}.json").read_bytes()) for key in self._files("sampled")
-        }
-        return dict(sorted(found.items(), key=lambda pair: (pair[1].get("facts", {}).get("begun", 0.0), pair[0])))
-
-    def _files(self, folder: str) -> dict[str, Stamp]:
-        """Keys that a folder has a whole file of; a name that begins with a dot is that of a write in progress."""
-        found = {}
-        with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".json") and not entry.name.startswith("."):
-                    with suppress(FileNotFoundError):  # removed in this moment
-                        found[entry.name.removesuffix(".json")] = stamp_of(entry.stat())
-        return found
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.root / name
+        return versioned(path.read_bytes(), str(path)) if path.exists() else {}

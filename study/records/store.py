@@ -11,10 +11,10 @@ import polars as pl
 
 from data.files import write_atomic, write_once
 from study.records.config import TrialConfig, trial_from_dict
-from study.records.folder import StudyFolder
-from study.records.result import TrialResult, result_from_json
+from study.records.result import TrialResult
 from study.records.score_files import read_scores, write_scores
 from study.records.selection_record import SelectionRecord
+from study.records.study_trials import StudyTrials
 
 TRIALS: dict[str, type[pl.DataType]] = {
     "key": pl.String,
@@ -45,7 +45,7 @@ COUNTS: dict[str, type[pl.DataType]] = {
 }
 
 
-class StudyStore(StudyFolder):
+class StudyStore(StudyTrials):
     """A study whose trials are read, written and gone on with."""
 
     def __init__(self, root: Path) -> None:
@@ -95,26 +95,12 @@ class StudyStore(StudyFolder):
         assert kept is not None
         return kept
 
-    def result(self, key: str) -> TrialResult | None:
-        """The result of the trial `key`, or None."""
-        return self._result_at(self.result_path(key))
-
-    def progress(self, key: str) -> TrialResult | None:
-        """How far the running trial `key` is, or None."""
-        return self._result_at(self.progress_path(key))
-
-    def _result_at(self, path: Path) -> TrialResult | None:
-        try:
-            return result_from_json(path.read_bytes(), str(path))
-        except FileNotFoundError:
-            return None
-
     def results(self) -> Iterator[TrialResult]:
         """Every finished trial, in the order of their start."""
-        for key in self._files("trials"):
-            if key not in self._seen:
-                path = self.result_path(key)
-                self._seen[key] = result_from_json(path.read_bytes(), str(path))
+        for key in self._files("trials").keys() - self._seen.keys():
+            found = self.result(key)
+            assert found is not None
+            self._seen[key] = found
         yield from sorted(self._seen.values(), key=lambda result: (result.started, result.config.key))
 
     def forget_failed(self) -> int:

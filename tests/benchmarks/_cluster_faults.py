@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from launch.cluster.jobs import our_jobs
+from launch.cluster.job_names import our_jobs
 from tests.benchmarks._cluster_runs import PATIENCE, Bench, Outcome, Sweep, check, outcome
 from tests.slurm.sandbox import Sandbox
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launch.cluster.files import ClusterFolder
-from launch.cluster.jobs import our_jobs
+from launch.cluster.job_names import our_jobs
 from study.records.store import StudyStore
 from tests.benchmarks._cluster_trial import Spec, rates, worth
 from tests.slurm.sandbox import Sandbox

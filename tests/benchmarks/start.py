@@ -1,6 +1,6 @@
 """CPU seconds, user and system, of the commands that must answer at once.
 
-    python -m tests.benchmarks.start [rounds=5]
+python -m tests.benchmarks.start [rounds=5]
 """
 
 import resource

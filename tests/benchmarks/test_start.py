@@ -7,7 +7,12 @@ from tests.benchmarks import start
 
 def test_the_benchmark_prints_its_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[list[str]] = []
-    monkeypatch.setattr(start, "run", lambda words: asked.append(words) or 0)
+
+    def run(words: list[str]) -> int:
+        asked.append(words)
+        return 0
+
+    monkeypatch.setattr(start, "run", run)
     start.main(1)
     rows = capsys.readouterr().out.splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows] == [

@@ -1,29 +1,16 @@
 """Runs a command as its script does, but in this process."""
 
-import importlib
 from pathlib import Path
 
 from launch.run.command import run_command
 
-CHECKS = {
-    "sweep": "sweep",
-    "final": "final",
-    "compare": "comparison",
-    "stress": "stress",
-    "regret": "regret",
-    "generalize": "generalization",
-    "prepare": "dataset",
-    "score": "dataset",
-}
 # the frames of the trees in tests/conftest.py are face crops
 SMALL = ("dataset.size=32", "dataset.crop=24", "dataset.alignment=precropped")
 
 
 def run(command: str, *arguments: str) -> int:
     """Exit code of `python launch/<command>.py <arguments>`."""
-    check = f"{CHECKS[command]}_problems" if command in CHECKS else ""
-    module = importlib.import_module(f"launch.{command}")
-    return run_command(command, module.main, arguments, check=getattr(module, check, None))
+    return run_command(command, arguments)
 
 
 def sweep_arguments(tree: Path, folder: Path, dataset: str = "bp4d") -> list[str]:

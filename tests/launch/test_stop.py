@@ -12,7 +12,7 @@ import pytest
 
 import launch.stop
 from launch.cluster.files import ClusterFolder, Head
-from launch.cluster.jobs import job_name
+from launch.cluster.job_names import job_name
 from launch.stop import lock_holder
 from study.records.store import StudyStore
 from tests.launch.cluster.fake_slurm import answers

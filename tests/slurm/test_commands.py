@@ -15,7 +15,8 @@ from rich.console import Console
 from data.errors import InputError
 from launch.cluster import preflight
 from launch.cluster.files import ClusterFolder
-from launch.cluster.jobs import our_jobs, submit
+from launch.cluster.job_names import our_jobs
+from launch.cluster.jobs import submit
 from launch.cluster.work import Work
 from launch.keys.cluster import ClusterSettings
 from launch.keys.runs import RunKeys

@@ -8,7 +8,8 @@ import pytest
 from data.errors import InputError
 from launch.cluster import slurm as commands
 from launch.cluster.files import ClusterFolder
-from launch.cluster.jobs import our_jobs, sbatch_text, submit
+from launch.cluster.job_names import our_jobs
+from launch.cluster.jobs import sbatch_text, submit
 from launch.keys.cluster import ClusterSettings
 from tests.slurm.sandbox import Sandbox
 from tests.slurm.tasks import Sleep

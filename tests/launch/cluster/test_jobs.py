@@ -9,7 +9,8 @@ import pytest
 
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder
-from launch.cluster.jobs import QueueFull, _clean_environment, _refusal, job_name, our_jobs, sbatch_text
+from launch.cluster.job_names import job_name, our_jobs
+from launch.cluster.jobs import QueueFull, _clean_environment, _refusal, sbatch_text
 from launch.cluster.slurm import SlurmError
 from launch.keys.cluster import ClusterSettings
 from tests.launch.cluster.fake_slurm import answers

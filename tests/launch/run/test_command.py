@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from data.errors import InputError
 from launch.keys import COMMANDS, keys_of
 from launch.keys.fields import public_fields
 from launch.plan.preflight import searched_trial
-from launch.run.command import compose_keys, help_text, run_command
+from launch.run.command import compose_keys, help_text, key_problems, run_command, with_keys
 from model.losses.settings import METHOD_SETTINGS
 from study.search.space import parse_space
+from tests.study.make import opened
 
 
 def field_names(settings: Any, prefix: str = "") -> Iterator[str]:
@@ -32,7 +35,7 @@ def listed(text: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_lists_every_key_once_with_a_line(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(command, refuse, ["trials=0", flag]) == 0
+    assert run_command(command, ["trials=0", flag]) == 0
     text = capsys.readouterr().out
     lines = listed(text)
     assert len(lines) == len(text.splitlines()) - 4
@@ -46,10 +49,6 @@ def test_help_lists_every_key_once_with_a_line(command: str, flag: str, capsys: 
     assert all(len(help) > 5 for _, help in lines)
     assert text.startswith(str(keys_of(command).__doc__))
     assert f"python launch/{command}.py" in text
-
-
-def refuse(keys: Any) -> int:
-    raise AssertionError("the command must not run")
 
 
 def test_help_says_to_which_method_a_setting_belongs() -> None:
@@ -67,30 +66,70 @@ def test_help_shows_defaults() -> None:
     assert "???" not in text + help_text("final")
 
 
+Main = Callable[[Callable[[Any], int]], None]
+
+
+@pytest.fixture
+def main_is(monkeypatch: pytest.MonkeyPatch) -> Main:
+    """What launch/report.py does."""
+    return lambda main: monkeypatch.setattr("launch.report.main", main)
+
+
 @pytest.mark.parametrize("code", [0, 1])
-def test_the_exit_code_is_what_the_command_returns(code: int) -> None:
-    assert run_command("report", lambda keys: code, ["name=x"]) == code
+def test_the_exit_code_is_what_the_command_returns(main_is: Main, code: int) -> None:
+    main_is(lambda keys: code)
+    assert run_command("report", ["name=x"]) == code
 
 
-def test_the_arguments_of_the_process_are_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_arguments_of_the_process_are_the_default(main_is: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["launch/report.py", "name=from-argv"])
-    assert run_command("report", lambda keys: 0 if keys.name == "from-argv" else 1) == 0
+    main_is(lambda keys: 0 if keys.name == "from-argv" else 1)
+    assert run_command("report") == 0
 
 
-def test_wrong_input_inside_a_command_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_input_inside_a_command_is_exit_code_2(main_is: Main, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(keys: Any) -> int:
         raise InputError("the tree is broken")
 
-    assert run_command("report", fail, ["name=x"]) == 2
+    main_is(fail)
+    assert run_command("report", ["name=x"]) == 2
     assert capsys.readouterr().err == "error: the tree is broken\n"
 
 
-def test_any_other_error_is_not_taken_for_wrong_input() -> None:
+def test_any_other_error_is_not_taken_for_wrong_input(main_is: Main) -> None:
     def fail(keys: Any) -> int:
         raise KeyError("ours")
 
+    main_is(fail)
     with pytest.raises(KeyError):
-        run_command("report", fail, ["name=x"])
+        run_command("report", ["name=x"])
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        (["runs/a"], ['studies=["runs/a"]']),
+        (["runs/a", "watch=true", "b c"], ["watch=true", 'studies=["runs/a","b c"]']),
+        (["name=a", "every=3"], ["name=a", "every=3"]),
+        (["--help"], ["--help"]),
+        ([], []),
+    ],
+)
+def test_words_without_a_sign_are_folders(words: list[str], arguments: list[str]) -> None:
+    assert with_keys("report", words) == arguments
+    assert with_keys("sweep", words) == words
+
+
+def test_studies_that_are_not_there_are_all_named_before_anything_else(tmp_path: Path) -> None:
+    opened(tmp_path / "here")
+    given = [f"runs_root={tmp_path}", "studies=[gone,here,../up]"]
+    with pytest.raises(InputError) as caught:
+        compose_keys("transfer", given, partial(key_problems, "transfer"))
+    _, *lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        f"  - no study in {tmp_path / 'gone'}",
+        "  - name='../up'; a study's name is one folder below runs_root, e.g. name=bp4d-aunce",
+    ]
 
 
 def sweep_space(*overrides: str) -> tuple[dict[str, Any], set[str]]:

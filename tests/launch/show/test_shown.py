@@ -8,7 +8,6 @@ import pytest
 
 from data.catalog import CATALOG
 from data.store import FrameStore
-from launch import report
 from launch.show import page, shown
 from study.records.store import StudyStore
 from tests.data.stores import tiny_store
@@ -68,17 +67,3 @@ def test_a_frame_store_that_is_gone_or_another_adds_nothing(frames: FrameStore, 
     assert shown.frames_of(other) is None
     other.write_provenance({"frame store": frames.fingerprint})
     assert shown.frames_of(other) is not None
-
-
-@pytest.mark.parametrize(
-    ("words", "arguments"),
-    [
-        (["runs/a"], ['studies=["runs/a"]']),
-        (["runs/a", "watch=true", "b c"], ["watch=true", 'studies=["runs/a","b c"]']),
-        (["name=a", "every=3"], ["name=a", "every=3"]),
-        (["--help"], ["--help"]),
-        ([], []),
-    ],
-)
-def test_words_without_a_sign_are_folders(words: list[str], arguments: list[str]) -> None:
-    assert report.named(words) == arguments

@@ -1,0 +1,117 @@
+"""StudyTrials: how the trials of a study ended, from its files alone; needs neither torch nor polars."""
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from data.files import write_atomic
+from study.records.folder import StudyFolder
+from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
+from study.records.result import TrialResult, result_from_json
+
+
+class StudyTrials(StudyFolder):
+    """A study whose trials are read, not run."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._outcomes: dict[str, Outcome] | None = None  # None: the index was not read yet
+
+    def result(self, key: str) -> TrialResult | None:
+        """The result of the trial `key`, or None."""
+        return self._result_at(self.result_path(key))
+
+    def progress(self, key: str) -> TrialResult | None:
+        """How far the running trial `key` is, or None."""
+        return self._result_at(self.progress_path(key))
+
+    def _result_at(self, path: Path) -> TrialResult | None:
+        try:
+            return result_from_json(path.read_bytes(), str(path))
+        except FileNotFoundError:
+            return None
+
+    def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
+        """Every finished trial in the order of its start, without its counts; of a stage and a fold where given."""
+        if self._outcomes is None:
+            path = self._index_path
+            self._outcomes = index_from_bytes(path.read_bytes()) if path.exists() else {}
+        searched = self._searched()
+        found = {key: self._outcome(key, stamp, searched) for key, stamp in self._files("trials").items()}
+        self._outcomes = found
+        chosen = [one for one in found.values() if stage in ("", one.stage) and fold in ("", one.fold)]
+        return sorted(chosen, key=lambda one: (one.started, one.key))
+
+    def outcome(self, key: str) -> Outcome | None:
+        """How the trial `key` ended, or None."""
+        path = self.result_path(key)
+        return self._outcome(key, stamp_of(path.stat()), self._searched()) if path.exists() else None
+
+    def _outcome(self, key: str, stamp: Stamp, searched: list[str]) -> Outcome:
+        known = (self._outcomes or {}).get(key)
+        if known is not None and known.stamp == stamp and [*known.settings] == searched:
+            return known
+        result = self.result(key)
+        assert result is not None
+        return replace(outcome_of(result, searched), stamp=stamp)
+
+    def running(self) -> list[Outcome]:
+        """How far every trial is that has finished an epoch and has no result yet, in the order of their start.
+
+        The status and the error of these mean nothing.
+        """
+        keys, searched = [key for key in self._files("running") if not self.result_path(key).exists()], self._searched()
+        found = [outcome_of(one, searched) for one in map(self.progress, keys) if one]  # None: finished in this moment
+        return sorted(found, key=lambda one: one.started)
+
+    def _searched(self) -> list[str]:
+        return [*self.spec().searched] if self.exists() else []
+
+    def write_index(self) -> None:
+        """Keep the outcomes for the next command; only for the holder of the lock."""
+        write_atomic(self._index_path, index_to_bytes(self.outcomes()))
+
+    def count(self, stage: str = "sweep", fold: str = "") -> int:
+        """Number of finished trials of a stage, and of a fold where given."""
+        return len(self.outcomes(stage, fold))
+
+    def lacking(self) -> int:
+        """Number of trials of the search that are asked for and have no result; every fold has its own share."""
+        spec, found = self.spec(), [one.fold for one in self.outcomes("sweep")]
+        each = spec.trials // len(spec.folds)
+        return sum(max(each - found.count(fold), 0) for fold in spec.folds)
+
+    def tidy(self) -> None:
+        """Remove what trials left that have a result, and what writers left that were killed an hour ago or more."""
+        for folder, suffix in (("checkpoints", ".pt"), ("running", ".json"), ("hung", ".txt")):
+            for path in (self.root / folder).glob(f"[!.]*{suffix}"):
+                if self.result_path(path.stem).exists():
+                    path.unlink(missing_ok=True)
+        for path in self.root.glob("*/.*.partial"):
+            if path.stat().st_mtime < time.time() - 3600:
+                path.unlink(missing_ok=True)
+
+    def sampled(self) -> dict[str, dict[str, Any]]:
+        """What the sampler drew for every trial that it ever started, by key."""
+        return {key: content["params"] for key, content in self.begun().items()}
+
+    def begun(self) -> dict[str, dict[str, Any]]:
+        """Config, params and facts of every trial that was ever started, by key, in the order of their start."""
+        found = {
+            key: json.loads((self.root / "sampled" / f"{key}.json").read_bytes()) for key in self._files("sampled")
+        }
+        return dict(sorted(found.items(), key=lambda pair: (pair[1].get("facts", {}).get("begun", 0.0), pair[0])))
+
+    def _files(self, folder: str) -> dict[str, Stamp]:
+        """Keys that a folder has a whole file of; a name that begins with a dot is that of a write in progress."""
+        found = {}
+        with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    with suppress(FileNotFoundError):  # removed in this moment
+                        found[entry.name.removesuffix(".json")] = stamp_of(entry.stat())
+        return found
