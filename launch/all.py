@@ -91,7 +91,7 @@ def _finish(codes: dict[str, int | None], console: Console) -> int:
     if failed:
         console.print(f"failed: {', '.join(failed)}", soft_wrap=True)
         console.print(
-            f"not run because of that: {', '.join(waiting) or 'none'}. The same command goes on.", soft_wrap=True
+            f"not run because of that: {', '.join(waiting) or 'none'}. The same command continues.", soft_wrap=True
         )
     else:
         console.print("every step is done")

@@ -1,6 +1,6 @@
 """Compare variants of methods on every fold with several seeds, with and without label noise: see --help.
 
-Killed at any moment, the same command goes on; more variants, noise, folds or seeds add trials to those that are done.
+Killed at any moment, the same command continues; more variants, noise, folds or seeds add trials.
 """
 
 import sys
@@ -16,12 +16,11 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from data.files import check_writable, write_atomic
+from data.files import write_atomic
 from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
-from launch.plan.provenance import provenance_facts
 from launch.plan.variants import AblationPlan, comparison_problems, plan_comparison, selected_variants, variants_spec
-from launch.run.given import finished, given_work, run_given
+from launch.run.recipe import finished, given_work, run_work
 from launch.show.display import interval_text, percent_text
 from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
 from study.records.score_files import write_scores
@@ -36,21 +35,18 @@ def main(keys: CompareKeys) -> int:
     console = Console()
     frames = prepare_store(keys, console)
     plan = plan_comparison(keys, frames)
-    store, trials = plan.store, plan.trials
-    check_writable(store.root)
-
-    def begin(wanted: int) -> None:
-        asked = AblationSpec(selected_variants(keys), keys.label_noise)
-        store.open_study(variants_spec(keys, asked, frames, plan.placement, wanted), free=_FREE)
-        store.write_provenance(provenance_facts(frames.fingerprint))
-
-    def say() -> None:
-        cells, at_once = len(plan.cells), plan.resources.concurrent
-        console.print(f"{store.root}: {cells} rows, {len(trials)} trials, {work.todo} to do, {at_once} at a time")
-
-    jobs = [(trial, plan.placement) for trial in trials]
-    work = given_work("compare", keys, store, plan.resources, jobs, begin, lambda: finish_ablation(plan, console))
-    return run_given(work, jobs, say, console)
+    work = given_work(
+        "compare",
+        keys,
+        plan.store,
+        plan.resources,
+        [(trial, plan.placement) for trial in plan.trials],
+        lambda: finish_ablation(plan, console),
+        about=f"{len(plan.cells)} rows, {len(plan.trials)} trials",
+        spec=variants_spec(keys, AblationSpec(selected_variants(keys), keys.label_noise), frames, plan.placement),
+        free=_FREE,
+    )
+    return run_work(work, console)
 
 
 def finish_ablation(plan: AblationPlan, console: Console) -> int:

@@ -15,14 +15,12 @@ from pathlib import Path
 from rich.console import Console
 
 from data.errors import InputError, complaints
-from data.files import check_writable
 from data.folds import fold_names
 from data.store import FrameStore
 from launch.keys.trials import FinalKeys
 from launch.plan.preflight import searched_frames, searched_study, weights_of
-from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources, resources
-from launch.run.given import finished, given_work, run_given
+from launch.run.recipe import finished, given_work, run_work
 from launch.run.trials import GivenTrial
 from launch.show.page import write_page
 from launch.show.scoreboard import print_scores
@@ -42,12 +40,17 @@ def main(keys: FinalKeys) -> int:
     selections = asked_selections(keys.selection)
     plans = [plan(store, selection, names, keys.seeds, keys.candidates) for selection in selections]
     jobs, available = _jobs(keys, store, frames, plans)
-
-    def begin(wanted: int) -> None:
-        store.write_provenance(provenance_facts(frames.fingerprint))
-
-    work = given_work("final", keys, store, available, jobs, begin, lambda: finish_final(store, plans, console))
-    return run_given(work, jobs, lambda: _say_plans(plans, keys.seeds, console), console)
+    work = given_work(
+        "final",
+        keys,
+        store,
+        available,
+        jobs,
+        lambda: finish_final(store, plans, console),
+        about=f"{len(jobs)} trials",
+        notes=tuple(_note(one, keys.seeds) for one in plans),
+    )
+    return run_work(work, console)
 
 
 def final_problems(keys: FinalKeys) -> list[str]:
@@ -89,7 +92,6 @@ def _jobs(
     trials = unique_trials(plans)
     if frames.fingerprint != trials[0].data.fingerprint:
         raise InputError(f"{frames.path} is another store than the one that was searched on; build that one again")
-    check_writable(store.root)
     available, weights = resources(keys), weights_of(store.spec().weights_file, trials[0])
     placement = available.placement(frames, store, weights)
     return [(trial, placement) for trial in trials], available
@@ -100,13 +102,9 @@ def unique_trials(plans: Sequence[SelectionPlan]) -> list[TrialConfig]:
     return [*{trial.key: trial for one in plans for trial in one.trials}.values()]
 
 
-def _say_plans(plans: Sequence[SelectionPlan], seeds: int, console: Console) -> None:
-    for one in plans:
-        console.print(
-            f"selection={one.selection}: folds {', '.join(one.candidates)} with {seeds} seeds, "
-            f"{len(one.trials)} trials",
-            highlight=False,
-        )
+def _note(one: SelectionPlan, seeds: int) -> str:
+    folds, trials = ", ".join(one.candidates), len(one.trials)
+    return f"selection={one.selection}: folds {folds} with {seeds} seeds, {trials} trials"
 
 
 def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Console) -> int:

@@ -1,9 +1,10 @@
 """Train on several datasets at once, test on another that no training has seen: see --help.
 
-Killed at any moment, the same command goes on; more targets, candidates, rules or seeds add to what is done.
+Killed at any moment, the same command continues; more targets, candidates, rules or seeds add to what is done.
 """
 
 import sys
+from collections.abc import Iterator
 
 from launch.run.command import run_command
 
@@ -15,16 +16,14 @@ import polars as pl
 import torch
 from rich.console import Console
 
-from data.files import check_writable, write_atomic
+from data.files import write_atomic
 from data.store import FrameStore
 from data.union import dataset_of
-from launch.cluster.work import Work
 from launch.keys.trials import GeneralizeKeys
 from launch.plan.datasets import progress_bar
-from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
 from launch.plan.several import MultiSourcePlan, generalization_problems, generalization_spec, plan_study
-from launch.run.given import finished, given_work, run_given
+from launch.run.recipe import finished, given_work, run_work
 from launch.show.display import interval_text
 from study.experiments.domain_generalization import ONLY, OWN, generalization_export, generalization_table
 from study.records.result import TrialResult
@@ -53,28 +52,28 @@ def main(keys: GeneralizeKeys) -> int:
     """Check, train, test, put side by side."""
     console = Console()
     plan = plan_study(keys)
-    check_writable(plan.store.root)
+    work = given_work(
+        "generalize",
+        keys,
+        plan.store,
+        plan.resources,
+        plan.jobs,
+        lambda: _finish(plan, console),
+        about=f"{len(plan.trials)} trials",
+        spec=generalization_spec(keys, plan),
+        free=_FREE,
+        notes=tuple(_notes(plan)),
+    )
+    return run_work(work, console)
 
-    def begin(wanted: int) -> None:
-        plan.store.open_study(generalization_spec(keys, plan, wanted), free=_FREE)
-        fingerprints = sorted({name for config in plan.trials for name in config.sources.stores})
-        plan.store.write_provenance(provenance_facts(" ".join(name[:12] for name in fingerprints)))
 
-    jobs = plan.jobs
-    work = given_work("generalize", keys, plan.store, plan.resources, jobs, begin, lambda: _finish(plan, console))
-    return run_given(work, jobs, lambda: _say(plan, work, console), console)
-
-
-def _say(plan: MultiSourcePlan, work: Work, console: Console) -> None:
-    """What is about to be done, and what no rule has to choose."""
+def _notes(plan: MultiSourcePlan) -> Iterator[str]:
+    """What is trained and tested on, and what no rule has to choose."""
     for split in plan.asked.splits:
-        aus = " ".join(map(str, split.aus))
-        console.print(f"train on {split.name}, test on {dataset_of(split.target)}: AU {aus}", highlight=False)
+        yield f"train on {split.name}, test on {dataset_of(split.target)}: AU {' '.join(map(str, split.aus))}"
     for method in plan.asked.methods:
         if plan.asked.rules(method) == (ONLY,):
-            console.print(f"{method}: one candidate, so there is nothing for selection to choose", highlight=False)
-    told = f"{len(plan.trials)} trials, {work.todo} to do, {work.resources.concurrent} at a time"
-    console.print(f"{plan.store.root}: {told}", highlight=False, soft_wrap=True)
+            yield f"{method}: one candidate, so there is nothing for selection to choose"
 
 
 def _finish(plan: MultiSourcePlan, console: Console) -> int:

@@ -1,6 +1,6 @@
 """Train the best configuration of each study's search on the dataset of every other: see --help.
 
-Killed at any moment, the same command goes on.
+Killed at any moment, the same command continues.
 """
 
 import sys
@@ -21,14 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import InputError, complaints, raise_all
-from data.files import check_writable
 from data.folds import folds
 from launch.keys.trials import RegretKeys
 from launch.plan.preflight import check_weights, searched_frames, searched_study, study_store, weights_of
-from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources, resources
 from launch.plan.variants import check_frames
-from launch.run.given import finished, given_work, run_given
+from launch.run.recipe import finished, given_work, run_work
 from launch.run.trials import GivenTrial
 from launch.show.display import percent_text
 from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table, trials_saved
@@ -37,8 +35,6 @@ from study.records.score_files import write_scores
 from study.records.store import StudyStore
 from study.records.study_spec import HyperparameterTransferSpec, StudySpec, search_in
 from study.search.best_trial import choose, final_trials
-
-_FREE = ("trials", "seeds")
 
 
 @dataclass(frozen=True)
@@ -75,20 +71,19 @@ def main(keys: RegretKeys) -> int:
     """Plan, train, print the matrix."""
     console = Console()
     plan = plan_regret(keys)
-    store = plan.store
-    check_writable(store.root)
-
-    def begin(wanted: int) -> None:
-        store.open_study(_describe(keys, plan, wanted), free=_FREE)
-        store.write_provenance(provenance_facts(" ".join(sorted({trial.data.fingerprint for trial, _ in jobs}))))
-        _adopt(plan)
-
-    def say() -> None:
-        console.print(f"{store.root}: {len(plan.targets)} datasets, {work.wanted} trials, {work.todo} to do")
-
-    jobs = plan.jobs
-    work = given_work("regret", keys, store, plan.resources, jobs, begin, lambda: _finish(plan, console))
-    return run_given(work, jobs, say, console)
+    work = given_work(
+        "regret",
+        keys,
+        plan.store,
+        plan.resources,
+        plan.jobs,
+        lambda: _finish(plan, console),
+        partial(_adopt, plan),
+        about=f"{len(plan.targets)} datasets, {len(plan.jobs)} trials",
+        spec=_describe(keys, plan),
+        free=("trials", "seeds"),
+    )
+    return run_work(work, console)
 
 
 def regret_problems(keys: RegretKeys) -> list[str]:
@@ -143,7 +138,7 @@ def _target(
     return RegretTarget(name, study, placement, trials)
 
 
-def _describe(keys: RegretKeys, plan: RegretPlan, wanted: int) -> StudySpec:
+def _describe(keys: RegretKeys, plan: RegretPlan) -> StudySpec:
     """What is asked of the study."""
     specs = [target.study.spec() for target in plan.targets]
     return StudySpec(
@@ -152,7 +147,6 @@ def _describe(keys: RegretKeys, plan: RegretPlan, wanted: int) -> StudySpec:
         asked=HyperparameterTransferSpec(tuple(target.name for target in plan.targets)),
         objectives=(specs[0].objective,),
         epochs=max(spec.epochs for spec in specs),
-        trials=wanted,
         aus=tuple(sorted({au for spec in specs for au in spec.aus})),
         seeds=keys.seeds,
         store=specs[0].store,

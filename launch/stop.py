@@ -30,8 +30,8 @@ from launch.keys.studies import StopKeys
 from study.records.folder import StudyFolder, study_root
 
 _POLL = 0.5
-OBEY_S = 30.0  # within which everybody leaves who is asked to
-GONE_S = 90.0  # within which everybody is gone who was not asked
+OBEY_S = 30.0  # seconds to wait for a graceful exit
+GONE_S = 90.0  # seconds to wait after the jobs were cancelled
 
 
 def main(keys: StopKeys) -> int:
@@ -42,7 +42,7 @@ def main(keys: StopKeys) -> int:
     try:
         return _stop(store, folder, console)
     except slurm.SlurmError as error:
-        raise InputError(f"{error}\nThe jobs of {store.root} are still there; give this command again.") from error
+        raise InputError(f"{error}\nThe jobs of {store.root} have not ended yet; run this command again.") from error
 
 
 def _stop(store: StudyFolder, folder: ClusterFolder, console: Console) -> int:
@@ -50,7 +50,9 @@ def _stop(store: StudyFolder, folder: ClusterFolder, console: Console) -> int:
     if driver is None and not jobs:
         console.print(_nothing(folder), soft_wrap=True)
         return 0
-    said = [f"process {driver}"] * (driver is not None) + [f"job {job.id} ({job.name}, {job.state})" for job in jobs]
+    said = [f"job {job.id} ({job.name}, {job.state})" for job in jobs]
+    if driver is not None:
+        said.insert(0, f"process {driver}")
     console.print(f"stopping {store.root}: {', '.join(said)}", soft_wrap=True, markup=False, highlight=False)
     if folder.root.exists():
         folder.ask_stop()
@@ -63,9 +65,9 @@ def _stop(store: StudyFolder, folder: ClusterFolder, console: Console) -> int:
         if holder is not None:
             _signal(holder, signal.SIGTERM)
     if not _within(GONE_S, lambda: _gone(store, folder)):
-        console.print("not everything is gone yet; give this command again")
+        console.print("some processes or jobs have not ended yet; run this command again")
         return 1
-    console.print(f"{store.root} is stopped; the same command as before goes on", soft_wrap=True)
+    console.print(f"{store.root} is stopped; the same command as before continues", soft_wrap=True)
     return 0
 
 

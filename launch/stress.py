@@ -1,6 +1,6 @@
 """Train and test variants of methods at growing levels of trouble: see --help.
 
-Killed at any moment, the same command goes on; more variants, kinds, levels, folds or seeds add to what is done.
+Killed at any moment, the same command continues; more variants, kinds, levels, folds or seeds add to what is done.
 """
 
 import sys
@@ -20,14 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import InputError, complaints
-from data.files import check_writable
 from data.store import FrameStore
 from launch.keys.trials import StressKeys
 from launch.plan.datasets import prepare_store, progress_bar
-from launch.plan.provenance import provenance_facts
 from launch.plan.resources import device_here
 from launch.plan.variants import Variants, plan_variants, selected_variants, study_problems, variants_spec
-from launch.run.given import finished, given_work, run_given
+from launch.run.recipe import finished, given_work, run_work
 from launch.show.display import interval_text
 from study.experiments.robustness import (
     DISTURBANCES,
@@ -57,7 +55,7 @@ class RobustnessPlan:
 
     @property
     def jobs(self) -> list[tuple[TrialConfig, Placement]]:
-        """Every trial once; those on data as they are first: they keep their detectors and meet the worse pictures."""
+        """Every trial once, those on unchanged data first: they keep their detectors, for degraded pictures."""
         good = self._trials([point for point in self.trials if trained_on_good(point)])
         worse = [config for config in self._trials(self.trials) if config not in good]
         keeping, other = self.variants.placement, replace(self.variants.placement, keep_detector=False)
@@ -65,7 +63,7 @@ class RobustnessPlan:
         return placed + [(config, other) for config in worse]
 
     def _pictures(self, config: TrialConfig) -> tuple[tuple[str, float], ...]:
-        """Kinds and levels of worse pictures that a detector is tested on."""
+        """Kinds and levels of degraded pictures that a detector is tested on."""
         points = [point for point, configs in self.trials.items() if config in configs and on_worse_pictures(point)]
         return tuple(dict.fromkeys((point.kind, point.level) for point in points))
 
@@ -84,25 +82,24 @@ def on_worse_pictures(point: Point) -> bool:
 
 
 def main(keys: StressKeys) -> int:
-    """Check, prepare, train, test on worse pictures, print the curves."""
+    """Check, prepare, train, test on degraded pictures, print the curves."""
     console = Console()
     frames = prepare_store(keys, console)
     plan = plan_stress(keys, frames)
-    variants, store = plan.variants, plan.variants.store
-    check_writable(store.root)
-
-    def begin(wanted: int) -> None:
-        levels = {kind: tuple(keys.levels[kind]) for kind in chosen_kinds(keys)}
-        asked = RobustnessSpec(selected_variants(keys), levels)
-        store.open_study(variants_spec(keys, asked, frames, variants.placement, wanted), free=_FREE)
-        store.write_provenance(provenance_facts(frames.fingerprint))
-
-    def say() -> None:
-        console.print(f"{store.root}: {len(plan.trials)} points, {len(jobs)} trials, {work.todo} to do")
-
-    jobs = plan.jobs
-    work = given_work("stress", keys, store, variants.resources, jobs, begin, lambda: _finish(plan, frames, console))
-    return run_given(work, jobs, say, console)
+    variants, jobs = plan.variants, plan.jobs
+    levels = {kind: tuple(keys.levels[kind]) for kind in chosen_kinds(keys)}
+    work = given_work(
+        "stress",
+        keys,
+        variants.store,
+        variants.resources,
+        jobs,
+        lambda: _finish(plan, frames, console),
+        about=f"{len(plan.trials)} points, {len(jobs)} trials",
+        spec=variants_spec(keys, RobustnessSpec(selected_variants(keys), levels), frames, variants.placement),
+        free=_FREE,
+    )
+    return run_work(work, console)
 
 
 def stress_problems(keys: StressKeys) -> list[str]:
@@ -146,7 +143,7 @@ def plan_stress(keys: StressKeys, frames: FrameStore) -> RobustnessPlan:
 
 
 def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
-    """Score what worse pictures need, print and keep the curves of all whole points; 1 when a trial is missing."""
+    """Score the degraded pictures, print and keep the curves of all whole points; 1 when a trial is missing."""
     store, trials = plan.variants.store, [config for config, _ in plan.jobs]
     done = {result.config.key: result for result in finished(store, trials, console)}
     whole = {

@@ -1,6 +1,6 @@
 """Score the final detectors of each study on the datasets of all others and put the methods side by side: see --help.
 
-Killed at any moment, the same command goes on: what was predicted is kept.
+Killed at any moment, the same command continues: what was predicted is kept.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Frames in, tables, figures and pages out; everything is computed from the result store alone.
+"""Frames in, tables, figures and pages out; all numbers come from the result store.
 
-    frames      numbers as polars frames, and how they are written
+    frames      numbers as polars frames, and numbers as text
     figures     a frame -> a plotly figure
     html        blocks of a page, and the page around them
     sections    the sections of a page
@@ -8,8 +8,8 @@
 
 Rooms import downwards only: frames <- figures <- html <- sections <- export, page.
 
-In a notebook every figure is a function from a polars frame to a plotly figure; the frame holds the numbers that are
-drawn, and another function makes it from what `study.records.store.StudyStore` gives:
+In a notebook every figure is a function from a polars frame to a plotly figure. The frame has the numbers of the
+figure, and another function makes it from the frames of `study.records.store.StudyStore`:
 
     from pathlib import Path
     from reports.figures import figures
@@ -30,7 +30,7 @@ drawn, and another function makes it from what `study.records.store.StudyStore` 
                            final_figures.confusion, final_figures.cooccurrence
     of data                data_figures.base_rates, data_figures.shift
     of other datasets      transfer_figures.matrices, transfer_figures.au_dots, transfer_figures.rules
-    of stress              transfer_figures.stress
+    of robustness          transfer_figures.stress
     of several studies     comparison_figures.study_dots, comparison_figures.difference_dots
     of method variants     comparison_figures.variant_heat
 """

@@ -1,4 +1,4 @@
-"""One self-contained HTML file: sections in, text out; and the page of a study from its result store."""
+"""The page of a study, one self-contained HTML file, from its result store."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ _SECTIONS = (
 def write_report(
     store: Results, path: Path, ped_anova: Importance = ped_anova, materials: Materials | None = None
 ) -> Path:
-    """Write the page of `store` to `path`, whole or not at all, and return `path`; `InputError` without a trial."""
+    """Write the page of `store` to `path` atomically and return `path`; `InputError` without a finished trial."""
     page = study_page(report_of(store, ped_anova, materials))
     write_atomic(path, page.encode("utf-8", "replace"))
     return path

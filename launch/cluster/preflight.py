@@ -1,6 +1,6 @@
 """What can be wrong with a cluster, found before anything is submitted: by asking SLURM, and by a look at a node.
 
-`check_cluster` asks SLURM; `check_node` runs a job of seconds on a compute node, with the Python of the workers.
+`check_cluster` asks SLURM; `check_node` runs a short probe job on a compute node, with the Python of the workers.
 """
 
 import os
@@ -188,7 +188,8 @@ class Look:
         """Look."""
         host = socket.gethostname()
         problems = limits()
-        problems += [f"{host} does not see {self.frames}; put store_root on a shared disk"] * (not self.frames.is_dir())
+        if not self.frames.is_dir():
+            problems.append(f"{host} does not see {self.frames}; put store_root on a shared disk")
         if self.scratch and not os.access(self.scratch, os.W_OK):
             problems.append(f"{host} cannot write to cluster.scratch={self.scratch}; give a folder of the node's own")
         try:
@@ -205,7 +206,7 @@ def check_node(work: Work, console: Console) -> None:
     raise_all("the disk is too small:", disk_problems(work))
     if not settings.probe:
         return
-    with console.status("looking at a compute node (cluster.probe=false skips it)"):
+    with console.status("checking a compute node (cluster.probe=false skips it)"):
         word = uuid.uuid4().hex
         asked, answer = folder.root / f"probe-{word}", folder.root / f"answer-{word}"
         asked.write_text(word)
@@ -224,7 +225,7 @@ def _probe(look: Look, word: str, settings: ClusterSettings, folder: ClusterFold
     state = _wait(folder, job)
     if state is not None:
         slurm.cancel([job])
-        console.print(f"no look at a compute node: the probe job {job} {state}; going on without it")
+        console.print(f"no check of a compute node: the probe job {job} {state}; going on without it")
         return []
     paths = JobPaths(folder.jobs, job, 0)
     if not paths.result_pickle.exists():
@@ -274,4 +275,6 @@ def _appears(path: Path, seconds: float = 10.0) -> bool:
 def disk_problems(work: Work) -> list[str]:
     """Whether what is left to run fits on the disk of the study."""
     needed, free = disk_bytes(work), shutil.disk_usage(work.folder.root).free
-    return [f"{work.store.root} has {size(free)} left, about {size(needed)} are needed"] * (free < needed)
+    if free >= needed:
+        return []
+    return [f"{work.store.root} has {size(free)} left, about {size(needed)} are needed"]

@@ -148,7 +148,7 @@ def hopeless(memory: ScalerMemory) -> str:
     """Why no worker will ever work, if so."""
     if len(memory.refusals) < REFUSALS:
         return ""
-    return f"{len(memory.refusals)} workers in a row could not work: " + "; ".join(dict.fromkeys(memory.refusals))
+    return f"{len(memory.refusals)} workers in a row could not start work: " + "; ".join(dict.fromkeys(memory.refusals))
 
 
 def _sight(now: float, job: QueuedJob, heartbeat: Heartbeat | None, before: Sight | None) -> Sight:
@@ -162,7 +162,7 @@ def _sight(now: float, job: QueuedJob, heartbeat: Heartbeat | None, before: Sigh
 
 
 def _phase(sight: Sight) -> str:
-    """A state as the events tell it: trials come and go without a word."""
+    """A state as the events tell it: trials come and go without a message."""
     return "joined" if sight.state in ("idle", "busy") else sight.state.lower()
 
 
@@ -222,5 +222,5 @@ def _place(job: QueuedJob, heartbeat: Heartbeat | None) -> str:
 
 def _farewell(last: Heartbeat | None, sight: Sight) -> str:
     if last is None:
-        return f"was {sight.state.lower()}, and never spoke"
+        return f"was {sight.state.lower()}, and never sent a heartbeat"
     return f"{last.node}: {last.text}" if last.state == "gone" else f"{last.node}: was {last.state}"

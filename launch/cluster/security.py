@@ -27,12 +27,14 @@ def private_folder(path: Path) -> Path:
         path.chmod(0o700)  # a umask can only have taken more away
     found = path.lstat()
     mode = stat.S_IMODE(found.st_mode)
-    raise_all(
-        f"{path} cannot hold the files of a cluster:",
-        [f"it is no folder but {stat.filemode(found.st_mode)}; move it away"] * (not stat.S_ISDIR(found.st_mode))
-        + [f"it belongs to user {found.st_uid}, not to you ({os.geteuid()})"] * (found.st_uid != os.geteuid())
-        + [f"others may enter it (mode {mode:o}): chmod 700 {path}"] * bool(mode & 0o077),
-    )
+    problems = []
+    if not stat.S_ISDIR(found.st_mode):
+        problems.append(f"it is not a folder but {stat.filemode(found.st_mode)}; move it away")
+    if found.st_uid != os.geteuid():
+        problems.append(f"it belongs to user {found.st_uid}, not to you ({os.geteuid()})")
+    if mode & 0o077:
+        problems.append(f"others may enter it (mode {mode:o}): chmod 700 {path}")
+    raise_all(f"{path} cannot hold the files of a cluster:", problems)
     return path
 
 

@@ -208,12 +208,12 @@ class Scaler(Thread):
             self._end(KeyboardInterrupt("asked to stop"))
 
     def _leave_at_once(self, reason: str) -> NoReturn:
-        """End this process: without a head, Ray would keep it for minutes and then end it without a word.
+        """End this process: without a head, Ray would keep it for minutes and then end it without a message.
 
         The workers stay and wait for the next head: for the requeued job, or for the same command.
         """
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-        print(f"{show_cursor}{reason}\nThe same command goes on.", file=sys.stderr, flush=True)
+        print(f"{show_cursor}{reason}\nThe same command continues.", file=sys.stderr, flush=True)
         with suppress(slurm.SlurmError, OSError):
             self.folder.event("end", "", reason)
             if self.settings.head != "here" and "SLURM_JOB_ID" in os.environ:

@@ -1,20 +1,23 @@
 """What a command is about to do, before it does anything: trials, resources, cost, disk, and the jobs word for word."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+
+from rich.console import Console
 
 from launch.cluster.files import ClusterFolder
 from launch.cluster.job_names import Kind
 from launch.cluster.jobs import sbatch_text
 from launch.keys.runs import RunKeys
-from launch.plan.budget import clock
+from launch.plan.budget import Ending, clock
+from launch.plan.provenance import provenance_facts
 from launch.plan.resources import Resources
 from model.backbone import build_backbone
 from study.records.config import Placement, TrialConfig
 from study.records.latest_work import LatestWork
 from study.records.store import StudyStore
+from study.records.study_spec import StudySpec
 
 RESULT_BYTES = 60_000  # of a trial with 12 AUs and 10 validation subjects
 OPTIMISER_STATES = 3  # weights and two moments of Adam, 4 bytes each
@@ -22,35 +25,54 @@ OPTIMISER_STATES = 3  # weights and two moments of Adam, 4 bytes each
 
 @dataclass(frozen=True)
 class Work:
-    """Trials that a command is about to run, and how it begins and finishes its study."""
+    """What a command that trains is about to do."""
 
     command: str
     keys: RunKeys
     store: StudyStore
     placement: Placement
     resources: Resources
-    example: TrialConfig  # all of them are about as large
+    example: TrialConfig  # all trials are about as large
+    frames: frozenset[str]  # fingerprints of the stores that are trained on
     stage: str
-    wanted: int
+    wanted: int  # trials that the study will hold
     todo: int
-    begin: Callable[[], None]  # writes down what is asked; the study's lock is held
-    finish: Callable[[], int]  # says what came out, where the trials ran; the exit code
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "begin", partial(_begin, self, self.begin))
+    about: str  # the trials in a few words
+    run: Callable[[], Ending | None]  # runs them; why that ended early, if it did
+    finish: Callable[[Ending | None], int]  # says what came out, where the trials ran; the exit code
+    spec: StudySpec | None = None  # what is asked; None where another command has begun the study
+    free: tuple[str, ...] = ()  # fields of `spec` that may differ from what the study was begun with
+    notes: tuple[str, ...] = ()  # lines to say before the trials run
+    again: tuple[str, ...] = ()  # trials whose results are removed, so that they are run again
 
     @property
     def folder(self) -> ClusterFolder:
         """Where the files of the cluster lie."""
         return ClusterFolder(self.store.cluster_path.resolve())
 
+    @property
+    def headline(self) -> str:
+        """The work in one line."""
+        got = self.resources
+        shares = f"{got.concurrent} at a time on {got.cpus} cores each ({got.device})"
+        return f"study {self.store.root}: {self.about}, {self.todo} to do, {shares}"
 
-def _begin(work: Work, begin: Callable[[], None]) -> None:
-    """Begin, and note what is run for those who only see files."""
-    begin()
-    got = work.resources
-    epochs, share = work.example.optim.epochs, (got.concurrent, got.cpus, got.gpus)
-    work.store.write_work(LatestWork(work.command, work.stage, work.wanted, epochs, *share))
+    def begin(self, console: Console) -> None:
+        """Write down what is asked and what is run, while the study's lock is held."""
+        if self.spec:
+            self.store.open_study(replace(self.spec, trials=self.wanted), free=self.free)
+        frames = sorted(self.frames)
+        self.store.write_provenance(provenance_facts(frames[0] if len(frames) == 1 else _short(frames)))
+        self.store.forget(self.again)
+        if self.keys.retry_failed:
+            console.print(f"{len(self.again)} trials are run again that failed or lost their files")
+        got, epochs = self.resources, self.example.optim.epochs
+        facts = self.command, self.stage, self.wanted, epochs, got.concurrent, got.cpus, got.gpus
+        self.store.write_work(LatestWork(*facts))
+
+
+def _short(fingerprints: Sequence[str]) -> str:
+    return " ".join(fingerprint[:12] for fingerprint in fingerprints)
 
 
 def plan_text(work: Work) -> str:

@@ -28,7 +28,7 @@ RANGES = {
 class ClusterSettings:
     """How workers are asked of SLURM, and how the head of the cluster runs."""
 
-    name: str = setting("local", "local: this machine; slurm: workers that join as the queue grants them")
+    name: str = setting("local", "local: this machine; slurm: workers that join as SLURM starts them")
     cpus: int = setting(0, "local: CPU cores to use; 0 for all")
     head: str = setting("job", "the driver runs in a CPU job of its own (job), here (here) or in the first worker")
     partition: str = setting("", "partition of the workers; empty for the site's default")
@@ -44,16 +44,16 @@ class ClusterSettings:
     worker_cpus: int = setting(4, "CPU cores of a worker")
     worker_gpus: int = setting(0, "GPUs of a worker; 0 for those of one trial, rounded up")
     worker_mem_gb: float = setting(0.0, "memory of a worker; 0 for the site's default")
-    idle_s: int = setting(60, "seconds for which a worker is kept that has nothing left to do")
+    idle_s: int = setting(60, "seconds before an idle worker is released")
     poll_s: float = setting(30.0, "seconds between two looks at the queue")
     stagger: float = setting(
-        0.1, "time limits of workers are shortened by up to this share, so that not all end at once"
+        0.1, "shorten workers' time limits by up to this share, so that they do not all end at once"
     )
     stage: bool = setting(False, "copy the frame store to the node's own disk before its first trial")
     scratch: str = setting("/tmp", "folder on the node's own disk, with a short path")
     interface: str = setting("", "network interface that the cluster uses, e.g. ib0; empty for the default route's")
     dashboard: bool = setting(False, "Ray's dashboard, on 127.0.0.1 of the head alone; needs ray[default]")
-    probe: bool = setting(True, "first run a short probe job that looks at a compute node")
+    probe: bool = setting(True, "first run a short probe job that checks a compute node")
     setup: tuple[str, ...] = setting((), "shell lines before a job starts, e.g. ['module load cuda']")
     python: str = setting("", "interpreter of the jobs; empty for the one of this command")
     extra: dict[str, Any] = field(
@@ -63,7 +63,8 @@ class ClusterSettings:
     def __post_init__(self) -> None:
         problems = check_choices(self, CHOICES) + check_ranges(self, RANGES)
         late = self.name == "slurm" and self.signal_s >= 60 * self.time
-        problems += [f"signal_s={self.signal_s} leaves nothing of time={self.time} minutes"] * late
+        if late:
+            problems.append(f"signal_s={self.signal_s} leaves nothing of time={self.time} minutes")
         raise_all("cluster:", problems)
 
     @property

@@ -62,7 +62,9 @@ class StoreKeys(StoresKeys):
 class PrepareKeys(StoreKeys):
     """Build the frame store of a dataset from its raw tree, or examine the tree (doctor=true)."""
 
-    doctor: bool = setting(False, "only hold the tree, and its store if there is one, against what is known")
+    doctor: bool = setting(
+        False, "only compare the tree, and its store if there is one, with what is known of the dataset"
+    )
     sheet: str = setting("", "contact sheet of random frames to write: a .png or .html file")
 
 

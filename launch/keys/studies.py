@@ -44,7 +44,7 @@ class StatusKeys(RunsKeys):
     """Show how far a study is, from its files alone."""
 
     name: str = study_name(MISSING, "name of the study")
-    watch: bool = setting(False, "draw it again every few seconds until Ctrl-C")
+    watch: bool = setting(False, "update it every few seconds until Ctrl-C")
     json: bool = setting(False, "print it as JSON, for other programs")
 
 

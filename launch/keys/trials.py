@@ -19,8 +19,8 @@ from study.records.study_spec import SEVERAL_METHODS, PruningSettings
 class BoundKeys:
     """A bound on a number of a finished trial."""
 
-    at_least: float | None = setting(None, "the trials with less are not chosen")
-    at_most: float | None = setting(None, "the trials with more are not chosen")
+    at_least: float | None = setting(None, "trials below this are not chosen")
+    at_most: float | None = setting(None, "trials above this are not chosen")
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ class SweepKeys(TrialKeys, MethodKeys):
 
     name: str = setting("", "name of the study; empty for <dataset>-<method>")
     search: dict[str, Any] = empty("search space, nested like the settings; see launch/conf/search/")
-    pruning: PruningSettings = nested(PruningSettings, "early stopping of trials that fall behind")
+    pruning: PruningSettings = nested(PruningSettings, "early stopping of trials with low scores")
     sampler: str = setting("tpe", "tpe, gp, cmaes, random or qmc")
     trials: int = setting(
-        12, "trials of the whole study, shared evenly by the folds; give more later to go on", least=1
+        12, "trials of the whole study, divided evenly among the folds; a larger number later adds trials", least=1
     )
-    fold: str = setting("", "fold whose training part is searched on; empty or all: every fold, each by itself")
+    fold: str = setting("", "fold to search on; empty or all: every fold, each by itself")
     objectives: tuple[str, ...] = setting(
         (), "several at once, the first is objective=: f1, auc, rare_f1, hours, gpu_hours; [] for one"
     )
@@ -97,7 +97,9 @@ class SweepKeys(TrialKeys, MethodKeys):
     start_points: tuple[Any, ...] = setting((), "settings to try first, e.g. [{method: {temperature: 0.1}}]")
     warm_start: str = study_name("", "name of another study whose best trials are tried first")
     warm_trials: int = setting(5, "warm_start: how many of them", least=1)
-    time_budget: str = setting("", "no longer than this, e.g. 8h, 30m, 90s; what runs then goes on another time")
+    time_budget: str = setting(
+        "", "stop after this time, e.g. 8h, 30m, 90s; running trials continue with the next command"
+    )
     gpu_hours: float = setting(0.0, "GPU-hours of the whole study; 0 for no bound")
     seed: int = setting(0, "seed of the sampler, of the trials and of the validation subjects")
 
@@ -132,14 +134,16 @@ class CompareKeys(VariantStudyKeys):
     """Train variants of methods on every fold with several seeds, score the test parts, print one table."""
 
     suffix = "comparison"
-    reference: str = setting("", "variant that all others are held against; empty for what each one's YAML says")
+    reference: str = setting(
+        "", "variant that all others are compared with; empty for the one that each variant's YAML names"
+    )
     label_noise: tuple[float, ...] = setting((0.0,), "shares of flipped training labels, e.g. [0,0.2]")
     seeds: int = setting(3, "seeds of each fold; more later adds trials", least=1)
 
 
 @dataclass(frozen=True)
 class StressKeys(VariantStudyKeys):
-    """Train or test variants of methods at growing levels of trouble, and print one curve for each."""
+    """Train or test variants of methods at growing levels of degradation (robustness), and print one curve for each."""
 
     suffix = "stress"
     only: tuple[str, ...] = setting(("aunce", "clp", "bce"), "names of variants; [] for all")

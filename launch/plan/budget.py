@@ -9,6 +9,14 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
+class Ending:
+    """An early end of a search: `code` is the exit code of the command, `said` what it says."""
+
+    code: int
+    said: str
+
+
+@dataclass(frozen=True)
 class Budget:
     """Seconds of one command and GPU-hours of the whole study; 0 for no bound."""
 

@@ -59,7 +59,7 @@ def prepare_store(keys: StoreKeys, console: Console) -> FrameStore:
     found, others = path.exists(), stores_of(folder, path.name.split("-")[0], settings.size)
     if others and not found:
         names = ", ".join(other.name for other in others)
-        console.print(f"note: {folder} also holds {names}, of other labels, faces or settings", highlight=False)
+        console.print(f"note: {folder} also holds {names}, with other labels, faces or settings", highlight=False)
     with progress_bar(console, f"storing {keys.dataset.name} at {settings.size} px") as report:
         store = build_store(faces, root, folder, settings, processes(keys.processes), report)
     if found:

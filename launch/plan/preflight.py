@@ -108,7 +108,7 @@ def warm_points(keys: SweepKeys, space: Space) -> list[Params]:
     other = searched_study(keys.runs_root, keys.warm_start)
     points = points_like(space, best_configurations(other))[: keys.warm_trials]
     if not points:
-        raise InputError(f"warm_start: no finished trial of {other.root} lies in the space of this search")
+        raise InputError(f"warm_start: no finished trial of {other.root} fits the search space")
     return points
 
 
@@ -231,5 +231,5 @@ def searched_frames(store: StudyStore) -> FrameStore:
 def weights_of(path: str, trial: TrialConfig) -> Path | None:
     """The pretrained weights of the search, if they were a file."""
     if path and file_weights(Path(path)) != trial.backbone.weights:
-        raise InputError(f"{path} holds other weights than the search was run with; put those back")
+        raise InputError(f"{path} holds other weights than the search was run with; restore those weights")
     return Path(path) if path else None

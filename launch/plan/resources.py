@@ -60,7 +60,7 @@ def _of_workers(keys: RunKeys) -> Resources:
     checks = {
         f"{worker} is too small for a trial of {trial}": slots < 1,
         f"{worker} has GPUs, but a trial uses none; give trial.gpus=1": cluster.worker_gpus > 0 and not gpus,
-        f"{worker} runs {slots} trials of {trial} at once, and GPUs lie idle": _idle(cluster, slots, gpus),
+        f"{worker} runs {slots} trials of {trial} at once, and some GPUs stay idle": _idle(cluster, slots, gpus),
         f"max_concurrent={wanted}; {worker} runs {slots} trials at once": 0 < wanted < slots,
     }
     raise_all("resources:", _problems(keys, checks))

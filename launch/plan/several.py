@@ -67,7 +67,7 @@ def generalization_problems(keys: GeneralizeKeys) -> list[str]:
         for word in sorted({word for word in words if words.count(word) > 1})
     ]
     problems += [
-        f"{word} is in train_on and in test_on; nothing that is tested on may be trained on"
+        f"{word} is in train_on and in test_on; a test dataset must not be trained on"
         for word in keys.train_on
         if word in keys.test_on
     ]
@@ -243,8 +243,8 @@ def _own(keys: GeneralizeKeys, asked: Generalization) -> dict[str, StudyStore]:
     return found
 
 
-def generalization_spec(keys: GeneralizeKeys, plan: MultiSourcePlan, wanted: int) -> StudySpec:
-    """What is asked of a study that will hold `wanted` trials."""
+def generalization_spec(keys: GeneralizeKeys, plan: MultiSourcePlan) -> StudySpec:
+    """What is asked of the study."""
     splits, candidates = plan.asked.splits, plan.asked.candidates
     stores = [store for split in splits for store in (split.target, *split.sources)]
     asked = DomainGeneralizationSpec(
@@ -259,7 +259,6 @@ def generalization_spec(keys: GeneralizeKeys, plan: MultiSourcePlan, wanted: int
         method="+".join(plan.asked.methods),
         objectives=(keys.optim.objective,),
         epochs=max(config.optim.epochs for config in candidates.values()),
-        trials=wanted,
         seeds=plan.asked.seeds,
         size=splits[0].target.size,
         store=str(plan.placement.store.resolve()),

@@ -37,7 +37,7 @@ GROUPS = tuple(f.name for f in fields(TrialConfig) if f.name not in ("data", "se
 
 @dataclass(frozen=True)
 class AblationPlan:
-    """A checked comparison: its trials by variant and label noise, and what each variant is held against."""
+    """A checked comparison: its trials by variant and label noise, and what each variant is compared with."""
 
     store: StudyStore
     cells: dict[Condition, list[TrialConfig]]
@@ -130,16 +130,15 @@ def plan_variants(keys: VariantStudyKeys, frames: FrameStore) -> Variants:
 
 
 def variants_spec(
-    keys: VariantStudyKeys, asked: AblationSpec | RobustnessSpec, frames: FrameStore, placement: Placement, wanted: int
+    keys: VariantStudyKeys, asked: AblationSpec | RobustnessSpec, frames: FrameStore, placement: Placement
 ) -> StudySpec:
-    """What is asked of a study of variants that will hold `wanted` trials."""
+    """What is asked of a study of variants."""
     return StudySpec(
         name=keys.study_name,
         dataset=keys.dataset.name,
         asked=asked,
         objectives=(keys.optim.objective,),
         epochs=keys.optim.epochs,
-        trials=wanted,
         aus=aus_of(frames.table),
         folds=keys.folds,
         seeds=keys.seeds,
@@ -209,7 +208,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def _against(keys: CompareKeys, name: str) -> str:
-    """What a variant is held against: the asked reference, what its YAML says, or the first of them."""
+    """What a variant is compared with: the asked reference, what its YAML says, or the first of them."""
     chosen = selected(keys)
     said = keys.reference or (keys.variants[name] or {}).get(AGAINST)
     return said if said in chosen else chosen[0]

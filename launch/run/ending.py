@@ -2,26 +2,23 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
 
-from launch.plan.budget import Budget, in_words
+from launch.plan.budget import Budget, Ending, in_words
 from study.records.outcome import Outcome
 from study.records.store import StudyStore
 
 ALIKE = 3  # failures in a row with the same last line and place that stop a search
 DISK = "disk_fails"  # what a trial reports instead of a value
+RETRY = "Fix the cause, then run the same command with retry_failed=true."
 _POLL_S = 2.0  # between two looks at the GPU-hours
 
 
-@dataclass(frozen=True)
-class Ending:
-    """An early end: `code` is the exit code of the command, `said` what it says."""
-
-    code: int
-    said: str
+def disk_text(cause: object) -> str:
+    """What is said when results cannot be written."""
+    return f"the disk fails: {cause}. Fix it or free some space, then run the same command."
 
 
 class Watch(tune.Stopper):  # type: ignore[misc]
@@ -40,7 +37,7 @@ class Watch(tune.Stopper):  # type: ignore[misc]
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """See a report; a single trial is never stopped here."""
         if DISK in result:
-            self.end(1, f"the disk fails: {result[DISK]}. Mend it or make room; then the same command goes on.")
+            self.end(1, disk_text(result[DISK]))
         return False
 
     def stop_all(self) -> bool:
@@ -50,18 +47,19 @@ class Watch(tune.Stopper):  # type: ignore[misc]
         if self.ending is None and self.budget.gpu_hours and self.now() - self.looked >= _POLL_S:
             self.looked = self.now()
             if used_gpu_hours(self.store) >= self.budget.gpu_hours:
-                self.end(0, f"the budget of {self.budget.gpu_hours:g} GPU-hours is used up")
+                hours = f"{self.budget.gpu_hours:g} GPU-hours"
+                self.end(0, f"the budget of {hours} is used up; give a larger gpu_hours= to continue")
         return self.ending is not None
 
     def finished(self, outcome: Outcome) -> None:
         """See what became of a trial: the same failure several times in a row ends the search."""
         cause = failure_signature(outcome.error or "") if outcome.status == "FAILED" else ""
-        self.alike = [*self.alike, cause] if cause and cause in (self.alike or [cause])[-1:] else [cause] * bool(cause)
+        before = self.alike if cause in self.alike else []
+        self.alike = [*before, cause] if cause else []
         if len(self.alike) >= ALIKE:
-            said = (
-                f"{ALIKE} trials in a row failed alike, the last is {outcome.key}:\n{(outcome.error or '').strip()}\n"
-            )
-            self.end(1, f"{said}Mend the cause; then the same command with retry_failed=true goes on.")
+            error = (outcome.error or "").strip()
+            said = f"{ALIKE} trials in a row failed with the same error; the last one is {outcome.key}:\n{error}\n"
+            self.end(1, f"{said}{RETRY}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune keeps a copy that nobody reads

@@ -23,7 +23,7 @@ from launch.run.told import CRASHED, exit_code, tell, told
 from launch.show.display import Display
 
 _POLL = 1.0  # seconds between two looks at files
-LIVES = 3  # heads in a row that end without a word and without a finished trial
+LIVES = 3  # heads in a row that crash without a finished trial
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class HeadTask:
             tell(self.folder, f"error: {error}")
             return 2
         except KeyboardInterrupt:  # how a session ends the command that is asked to stop
-            tell(self.folder, "stopped; the same command goes on")
+            tell(self.folder, "stopped; the same command continues")
             return 1
 
     def checkpoint(self) -> DelayedSubmission:
@@ -68,7 +68,7 @@ def elsewhere(work: Work, console: Console) -> int | None:
         check_node(work, console)
         return None
     except slurm.SlurmError as error:
-        raise InputError(f"{error}\nWhat runs goes on. Give the same command again when SLURM answers.") from error
+        raise InputError(f"{error}\nRunning jobs continue. Run the same command again when SLURM answers.") from error
 
 
 def _follow(work: Work, console: Console) -> int:
@@ -92,10 +92,10 @@ def _find_or_submit(work: Work, console: Console) -> str:
             return alive[0].id
         check_node(work, console)
         with work.store.lock():
-            work.begin()
+            work.begin(console)
         work.folder.clear_flags()
         job = _submit_head(work)
-        console.print(f"head job {job} submitted; Ctrl-C lets go of it, and it goes on")
+        console.print(f"head job {job} submitted; Ctrl-C detaches; the job keeps running")
         return job
 
 
@@ -111,7 +111,7 @@ def _submit_head(work: Work) -> str:
 
 
 def _wait(work: Work, job: str, console: Console) -> tuple[str, int]:
-    """The last head job and how it ended; one that dies without a word is started anew."""
+    """The last head job and how it ended; one that crashed is submitted again."""
     lives, finished, looked = LIVES, work.store.count(work.stage), time.monotonic()
     while (code := exit_code(work.folder, job)) is None:
         time.sleep(_POLL)
@@ -128,7 +128,7 @@ def _wait(work: Work, job: str, console: Console) -> tuple[str, int]:
             if lives == 0:
                 return job, CRASHED
             job = _submit_head(work)
-            console.print(f"the head died without a word; head job {job} takes over")
+            console.print(f"head job crashed; resubmitted as {job}")
     return job, code
 
 
@@ -137,9 +137,9 @@ def _parting(work: Work, job: str) -> str:
     study = f"name={work.store.root.name}" + ("" if root == RunKeys.runs_root else f" runs_root={root}")
     return "\n".join(
         [
-            f"head job {job} goes on without this terminal.",
+            f"head job {job} keeps running without this terminal.",
             "  follow it again: the same command",
             f"  look at it:      python launch/status.py {study} watch=true",
-            f"  stop it:         python launch/stop.py {study}; the same command goes on afterwards",
+            f"  stop it:         python launch/stop.py {study}; afterwards the same command continues",
         ]
     )

@@ -8,7 +8,7 @@ from ray.tune.search import Searcher
 
 from data.files import disk_fails
 from launch.cluster.private_names import limit_pending, placeless
-from launch.run.ending import Watch
+from launch.run.ending import Watch, disk_text
 from launch.run.watchdog import death
 from study.records.config import TrialConfig
 from study.records.outcome import Outcome
@@ -35,7 +35,7 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
             return None
         config = self.proposals.ask(trial_id)
         if config is None:
-            self.watch.end(0, "the search space holds nothing that was not tried")
+            self.watch.end(0, "every configuration of the search space has been tried")
             return str(Searcher.FINISHED)
         self.configs[trial_id] = config
         return {CONFIG: config.to_dict()}
@@ -55,7 +55,7 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
         except OSError as problem:
             if not disk_fails(problem):
                 raise
-            self.watch.end(1, f"the disk fails: {problem}. Mend it or make room; then the same command goes on.")
+            self.watch.end(1, disk_text(problem))
         else:
             self.watch.finished(outcome)
 

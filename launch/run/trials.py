@@ -9,6 +9,7 @@ from data.files import disk_fails
 from launch.cluster.session import ray_session
 from launch.cluster.staging import placed
 from launch.plan.resources import Resources
+from launch.run.ending import disk_text
 from launch.run.watchdog import Watchdog, death
 from study.records.config import Placement, TrialConfig
 from study.records.store import StudyStore
@@ -33,7 +34,7 @@ def run_all(jobs: Iterable[GivenTrial], store: StudyStore, resources: Resources)
             except ray.exceptions.RayError as error:
                 cause = getattr(error, "cause", None)
                 if disk_fails(cause):
-                    raise InputError(f"the disk fails: {cause}. Mend it or make room; then go on as before") from error
+                    raise InputError(disk_text(cause)) from error
                 crashed = isinstance(error, ray.exceptions.WorkerCrashedError)
                 lost_trial(config, store, death(store, config.key, _RETRIES + 1) if crashed else str(error))
 

@@ -12,8 +12,9 @@ from ray import tune
 from data.files import disk_fails
 from launch.cluster.session import ray_session
 from launch.cluster.staging import placed
+from launch.plan.budget import Ending
 from launch.plan.preflight import SearchPlan
-from launch.run.ending import DISK, Ending, Watch
+from launch.run.ending import DISK, Watch, disk_text
 from launch.run.searcher import CONFIG, EPOCH, METRIC, RETRIES, StorePruning, StoreSearcher
 from launch.run.watchdog import Watchdog
 from study.records.config import Placement, TrialConfig, trial_from_dict
@@ -59,7 +60,7 @@ def search(plan: SearchPlan, trials: int) -> Ending | None:
     except OSError as error:
         if not disk_fails(error):
             raise
-        watch.end(1, f"the disk fails: {error}. Mend it or make room; then the same command goes on.")
+        watch.end(1, disk_text(error))
     return watch.ending
 
 

@@ -126,7 +126,7 @@ def whole(found: Snapshot) -> RenderableType:
         *filter(None, [best_line(found)]),
         Text(hours_line(found)),
         *(Text(f"pre-training stage, written {clock(seconds)} ago") for seconds in found.stages),
-        *[Text(f"driver: {found.head}")] * bool(found.head),
+        *(Text(f"driver: {head}") for head in filter(None, [found.head])),
         *cluster_lines(found),
         *workers(found),
         *_running_with_hosts(found),

@@ -1,4 +1,4 @@
-"""What a paper needs of a study or of several: LaTeX, Markdown, CSV, parquet and a model card, as files of a folder."""
+"""Exports of one study or several for a paper: LaTeX, Markdown, CSV, parquet and a model card, as files in a folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -29,32 +29,33 @@ from study.experiments.cross_dataset.transfer import Transfer, read_transfer
 
 EXPORTS = ("latex", "markdown", "csv", "parquet", "model_card")
 _WRITERS: dict[str, tuple[str, Callable[[Grid], str]]] = {"latex": (".tex", latex), "markdown": (".md", markdown)}
-FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet would run
+FORMULA = r"^[=+\-@\t\r]"  # a spreadsheet would run a cell that begins with one of these
 
 
 def transfers_beside(folder: Path, names: Sequence[str]) -> dict[str, Transfer]:
-    """The transfer studies in `folder` that hold detectors of the studies `names`, by their own names."""
+    """The transfer studies in `folder` that use detectors of the studies `names`, by name."""
     found = {path.parent.name: read_transfer(path.parent) for path in sorted(folder.glob("*/transfer.json"))}
     return {name: transfer for name, transfer in found.items() if {*transfer.table["study"]} & {*names}}
 
 
 def check_kinds(kinds: Sequence[str], studies: int) -> None:
-    """Raise `InputError` for a kind of export that is not known, or that several studies have not."""
+    """Raise `InputError` for an unknown kind of export, or for a model card of several studies."""
     problems = [f"{kind!r}; allowed: {', '.join(EXPORTS)}" for kind in kinds if kind not in EXPORTS]
-    problems += ["model_card is of one study; give the studies one by one"] * ("model_card" in kinds and studies > 1)
+    if "model_card" in kinds and studies > 1:
+        problems.append("model_card describes one study; export the studies one at a time")
     raise_all("export:", problems)
 
 
 def export(
     stores: Sequence[tuple[str, StudyResults]], kinds: Sequence[str], folder: Path, transfers: Mapping[str, Transfer]
 ) -> list[Path]:
-    """Write the exports of the named studies into `folder`; returns the files, each of them whole."""
+    """Write the exports of the named studies into `folder`, each file atomically; returns the files."""
     check_kinds(kinds, len(stores))
     members = [facts_of(store, name) for name, store in stores]
     compared = compare_studies(members) if len(members) > 1 else None
     grids = [] if not {*_WRITERS} & {*kinds} else _grids(members, compared, transfers)
     if {*kinds} <= {*_WRITERS} and not grids:
-        raise InputError(f"{members[0].root} has no final scores to print: run launch/final.py name={members[0].name}")
+        raise InputError(f"{members[0].root} has no final scores yet: run launch/final.py name={members[0].name}")
     written = _grids_written(grids, kinds, folder)
     if {"csv", "parquet"} & {*kinds}:
         written += _frames_written(frames(stores, members, compared, transfers), kinds, folder)
@@ -64,19 +65,19 @@ def export(
 
 
 def export_variants(store: AblationResults, kinds: Sequence[str], folder: Path) -> list[Path]:
-    """Write the table of a comparison of variants; returns the files. `InputError` before it has one."""
+    """Write the table of an ablation; returns the files. `InputError` before the table exists."""
     check_kinds(kinds, 1)
     table = comparison_table(store)
     if table.is_empty():
         raise InputError(f"{store.root} has no table yet: launch/compare.py writes it when it ends")
     if "model_card" in kinds:
-        raise InputError("model_card is of a study of launch/sweep.py and launch/final.py, not of a comparison")
+        raise InputError("model_card describes a study of launch/sweep.py and launch/final.py, not one of compare.py")
     written = _grids_written([variants(table), variants_by_au(table)], kinds, folder)
     return written + _frames_written({"variants": table.drop("label", "noise")}, kinds, folder)
 
 
 def variants(table: pl.DataFrame) -> Grid:
-    """Variants as rows, ranked among those that were trained on the same labels."""
+    """Variants as rows, ranked among variants that were trained on the same labels."""
     rows = []
     for row in table.iter_rows(named=True):
         spans = [_estimate(row, name) for name in ("f1", "rare")]
@@ -84,7 +85,7 @@ def variants(table: pl.DataFrame) -> Grid:
         rows.append(Row([word(row["label"]), *spans, word(row["against"] or ""), *gains], f"{row['noise']}"))
     heads = ["variant", "F1", "rarest third", "against", "gain", "gain, rarest third"]
     note = "Gains are paired: each replicate of the bootstrap draws the same subjects for both."
-    return ranked(Grid("variants", "Variants side by side, test part.", heads, [rows], [INTERVALS, note]))
+    return ranked(Grid("variants", "Comparison of variants, test part.", heads, [rows], [INTERVALS, note]))
 
 
 def variants_by_au(table: pl.DataFrame) -> Grid:
@@ -110,13 +111,14 @@ def _idle(cell: Cell) -> Cell:
 
 
 def _grids_written(grids: Sequence[Grid], kinds: Sequence[str], folder: Path) -> list[Path]:
-    """A file for each table and kind; two names that come to one are numbered."""
+    """A file for each table and kind; names that would be the same file get a number."""
     written: list[Path] = []
     for kind, (suffix, write) in _WRITERS.items():
         names = [slug(grid.name) for grid in grids]
         for at, (name, grid) in enumerate(zip(names, grids, strict=True)):
             again = f"-{names[:at].count(name) + 1}" if name in names[:at] else ""
-            written += [_text(folder / f"{name}{again}{suffix}", write(grid))] if kind in kinds else []
+            if kind in kinds:
+                written.append(_text(folder / f"{name}{again}{suffix}", write(grid)))
     return written
 
 
@@ -133,12 +135,13 @@ def _grids(members: Sequence[Facts], compared: Comparison | None, transfers: Map
         grids += [grid for grid in (_standings(compared), _differences(compared)) if grid.groups[0]]
     for name, transfer in transfers.items():
         grids += transfer_matrices(name, transfer.table)
-        grids += [transfer_tests(name, transfer.tests)] * (transfer.tests.height > 0)
+        if transfer.tests.height > 0:
+            grids.append(transfer_tests(name, transfer.tests))
     return grids
 
 
 def _standings(compared: Comparison) -> Grid:
-    """The studies as rows; ranked where their protocol is the same."""
+    """The leaderboard: studies as rows, ranked among studies of the same protocol."""
     rows = []
     for row in compared.standings.filter(pl.col("f1").is_not_null()).iter_rows(named=True):
         words = [word(row[name]) for name in ("study", "method", "dataset", "protocol", "subjects")]
@@ -146,8 +149,8 @@ def _standings(compared: Comparison) -> Grid:
         scores = [score(row["f1"], row["low"], row["high"]), score(row["auc"]), base]
         rows.append(Row([*words, *scores], f"{row['protocol']}/{row['selection']}" if row["protocol"] else ""))
     heads = ["study", "method", "dataset", "protocol", "subjects", "F1", "AUC", "always-positive"]
-    note = "Rows are ranked against rows of the same protocol and choice alone."
-    return ranked(Grid("studies", "Studies side by side, test part.", heads, [rows], [INTERVALS, note]))
+    note = "Ranks are among rows of the same protocol and selection."
+    return ranked(Grid("studies", "Comparison of studies, test part.", heads, [rows], [INTERVALS, note]))
 
 
 def _differences(compared: Comparison) -> Grid:
@@ -167,7 +170,7 @@ def frames(
     compared: Comparison | None,
     transfers: Mapping[str, Transfer],
 ) -> dict[str, pl.DataFrame]:
-    """Every frame by the name of its file, as the store gives it; of several studies with a column `study`."""
+    """Every frame of the store by the name of its file; with several studies, with a column `study`."""
     found: dict[str, pl.DataFrame] = {}
     for name in ("trials", "epochs", "counts"):
         parts = [(label, getattr(store, name)()) for label, store in stores]
@@ -200,7 +203,7 @@ def _frames_written(found: Mapping[str, pl.DataFrame], kinds: Sequence[str], fol
 
 
 def safe(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` for a CSV that may be opened as a spreadsheet: text that would be a formula begins with an apostrophe."""
+    """`frame` for a CSV that may be opened in a spreadsheet: a formula gets an apostrophe, as text."""
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
     return frame.with_columns(
         pl.when(pl.col(name).str.contains(FORMULA)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)

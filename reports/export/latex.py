@@ -1,4 +1,4 @@
-"""A grid as a LaTeX table that needs nothing but booktabs; text from files and users stays text."""
+"""A grid as a LaTeX table that needs only booktabs; text from files and users cannot become a command."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ ESCAPES = {
     "|": r"\textbar{}",
     '"': "''",
     "`": r"\textasciigrave{}",
-    # The start of a row may be read as the option or the star of the line break before it.
+    # At the start of a row, LaTeX would read these as the option or the star of the line break before it.
     **{mark: f"{{{mark}}}" for mark in "[]*"},
     "–": r"\textendash{}",
     "—": r"\textemdash{}",
@@ -28,7 +28,7 @@ ESCAPES = {
     "·": r"$\cdot$",
 }
 HEAD = "% A fragment for \\input; the preamble needs \\usepackage{booktabs}.\n"
-WIDE = 8  # columns, from which a table spans the page
+WIDE = 8  # with so many columns, a table takes both text columns of a paper
 
 
 def latex(grid: Grid) -> str:
@@ -55,9 +55,9 @@ def latex(grid: Grid) -> str:
 
 
 def latex_text(words: str) -> str:
-    """Text for LaTeX: no command, no comment, no new line; what pdflatex cannot set is named by its code point."""
+    """Text for LaTeX: no command, no comment, no new line; a letter that pdflatex does not know becomes its code."""
     written = "".join(_escaped(mark) for mark in " ".join(words.split()))
-    return re.sub("-(?=-)", "-{}", written)  # two would be set as one long dash
+    return re.sub("-(?=-)", "-{}", written)  # LaTeX would join two hyphens to one long dash
 
 
 def slug(name: str) -> str:
@@ -75,7 +75,7 @@ def _escaped(mark: str) -> str:
 
 
 def _columns(grid: Grid) -> str:
-    """One column each: scores in the middle, words on the left."""
+    """The alignment of each column: scores centred, words to the left."""
     rows = [row for group in grid.groups for row in group]
     scores = [any(row.cells[at].score is not None for row in rows) for at in range(len(grid.heads))]
     return "".join("c" if score else "l" for score in scores)
@@ -94,10 +94,10 @@ def _line(cells: list[str]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    """$61.2_{-2.1}^{+1.8}$: from the score to the ends of its interval; best bold, second underlined."""
+    """$61.2_{-2.1}^{+1.8}$: the score and the distances to the ends of its interval; best bold, second underlined."""
     if cell.score is None:
         return latex_text(cell.words)
-    value = cell.shown.replace("−", "-")
+    value = cell.shown.replace("−", "-")  # in math mode a hyphen is printed as a minus
     value = {1: f"\\mathbf{{{value}}}", 2: f"\\underline{{{value}}}"}.get(cell.rank, value)
     if cell.low is None or cell.high is None:
         return f"${value}$"

@@ -1,4 +1,4 @@
-"""A grid as a Markdown table; text from files and users stays text."""
+"""A grid as a Markdown table; text from files and users cannot become markup."""
 
 import re
 
@@ -7,7 +7,7 @@ from reports.frames.grid import Cell, Grid, Row
 
 
 def markdown(grid: Grid) -> str:
-    """The table under its caption."""
+    """The table below its caption."""
     marks = [":--" if at == 0 else "--:" for at in range(len(grid.heads))]
     rows = [_row(row) for group in grid.groups for row in group]
     notes = [f"\n{markdown_text(note)}\n" for note in grid.notes]
@@ -26,6 +26,7 @@ def markdown_text(words: object) -> str:
     line = text.clean(" ".join(str(words).split()))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*_\[\]|~#!$])", r"\\\1", line)
+    # many viewers make links even of plain addresses
     return re.sub(r"(?i)(?<=http)(s?):|(?<=www)\.", lambda found: f"{found[1] or ''}&#{ord(found[0][-1])};", line)
 
 

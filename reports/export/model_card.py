@@ -1,4 +1,4 @@
-"""The model card of a study's final detectors (after Mitchell et al., 2019), from its result store alone."""
+"""The model card of a study's final detectors (see Mitchell et al., 2019), from its result store."""
 
 import json
 from collections.abc import Iterator
@@ -17,21 +17,21 @@ from reports.frames.tables import QUOTED
 from study.scoring.bootstrap import CONFUSION
 
 SELECTION = {
-    "nested": "In every fold the configuration was searched on validation subjects of that fold's training part alone; "
-    "its test subjects chose nothing (nested).",
-    "shared": "The configuration was searched once, on validation subjects of the training part of fold {fold}, and "
-    "used in every fold. Those subjects can be test subjects of other folds, so that only fold {fold} is nested.",
+    "nested": "In every fold the configuration was chosen on validation subjects of that fold's training part; its "
+    "test subjects had no influence on the choice (nested).",
+    "shared": "The configuration was chosen once, on validation subjects of the training part of fold {fold}, and used "
+    "in every fold. These subjects can be test subjects of other folds, so only fold {fold} is nested.",
 }
 USE = (
-    "Detecting whether facial action units occur in single pictures of faces, for research on methods of AU detection, "
-    "under the protocol below.",
+    "Detection of facial action units in single images of faces, for research on methods of AU detection, under the "
+    "protocol below.",
     "Not for decisions about people: an AU is a movement of the face, not an emotion, an intention or a state of "
-    "health, and nothing here was validated for one.",
-    "Not for faces, cameras, alignment or populations other than those of the training data without an evaluation of "
-    "its own; prevalence and coding rules differ between datasets, and thresholds do not carry over.",
+    "health, and the detectors were not validated for any of these.",
+    "Not for faces, cameras, alignment or populations that differ from the training data, unless you evaluate on them "
+    "first: prevalence and coding rules differ between datasets, and thresholds do not transfer.",
 )
-_FEW_SUBJECTS = 10
-FEW_POSITIVES = 100
+_FEW_SUBJECTS = 10  # with fewer test subjects in a fold, intervals are too uncertain
+FEW_POSITIVES = 100  # with fewer active frames, F1 of an AU depends on single events
 
 
 def model_card(facts: Facts) -> str:
@@ -62,8 +62,8 @@ def _model(facts: Facts) -> Iterator[str]:
         f"AU{au} {AU_NAMES.get(au, '')}".strip() for au in facts.aus
     )
     yield f"method: {facts.method}; configuration below"
-    yield f"{text.plural(len(facts.finals), 'detector')}, one a fold and seed; seeds {facts.seeds or text.NONE}"
-    yield f"last trial begun on {datetime.fromtimestamp(last, UTC).date().isoformat()}"
+    yield f"{text.plural(len(facts.finals), 'detector')}, one for each fold and seed; seeds {facts.seeds or text.NONE}"
+    yield f"last trial started on {datetime.fromtimestamp(last, UTC).date().isoformat()}"
     yield f"code: revision {facts.provenance.get('git revision', 'unknown')}"
 
 
@@ -84,7 +84,7 @@ def _asked_fingerprint(facts: Facts) -> list[str]:
 
 def _evaluation(facts: Facts) -> Iterator[str]:
     if not facts.finals:
-        yield "There are no final trials yet: nothing was tested."
+        yield "There are no final trials yet, so there are no test scores."
         return
     yield f"{text.plural(facts.subjects, 'test subject')} in {text.plural(len(facts.protocols), 'fold')}"
     yield f"protocol of all folds: {facts.protocol or 'unknown'}"
@@ -94,7 +94,8 @@ def _evaluation(facts: Facts) -> Iterator[str]:
 
 
 def _prevalence(facts: Facts) -> pl.DataFrame:
-    """au, frames, positives of the test parts; every seed of a fold scores the same frames."""
+    """au, frames, positives of the test parts."""
+    # every seed of a fold scores the same frames
     once = facts.counts.unique(["fold", "subject", "au"], keep="first", maintain_order=True)
     sums = once.group_by("au").agg(
         frames=pl.sum_horizontal(pl.col(*CONFUSION).sum()), positives=pl.col("tp").sum() + pl.col("fn").sum()
@@ -126,7 +127,7 @@ def _selection(facts: Facts) -> Iterator[str]:
             yield SELECTION[selection].format(fold=fold)
     sweep = facts.trials.filter(pl.col("stage") == "sweep").height
     yield f"objective: {facts.spec.objective} on validation subjects, mean over AUs; {text.plural(sweep, 'trial')}"
-    yield "The test part chose nothing, but in rows that are called oracle: those bound what a choice could gain."
+    yield "Only rows called oracle were chosen on the test part: they are upper bounds, never results."
 
 
 def _results(facts: Facts) -> str:
@@ -135,12 +136,12 @@ def _results(facts: Facts) -> str:
     ours = study_scores(facts)
     metrics = [metric for metric in METRIC_TITLES if metric in set(facts.scores["metric"])]
     main = [metric for metric in metrics if metric in ("f1", "auc", "lift")]
-    whole = "" if facts.complete else "From counts at threshold 0.5 alone: launch/final.py has not ended.\n\n"
+    whole = "" if facts.complete else "launch/final.py has not ended: only scores at threshold 0.5.\n\n"
     return whole + _means(facts, metrics) + "\n" + "\n".join(_transposed(au_grid([ours], metric)) for metric in main)
 
 
 def _means(facts: Facts, metrics: list[str]) -> str:
-    """One row a metric, rule and aggregate: the mean over AUs."""
+    """One row for each metric, rule and aggregate: the mean over AUs."""
     rows = [
         Row(
             [
@@ -160,7 +161,7 @@ def _means(facts: Facts, metrics: list[str]) -> str:
 
 
 def _transposed(grid: Grid) -> str:
-    """AUs as rows, and our own rows alone: a card is read in a narrow column."""
+    """AUs as rows, without published rows: model cards are often shown in a narrow column."""
     rows = [row for group in grid.groups[:2] for row in group]
     heads = ["AU", *(row.cells[0].words for row in rows)]
     turned = [Row([word(name), *(row.cells[at] for row in rows)]) for at, name in enumerate(grid.heads) if at]
@@ -171,20 +172,20 @@ def _limits(facts: Facts) -> Iterator[str]:
     if facts.counts.height:
         yield from _measured_limits(facts)
     yield (
-        "The store holds no age, gender, skin type or health of the subjects: how scores differ between groups of "
-        "people is not known."
+        "The store has no age, gender, skin type or health of the subjects, so differences of the scores between "
+        "groups of people are unknown."
     )
-    yield "Intervals say what another draw of subjects would change, not another dataset, coder or training run."
-    yield "F1 follows the share of active frames: compare it with the always-positive detector of the same frames."
+    yield "Intervals cover the choice of subjects, not another dataset, another coder or repeated training."
+    yield "F1 depends on the share of active frames: compare it with the always-positive detector on the same frames."
 
 
 def _measured_limits(facts: Facts) -> Iterator[str]:
     fewest = facts.counts.group_by("fold").agg(pl.col("subject").n_unique())["subject"].to_list()
     if min(fewest) < _FEW_SUBJECTS:
         few = text.plural(min(fewest), "test subject")
-        yield f"A fold has only {few}: what another draw of subjects would change is hardly known."
+        yield f"A fold has only {few}: the effect of the choice of subjects is uncertain."
     if len(facts.seeds) < 3:
-        yield f"{text.plural(len(facts.seeds), 'seed')}: the spread of training is hardly known."
+        yield f"Only {text.plural(len(facts.seeds), 'seed')}: the variation between training runs is uncertain."
     rare = _prevalence(facts).filter(pl.col("positives") < FEW_POSITIVES)
     if rare.height:
         listed = ", ".join(f"AU{au}" for au in rare["au"])
@@ -193,21 +194,21 @@ def _measured_limits(facts: Facts) -> Iterator[str]:
 
 
 def _weak_aus(scores: pl.DataFrame) -> Iterator[str]:
-    """AUs whose score is worth little, by the selection that is to be quoted."""
+    """AUs with a score of little value, by the selection that may be reported."""
     quoted = next((selection for selection in QUOTED if selection in {*scores["selection"]}), "")
     mean = scores.filter(pl.col("rule") == "0.5", pl.col("aggregate") == "folds", pl.col("selection") == quoted)
     table = mean.filter(pl.col("metric").is_in(["f1", "always_positive"])).pivot("metric", index="au", values="value")
     if {"f1", "always_positive"} <= {*table.columns}:
         below = table.filter(pl.col("au").is_not_null(), pl.col("f1") <= pl.col("always_positive"))["au"].sort()
         if below.len():
-            yield f"No better than the always-positive detector: {', '.join(f'AU{au}' for au in below)}."
+            yield f"Not better than the always-positive detector: {', '.join(f'AU{au}' for au in below)}."
         undefined = table.filter(pl.col("au").is_not_null(), pl.col("f1").is_null())["au"].sort()
         if undefined.len():
-            yield f"F1 is undefined, and in no mean: {', '.join(f'AU{au}' for au in undefined)}."
+            yield f"F1 is undefined and excluded from means: {', '.join(f'AU{au}' for au in undefined)}."
 
 
 def _licences(facts: Facts) -> Iterator[str]:
-    unknown = f"{facts.dataset}: not known to this software; name its licence before you share the detectors"
+    unknown = f"{facts.dataset}: licence unknown; add it before you share the detectors"
     row = CATALOG.get(facts.dataset)
     yield row.licence if row and row.licence else unknown
     yield "Ask the owner of the dataset whether detectors trained on it may be shared; this card does not decide that."
@@ -215,7 +216,7 @@ def _licences(facts: Facts) -> Iterator[str]:
 
 
 def _configuration(facts: Facts) -> str:
-    """JSON indented by four spaces, which ends no block of code."""
+    """JSON, indented by four spaces: unlike a fenced block, no text in it can end such a block."""
     chosen = facts.finals[0].config.to_dict() if facts.finals else facts.spec.config
     written = json.dumps(chosen, indent=1, ensure_ascii=True, default=str)
     return "Of the first final detector; the others differ in fold and seed.\n\n" + "\n".join(

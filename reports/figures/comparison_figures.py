@@ -1,4 +1,4 @@
-"""Figures of comparisons: studies by AU, differences with intervals, variants by AU. Frames in, figures out."""
+"""Figures of comparisons: studies by AU, differences with intervals, variants by AU."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from reports.frames import text
 GREEN, VIOLET = "#3f9165", "#8a6fc0"
 STUDIES = (BLUE, ORANGE, GREEN, RED, VIOLET, NEUTRAL)
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-LONGEST = 32  # letters of a name on an axis
+LONGEST = 32  # letters of a name on an axis; a longer one would leave no room for the drawing
 
 
 def study_dots(frame: pl.DataFrame) -> go.Figure:
-    """F1 of every AU with its interval, one colour and symbol a study: columns study, au, name, f1, low, high."""
+    """F1 of every AU with its interval, one colour and symbol for each study; study, au, name, f1, low, high."""
     names = frame["study"].unique(maintain_order=True).to_list()
     aus = frame["au"].unique().sort().to_list()
     place = {au: at for at, au in enumerate(aus)}
     figure = blank("action unit", "F1 (%)")
-    step = 0.7 / max(len(names), 1)
+    step = 0.7 / max(len(names), 1)  # studies side by side within 0.7 of the distance between two AUs
     for at, name in enumerate(names):
         rows = frame.filter(pl.col("study") == name, pl.col("f1").is_not_null())
         colour, symbol = study_mark(at)
@@ -42,7 +42,7 @@ def study_dots(frame: pl.DataFrame) -> go.Figure:
 
 
 def study_mark(at: int) -> tuple[str, str]:
-    """Colour and symbol of the study number `at`: six colours, and another symbol from one to the next."""
+    """Colour and symbol of study number `at`: 36 different pairs, and neighbours differ in both."""
     return STUDIES[at % len(STUDIES)], _SYMBOLS[(at + at // len(STUDIES)) % len(_SYMBOLS)]
 
 
@@ -65,6 +65,7 @@ def difference_dots(frame: pl.DataFrame) -> go.Figure:
             )
     labels = [escaped(shortened(label, 2 * LONGEST)) for label in rows["label"]]
     figure.update_yaxes(tickvals=rows["at"].to_list(), ticktext=labels, autorange="reversed", zeroline=False)
+    # an interval across this line means that the difference may be chance
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=ORANGE)
     figure.update_layout(height=150 + 30 * max(rows.height, 1), hovermode="closest", showlegend=True)
     return figure
@@ -81,7 +82,7 @@ def variant_heat(frame: pl.DataFrame) -> go.Figure:
     figure.add_heatmap(
         z=[percents(row) for row in rows],
         x=[f"AU{au}" if au else "mean" for au in aus],
-        y=list(range(len(labels))),
+        y=list(range(len(labels))),  # numbers: two shortened names may be equal, and plotly would join their rows
         text=[[text.percent(value) for value in line] for line in grid],
         texttemplate="%{text}",
         customdata=[[escaped(label)] * len(aus) for label in labels],
@@ -101,7 +102,7 @@ def variant_heat(frame: pl.DataFrame) -> go.Figure:
 
 
 def _bars(rows: pl.DataFrame, column: str) -> dict[str, Any]:
-    """From the value to the ends of its interval; no bar where there is none."""
+    """From the value to the ends of its interval; no bar without an interval."""
     return {
         "type": "data",
         "symmetric": False,
@@ -113,5 +114,5 @@ def _bars(rows: pl.DataFrame, column: str) -> dict[str, Any]:
 
 
 def shortened(name: str, longest: int = LONGEST) -> str:
-    """A name for an axis."""
+    """`name`, cut to at most `longest` letters."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"

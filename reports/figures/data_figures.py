@@ -7,7 +7,7 @@ from reports.figures.figures import BLUE, NEUTRAL, blank, escaped, percents
 
 
 def base_rates(frame: pl.DataFrame) -> go.Figure:
-    """Base rate of every AU, and the range of its subjects; au, name, base_rate, least, most."""
+    """Base rate of every AU, and its range over subjects; au, name, base_rate, least, most."""
     rows = frame.drop_nulls("base_rate")
     figure = blank("action unit", "active frames (%)")
     titles = [escaped(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]
@@ -30,7 +30,7 @@ def base_rates(frame: pl.DataFrame) -> go.Figure:
         hovertemplate="%{text}: %{y:.1f} %<extra></extra>",
     )
     figure.update_layout(showlegend=False)
-    figure.update_xaxes(type="category", showgrid=False)
+    figure.update_xaxes(type="category", showgrid=False)  # AU numbers are names: no gap between AU7 and AU12
     figure.update_yaxes(range=[0, 100])
     return figure
 
@@ -41,6 +41,7 @@ def shift(frame: pl.DataFrame) -> go.Figure:
     aus = frame["au"].unique().sort().to_list()
     cells = {(fold, au): value for fold, au, value in frame.select("fold", "au", "difference").iter_rows()}
     z = [[None if (v := cells.get((fold, au))) is None else round(100 * v, 2) for au in aus] for fold in folds]
+    # a symmetric scale, so that white is no shift; 1 where all folds are equal, because a scale needs a length
     most = max((abs(value) for line in z for value in line if value is not None), default=1) or 1
     figure = blank("action unit", "")
     figure.add_heatmap(

@@ -1,7 +1,7 @@
-"""Frames in, plotly figures out: nothing is computed here but what a drawing needs.
+"""Frames in, plotly figures out; only what a drawing needs is computed here.
 
-Colours are mid-tones that keep their contrast on white and on near-black; blue, orange and grey stay apart
-for colour-blind readers. Text and grid colours come from `template`, which the page swaps with the theme.
+Colours are mid-tones with enough contrast on white and on near-black; colour-blind readers can separate blue, orange
+and grey. Text and grid colours come from `plotly_template`, which the page replaces when its theme changes.
 """
 
 import html
@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from reports.frames import text
 
 BLUE, ORANGE, NEUTRAL, RED = "#3b82c4", "#d9730d", "#8b929c", "#c8507a"
-# One a fold, in order; told apart by colour-blind readers too, and by the shape of the marks.
+# One for each fold, in order; colour-blind readers can separate them, and each has its own symbol, too.
 SERIES = ("#3b82c4", "#d9730d", "#1a9a83", "#8f6cc4", "#a08300", "#c8507a")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -23,23 +23,23 @@ STATE_MARKS = {"DONE": (BLUE, "circle"), "PRUNED": (NEUTRAL, "circle-open"), "FA
 
 
 def escaped(value: object) -> str:
-    """Text for a figure: plotly reads a few HTML tags, so that names from files are escaped."""
+    """Text for a figure: plotly interprets some HTML tags, so names from files are escaped."""
     return html.escape(str(value), quote=False)
 
 
 def plotly_template(dark: bool) -> dict[str, Any]:
-    """The look that all figures share, for a light or a dark page."""
+    """The style that all figures share, for a light or a dark page."""
     ink, grid, paper = ("#d8dce2", "#343a43", "#22272e") if dark else ("#2b3138", "#e3e6ea", "#ffffff")
     title = {"font": {"size": 13}}
     axis = {
         "gridcolor": grid,
         "linecolor": grid,
         "zerolinecolor": grid,
-        "automargin": True,
+        "automargin": True,  # names of AUs and parameters have any length
         "title": title,
         "ticklabelstandoff": 4,
     }
-    clear = "rgba(0,0,0,0)"
+    clear = "rgba(0,0,0,0)"  # the page's own background shows through, in both themes
     layout = {
         "font": {"family": FONT, "size": 13, "color": ink},
         "paper_bgcolor": clear,
@@ -52,19 +52,19 @@ def plotly_template(dark: bool) -> dict[str, Any]:
             "y": 1.02,
             "yanchor": "bottom",
             "bgcolor": clear,
-            "itemsizing": "constant",
+            "itemsizing": "constant",  # small marks would be hard to recognise in the legend
         },
         "modebar": {"bgcolor": clear, "color": NEUTRAL, "activecolor": ink},
         "xaxis": axis,
         "yaxis": axis,
         "ternary": {"bgcolor": clear} | {f"{name}axis": axis for name in "abc"},
     }
-    # Error bars stand half inside their bars: only the text colour keeps its contrast on both.
+    # Half of an error bar is drawn on its bar: only the text colour has enough contrast on both backgrounds.
     return {"layout": layout, "data": {"bar": [{"error_y": {"color": ink}}]}}
 
 
 def history(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """Objective of every trial in the order of their start, with the best so far; one panel a fold."""
+    """Objective of every trial in the order of their start, with the best so far; one panel for each fold."""
     folds = frame["fold"].unique().sort().to_list()
     if len(folds) > 1:
         figure = grid(len(folds), min(3, len(folds)), [f"fold {fold}" for fold in folds], 300, legend=True)
@@ -81,14 +81,14 @@ def history(frame: pl.DataFrame, objective: str) -> go.Figure:
 
 
 def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) -> None:
-    """The trials of one fold; failed ones have no value, their crosses stand at its lowest."""
+    """The trials of one fold; failed trials have no value, their crosses are drawn at the lowest value."""
     first = (row, column) == (1, 1)
     known = frame["value"].drop_nulls()
     floor = pl.lit(float(known.min()) if known.len() else 0.0)  # type: ignore[arg-type]
     heights = frame.with_columns(value=pl.when(pl.col("status") == "FAILED").then(floor).otherwise("value"))
     for state, (colour, symbol) in STATE_MARKS.items():
         rows = heights.filter(pl.col("status") == state, pl.col("value").is_not_null())
-        if rows.is_empty() and not first:
+        if rows.is_empty() and not first:  # the first panel has the legend of all panels
             continue
         value = "no value" if state == "FAILED" else "%{y:.1f}"
         figure.add_scatter(
@@ -111,7 +111,7 @@ def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) 
         name="best so far",
         legendgroup="best",
         showlegend=first,
-        line={"color": ORANGE, "width": 2, "shape": "hv"},
+        line={"color": ORANGE, "width": 2, "shape": "hv"},  # steps: the best value does not change between trials
         hoverinfo="skip",
         row=row,
         col=column,
@@ -119,7 +119,8 @@ def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) 
 
 
 def importance(frame: pl.DataFrame) -> go.Figure:
-    """Horizontal bars, the most important parameter on top; with several folds one bar a fold and parameter."""
+    """Horizontal bars, the most important parameter on top; with several folds one bar for each fold and parameter."""
+    # ascending, because plotly draws the first category at the bottom
     means = (
         frame.group_by("parameter", maintain_order=True).agg(mean=pl.col("importance").mean()).sort("mean", "parameter")
     )
@@ -137,7 +138,7 @@ def importance(frame: pl.DataFrame) -> go.Figure:
             marker={"color": SERIES[at % 6]},
             text=[text.percent(shares.get(name)) for name in order],
             textposition="outside",
-            cliponaxis=False,
+            cliponaxis=False,  # the number beside the longest bar may leave the axes
             hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
         )
     height = max(200, 90 + (18 + 12 * len(folds)) * len(order))
@@ -147,27 +148,22 @@ def importance(frame: pl.DataFrame) -> go.Figure:
 
 
 def curves(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """Validation objective by epoch, one line a trial, the best one on top."""
+    """Validation objective by epoch, one line for each trial, the best one on top."""
     figure = blank("epoch", f"{objective} (%)")
-    usual = frame.filter(~pl.col("best"))
+    usual, best = frame.filter(~pl.col("best")), "best of its fold" if frame["fold"].n_unique() > 1 else "chosen trial"
+    # plotly draws later traces over earlier ones
     styles = [
         ("PRUNED", usual.filter(pl.col("status") == "PRUNED"), NEUTRAL, 1.0, 0.55),
         ("DONE", usual.filter(pl.col("status") == "DONE"), BLUE, 1.2, 0.55),
         ("FAILED", usual.filter(pl.col("status") == "FAILED"), RED, 1.0, 0.8),
-        (
-            "best of its fold" if frame["fold"].n_unique() > 1 else "chosen trial",
-            frame.filter("best"),
-            ORANGE,
-            3.0,
-            1.0,
-        ),
+        (best, frame.filter("best"), ORANGE, 3.0, 1.0),
     ]
     for name, rows, colour, width, opacity in styles:
         if rows.height:
             line = {"color": colour, "width": width}
             figure.add_scatter(**_lines(rows), name=name, mode="lines", line=line, opacity=opacity)
     figure.update_traces(hovertemplate="trial %{text}, epoch %{x}: %{y:.1f}<extra></extra>")
-    if frame["epoch"].n_unique() == 1:
+    if frame["epoch"].n_unique() == 1:  # a line of one point is invisible
         figure.update_traces(mode="markers")
     figure.update_layout(showlegend=True, hovermode="closest")
     _count_axis(figure, frame["epoch"])
@@ -176,10 +172,12 @@ def curves(frame: pl.DataFrame, objective: str) -> go.Figure:
 
 def _count_axis(figure: go.Figure, numbers: pl.Series) -> None:
     """Ticks on whole numbers only."""
+    # plotly would divide a short axis into halves
     figure.update_xaxes(tickformat="d", **({"dtick": 1} if numbers.n_unique() <= 12 else {}))
 
 
 def _lines(rows: pl.DataFrame) -> dict[str, list[Any]]:
+    """Points of many trials as one trace with gaps: hundreds of traces would make the page slow."""
     points: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
     for part in rows.partition_by("trial", maintain_order=True):
         points["x"] += [*part["epoch"].to_list(), None]
@@ -200,7 +198,7 @@ def au_bars(frame: pl.DataFrame) -> go.Figure:
     }
     figure = blank("action unit", "F1 (%)")
     figure.add_bar(
-        x=list(range(rows.height)),
+        x=list(range(rows.height)),  # numbers and not names, so that `_levels` can end at the edges of a bar
         y=percents(rows["f1"]),
         name="F1, 95 % interval" if rows["high"].count() else "F1",
         width=0.6,
@@ -214,7 +212,7 @@ def au_bars(frame: pl.DataFrame) -> go.Figure:
     figure.add_scatter(**_levels(rows), mode="lines", name="always-positive", line=line)
     figure.update_yaxes(range=[0, 100])
     figure.update_xaxes(tickvals=list(range(rows.height)), ticktext=[str(au) for au in rows["au"]], showgrid=False)
-    figure.update_xaxes(range=[-0.6, max(rows.height, 4) - 0.4])
+    figure.update_xaxes(range=[-0.6, max(rows.height, 4) - 0.4])  # a few bars would be very wide otherwise
     figure.update_layout(hovermode="closest")
     return figure
 
@@ -224,7 +222,7 @@ def _au_labels(rows: pl.DataFrame) -> list[str]:
 
 
 def _levels(rows: pl.DataFrame) -> dict[str, Any]:
-    """A short level line across every bar, as wide as the bar at any size of the page."""
+    """A short horizontal line across every bar, as wide as the bar at any size of the page."""
     xs: list[float | None] = []
     ys: list[float | None] = []
     labels: list[str] = []
@@ -243,7 +241,7 @@ def fold_dots(frame: pl.DataFrame) -> go.Figure:
         x=percents(frame["test_f1"]),
         y=folds,
         mode="markers",
-        name="test F1, one dot a seed",
+        name="test F1, one dot for each seed",
         marker={"color": BLUE, "size": 11, "opacity": 0.75},
         text=[str(seed) for seed in frame["seed"]],
         hovertemplate="%{y}, seed %{text}: %{x:.1f}<extra></extra>",
@@ -259,14 +257,14 @@ def fold_dots(frame: pl.DataFrame) -> go.Figure:
     )
     height = 140 + 44 * frame["fold"].n_unique()
     figure.update_layout(height=height, hovermode="closest")
-    figure.update_yaxes(type="category", autorange="reversed")
+    figure.update_yaxes(type="category", autorange="reversed")  # plotly counts from the bottom
     return figure
 
 
 def grid(
     count: int, columns: int, titles: Sequence[str], height: int, shared_y: bool = True, legend: bool = False
 ) -> go.Figure:
-    """Small multiples: `count` panels, `height` px a row; the legend stands above the titles of the panels."""
+    """Small multiples: `count` panels, rows of `height` px; the legend is above the titles of the panels."""
     rows, top = -(-count // columns), 64 if legend else 32
     figure = make_subplots(
         rows=rows,
@@ -274,9 +272,10 @@ def grid(
         subplot_titles=[escaped(title) for title in titles],
         shared_yaxes=shared_y,
         horizontal_spacing=0.04 if shared_y else 0.09,
-        vertical_spacing=min(0.4 / rows, 84 / (height * rows)),
+        vertical_spacing=min(0.4 / rows, 84 / (height * rows)),  # 84 px: tick labels, axis title and panel title
     )
     figure.update_layout(template="none", height=height * rows + top + 24, hovermode="closest", margin={"t": top})
+    # relative to the figure: relative to the axes, its distance to the titles would change with the number of rows
     figure.update_layout(showlegend=legend, legend={"yref": "container", "y": 1, "yanchor": "top"})
     figure.update_annotations(font={"size": 13})
     return figure
@@ -288,7 +287,8 @@ def places(count: int, columns: int) -> list[tuple[int, int]]:
 
 
 def blank(x: str, y: str) -> go.Figure:
-    """A figure without traces whose look the page decides."""
+    """A figure without traces; its style comes from the page."""
+    # template "none": plotly's default template would be stored in every figure
     figure = go.Figure(layout={"template": "none", "height": 360})
     figure.update_xaxes(title=escaped(x))
     figure.update_yaxes(title=escaped(y))
@@ -297,4 +297,5 @@ def blank(x: str, y: str) -> go.Figure:
 
 def percents(values: pl.Series) -> list[float | None]:
     """Fractions as percent, gaps where they are undefined."""
+    # three digits: more cannot be seen and would only make the page larger
     return [None if not text.known(value) else round(100 * value, 3) for value in values.to_list()]

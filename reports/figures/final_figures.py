@@ -1,4 +1,4 @@
-"""Figures of the final evaluation: choices of configuration, thresholds, reliability, confusion, co-occurrence."""
+"""Figures of the final evaluation: selection, thresholds, reliability, confusion counts, AU co-occurrence."""
 
 import plotly.graph_objects as go
 import polars as pl
@@ -9,8 +9,8 @@ from reports.figures.space_figures import SCALE
 from reports.frames import text
 
 _COLUMNS = 4
-_CELLS = {"tp": ("found", BLUE), "fn": ("missed", "#a9c9ea"), "fp": ("false alarm", ORANGE)}
-_CELLS |= {"tn": ("rightly silent", "#c4c9d0")}
+_CELLS = {"tp": ("true positive", BLUE), "fn": ("false negative", "#a9c9ea"), "fp": ("false positive", ORANGE)}
+_CELLS |= {"tn": ("true negative", "#c4c9d0")}
 
 
 def au_titles(aus: list[int]) -> list[str]:
@@ -19,7 +19,7 @@ def au_titles(aus: list[int]) -> list[str]:
 
 
 def selections(frame: pl.DataFrame) -> go.Figure:
-    """Mean F1 by rule of threshold and by how the configuration was chosen: selection, rule, value, low, high."""
+    """Mean F1 by threshold rule and by selection of the configuration; selection, rule, value, low, high."""
     figure = blank("mean F1 (%)", "")
     for at, name in enumerate(frame["selection"].unique(maintain_order=True)):
         rows = frame.filter(pl.col("selection") == name, pl.col("value").is_not_null())
@@ -32,6 +32,7 @@ def selections(frame: pl.DataFrame) -> go.Figure:
             marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 10},
             hovertemplate=f"{escaped(name)}, %{{y}}: %{{x:.1f}}<extra></extra>",
         )
+    # "group" puts dots of one rule next to each other: their intervals would cover each other on one line
     figure.update_layout(scattermode="group", height=150 + 60 * frame["rule"].n_unique())
     figure.update_yaxes(type="category", autorange="reversed")
     return figure
@@ -45,7 +46,7 @@ def _error(rows: pl.DataFrame) -> dict[str, object] | None:
 
 
 def thresholds(frame: pl.DataFrame) -> go.Figure:
-    """F1, precision and recall of every AU against the threshold, one panel an AU."""
+    """F1, precision and recall of every AU against the threshold, one panel for each AU."""
     aus = frame["au"].unique(maintain_order=True).to_list()
     figure = grid(len(aus), _COLUMNS, au_titles(aus), 200, legend=True)
     lines = [
@@ -74,7 +75,7 @@ def thresholds(frame: pl.DataFrame) -> go.Figure:
 
 
 def reliability(frame: pl.DataFrame) -> go.Figure:
-    """Share of active frames against the probability, one panel an AU; marks grow with the number of frames."""
+    """Share of active frames against the probability, one panel for each AU; marks grow with the number of frames."""
     aus = frame["au"].unique(maintain_order=True).to_list()
     figure = grid(len(aus), _COLUMNS, au_titles(aus), 210)
     for au, (row, column) in zip(aus, places(len(aus), _COLUMNS), strict=True):
@@ -88,6 +89,7 @@ def reliability(frame: pl.DataFrame) -> go.Figure:
             y=percents(rows["share_active"]),
             mode="lines+markers",
             line={"color": BLUE, "width": 1.5},
+            # the square root makes the area grow with the number of frames; 5 px keep small bins visible
             marker={"color": BLUE, "size": [5 + 11 * (frames / most) ** 0.5 for frames in rows["frames"]]},
             text=[text.count(frames) for frames in rows["frames"]],
             hovertemplate="probability %{x:.0f} %, active %{y:.0f} %, %{text} frames<extra></extra>",
@@ -95,13 +97,14 @@ def reliability(frame: pl.DataFrame) -> go.Figure:
             row=row,
             col=column,
         )
+    # beyond 0 and 100, so that marks at the ends are not cut
     figure.update_xaxes(range=[-4, 104], tickvals=[0, 50, 100])
     figure.update_yaxes(range=[-4, 104], tickvals=[0, 50, 100])
     return figure
 
 
 def confusion(frame: pl.DataFrame) -> go.Figure:
-    """Every AU's coded frames, divided into found, missed, false alarm and rightly silent."""
+    """Confusion counts of every AU, as shares of its coded frames."""
     labels = [escaped(title) for title in au_titles(frame["au"].to_list())]
     figure = blank("share of the coded frames (%)", "")
     total = frame.select(pl.sum_horizontal(*_CELLS)).to_series()
@@ -123,7 +126,7 @@ def confusion(frame: pl.DataFrame) -> go.Figure:
 
 
 def cooccurrence(frame: pl.DataFrame) -> go.Figure:
-    """Share of the frames with one AU that have another, as labelled, as detected, and the difference."""
+    """Share of the frames with one AU that also have another: in the labels, in the detections, and the difference."""
     aus = frame["given"].unique(maintain_order=True).to_list()
     figure = grid(3, 3, ["labelled (%)", "detected (%)", "detected − labelled (points)"], 130 + 26 * len(aus))
     gap = frame["predicted"] - frame["labelled"]
@@ -144,7 +147,7 @@ def cooccurrence(frame: pl.DataFrame) -> go.Figure:
             xgap=1,
             ygap=1,
             text=[["" if cell is None else f"{cell:.0f}" for cell in line] for line in z],
-            texttemplate="%{text}" if len(aus) <= 17 else None,
+            texttemplate="%{text}" if len(aus) <= 17 else None,  # numbers in smaller cells would overlap
             textfont={"size": 10},
             hovertemplate="of the frames with AU%{y}, %{z:.1f} have AU%{x}<extra></extra>",
             row=1,
@@ -163,7 +166,7 @@ def _square(values: list[float | None], side: int) -> list[list[float | None]]:
 def heat(
     frame: pl.DataFrame, columns: str, rows: str, value: str, middle: float | None = None
 ) -> tuple[list[str], list[str], list[list[float | None]]]:
-    """Names of the columns and rows, and the values in percent as a matrix; null where there is none."""
+    """Names of the columns and rows, and the values in percent as a matrix; null where a value is missing."""
     xs, ys = (frame[name].unique(maintain_order=True).to_list() for name in (columns, rows))
     cells = {(x, y): cell for x, y, cell in frame.select(columns, rows, value).iter_rows()}
     shift = middle or 0.0
@@ -172,7 +175,7 @@ def heat(
 
 
 def annotated(xs: list[str], ys: list[str], matrix: list[list[float | None]], percent: bool = True) -> go.Heatmap:
-    """A heat map whose cells print their number."""
+    """A heat map with the number in every cell."""
     return go.Heatmap(
         x=xs,
         y=ys,
@@ -183,6 +186,6 @@ def annotated(xs: list[str], ys: list[str], matrix: list[list[float | None]], pe
         ygap=2,
         text=[["–" if cell is None else f"{cell:.1f}" for cell in line] for line in matrix],
         texttemplate="%{text}",
-        textfont={"color": "#10151a"},
+        textfont={"color": "#10151a"},  # dark in both themes: the colours of the cells do not change
         hovertemplate="%{y} → %{x}: %{text}<extra></extra>",
     )

@@ -12,12 +12,13 @@ from reports.frames import text
 
 ENDS = {"DONE": BLUE, "PRUNED": NEUTRAL, "FAILED": RED}
 CROSSED = {"shape": "x", "size": 5, "fillmode": "overlay", "fgcolor": "#ffffff"}
-PATTERNS = {"DONE": {}, "PRUNED": {}, "FAILED": CROSSED}  # blue and grey differ to all readers, red does not
+PATTERNS = {"DONE": {}, "PRUNED": {}, "FAILED": CROSSED}  # colour-blind readers cannot separate red from the others
 
 
 def slices(axes: pl.DataFrame, order: Sequence[str], objective: str) -> go.Figure:
-    """Objective against every parameter, one panel each; `axes` as `series.coordinates` gives them."""
+    """Objective against every parameter, one panel each; `axes` from `series.coordinates`."""
     names = [name for name in order if name in set(axes["parameter"])]
+    # importances may be missing: too few trials, or a parameter that only some trials have
     names += [name for name in axes["parameter"].unique(maintain_order=True) if name not in names]
     short, columns = text.short_names(names), min(4, max(len(names), 2))
     folds = axes["fold"].n_unique() > 1
@@ -27,7 +28,7 @@ def slices(axes: pl.DataFrame, order: Sequence[str], objective: str) -> go.Figur
         _add_slices(figure, part, row, column)
         kind = "category" if part["category"][0] else "log" if part["log"][0] else "linear"
         figure.update_xaxes(type=kind, row=row, col=column, **({"nticks": 4} if kind != "category" else {}))
-        if kind == "log":
+        if kind == "log":  # powers of ten only: a small panel has no room for 2 and 5
             figure.update_xaxes(dtick=1, exponentformat="e", row=row, col=column)
     figure.update_yaxes(title=escaped(f"{objective} (%)"), col=1)
     return figure
@@ -56,13 +57,14 @@ def _by_fold(part: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
 
 
 def pairs(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """Two parameters at a time, one dot a trial, coloured by the objective: nothing between the dots is made up."""
+    """Two parameters in each panel, one dot for each trial, coloured by the objective; nothing is interpolated."""
     panels = frame.select("x_parameter", "y_parameter").unique(maintain_order=True).rows()
     short = text.short_names(sorted({name for panel in panels for name in panel}))
     figure = grid(len(panels), len(panels), [""] * len(panels), 360, shared_y=False)
     low, high = float(frame["score"].min()), float(frame["score"].max())  # type: ignore[arg-type]
     for at, (first, second) in enumerate(panels, start=1):
         rows = frame.filter(pl.col("x_parameter") == first, pl.col("y_parameter") == second).sort("score")
+        # sorted above: the best dots are drawn last, on top of the others
         marker = scaled(percents(rows["score"]), low, high, objective)
         figure.add_scatter(
             x=rows["x"].to_list(),
@@ -89,11 +91,11 @@ def _scale(update: object, name: str, log: bool, column: int) -> None:
 
 
 def rungs(frame: pl.DataFrame) -> go.Figure:
-    """At every rung, how many trials went on and how many ended before the next one."""
+    """Trials at every rung: how many continued, and how many ended before the next rung."""
     several = frame["fold"].n_unique() > 1
     names = [f"{rung}, {escaped(fold)}" if several else str(rung) for fold, rung in frame.select("fold", "rung").rows()]
     figure = blank("epochs trained (rung)", "trials that reached the rung")
-    kinds = [("on", "went on, or finished", "DONE"), ("pruned", "pruned", "PRUNED"), ("failed", "failed", "FAILED")]
+    kinds = [("on", "continued or finished", "DONE"), ("pruned", "pruned", "PRUNED"), ("failed", "failed", "FAILED")]
     for column, name, state in kinds:
         figure.add_bar(
             x=names,
@@ -108,11 +110,11 @@ def rungs(frame: pl.DataFrame) -> go.Figure:
 
 
 def timeline(frame: pl.DataFrame) -> go.Figure:
-    """One bar a trial from its start, in the lanes of its node."""
+    """One bar for each trial from its start, in the lanes of its node."""
     lanes = frame.select("host", "lane").unique().sort("host", "lane", descending=True).rows()
     hosts = {host for host, _ in lanes}
     row = {lane: at for at, lane in enumerate(lanes)}
-    short = bool(frame["ends"].max() < 2)  # type: ignore[operator]
+    short = bool(frame["ends"].max() < 2)  # type: ignore[operator]  # hours: an axis from 0 to 0.1 is hard to read
     figure, scale = blank(f"{'minutes' if short else 'hours'} since the first trial began", ""), 60 if short else 1
     for state in ENDS:
         part = frame.filter(pl.col("status") == state)
@@ -125,6 +127,7 @@ def timeline(frame: pl.DataFrame) -> go.Figure:
             orientation="h",
             name=state,
             marker={"color": ENDS[state], "line": {"width": 0}, "pattern": PATTERNS[state]},
+            # prepared texts: a hover template cannot print durations
             text=[
                 f"{escaped(key[:8])} ({stage}, {escaped(fold)}), {escaped(host)}: "
                 + text.duration(3600 * (ends - begins))
@@ -141,14 +144,14 @@ def timeline(frame: pl.DataFrame) -> go.Figure:
 
 
 def _name_hosts(figure: go.Figure, lanes: list[tuple[str, int]]) -> None:
-    """The name of a node stands at its first lane."""
+    """Write the name of each node at its first lane."""
     first = {host: at for at, (host, lane) in enumerate(lanes) if lane == 1}
     figure.update_yaxes(tickvals=list(first.values()), ticktext=[escaped(host) for host in first], showgrid=False)
     figure.update_yaxes(range=[-0.7, max(len(lanes), 2) - 0.3], zeroline=False)
 
 
 def hours(frame: pl.DataFrame) -> go.Figure:
-    """Device-hours by stage and fold, divided by how the trials ended."""
+    """Device-hours by stage and fold, divided by the final state of the trials."""
     figure = blank(f"{frame['unit'][0]}-hours", "")
     for state in ENDS:
         part = frame.filter(pl.col("status") == state)
@@ -171,12 +174,12 @@ def hours(frame: pl.DataFrame) -> go.Figure:
 
 
 def pareto(frame: pl.DataFrame, x: str, y: str) -> go.Figure:
-    """Two objectives of every finished trial; those that no other beats in both are joined. Columns x, y, front."""
+    """Two objectives of every finished trial, with the Pareto front as a line; columns x, y, front."""
     figure = blank(x, y)
     shapes = cycle(SYMBOLS)
     for name, rows, colour in (
-        ("beaten by another trial in both", frame.filter(~pl.col("front")), NEUTRAL),
-        ("beaten by none", frame.filter("front").sort("x"), ORANGE),
+        ("dominated", frame.filter(~pl.col("front")), NEUTRAL),
+        ("Pareto front", frame.filter("front").sort("x"), ORANGE),
     ):
         figure.add_scatter(
             x=rows["x"].to_list(),

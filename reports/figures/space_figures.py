@@ -9,12 +9,13 @@ import polars as pl
 from reports.figures.figures import BLUE, blank, escaped, percents
 from reports.frames import text
 
-# From grey-blue to orange: readable on white and on near-black, ordered for colour-blind readers too.
+# From grey-blue to orange: readable on white and on near-black, also for colour-blind readers.
 SCALE = ("#8b97a6", "#6f93b5", "#5a9bb0", "#6f9f83", "#a89a4e", "#c98a2c", "#d9730d")
 
 
 def parallel(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """One line a finished trial through all its parameters, coloured by the objective; high values on top."""
+    """One line for each finished trial through all its parameters, coloured by the objective; high values on top."""
+    # plotly's own parallel coordinates need one value for every trial and axis, and have no hover text
     names = frame["parameter"].unique(maintain_order=True).to_list()
     place = {name: at for at, name in enumerate(names)}
     figure = blank("", "")
@@ -34,7 +35,7 @@ def parallel(frame: pl.DataFrame, objective: str) -> go.Figure:
 
 
 def single(frame: pl.DataFrame, values: pl.Series, objective: str) -> go.Figure:
-    """Objective against the one parameter that was searched; `frame` as for `parallel`, `values` beside it."""
+    """Objective against the only searched parameter; `frame` as for `parallel`, `values` are those of the parameter."""
     figure = blank(frame["parameter"][0], f"{objective} (%)")
     figure.add_scatter(
         x=[escaped(value) if isinstance(value, str) else value for value in values.drop_nulls()],
@@ -52,9 +53,9 @@ def single(frame: pl.DataFrame, values: pl.Series, objective: str) -> go.Figure:
 
 
 def _shades(frame: pl.DataFrame, low: float, high: float) -> dict[int, pl.DataFrame]:
-    """Rows by step of the colour scale, so that a hundred trials need seven traces; the best drawn last."""
+    """Rows by step of the colour scale, so that any number of trials needs seven traces; the best are drawn last."""
     steps = len(SCALE)
-    share = (pl.col("score") - low) / ((high - low) or 1.0)
+    share = (pl.col("score") - low) / ((high - low) or 1.0)  # all scores may be equal
     stepped = frame.with_columns(shade=(share * steps).floor().clip(0, steps - 1).cast(pl.Int64))
     parts = stepped.sort("shade", "score", "trial", maintain_order=True).partition_by("shade", as_dict=True)
     return {int(shade): part for (shade,), part in parts.items()}
@@ -71,7 +72,7 @@ def _stroke(shade: int) -> dict[str, Any]:
 
 
 def _threads(rows: pl.DataFrame, place: dict[str, int]) -> dict[str, list[Any]]:
-    """Points of many trials as one trace: a gap follows each trial."""
+    """Points of many trials as one trace, with a gap after each trial."""
     points: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
     for part in rows.partition_by("trial", maintain_order=True):
         points["x"] += [*(place[name] for name in part["parameter"]), None]
@@ -103,12 +104,12 @@ def _add_axis_ticks(figure: go.Figure, frame: pl.DataFrame, place: dict[str, int
 
 
 def _add_colour_bar(figure: go.Figure, low: float, high: float, objective: str) -> None:
-    """A trace without points that carries the scale of the lines."""
+    """Add the colour scale of the lines by a trace without points: only markers can have a scale."""
     figure.add_scatter(x=[None], y=[None], mode="markers", marker=scaled([100 * low], low, high, objective))
 
 
 def scaled(values: Sequence[Any], low: float, high: float, objective: str) -> dict[str, Any]:
-    """Markers coloured by the objective from `low` to `high`, with their scale beside the figure."""
+    """Markers coloured by the objective from `low` to `high`, with the scale to the right of the figure."""
     steps = len(SCALE)
     bar = {
         "title": {"text": f"{objective} (%)", "side": "right", "font": {"size": 13}},
@@ -122,16 +123,17 @@ def scaled(values: Sequence[Any], low: float, high: float, objective: str) -> di
         "cmax": 100 * high,
         "colorscale": [[at / (steps - 1), colour] for at, colour in enumerate(SCALE)],
         "colorbar": bar,
-        "showscale": high > low,
+        "showscale": high > low,  # a scale of one value says nothing
     }
 
 
 def ternary(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """Where on the simplex of pair-sampling ratios the finished trials lie, coloured by the objective."""
-    first, second, third = frame.columns[3:]
+    """Positions of the finished trials on the simplex of pair-sampling ratios, coloured by the objective."""
+    first, second, third = frame.columns[3:]  # after trial, key and value
     low, high = float(frame["value"].min()), float(frame["value"].max())  # type: ignore[arg-type]
     marker = scaled(percents(frame["value"]), low, high, objective)
     title = {"text": f"{objective} (%)", "side": "bottom", "font": {"size": 13}}
+    # below the triangle: at its side the scale would leave no room on a narrow screen
     marker["colorbar"] |= {"orientation": "h", "y": -0.12, "yanchor": "top", "title": title}
     labels = [f"trial {trial}: {text.percent(value)}" for trial, value in frame.select("trial", "value").iter_rows()]
     figure = blank("", "")

@@ -1,4 +1,4 @@
-"""Figures of transfer between datasets, and of curves under stress."""
+"""Figures of transfer between datasets, and robustness curves."""
 
 import plotly.graph_objects as go
 import polars as pl
@@ -9,7 +9,7 @@ from reports.frames import text
 
 
 def matrices(frame: pl.DataFrame) -> go.Figure:
-    """Source by target, one annotated heat map a method; method, source, target, value."""
+    """Source by target, one annotated heat map for each method; method, source, target, value."""
     methods = frame["method"].unique(maintain_order=True).to_list()
     columns = min(3, max(len(methods), 1))
     side = frame["source"].n_unique()
@@ -18,6 +18,7 @@ def matrices(frame: pl.DataFrame) -> go.Figure:
     for method, (row, column) in zip(methods, places(len(methods), columns), strict=True):
         part = frame.filter(pl.col("method") == method)
         drawing = annotated(*heat(part, "target", "source", "value"))
+        # one colour scale for all panels, so that methods can be compared; it needs a length above 0
         drawing.update(zmin=min(ends), zmax=max(ends) if max(ends) > min(ends) else min(ends) + 1)
         figure.add_trace(drawing, row=row, col=column)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
@@ -27,7 +28,10 @@ def matrices(frame: pl.DataFrame) -> go.Figure:
 
 
 def au_dots(frame: pl.DataFrame) -> go.Figure:
-    """F1 of every AU with its interval, one panel a pair; source, target, method, metric, au, value, low, high."""
+    """F1 of every AU with its interval, one panel for each pair of datasets.
+
+    Columns source, target, method, metric, au, value, low, high.
+    """
     panels = frame.select("source", "target").unique(maintain_order=True).rows()
     columns = min(2, len(panels))
     figure = grid(len(panels), columns, [f"{source} → {target}" for source, target in panels], 260, legend=True)
@@ -37,6 +41,7 @@ def au_dots(frame: pl.DataFrame) -> go.Figure:
         for at, method in enumerate(methods):
             rows = here.filter(pl.col("method") == method, pl.col("metric") == "f1").sort("au")
             _add_dots(figure, rows, method, at, (row, column))
+        # the same for every method: it depends on the labels of the target alone
         base = here.filter(pl.col("metric") == "always_positive").unique("au").sort("au")
         figure.add_scatter(
             x=[str(au) for au in base["au"]],
@@ -82,7 +87,7 @@ def error_bars(rows: pl.DataFrame) -> dict[str, object] | None:
 
 
 def rules(frame: pl.DataFrame) -> go.Figure:
-    """Mean F1 by threshold rule, one panel a pair; source, target, method, rule, value, low, high."""
+    """Mean F1 by threshold rule, one panel for each pair; source, target, method, rule, value, low, high."""
     panels = frame.select("source", "target").unique(maintain_order=True).rows()
     columns = min(3, len(panels))
     figure = grid(len(panels), columns, [f"{source} → {target}" for source, target in panels], 240, legend=True)
@@ -110,7 +115,7 @@ def rules(frame: pl.DataFrame) -> go.Figure:
 
 
 def stress(frame: pl.DataFrame, metric: str) -> go.Figure:
-    """Score against the level of trouble with its interval, one panel a kind; method, kind, level, value, low, high."""
+    """Score against the level of degradation, one panel for each kind; method, kind, level, value, low, high."""
     kinds = frame["kind"].unique(maintain_order=True).to_list()
     columns = min(3, len(kinds))
     figure = grid(len(kinds), columns, [kind.replace("_", " ") for kind in kinds], 250, legend=True)

@@ -1,4 +1,4 @@
-"""Studies side by side: their scores, and their differences where they were tested on the same people."""
+"""Comparison of studies: their scores, and their differences, paired if they were tested on the same people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Comparison:
 
 
 def compare_studies(members: Sequence[Facts]) -> Comparison:
-    """Put finished and unfinished studies side by side; their names must differ."""
+    """Compare finished and unfinished studies; their names must differ."""
     names = [member.name for member in members]
     raise_all("studies cannot be compared:", [f"{name} is given twice" for name in {*names} if names.count(name) > 1])
     scores = [member.scores.select(pl.lit(member.name).alias("study"), "au", *SCORE_COLUMNS) for member in members]
@@ -53,7 +53,7 @@ def compare_studies(members: Sequence[Facts]) -> Comparison:
 
 
 def _standings(members: Sequence[Facts]) -> pl.DataFrame:
-    """One row a study: test F1 at threshold 0.5, mean of folds, with its interval, beside always-positive."""
+    """The leaderboard, one row for each study: test F1 at threshold 0.5, mean of folds, with interval and baseline."""
     scores = dict.fromkeys(("f1", "low", "high", "always_positive", "auc"), pl.Float64)
     rows = [_standing(member) for member in members]
     return pl.DataFrame(rows, schema_overrides={**scores, "selection": pl.String}, infer_schema_length=None)
@@ -80,7 +80,7 @@ def _standing(member: Facts) -> dict[str, Any]:
 
 
 def _day(trials: pl.DataFrame) -> str:
-    """When the last trial began."""
+    """The day on which the last trial began."""
     return (
         datetime.fromtimestamp(trials["started"].to_list()[int(trials["started"].arg_max() or 0)], UTC)
         .date()
@@ -89,10 +89,10 @@ def _day(trials: pl.DataFrame) -> str:
 
 
 def differences_frame(members: Sequence[Facts]) -> pl.DataFrame:
-    """One row a pair of studies of one dataset: test F1 of `a` minus `b` with its interval, on what both share.
+    """One row for each pair of studies of one dataset: test F1 of `a` minus `b` with its interval, on their common AUs.
 
-    Paired where folds, frames, labels and subjects are the same (column `pairing`): both then draw the same people.
-    Unpaired intervals are wider, and hold the difference of the protocols as well.
+    Paired if folds, frames, labels and subjects are the same (column `pairing`): the bootstrap then draws the same
+    people for both. Unpaired intervals are wider, and the difference includes that of the protocols.
     """
     rows = [
         _difference(a, b)
@@ -109,6 +109,7 @@ def differences_frame(members: Sequence[Facts]) -> pl.DataFrame:
 def _difference(a: Facts, b: Facts) -> dict[str, Any]:
     aus = tuple(au for au in a.aus if au in b.aus)
     folds = shared_folds(a, b)
+    # the same random numbers draw the same people; unpaired studies must draw independently
     streams = [TEST if folds else (*TEST, at) for at in range(2)]
     cubes = [fold_cubes(_on(member.counts, folds), aus) for member in (a, b)]
     ours, theirs = (evaluation_of_cubes(*one).number("f1") for one in zip(cubes, (aus, aus), streams, strict=True))
@@ -123,12 +124,12 @@ def _difference(a: Facts, b: Facts) -> dict[str, Any]:
         "difference": found["value"],
         "low": found["low"],
         "high": found["high"],
-        "p": found["p"] if folds else NOTHING,  # it belongs to paired replicates
+        "p": found["p"] if folds else NOTHING,  # the test is defined for paired replicates only
     }
 
 
 def shared_folds(a: Facts, b: Facts) -> list[str]:
-    """Folds in which two studies were tested on the same frames, labels and subjects."""
+    """Folds in which both studies were tested on the same frames, labels and subjects."""
     return [
         fold
         for fold, protocol in a.protocols.items()
@@ -145,7 +146,7 @@ def _on(counts: pl.DataFrame, folds: Sequence[str]) -> pl.DataFrame:
 
 
 def study_au_frame(members: Sequence[Facts]) -> pl.DataFrame:
-    """One row a study and AU: test F1 at threshold 0.5, mean of folds, with its interval."""
+    """One row for each study and AU: test F1 at threshold 0.5, mean of folds, with its interval."""
     rows = [row for member in members for row in _au_rows(member)]
     schema = {"study": pl.String, "au": pl.Int64, "name": pl.String}
     schema |= dict.fromkeys(("f1", "low", "high", "always_positive"), pl.Float64)
@@ -167,7 +168,7 @@ def _au_rows(member: Facts) -> Iterator[dict[str, Any]]:
 
 
 def costs(members: Sequence[Facts]) -> pl.DataFrame:
-    """One row a study: trials of the search by state, and the time of all trials."""
+    """One row for each study: trials of the search by state, and the time of all trials."""
     rows = []
     for member in members:
         sweep = member.trials.filter(pl.col("stage") == "sweep")
@@ -179,7 +180,10 @@ def costs(members: Sequence[Facts]) -> pl.DataFrame:
 
 
 def _settings(members: Sequence[Facts]) -> pl.DataFrame:
-    """One row a setting in which the studies differ, one column each, `study 1` and on: names are no column names."""
+    """One row for each setting that differs, one column for each study: `study 1`, `study 2`, ...
+
+    Names of studies would be no safe names of columns: they can be equal to "setting".
+    """
     found = [dict(flat(_configuration(member))) for member in members]
     names = sorted({name for values in found for name in values})
     differing = [name for name in names if len({repr(values.get(name)) for values in found}) > 1]
@@ -191,7 +195,7 @@ def _settings(members: Sequence[Facts]) -> pl.DataFrame:
 
 
 def _configuration(member: Facts) -> Mapping[str, Any]:
-    """What the final trials ran with; before them what the study was begun with. The seed and fold are theirs alone."""
+    """The configuration of the final trials or, before them, of the study; without seed and fold, which differ."""
     config = dict(member.finals[0].config.to_dict() if member.finals else member.spec.config)
     config = {name: value for name, value in config.items() if name not in ("seed", "score_test")}
     data = {name: value for name, value in dict(config.get("data", {})).items() if name != "fold"}

@@ -1,4 +1,4 @@
-"""What exports, the model card and comparisons take from the store of one study."""
+"""The content of one study for exports, the model card and comparisons."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from study.records.study_spec import SearchSpec, StudySpec, search_in
 
 
 class StudyResults(tables.Results, Protocol):
-    """What is needed of a result store; `study.records.store.StudyStore` has it."""
+    """What exports read from a result store; `study.records.store.StudyStore` is one."""
 
     def result(self, key: str) -> TrialResult | None: ...
 
 
 @dataclass(frozen=True)
 class Facts:
-    """One study: what was asked, its trials, and its final evaluation as far as it is there."""
+    """One study: its settings, its trials, and its final evaluation as far as it exists."""
 
     name: str
     root: Path
@@ -30,9 +30,9 @@ class Facts:
     search: SearchSpec
     provenance: dict[str, str]
     trials: pl.DataFrame
-    finals: list[TrialResult]  # that belong together, one a fold and seed
+    finals: list[TrialResult]  # of one evaluation: one for each fold and seed
     counts: pl.DataFrame  # of their test subjects
-    scores: pl.DataFrame  # study.records.score_table; from the counts alone where the final evaluation is not complete
+    scores: pl.DataFrame  # study.records.score_table; from the counts alone until the final evaluation is complete
     complete: bool
 
     @property
@@ -55,14 +55,14 @@ class Facts:
 
     @property
     def protocol(self) -> str:
-        """One short name for the protocols of all folds; empty where one is not known."""
+        """One short name for the protocols of all folds; empty if one of them is unknown."""
         if not self.protocols or not all(self.protocols.values()):
             return ""
         return hashlib.sha256(repr(self.protocols).encode()).hexdigest()[:8]
 
     @property
     def fingerprints(self) -> list[str]:
-        """Frame stores that the final detectors were trained on."""
+        """Frame stores on which the final detectors were trained."""
         return sorted({result.config.data.fingerprint for result in self.finals})
 
     @property
@@ -76,7 +76,7 @@ class Facts:
 
 
 def facts_of(store: StudyResults, name: str = "") -> Facts:
-    """Everything, read once; `InputError` for a study that is no search, or without a trial."""
+    """Read a study; `InputError` if it is not a search, or has no finished trial."""
     spec = store.spec()
     search = search_in(store.root, spec)
     trials = store.trials()

@@ -1,4 +1,4 @@
-"""The frames behind the figures of the final evaluation, from its score table and its counts."""
+"""The frames of the figures of the final evaluation, from its score table and its counts."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ SCORE_COLUMNS = ("selection", "rule", "metric", "aggregate", *INTERVAL_ENDS, "se
 
 
 def headline(scores: pl.DataFrame, metric: str = "f1") -> dict[str, Any]:
-    """The row of the mean that is to be quoted: mean of folds, threshold 0.5; empty where the table has none."""
+    """The row of the mean that may be reported as the result: mean of folds, threshold 0.5; empty if there is none."""
     rows = scores.filter(pl.col("au").is_null(), metric=metric, aggregate="folds", rule=FIXED_THRESHOLD)
     for selection in QUOTED:
         found = rows.filter(pl.col("value").is_not_null(), selection=selection)
@@ -28,7 +28,8 @@ def overall(scores: pl.DataFrame) -> pl.DataFrame:
 
 def confusion_frame(counts: pl.DataFrame) -> pl.DataFrame:
     """au, tp, fp, fn, tn on the test parts: summed over subjects and folds, mean over seeds."""
-    test = counts.filter(pl.col("split") == "test").sort("fold", "seed", "au")  # the order of a sum of floats matters
+    # sorted, because the last digits of a sum of floats depend on the order
+    test = counts.filter(pl.col("split") == "test").sort("fold", "seed", "au")
     by_seed = test.group_by("fold", "seed", "au", maintain_order=True).agg(pl.col(*CONFUSION).sum())
     by_fold = by_seed.group_by("fold", "au", maintain_order=True).agg(pl.col(*CONFUSION).mean())
     return by_fold.group_by("au", maintain_order=True).agg(pl.col(*CONFUSION).sum()).sort("au")

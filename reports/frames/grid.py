@@ -1,4 +1,4 @@
-"""Tables of a paper as plain cells, before they become LaTeX or Markdown."""
+"""Tables for a paper as plain cells, before they become LaTeX or Markdown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ class Cell:
     high: float | None = None
     signed: bool = False
     rank: int = 0
-    competes: bool = True  # a baseline does not
+    competes: bool = True  # False for a baseline, which is never marked as best
 
     @property
     def shown(self) -> str:
@@ -28,7 +28,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells from left to right; rows without a protocol are ranked with none."""
+    """Cells from left to right; rows without a protocol are not ranked."""
 
     cells: list[Cell]
     protocol: str = ""
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: `groups` of rows with a rule between them, and what must be read beside it."""
+    """A table: `groups` of rows with a line between them, and `notes` below."""
 
     name: str
     caption: str
@@ -51,7 +51,7 @@ def word(value: object) -> Cell:
 
 
 def score(value: float | None, low: float | None = None, high: float | None = None, signed: bool = False) -> Cell:
-    """A cell of a score; a dash where it is undefined, without an interval where that is."""
+    """A cell of a score; a dash if the score is undefined, no interval if that is."""
     if not text.known(value):
         return Cell(text.NONE)
     ends = (low, high) if text.known(low) and text.known(high) else (None, None)
@@ -61,7 +61,7 @@ def score(value: float | None, low: float | None = None, high: float | None = No
 def ranked(grid: Grid) -> Grid:
     """`grid` with the best and the second score of each column marked, among rows of one protocol only.
 
-    What prints the same ranks the same: two rows can both be best. A protocol with one row has nothing to rank.
+    Scores that are printed alike get the same rank: two rows can both be best. A single row of a protocol gets none.
     """
     rows = [row for group in grid.groups for row in group]
     levels = {

@@ -1,4 +1,4 @@
-"""The tables of a paper as grids: scores per AU with published rows beside them, transfer matrices, tests."""
+"""The tables for a paper as grids: scores per AU together with published rows, transfer matrices, tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,15 +38,15 @@ SELECTION_TITLES = {
 }
 INTERVALS = "In percent, with the ends of the 95 % interval of a bootstrap of subjects."
 NOT_RANKED = (
-    "Published rows are printed by their authors or copied by later papers, each under a protocol of its own; "
-    "they are ranked neither with ours nor with each other. * the printed mean is not that of the printed AUs."
+    "Published rows come from their authors or from later papers, and each has its own protocol, so they are not "
+    "ranked. * The published mean is not the mean of the published AUs."
 )
-_ORACLE = "What was chosen on the test part, configuration or threshold, bounds from above and is no result."
+_ORACLE = "A configuration or threshold chosen on the test part gives an upper bound; never report it as a result."
 
 
 @dataclass(frozen=True)
 class StudyScores:
-    """Final scores of a study under the name of its row; equal, known protocols make scores comparable."""
+    """Final scores of a study and the name of its row; scores of the same known protocol are comparable."""
 
     name: str
     dataset: str
@@ -60,14 +60,16 @@ def study_scores(facts: Facts) -> StudyScores:
 
 
 def au_grid(studies: Sequence[StudyScores], metric: str = "f1") -> Grid:
-    """One row a study, choice, rule and aggregate, one column an AU and the mean; for F1 with the published rows."""
+    """Rows: study, selection, rule and aggregate; columns: the AUs and their mean; for F1 with the published rows."""
     frames = [study.scores.filter(pl.col("metric") == metric) for study in studies]
     aus = sorted({au for frame in frames for au in frame["au"].drop_nulls()})
     ours = [row for study, frame in zip(studies, frames, strict=True) for row in _score_rows(study, frame, aus)]
     groups, notes = [ours], [INTERVALS]
     if metric == "f1":
-        groups += [_always_positive(studies, aus), *(_published(name, aus) for name in _datasets(studies))]
-        notes += [NOT_RANKED] * any(_published(name, aus) for name in _datasets(studies))
+        published = [_published(name, aus) for name in _datasets(studies)]
+        groups += [_always_positive(studies, aus), *published]
+        if any(published):
+            notes.append(NOT_RANKED)
     if any(row.cells[0].words.find("test part") >= 0 for row in ours):
         notes.append(_ORACLE)
     caption = f"{METRIC_TITLES.get(metric, metric)} on test subjects of {text.listing(_datasets(studies))}."
@@ -87,7 +89,7 @@ def _score_rows(study: StudyScores, frame: pl.DataFrame, aus: Sequence[int]) -> 
         known = {row["au"]: row for row in part.iter_rows(named=True)}
         signed = part["metric"][0] in _SIGNED or selection == "bias"
         cells = [_score_cell(known.get(au), signed) for au in (*aus, None)]
-        # What is chosen on the test part is ranked with nothing.
+        # A score that was chosen on the test part must not win against an honest one.
         fair = study.protocol and "oracle" not in (selection, rule) and selection != "bias"
         protocol = f"{study.protocol}/{selection}/{rule}/{aggregate}" if fair else ""
         rows.append(Row([Cell(f"{study.name}, {', '.join(words)}"), *cells], protocol))
@@ -99,7 +101,7 @@ def _score_cell(row: Mapping[str, Any] | None, signed: bool) -> Cell:
 
 
 def _always_positive(studies: Sequence[StudyScores], aus: Sequence[int]) -> list[Row]:
-    """The baseline, once where protocols give the same."""
+    """The baseline; studies with equal values share one row."""
     rows: dict[object, Row] = {}
     for study in studies:
         base = study.scores.filter(pl.col("metric") == "always_positive", pl.col("aggregate") == "folds")
@@ -124,7 +126,7 @@ def _published(dataset: str, aus: Sequence[int]) -> list[Row]:
 
 
 def transfer_matrices(name: str, table: pl.DataFrame) -> list[Grid]:
-    """Source by target, the mean over AUs: one grid a set of AUs, metric and rule; rows of one source are ranked."""
+    """Source by target, mean over AUs: one grid for each set of AUs, metric and rule; rows of a source are ranked."""
     means = table.filter(pl.col("au").is_null(), pl.col("metric") != "always_positive")
     parts = means.group_by("aus_kind", "metric", "rule", maintain_order=True)
     return [_matrix(name, part, *map(str, kind)) for kind, part in parts]
@@ -167,7 +169,7 @@ def transfer_tests(name: str, tests: pl.DataFrame) -> Grid:
 
 
 def p_value(value: float | None) -> str:
-    """0.0321 -> 0.032; what is smaller than a thousandth is said to be."""
+    """0.0321 -> 0.032; below a thousandth: < 0.001."""
     if value is None or not text.known(value):
         return text.NONE
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""Other folders beside a study that have something to say of it: transfer, regret and stress studies."""
+"""Related studies in the same folder: transfer, hyper-parameter transfer and robustness studies."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What was found, with the names of the folders; `problems` says of what could not be read, and why."""
+    """Related studies with the names of their folders; `problems` has a line for each folder that cannot be read."""
 
     transfers: list[tuple[str, Transfer]] = field(default_factory=list)
     stress: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Neighbours:
 
 
 def neighbours(root: Path, name: str, dataset: str) -> Neighbours:
-    """In the folder of `root`: transfer and regret studies that name the study, stress studies on its dataset."""
+    """Studies in the folder of `root` that include the study `name`; robustness studies if they are on `dataset`."""
     found = Neighbours()
     if not root.parent.is_dir():
         return found
@@ -47,7 +47,8 @@ def neighbours(root: Path, name: str, dataset: str) -> Neighbours:
 
 
 def _read(read: Callable[[Path], Content], path: Path, problems: list[str]) -> Iterator[Content]:
-    """What `read` makes of `path`; nothing, and a line in `problems`, where it cannot."""
+    """The result of `read(path)`; if it fails, nothing, and a line in `problems`."""
+    # a damaged folder of another study must not stop this page
     try:
         yield read(path)
     except (InputError, OSError, pl.exceptions.PolarsError) as error:

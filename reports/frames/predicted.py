@@ -1,7 +1,7 @@
-"""What the probabilities of the final detectors say: threshold curves, reliability, co-occurrence.
+"""Numbers from the probabilities of the final detectors: threshold curves, reliability, AU co-occurrence.
 
-Every frame of a test part is scored once by each seed of its fold. Threshold curves follow the field's number: the
-score in every fold and seed, mean over seeds, then over folds. Reliability and co-occurrence pool all of them.
+Each seed of a fold scores every test frame of the fold once. Threshold curves are averaged as is usual in the field:
+the score of every fold and seed, mean over seeds, then over folds. Reliability and co-occurrence pool all frames.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,17 +23,17 @@ Whole = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Predicted:
-    """Frames behind figures: see the functions of the same names."""
+    """The frames of the figures: see `thresholds_frame`, `reliability_frame` and `cooccurrence_frame`."""
 
     thresholds: pl.DataFrame
     reliability: pl.DataFrame
     cooccurrence: pl.DataFrame
     runs: int
-    missing: int  # runs whose predictions are not there
+    missing: int  # runs without a file of predictions
 
 
 def predicted(runs: pl.DataFrame, path_of: Callable[[str], Path], aus: tuple[int, ...]) -> Predicted | None:
-    """Read the predictions of final trials one by one; None when none has any."""
+    """Read the predictions of final trials one by one; None when there are none."""
     at = [(str(fold), path_of(key)) for fold, key in runs.select("fold", "key").iter_rows()]
     there = [(fold, path) for fold, path in at if path.exists()]
     if not there:
@@ -50,7 +50,7 @@ def predicted(runs: pl.DataFrame, path_of: Callable[[str], Path], aus: tuple[int
 
 @dataclass(frozen=True)
 class _Tally:
-    """Sums over the frames of one run, so that its probabilities need not be kept."""
+    """Sums over the frames of one run; they replace its probabilities, which would fill the memory."""
 
     above: Whole  # [A, T, 4] tp, fp, fn, tn at each threshold
     bins: NDArray[np.float64]  # [A, BINS, 3] frames, active frames, sum of probabilities
@@ -69,15 +69,16 @@ def _tally(predictions: Predictions) -> _Tally:
 
 def _above(probabilities: NDArray[np.float32], active: NDArray[np.bool_]) -> Whole:
     """Confusion counts [T, 4] at every threshold; a probability equal to it is a detection."""
-    # A float32 0.3 is not the float64 0.3: thresholds are taken as the probabilities are.
+    # 0.3 in float32 is not 0.3 in float64: thresholds get the precision of the probabilities.
     passed = np.searchsorted(_THRESHOLDS.astype(np.float32), probabilities, side="right")
     hit, false = (np.bincount(passed[which], minlength=_THRESHOLDS.size + 1) for which in (active, ~active))
+    # frames that pass at least t thresholds are the detections at threshold t: one pass gives all thresholds
     tp, fp = (np.cumsum(counts[::-1])[::-1][1:] for counts in (hit, false))
     return np.stack([tp, fp, active.sum() - tp, (~active).sum() - fp], axis=-1).astype(np.int64)
 
 
 def _binned(probabilities: NDArray[np.float32], active: NDArray[np.bool_]) -> NDArray[np.float64]:
-    place = np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)
+    place = np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)  # probability 1 is in the last bin
     sums = [np.bincount(place, weights=weights, minlength=_BINS) for weights in (None, active, probabilities)]
     return np.stack(sums, axis=-1).astype(np.float64)
 
@@ -90,7 +91,7 @@ def _pairs(predicted: NDArray[np.bool_], labels: NDArray[np.int8]) -> Whole:
 
 
 def thresholds_frame(runs: list[tuple[str, Whole]], aus: tuple[int, ...]) -> pl.DataFrame:
-    """au, threshold, f1, precision, recall: mean over seeds, then over folds, of what each run's counts say."""
+    """au, threshold, f1, precision, recall: the score of each run, mean over seeds, then over folds."""
     by_fold: dict[str, list[Whole]] = {}
     for fold, counts in runs:
         by_fold.setdefault(fold, []).append(counts)
@@ -118,18 +119,18 @@ def _reliability_rows(bins: NDArray[np.float64], aus: tuple[int, ...]) -> Iterat
 
 
 def calibration_error(reliability_frame: pl.DataFrame) -> dict[int, float]:
-    """By AU: mean gap between probability and share of active frames over the bins, weighed by their frames."""
+    """By AU: expected calibration error, the mean gap between probability and share of active frames over the bins."""
     gap = (pl.col("mean_probability") - pl.col("share_active")).abs() * pl.col("frames")
     errors = reliability_frame.group_by("au", maintain_order=True).agg(error=gap.sum() / pl.col("frames").sum())
     return dict(errors.iter_rows())
 
 
 def cooccurrence_frame(pairs: Whole, aus: tuple[int, ...]) -> pl.DataFrame:
-    """given, au, labelled, predicted: share of the frames with the AU `given` that have `au` too, both coded."""
+    """given, au, labelled, predicted: share of the frames with AU `given` that also have `au`; both must be coded."""
     rows = []
     for at, given in enumerate(aus):
-        for beside, au in enumerate(aus):
-            on, both, said, both_said = pairs[at, beside].tolist()
+        for other, au in enumerate(aus):
+            on, both, said, both_said = pairs[at, other].tolist()
             rows.append((given, au, both / on if on else None, both_said / said if said else None))
     schema = {"given": pl.Int64, "au": pl.Int64, "labelled": pl.Float64, "predicted": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,4 +1,4 @@
-"""All numbers of a page, read from the store and computed once."""
+"""All numbers of a page: read from the store, the rest computed once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,10 +22,10 @@ _OBJECTIVES = {"f1": "mean F1", "auc": "mean AUC"}
 
 @dataclass(frozen=True)
 class Materials:
-    """What lies beside the result store and only a command can fetch; whatever is missing is left out of the page.
+    """Input from outside the result store, which a command has to load; missing parts are left out of the page.
 
-    `labels` has one row a subject and AU of the frame store: subject, fold (the one that tests on the subject), au,
-    frames, coded, active. `pictures` are contact sheets: title, caption, PNG.
+    `labels` has one row for each subject and AU of the frame store: subject, fold (the one that tests on the subject),
+    au, frames, coded, active. `pictures` are contact sheets: title, caption, PNG.
     """
 
     labels: pl.DataFrame | None = None
@@ -34,7 +34,7 @@ class Materials:
 
 @dataclass(frozen=True)
 class StudyReport:
-    """All that the sections print, read and computed once."""
+    """All numbers of the sections."""
 
     spec: StudySpec
     search: SearchSpec
@@ -43,7 +43,7 @@ class StudyReport:
     trials: pl.DataFrame
     sweep: pl.DataFrame
     epochs: pl.DataFrame
-    bests: dict[str, dict[str, Any]]  # by fold: each is searched by itself
+    bests: dict[str, dict[str, Any]]  # by fold: each has its own search
     finals: tables.Finals
     final_counts: pl.DataFrame
     val: SplitEvaluation | None
@@ -64,7 +64,7 @@ class StudyReport:
 
     @property
     def objective(self) -> str:
-        """Name of what the search maximised, over validation subjects."""
+        """Name of the objective that the search maximised on validation subjects."""
         named = self.spec.objective
         return f"validation {_OBJECTIVES.get(named, named)}"
 
@@ -113,7 +113,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
 
 
 def _importance(sweep: pl.DataFrame, importance: Importance) -> pl.DataFrame:
-    """fold, parameter, importance: trials are compared within their fold alone."""
+    """fold, parameter, importance: trials are compared only with trials of their fold."""
     parts = [
         importance(part.drop("trial")).select(pl.lit(str(fold)).alias("fold"), "parameter", "importance")
         for (fold,), part in sweep.partition_by("fold", as_dict=True, maintain_order=True).items()
@@ -139,7 +139,7 @@ def _of(counts: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 def _evaluation(
     counts: pl.DataFrame, split: str, aus: tuple[int, ...], recorded: pl.DataFrame | None = None
 ) -> SplitEvaluation | None:
-    """From the scores that were recorded of these trials; from their counts where none were."""
+    """The recorded scores of these trials or, without any, scores from their counts."""
     rows = counts.filter(pl.col("split") == split, pl.col("au").is_in(aus)) if counts.height else counts
     if rows.is_empty():
         return None

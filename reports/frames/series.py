@@ -1,4 +1,4 @@
-"""The frames behind the figures of the search, so that a figure only draws and a test looks at numbers."""
+"""The frames of the figures of the search: a figure only draws, and tests check the frames."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,11 +8,11 @@ import polars as pl
 from reports.frames import text
 from reports.frames.tables import PARAM, parameters
 
-LOG_SPAN = 20.0  # without a declared scale: positive values that span this factor are shown on a log axis
+LOG_SPAN = 20.0  # if the space declares no scale: positive values over this range (high / low) get a log axis
 
 
 def history_frame(sweep: pl.DataFrame) -> pl.DataFrame:
-    """One row a sweep trial: its objective, and the best of the finished ones of its fold so far."""
+    """One row for each sweep trial: its objective, and the best so far among the finished trials of its fold."""
     finished = pl.when(pl.col("status") == "DONE").then("value")
     return sweep.select(
         "trial",
@@ -27,13 +27,13 @@ def history_frame(sweep: pl.DataFrame) -> pl.DataFrame:
 
 
 def trial_parameters(sweep: pl.DataFrame) -> pl.DataFrame:
-    """One row a finished sweep trial: trial, key, fold, objective `value`, then its `param/` columns."""
+    """One row for each finished sweep trial: trial, key, fold, objective `value`, then its `param/` columns."""
     done = pl.col("status") == "DONE", pl.col("value").is_not_null()
     return sweep.filter(*done).select("trial", "key", "fold", "value", pl.col(f"^{PARAM}.*$"))
 
 
 def curves_frame(epochs: pl.DataFrame, trials: pl.DataFrame, best: list[str]) -> pl.DataFrame:
-    """One row a trial and epoch: validation objective and loss, whether the trial is among the `best` keys."""
+    """One row for each trial and epoch: validation objective, loss, and whether the trial is among the `best` keys."""
     if epochs.is_empty():
         return pl.DataFrame()
     joined = epochs.join(trials.select("key", "trial", "fold", "status"), on="key", how="inner")
@@ -44,7 +44,7 @@ def curves_frame(epochs: pl.DataFrame, trials: pl.DataFrame, best: list[str]) ->
 
 
 def thinned(frame: pl.DataFrame, most: int, keep: pl.Series | None = None, by: str = "trial") -> pl.DataFrame:
-    """The rows of at most `most` trials, spread evenly, those numbered in `keep` first: what is drawn of many."""
+    """The rows of at most `most` trials: those with their number in `keep` first, then others, evenly spread."""
     numbers = frame[by].unique().sort()
     if numbers.len() <= most:
         return frame
@@ -56,10 +56,10 @@ def thinned(frame: pl.DataFrame, most: int, keep: pl.Series | None = None, by: s
 
 
 def coordinates(values: pl.DataFrame, space: Mapping[str, Any]) -> pl.DataFrame:
-    """One row a trial and parameter: `raw` number, `position` 0..1 on its axis, `shown` as text, `log` scale or not.
+    """One row for each trial and parameter: `raw` number, `position` 0..1 on its axis, `shown` as text, `log` scale.
 
-    `values` comes from `trial_parameters`; parameters with one value tell nothing and are left out, and so is a
-    trial of another method that has no such parameter. `raw` is null where the values are words.
+    `values` comes from `trial_parameters`. Parameters with a single value are left out, and trials of another method
+    that do not have the parameter. `raw` is null where the values are words.
     """
     parts = []
     for name in parameters(values):
@@ -96,7 +96,7 @@ def _axis(name: str, known: pl.DataFrame, space: Mapping[str, Any]) -> pl.DataFr
 
 
 def _leaf(space: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What the nested `space` says of the dotted `name`; a part of a simplex has the leaf of its simplex."""
+    """The entry of the nested `space` for the dotted `name`; for a part of a simplex, that of the simplex."""
     place: Any = space
     for step in name.split("."):
         if not isinstance(place, Mapping) or "simplex" in place:
@@ -106,7 +106,7 @@ def _leaf(space: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def is_log(values: pl.Series, leaf: Mapping[str, Any]) -> bool:
-    """Whether the space draws on a log scale; where it does not say, whether the values span `LOG_SPAN`."""
+    """Whether the space draws on a log scale; if it declares no scale, whether the values span `LOG_SPAN`."""
     low, high = float(values.min() or 0), float(values.max() or 0)  # type: ignore[arg-type]
     if low <= 0:
         return False
@@ -116,7 +116,7 @@ def is_log(values: pl.Series, leaf: Mapping[str, Any]) -> bool:
 
 
 def ratios(values: pl.DataFrame) -> pl.DataFrame:
-    """Pair-sampling ratios, one row a trial: three parts that sum to 1; empty unless there are just three."""
+    """Pair-sampling ratios, one row for each trial: three parts that sum to 1; empty for any other number of parts."""
     names = [name for name in values.columns if ".ratios." in name]
     if len(names) != 3 or len({name.rpartition(".")[0] for name in names}) != 1:
         return pl.DataFrame()
@@ -147,7 +147,7 @@ def ranking(importance: pl.DataFrame) -> list[str]:
 
 
 def pareto_frame(trials: pl.DataFrame, directions: Sequence[str]) -> pl.DataFrame:
-    """`trials` (fold, x, y) with `front`: no trial of its fold is better in one objective and as good in the other."""
+    """`trials` (fold, x, y) with `front`: the Pareto front of each fold, of trials that no other trial dominates."""
     signs = [1 if direction == "maximize" else -1 for direction in directions[:2]]
     fronts: list[bool] = []
     for fold, x, y in trials.select("fold", "x", "y").iter_rows():

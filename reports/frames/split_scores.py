@@ -1,4 +1,4 @@
-"""What detectors came to on one split: the rows of a score table beside what their counts say of the frames."""
+"""Scores of detectors on one split: the rows of a score table, with numbers of frames from the counts."""
 
 from dataclasses import dataclass
 
@@ -41,14 +41,14 @@ class SplitEvaluation:
 
     @property
     def undefined(self) -> list[int]:
-        """AUs that F1 is not defined for, so that no mean holds them."""
+        """AUs without a defined F1; no mean includes them."""
         return self.au.filter(pl.col("f1").is_null())["au"].to_list()
 
 
 def scores_of_counts(
     counts: pl.DataFrame, aus: tuple[int, ...], selection: str = "shared", split: str = "test"
 ) -> pl.DataFrame:
-    """What the counts of a split say at threshold 0.5, as a score table; empty without counts."""
+    """A score table at threshold 0.5 from the counts of a split; empty without counts."""
     if counts.is_empty():
         return scores_frame([])
     found = _evaluation(counts, aus, split)
@@ -93,7 +93,7 @@ def _lift(evaluation: Evaluation) -> Estimate:
 
 
 def _au_frame(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
-    """One row an AU: frames and base rate, then F1 with interval, always-positive F1, lift, precision, recall."""
+    """One row for each AU: frames and base rate, F1 with interval, always-positive F1, lift, precision, recall."""
     columns = [_frames(counts, aus)]
     for metric in FROM_COUNTS:
         rows = scores.filter(metric=metric)
@@ -109,9 +109,9 @@ def _au_frame(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...]) 
 
 
 def _frames(counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
-    """What is scored of each AU, and in how many runs F1 is not defined."""
+    """Frames, positives and base rate of each AU, and the number of runs in which F1 is undefined."""
     cubes = fold_cubes(counts, aus)
-    # Every seed of a fold scores the same frames: one seed tells how many there are.
+    # every seed of a fold scores the same frames: those of the first seed are counted
     frames = np.sum([cube[0].sum(0) for cube in cubes.values()], axis=0)
     positives = frames[:, 0] + frames[:, 2]
     undefined = np.sum([np.isnan(f1(cube.sum(1))).sum(0) for cube in cubes.values()], axis=0)

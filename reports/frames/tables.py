@@ -17,12 +17,12 @@ from study.search.objectives import goals_of
 
 PARAM = "param/"
 _STATES = ("DONE", "PRUNED", "FAILED")
-QUOTED = ("nested", "shared")  # selections that may be quoted, the better first
+QUOTED = ("nested", "shared")  # selections that may be reported as a result, the better first
 PUBLISHED = Path(__file__).with_name("published.csv")
 
 
 class Results(Protocol):
-    """What a page needs of a result store; `study.records.store.StudyStore` has it."""
+    """What a page reads from a result store; `study.records.store.StudyStore` is one."""
 
     @property
     def root(self) -> Path: ...
@@ -45,7 +45,7 @@ def numbered(trials: pl.DataFrame, stage: str) -> pl.DataFrame:
 
 
 def states(trials: pl.DataFrame) -> dict[str, int]:
-    """How many trials ended in each state."""
+    """The number of trials that ended in each state."""
     return {state: int((trials["status"] == state).sum()) for state in _STATES}
 
 
@@ -55,9 +55,9 @@ def parameters(trials: pl.DataFrame) -> list[str]:
 
 
 def best_trials(sweep: pl.DataFrame, store: Results) -> dict[str, dict[str, Any]]:
-    """The row of `sweep` of the trial that is chosen in each fold that has one.
+    """The row of `sweep` of the chosen trial, for each fold that has one.
 
-    Trials of different folds are scored on different people.
+    One choice for each fold, because trials of different folds are scored on different people.
     """
     ranked = goals_of(store.spec()).ranked(store.outcomes("sweep"))
     best = {one.fold: one.key for one in reversed(ranked)}
@@ -66,7 +66,7 @@ def best_trials(sweep: pl.DataFrame, store: Results) -> dict[str, dict[str, Any]
 
 
 def best_configuration(trials: pl.DataFrame, bests: list[dict[str, Any]]) -> pl.DataFrame:
-    """One row a searched parameter: its value in the best trial (of each fold), and the values that were tried."""
+    """One row for each searched parameter: its value in the best trial (of each fold), and the values tried."""
     titles = ["chosen"] if len(bests) == 1 else [f"chosen in {best['fold']}" for best in bests]
     rows = [
         {"parameter": name}
@@ -79,18 +79,18 @@ def best_configuration(trials: pl.DataFrame, bests: list[dict[str, Any]]) -> pl.
 
 def _tried(values: pl.Series) -> str:
     known = sorted(values.unique().to_list())
-    if values.dtype.is_numeric() and len(known) > 4:
+    if values.dtype.is_numeric() and len(known) > 4:  # a list of more numbers is hard to read
         return f"{text.rounded(known[0])} to {text.rounded(known[-1])}"
     return ", ".join(text.plain(value) for value in known)
 
 
 @dataclass(frozen=True)
 class Finals:
-    """The final trials that belong together, one a fold and seed.
+    """The final trials of one evaluation, one for each fold and seed.
 
-    `selection` is "nested" when every fold has the configuration that was chosen within it, else "shared"; `current`
-    says whether they are of the sweep's best configurations; `left_out` counts the finished others; `recorded` is the
-    selection of the latest final evaluation that is of just these trials, empty where none is.
+    `selection` is "nested" when every fold has the configuration that was chosen within it, else "shared"; `current`:
+    whether they have the best configurations of the sweep; `left_out`: the number of other finished final trials;
+    `recorded`: the selection of the final evaluation that consists of exactly these trials, else empty.
     """
 
     runs: pl.DataFrame
@@ -103,10 +103,10 @@ class Finals:
 def final_runs(
     trials: pl.DataFrame, bests: dict[str, dict[str, Any]], recorded: Mapping[str, SelectionRecord]
 ) -> Finals:
-    """The final trials of the latest final evaluation, as `recorded`, while they are of the best configurations.
+    """The trials of the latest final evaluation, as `recorded`, if they have the best configurations.
 
-    Otherwise those of the best configurations; where they have none, of the newest one. With several searched folds
-    each fold's own choice is run on that fold (nested); with one, its choice on all.
+    Otherwise the final trials of the best configurations; without any, those of the newest configuration. With several
+    searched folds each fold runs its own choice (nested); with one searched fold, all folds run its choice (shared).
     """
     finals = numbered(trials, "final").filter(pl.col("status") == "DONE")
     if finals.is_empty():
@@ -129,14 +129,14 @@ def final_runs(
 
 
 def _recorded_runs(finals: pl.DataFrame, selection: str, recorded: Mapping[str, SelectionRecord]) -> pl.DataFrame:
-    """The trials that a final evaluation stands for; none where some are gone."""
+    """The trials of a recorded final evaluation; none if some of them are missing."""
     keys = recorded[selection].keys if selection in recorded else []
     runs = finals.filter(pl.col("key").is_in(keys)).sort("fold", "seed")
     return runs if runs.height == len(keys) else finals.clear()
 
 
 def _of_bests(runs: pl.DataFrame, bests: dict[str, dict[str, Any]], selection: str) -> bool:
-    """Whether final trials are of the best configurations: of each fold's own, or all of the first fold's."""
+    """Whether final trials have the best configurations: each fold its own, or all folds the same."""
     if selection == "nested":
         return all(_runs_like(runs.filter(pl.col("fold") == fold), best).height for fold, best in bests.items())
     return any(_runs_like(runs, best).height == runs.height for best in bests.values())
@@ -145,14 +145,15 @@ def _of_bests(runs: pl.DataFrame, bests: dict[str, dict[str, Any]], selection: s
 def _runs_like(finals: pl.DataFrame, chosen: dict[str, Any]) -> pl.DataFrame:
     """The newest of `finals` for each fold and seed that have the parameters and method of `chosen`."""
     same = [name for name in finals.columns if name.startswith(PARAM)] + ["method"]
+    # eq_missing: a parameter that both lack is equal
     match = [pl.col(name).eq_missing(pl.lit(chosen[name])) for name in same]
     return finals.filter(match).unique(["fold", "seed"], keep="last", maintain_order=True).sort("fold", "seed")
 
 
 def fold_seed_spread(counts: pl.DataFrame, aus: tuple[int, ...], nested: Collection[str]) -> pl.DataFrame:
-    """One row a fold and seed of the final trials: mean F1 over AUs on validation and test subjects.
+    """One row for each fold and seed of the final trials: mean F1 over AUs on validation and test subjects.
 
-    `nested` names the folds whose test subjects the choice of their configuration has not seen.
+    `nested` are the folds whose test subjects had no influence on the choice of their configuration.
     """
     test, val = (_by_run(counts.filter(pl.col("split") == split), aus) for split in ("test", "val"))
     joined = test.join(val.select("fold", "seed", val_f1="f1"), on=["fold", "seed"], how="left")
@@ -180,7 +181,7 @@ def _by_run(counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
 
 
 def fold_means(spread: pl.DataFrame) -> pl.DataFrame:
-    """One row a fold: mean and standard deviation of its seeds' test F1 (null with one seed)."""
+    """One row for each fold: mean and standard deviation of the test F1 over its seeds (null with one seed)."""
     return (
         spread.group_by("fold")
         .agg(
@@ -196,14 +197,15 @@ def fold_means(spread: pl.DataFrame) -> pl.DataFrame:
 
 
 def published_rows(dataset: str) -> pl.DataFrame:
-    """Published F1, one row a method: method, one column an AU, mean, note, source, average_inconsistent.
+    """Published F1, one row for each method: method, a column for each AU, mean, note, source, average_inconsistent.
 
-    The always-positive detector comes first, the others by name: they are not ranked. The file has percent.
+    The always-positive detector comes first, then the others by name, because they cannot be ranked.
     """
     rows = pl.read_csv(PUBLISHED).filter(pl.col("dataset") == dataset)
     if rows.is_empty():
         return rows
     index = ["method", "note", "source", "average_inconsistent"]
+    # the file has percent, as the papers print them
     wide = rows.with_columns(pl.col("note").fill_null(""), f1=pl.col("f1") / 100).pivot("au", index=index, values="f1")
     aus = sorted((name for name in rows["au"].unique() if name != "mean"), key=int)
     order = [pl.col("method") != "always-positive", pl.col("method").str.to_lowercase(), pl.col("source")]
@@ -211,7 +213,7 @@ def published_rows(dataset: str) -> pl.DataFrame:
 
 
 def failures(trials: pl.DataFrame) -> pl.DataFrame:
-    """One row a failed trial with the last lines of its error."""
+    """One row for each failed trial, with the last lines of its error."""
     failed = trials.filter(pl.col("status") == "FAILED").sort("started", "key")
     ends = pl.Series("error", [text.last_lines(error) for error in failed["error"]], dtype=pl.String)
     return failed.select("key", "stage", "fold", "seed").with_columns(ends)

@@ -1,4 +1,4 @@
-"""How a value is printed; scores are fractions in frames and percent with one decimal on a page."""
+"""Values as text; scores are fractions in frames and percent with one decimal on a page."""
 
 import math
 import re
@@ -44,7 +44,7 @@ def plain(value: object, digits: int = 4) -> str:
         return NONE
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
-    text = f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"  # then 1e-05 -> 1e-5
     return re.sub(r"e([+-])0*(\d+)", lambda found: f"e{found[1].replace('+', '')}{found[2]}", text)
 
 
@@ -59,18 +59,18 @@ def duration(seconds: float | None) -> str:
 
 
 def clean(value: str) -> str:
-    """Text that can be written as UTF-8: a path that is not Unicode holds half characters."""
+    """Text that can be written as UTF-8: a path that is not Unicode contains surrogates."""
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def last_lines(error: str | None, lines: int = 4) -> str:
-    """The end of a traceback, where the reason stands, without terminal colours."""
+    """The end of a traceback, which has the reason, without terminal colours."""
     kept = [line.rstrip() for line in ANSI.sub("", error or "").splitlines() if line.strip()]
     return "\n".join(kept[-lines:]) or "no message"
 
 
 def short_names(names: list[str]) -> dict[str, str]:
-    """Parameter names without their group where that stays unique: method.temperature -> temperature."""
+    """Parameter names without their group where they stay unique: method.temperature -> temperature."""
     tails = {name: name.split(".", 1)[-1] for name in names}
     taken = list(tails.values())
     return {name: tail if taken.count(tail) == 1 else name for name, tail in tails.items()}

@@ -1,4 +1,4 @@
-"""Where the time of a study went: the rungs of the pruner, the trials of each node, the hours used."""
+"""Compute time of a study: the rungs of the pruner, the trials of each node, the hours used."""
 
 import polars as pl
 
@@ -8,10 +8,10 @@ HOUR = 3600.0
 
 
 def rungs_frame(sweep: pl.DataFrame, pruning: PruningSettings, epochs: int) -> pl.DataFrame:
-    """One row a fold and rung of ASHA: how many trials `reached` it, were `pruned` at it, `failed` after it, went `on`.
+    """One row for each fold and rung of ASHA: trials that `reached` it, were `pruned`, `failed`, or continued (`on`).
 
-    A rung is the number of epochs after which a trial may be stopped; the last one is the whole training. A pruned
-    trial counts at the last rung that it reached. Empty under any other rule, and without pruning.
+    A rung is a number of epochs after which a trial may be stopped; the last one is the whole training. A pruned trial
+    counts at the last rung that it reached. Empty for any other pruner, and without pruning.
     """
     levels = _levels(pruning.grace, pruning.reduction, epochs) if pruning.name == "asha" else []
     if len(levels) < 2:
@@ -35,7 +35,7 @@ def _levels(grace: int, reduction: int, epochs: int) -> list[int]:
 
 
 def _rung(part: pl.DataFrame, level: int, following: int | None) -> tuple[int, int, int, int]:
-    whole = pl.col("status") == "DONE"
+    whole = pl.col("status") == "DONE"  # a finished trial reached every rung
     reached = part.filter((pl.col("epochs") >= level) | whole)
     ended = reached.filter(~whole) if following is None else reached.filter(~whole & (pl.col("epochs") < following))
     pruned, failed = (int((ended["status"] == state).sum()) for state in ("PRUNED", "FAILED"))
@@ -43,10 +43,10 @@ def _rung(part: pl.DataFrame, level: int, following: int | None) -> tuple[int, i
 
 
 def timeline_frame(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFrame:
-    """One row a trial: host, `lane` on the host, `begins` and `ends` in hours since the first trial began.
+    """One row for each trial: host, `lane` on the host, `begins` and `ends` in hours since the first trial began.
 
-    Trials that overlap on a host stand in lanes of their own. The length is the time spent on the trial; a trial that
-    was interrupted and went on later is drawn without its pause.
+    Trials that overlap on a host get different lanes. The length is the time spent on the trial; a trial that was
+    interrupted and continued later has no pause.
     """
     known = trials.filter(pl.col("started") > 0).sort("started", "key")
     if known.is_empty():
@@ -72,15 +72,15 @@ def _lanes(frame: pl.DataFrame) -> pl.Series:
     for host, begins, finish in frame.select("host", "begins", "ends").iter_rows():
         taken = ends.setdefault(host, [])
         free = next((at for at, end in enumerate(taken) if end <= begins), len(taken))
-        taken[free : free + 1] = [finish]
+        taken[free : free + 1] = [finish]  # the slice appends where `free` is the first new lane
         lanes.append(free + 1)
     return pl.Series(lanes, dtype=pl.Int64)
 
 
 def hours_frame(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFrame:
-    """One row a stage, fold, kind of device and status: trials, and the device-hours they held.
+    """One row for each stage, fold, kind of device and status: trials, and the device-hours they used.
 
-    On a GPU a trial counts the share of it that its environment names, a whole one without; on a CPU its threads.
+    A trial on a GPU counts the share of the GPU in its environment (without one: a whole GPU), on a CPU its threads.
     """
     placed = _with_environment(trials, environments)
     used = pl.col("seconds").fill_null(0) * pl.col("units") / HOUR
@@ -92,7 +92,8 @@ def hours_frame(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFram
 
 
 def _with_environment(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFrame:
-    """Trials with host, unit ("core" or "GPU") and the number of units that each of them held."""
+    """Trials with host, unit ("core" or "GPU") and the number of units that each of them used."""
+    # trials of former revisions lack some of these facts
     facts = ["host", "device", "threads", "gpus"]
     there = [pl.col(name).cast(pl.String) for name in facts if name in environments.columns]
     missing = [pl.lit(None, pl.String).alias(name) for name in facts if name not in environments.columns]

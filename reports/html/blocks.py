@@ -1,4 +1,4 @@
-"""What a page is made of: sections of paragraphs, tables, figures and pictures, as plain text and JSON."""
+"""The parts of a page: sections of paragraphs, tables, figures and pictures, as plain text and JSON."""
 
 import base64
 import json
@@ -13,14 +13,14 @@ import polars as pl
 from reports.frames import text
 from reports.html.pack import packed
 
-SHOWN_ROWS = 200  # of a table on the page; the download has them all
-PANEL = 190  # px, the least width of one of several panels side by side
+SHOWN_ROWS = 200  # of a table on the page, which would be slow with more; the download has all
+PANEL = 190  # px, the smallest width of one of several panels side by side
 Format = Callable[[Any], str]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; `marked` are the numbers of rows to point out, `order` what columns are sorted by."""
+    """Cells as text; `marked` are the numbers of highlighted rows, `order` the sort keys of columns."""
 
     name: str
     heads: list[str]
@@ -29,22 +29,22 @@ class Table:
     total: int
     csv: str  # all rows and columns of the frame, packed
     marked: frozenset[int] = frozenset()
-    order: dict[int, list[str]] = field(default_factory=dict)  # by column, where the cells do not read as numbers
+    order: dict[int, list[str]] = field(default_factory=dict)  # by column, where the cells are not plain numbers
     caption: str = ""
     folded: bool = False
     kind: str = "table"
 
     @property
     def sortable(self) -> bool:
-        """Whether another order of the rows tells more: not of a list of facts."""
+        """Whether the reader can sort the rows: not for a short list of facts, where the order has no meaning."""
         return len(self.rows) > 1 and (any(self.numeric) or len(self.rows) > 12)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing and the table of its numbers, folded away unless `unfolded`; `width` is the least it needs, in px.
+    """A drawing and the table of its numbers, folded unless `unfolded`; `width` is the smallest width in px.
 
-    `alt` says in words what the drawing shows, for those who cannot see it.
+    `alt` describes the drawing in words, for readers who cannot see it.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Verbatim:
-    """Text that keeps its lines, folded away under `title`."""
+    """Text that keeps its lines, folded below `title`."""
 
     title: str
     words: str
@@ -108,7 +108,7 @@ def table(
     marked: frozenset[int] = frozenset(),
     caption: str = "",
 ) -> Table:
-    """A frame as a table: the columns of `titles` in their order (all, without one), printed by `formats`."""
+    """A frame as a table: the columns of `titles` in their order (default: all), printed by `formats`."""
     titles = titles or {column: column for column in frame.columns}
     printers = [(formats or {}).get(column, text.plain) for column in titles]
     head = frame.head(SHOWN_ROWS).select(titles.keys())
@@ -119,7 +119,7 @@ def table(
         numeric=[frame.schema[column].is_numeric() for column in titles],
         rows=rows,
         total=frame.height,
-        csv=packed(frame.write_csv()),
+        csv=packed(frame.write_csv()),  # at full precision, under the names of the frame
         marked=marked,
         order=_order(head, rows),
         caption=caption or name.replace("-", " "),
@@ -127,7 +127,7 @@ def table(
 
 
 def _order(head: pl.DataFrame, rows: list[list[str]]) -> dict[int, list[str]]:
-    """The numbers of columns whose cells print them as something else, such as durations."""
+    """Sort keys of the columns whose cells print numbers in another form, such as durations."""
     found = {}
     for at, series in enumerate(head):
         if series.dtype.is_numeric() and not all(_reads(row[at]) for row in rows):
@@ -136,7 +136,7 @@ def _order(head: pl.DataFrame, rows: list[list[str]]) -> dict[int, list[str]]:
 
 
 def _reads(cell: str) -> bool:
-    """Whether the page's own script reads a number in `cell`."""
+    """Whether the script of the page can read `cell` as a number."""
     try:
         return cell == text.NONE or math.isfinite(float(cell.replace("−", "-").replace(",", "")))
     except ValueError:
@@ -151,6 +151,7 @@ def figure(
         name=name,
         title=title,
         caption=caption,
+        # plotly's JSON turns NaN into null; Python's reader and writer then make it safe inside a script element
         spec=packed(script_json(json.loads(drawing.to_json()))),
         height=int(drawing.layout.height),
         table=numbers,
@@ -160,7 +161,7 @@ def figure(
 
 
 def _least_width(drawing: go.Figure) -> int:
-    """In px: small multiples are not squeezed together on a narrow screen."""
+    """In px: on a narrow screen small multiples scroll sideways instead of becoming too narrow to read."""
     columns = {
         axis["domain"][0]
         for name, axis in drawing.layout.to_plotly_json().items()
@@ -170,11 +171,11 @@ def _least_width(drawing: go.Figure) -> int:
 
 
 def picture_block(name: str, title: str, caption: str, png: bytes) -> Picture:
-    """An image that is held by the page itself."""
+    """An image that is part of the page file."""
     return Picture(name, title, caption, f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}")
 
 
 def script_json(value: object) -> str:
-    """JSON that stands inside a script element: nothing in it can end the element or start a comment."""
+    """JSON for a script element: nothing in it can end the element or start a comment."""
     written = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return written.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")

@@ -1,4 +1,4 @@
-"""How the columns of frames are called and printed in tables; scores are fractions and print as percent."""
+"""Titles and formats of columns in tables; scores are fractions in frames and percent on the page."""
 
 import polars as pl
 
@@ -17,7 +17,7 @@ FORMATS: dict[str, Format] = {
     **dict.fromkeys(("positives", "frames", "coded", "active", "not_coded", "trials"), text.count),
     **dict.fromkeys(("tp", "fp", "fn", "tn"), text.count),
     "seconds": text.duration,
-    "protocol": lambda digest: text.plain(digest)[:12],
+    "protocol": lambda digest: text.plain(digest)[:12],  # enough to see whether two are equal
     "nested": lambda nested: "yes" if nested else "",
 }
 _NAMES = {"au": "AU", "f1": "F1", "val_f1": "validation F1", "test_f1": "test F1", "auc": "AUC", "mcc": "MCC"}
@@ -25,11 +25,11 @@ _NAMES |= {"always_positive": "always-positive", "seed_sd": "sd over seeds", "lo
 
 
 def title_of(column: str) -> str:
-    """What a column is called on a page."""
+    """The title of a column on a page."""
     name = _NAMES.get(column, column.removeprefix(PARAM).replace("_", " "))
     return f"{name} %" if FORMATS.get(column) is text.percent and column not in ("low", "high") else name
 
 
 def numbers_table(name: str, frame: pl.DataFrame, caption: str = "", marked: frozenset[int] = frozenset()) -> Table:
-    """A frame as a table with the page's usual names and formats."""
+    """A frame as a table with the usual titles and formats of the page."""
     return table(name, frame, {column: title_of(column) for column in frame.columns}, FORMATS, marked, caption)

@@ -15,7 +15,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def render_sections(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:
-    """A page of any sections, under a title and a line of facts, as text."""
+    """A page of any sections, below a title and a line of facts, as text."""
+    # autoescape: names in a study come from users and files, and must stay text
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     plotly, hashed = _plotly()
@@ -34,6 +35,7 @@ def render_sections(title: str, facts: Sequence[tuple[str, str]], sections: Sequ
 
 @cache
 def _plotly() -> tuple[str, str]:
-    """The drawing library, packed, and its name in the policy of the page."""
+    """The drawing library, packed, and its hash for the policy of the page."""
+    # as a part of the page, not from a server: the page works without a network, and years later
     script = get_plotlyjs()
     return packed(script), policy_hash(script)

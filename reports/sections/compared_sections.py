@@ -1,4 +1,4 @@
-"""The page of several studies: what stands on it, and in which words."""
+"""The sections of the page that compares several studies."""
 
 import polars as pl
 
@@ -12,10 +12,10 @@ from reports.html.document import render_sections
 from study.scoring.bootstrap import REPLICATES
 
 PROTOCOL = (
-    "Studies have one protocol where every fold has the same frames, labels, alignment and subjects. Differences "
-    "between them are paired: each replicate of the bootstrap draws the same people for both."
+    "Studies have the same protocol if every fold has the same frames, labels, alignment and subjects. Their "
+    "differences are paired: each replicate of the bootstrap draws the same people for both."
 )
-SHOWN_PAIRS = 24
+SHOWN_PAIRS = 24  # rows of the figure: about one screen
 
 
 def comparison_page(comparison: Comparison) -> str:
@@ -27,11 +27,11 @@ def comparison_page(comparison: Comparison) -> str:
         ("methods", ", ".join(standing["method"].unique(maintain_order=True))),
     ]
     built = [section for build in SECTIONS if (section := build(comparison)) is not None]
-    return render_sections("Studies side by side", facts, built)
+    return render_sections("Comparison of studies", facts, built)
 
 
 def _summary(comparison: Comparison) -> Section:
-    """Who is where, and what can be compared."""
+    """The leaderboard, its best study in words, and what cannot be compared."""
     blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(comparison)]
     blocks += [Paragraph(words, "note") for words in _cautions(comparison)]
     return Section("summary", "Summary", [*blocks, _standings(comparison.standings)])
@@ -40,13 +40,14 @@ def _summary(comparison: Comparison) -> Section:
 def _standings(frame: pl.DataFrame) -> Table:
     titles = {column: title_of(column) for column in frame.columns} | {"finished": "last trial"}
     shown = frame.with_columns(selection=pl.col("selection").replace(SELECTION_TITLES))
+    # without empty columns, but always with F1: its absence is a message, too
     known = [column for column in titles if shown[column].null_count() < shown.height or column == "f1"]
     caption = "Test F1 at threshold 0.5: mean of folds and seeds, then of AUs, with its 95 % interval."
     return table("studies", shown, {column: titles[column] for column in known}, FORMATS, caption=caption)
 
 
 def _answers(comparison: Comparison) -> list[str]:
-    """One sentence for each protocol under which several studies were tested."""
+    """One sentence for each protocol that several studies share."""
     found = []
     scored = comparison.standings.filter(pl.col("f1").is_not_null(), pl.col("protocol") != "")
     for _, rows in scored.group_by("dataset", "protocol", maintain_order=True):
@@ -55,12 +56,12 @@ def _answers(comparison: Comparison) -> list[str]:
             found.append(
                 _answer(comparison.differences, ranked["dataset"][0], ranked["study"].to_list(), ranked["f1"][0])
             )
-    return found or ["No two of these studies were tested under one protocol yet."]
+    return found or ["No two of these studies were tested with the same protocol yet."]
 
 
 def _answer(_differences: pl.DataFrame, dataset: str, names: list[str], value: float) -> str:
     best, second = names[:2]
-    which = f"Of {len(names)} studies of {dataset} under one protocol, {best} has the highest test F1"
+    which = f"Of {len(names)} studies of {dataset} with the same protocol, {best} has the highest test F1"
     words = f"{which} ({text.percent(value)})."
     row = _differences.filter(
         (pl.col("a") == best) & (pl.col("b") == second) | (pl.col("a") == second) & (pl.col("b") == best)
@@ -68,30 +69,34 @@ def _answer(_differences: pl.DataFrame, dataset: str, names: list[str], value: f
     sign = 1 if row["a"] == best else -1
     gain = f"{text.points(sign * row['difference'])} points"
     if row["low"] is None:
-        return f"{words} Over {second} it gains {gain}."
+        return f"{words} The difference to {second} is {gain}."
     ends = sorted(sign * row[end] for end in ("low", "high"))
     inside = f"{text.points(ends[0])} to {text.points(ends[1])}"
-    doubt = " and could be the choice of subjects" if ends[0] <= 0 <= ends[1] else ""
-    return f"{words} The difference to {second} is {gain} ({inside}){doubt}."
+    doubt = ", so it may be due to the choice of subjects" if ends[0] <= 0 <= ends[1] else ""
+    return f"{words} The difference to {second} is {gain} (95 % interval {inside}){doubt}."
 
 
 def _cautions(comparison: Comparison) -> list[str]:
-    """What keeps scores of the table from being compared."""
+    """Reasons why some scores of the table cannot be compared."""
     frame, words = comparison.standings, []
     for name in frame.filter(pl.col("f1").is_null())["study"]:
-        words.append(f"{name} has no final trials yet: run launch/final.py before it is compared.")
+        words.append(f"{name} has no final trials yet: run launch/final.py before you compare it.")
     partial = [member.name for member in comparison.members if member.finals and not member.complete]
     if partial:
-        words.append(f"From counts at threshold 0.5 alone, until launch/final.py has ended: {text.listing(partial)}.")
+        words.append(
+            f"launch/final.py has not ended for {text.listing(partial)}; until then, scores are at threshold 0.5 only."
+        )
     scored = frame.filter(pl.col("f1").is_not_null())
     if scored["dataset"].n_unique() > 1:
-        words.append("Scores on different datasets are not compared: AUs, base rates and subjects differ.")
+        words.append("Do not compare scores on different datasets: AUs, base rates and subjects differ.")
     if comparison.differences.filter(pl.col("pairing") == UNPAIRED).height:
         words.append(
-            "Some studies of one dataset have different protocols; their differences are unpaired, and marked."
+            "Some studies of the same dataset have different protocols; their differences are marked as unpaired."
         )
     if scored["selection"].n_unique() > 1:
-        words.append("Some configurations were chosen in every fold, others once, on one fold's validation subjects.")
+        words.append(
+            "Some studies chose a configuration in every fold, others once, on the validation subjects of one fold."
+        )
     return words
 
 
@@ -106,11 +111,11 @@ def _differences(comparison: Comparison) -> Section | None:
     formats = dict.fromkeys(("difference", "low", "high"), text.points) | dict.fromkeys(("p", "p_holm"), p_value)
     shown = table("differences", frame, titles, formats, caption="Differences of test F1, in points.")
     caption = (
-        f"Test F1 of one study minus another's, in points, with the 95 % interval of {REPLICATES:,} "
-        "bootstraps of subjects; where it holds 0 the difference could be the choice of subjects."
+        f"Test F1 of one study minus that of another, in points, with the 95 % interval from {REPLICATES:,} bootstrap "
+        "samples of subjects. If the interval contains 0, the difference may be due to the choice of subjects."
     )
     if labelled.height > SHOWN_PAIRS:
-        caption += f" Drawn are the {SHOWN_PAIRS} largest of {labelled.height}."
+        caption += f" The figure shows the {SHOWN_PAIRS} largest of {labelled.height}."
         labelled = labelled.sort(pl.col("difference").abs(), descending=True).head(SHOWN_PAIRS)
     drawing = comparison_figures.difference_dots(labelled)
     least = labelled.row(0, named=True)
@@ -121,11 +126,11 @@ def _differences(comparison: Comparison) -> Section | None:
 
 
 def aus(comparison: Comparison) -> Section | None:
-    """Every study on every AU."""
+    """F1 of every study on every AU."""
     frame = comparison.per_au
     if frame.is_empty():
         return None
-    caption = "Test F1 of every AU at threshold 0.5, with its 95 % interval of a bootstrap of subjects."
+    caption = "Test F1 of every AU at threshold 0.5, with its 95 % interval from a bootstrap of subjects."
     drawing = comparison_figures.study_dots(frame)
     width = 60 * frame["au"].n_unique() + 120
     block = figure("per-au", "F1 of every AU", caption, drawing, numbers_table("per-au", frame), width)
@@ -133,7 +138,7 @@ def aus(comparison: Comparison) -> Section | None:
 
 
 def scores(comparison: Comparison) -> Section | None:
-    """All scores, whatever the rule of threshold and selection."""
+    """All scores, with any threshold rule and any selection."""
     frame = comparison.scores.filter(pl.col("au").is_null()).drop("au")
     if frame.is_empty():
         return None
@@ -142,35 +147,38 @@ def scores(comparison: Comparison) -> Section | None:
         pl.col("rule").replace(RULE_TITLES),
         pl.col("selection").replace(SELECTION_TITLES),
     )
-    words = "Mean over AUs. What was chosen on the test part, configuration or threshold, is no result but a bound."
+    words = (
+        "Mean over AUs. A configuration or threshold that was chosen on the test part gives an upper bound; never "
+        "report it as a result."
+    )
     return Section(
         "scores", "All scores", [Paragraph(words), numbers_table("scores", named, "All scores of all studies.")]
     )
 
 
 def _cost(comparison: Comparison) -> Section:
-    """What the searches took."""
+    """Trials and time of the searches."""
     formats = {"search": text.duration, "final": text.duration}
     titles = {column: column for column in comparison.costs.columns}
     titles |= {"search": "time of search", "final": "time of final trials"}
-    caption = "Trials of the search by how they ended, and the time of all trials, summed."
+    caption = "Trials of the search by their final state, and the total time of all trials."
     return Section("cost", "Search cost", [table("cost", comparison.costs, titles, formats, caption=caption)])
 
 
 def _settings(comparison: Comparison) -> Section:
-    """Where the configurations differ."""
+    """Settings with different values."""
     frame = comparison.settings
     if frame.is_empty():
         return Section("settings", "Settings that differ", [Paragraph("All settings are the same.")])
     named = zip(frame.columns[1:], comparison.members, strict=True)
     titles = {"setting": "setting"} | {column: member.name for column, member in named}
-    words = "Those of the final trials, or of the study where it has none; what all share is left out."
+    words = "Settings of the final trials or, without any, of the study. Settings with equal values are left out."
     shown = table("settings", frame, titles, caption="Settings by study.")
     return Section("settings", "Settings that differ", [Paragraph(words), shown])
 
 
 def _published_section(comparison: Comparison) -> Section | None:
-    """What the literature prints for the datasets, under other protocols."""
+    """Numbers from the literature for the same datasets, with other protocols."""
     datasets = comparison.standings["dataset"].unique(maintain_order=True)
     shown = [block for dataset in datasets for block in _published(comparison, dataset)]
     return Section("published", "Published numbers", [Paragraph(NOT_RANKED, "note"), *shown]) if shown else None
@@ -188,7 +196,7 @@ def _published(comparison: Comparison, dataset: str) -> list[Block]:
     titles = {"method": "method", **{column: f"AU{column}" for column in columns}, "mean": "mean", "source": "source"}
     formats = dict.fromkeys([*columns, "mean"], text.percent)
     marked = frozenset(range(len(own)))
-    caption = f"F1 on {dataset}: the studies of this page (tinted), then the literature by name."
+    caption = f"F1 on {dataset}: the studies of this page (highlighted), then the literature by name."
     return [table(f"published-{dataset}", rows, titles, formats, marked, caption)]
 
 
@@ -207,9 +215,7 @@ def _provenance_section(comparison: Comparison) -> Section:
         for what, value in [("folder", member.root), *member.provenance.items()]
     ]
     frame = pl.DataFrame(rows, schema=["study", "what", "value"], orient="row")
-    asked = [
-        Verbatim(f"What was asked of {member.name}", member.spec.to_json().decode()) for member in comparison.members
-    ]
+    asked = [Verbatim(f"Settings of {member.name}", member.spec.to_json().decode()) for member in comparison.members]
     return Section("provenance", "Provenance", [table("provenance", frame, caption="Code, data and commands."), *asked])
 
 

@@ -1,4 +1,4 @@
-"""The data: who is in them, how often each AU is active, what is not coded, and how the folds differ."""
+"""The data: subjects, base rates, frames that are not coded, and differences between folds."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from study.scoring.bootstrap import CONFUSION
 
 
 def data_section(report: StudyReport) -> Section | None:
-    """Labels of the frame store where it was at hand, else of the test frames of the final trials."""
+    """Labels of the frame store if it is available, else of the test frames of the final trials."""
     labels = report.materials.labels
     source = "All frames of the frame store."
     if labels is None:
@@ -27,7 +27,8 @@ def data_section(report: StudyReport) -> Section | None:
 
 
 def _labels_of(counts: pl.DataFrame) -> pl.DataFrame:
-    """subject, fold, au, frames, coded, active of the test parts; frames that are not coded are in no count."""
+    """subject, fold, au, frames, coded, active of the test parts; counts exclude frames that are not coded."""
+    # all seeds of a fold score the same frames
     first = counts.filter(pl.col("split") == "test").unique(
         ["fold", "subject", "au"], keep="first", maintain_order=True
     )
@@ -45,13 +46,14 @@ def _size(labels: pl.DataFrame, source: str) -> str:
 
 
 def base_rates_section(labels: pl.DataFrame) -> pl.DataFrame:
-    """One row an AU: coded, active and not coded frames, base rate, and the lowest and highest of a subject."""
+    """One row for each AU: coded, active and not coded frames, base rate, its lowest and highest value of a subject."""
     of_each = pl.col("active") / pl.col("coded")
     return (
         labels.group_by("au", maintain_order=True)
         .agg(
             coded=pl.col("coded").sum(),
             active=pl.col("active").sum(),
+            # counts of final trials have no total number of frames
             not_coded=pl.when(pl.col("frames").count() == 0)
             .then(None)
             .otherwise((pl.col("frames") - pl.col("coded")).sum()),
@@ -67,9 +69,7 @@ def base_rates_section(labels: pl.DataFrame) -> pl.DataFrame:
 
 def _rates(labels: pl.DataFrame) -> Iterator[Block]:
     frame = base_rates_section(labels)
-    caption = (
-        "Share of the coded frames in which an AU is active: all frames (bar), and the subjects from least to most."
-    )
+    caption = "Share of coded frames in which the AU is active. Bar: all frames. Line: range over subjects."
     rarest = frame.drop_nulls("base_rate").sort("base_rate").head(1)
     alt = f"The rarest is AU{rarest['au'][0]} with {text.percent(rarest['base_rate'][0])}." if rarest.height else ""
     shown = frame.select(
@@ -81,7 +81,7 @@ def _rates(labels: pl.DataFrame) -> Iterator[Block]:
 
 
 def shift_section(labels: pl.DataFrame) -> pl.DataFrame:
-    """One row a fold and AU: base rate of its test part, and how far it is from that of all other folds."""
+    """One row for each fold and AU: base rate of its test part, and its difference to that of all other folds."""
     sums = labels.group_by("fold", "au").agg(pl.col("coded", "active").sum())
     rest = [(pl.col(name).sum().over("au") - pl.col(name)).alias(f"other_{name}") for name in ("coded", "active")]
     rate = pl.when(pl.col("coded") > 0).then(pl.col("active") / pl.col("coded"))
@@ -98,8 +98,8 @@ def _shift(labels: pl.DataFrame) -> Iterator[Block]:
     if frame["fold"].n_unique() < 2:
         return
     caption = (
-        "Base rate of each fold's test subjects minus that of all others, in points: what a detector meets that was "
-        "trained on the others."
+        "Base rate of each fold's test subjects minus that of all other subjects, in points. A detector of this fold "
+        "is trained on other subjects and tested with this shift."
     )
     yield figure(
         "fold-shift", "Shift between folds", caption, data_figures.shift(frame), numbers_table("fold-shift", frame)

@@ -1,4 +1,4 @@
-"""The final evaluation: what may be quoted, how it was chosen, and what the detectors do right and wrong."""
+"""The final evaluation: the scores that may be reported, the selection of the configuration, and the errors."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,17 +28,17 @@ AU_TITLES = {
     "precision": "precision %",
     "recall": "recall %",
 }
-_FEW_SUBJECTS = 10  # below, a reader is told how few
+_FEW_SUBJECTS = 10  # with fewer subjects in a fold, the caption warns the reader
 MEANINGS = {
-    "nested": "nested: each fold's configuration was chosen within its own training part; this is what may be quoted",
-    "shared": "shared: one configuration, chosen on one fold, whose validation subjects are tested on in other folds",
-    "oracle": "oracle: chosen by the test score itself, what many papers print",
-    "bias": "bias: oracle minus nested, how much choosing on test subjects adds",
+    "nested": "nested: each fold chose its configuration within its own training part; report this as the result",
+    "shared": "shared: one configuration, chosen on one fold; its validation subjects are test subjects in other folds",
+    "oracle": "oracle: chosen by the test score itself, as in many papers; never report this as a result",
+    "bias": "bias: oracle minus nested, the gain from choosing on test subjects",
 }
 
 
 def final_section(report: StudyReport) -> Section | None:
-    """Test scores of the final trials; of the sweep's best trial on validation subjects while there are none."""
+    """Test scores of the final trials; before them, scores of the best sweep trial on validation subjects."""
     if report.test is None:
         blocks = list(_validation(report))
         return Section("final", "Final evaluation", blocks) if blocks else None
@@ -55,13 +55,13 @@ def final_section(report: StudyReport) -> Section | None:
 def _how_chosen(report: StudyReport) -> str:
     if report.finals.selection == "nested":
         return (
-            "Every fold was searched by itself and is tested with its own choice, so that no test subject had a part "
-            "in any choice (nested)."
+            "Every fold had its own search and is tested with its own configuration, so no test subject influenced the "
+            "choice (nested)."
         )
     fold = report.folds[0]
     return (
-        f"The configuration was chosen once, on validation subjects of the sweep's fold ({fold}). Validation subjects "
-        "of that fold can be test subjects of other folds, so only the row of that fold is fully nested; it is marked."
+        f"The configuration was chosen once, on validation subjects of the searched fold ({fold}). These can be test "
+        "subjects of other folds, so only the row of that fold is fully nested; it is highlighted."
     )
 
 
@@ -73,42 +73,42 @@ def _overall(report: StudyReport) -> Iterator[Block]:
     yield Paragraph(f"{'. '.join(MEANINGS[name][0].upper() + MEANINGS[name][1:] for name in known)}.")
     chosen = frame.filter(pl.col("metric") == "f1", pl.col("aggregate") == "folds", pl.col("selection") != "bias")
     caption = (
-        "Mean F1 over AUs, mean of folds, with the 95 % interval over subjects: by how the configuration was chosen "
-        "and by the rule that sets the thresholds. Oracle thresholds are chosen on the test frames."
+        "Mean F1 over AUs, mean of folds, with the 95 % interval over subjects, for each selection of the "
+        "configuration and each threshold rule. Oracle thresholds are chosen on the test frames."
     )
     best = headline(report.scores)
     alt = ""
     if best:
         words = f"{best['selection']} at threshold {best['rule']}"
-        alt = f"The number to quote, {words}, is {text.percent(best['value'])}."
+        alt = f"The result to report, {words}, is {text.percent(best['value'])}."
     drawing = final_figures.selections(chosen)
-    yield figure("selections", "Choice and threshold", caption, drawing, numbers_table("selections", frame), alt=alt)
+    yield figure("selections", "Selection and threshold", caption, drawing, numbers_table("selections", frame), alt=alt)
 
 
 def _aus(report: StudyReport, test: SplitEvaluation) -> Iterator[Block]:
     runs = f"{text.plural(len(test.folds), 'fold')}, {text.plural(test.seeds, 'seed')}"
     frame = test.au if report.finals.recorded else test.au.drop("seed_sd")
-    where = f"Final trials on test subjects ({runs}): F1 of every fold and seed, mean over seeds, mean over folds. "
+    where = f"Final trials on test subjects ({runs}): F1 of every fold and seed, mean over seeds, then over folds. "
     yield from au_blocks("test-aus", "F1 of every AU", where, test, frame)
 
 
 def au_blocks(name: str, title: str, where: str, evaluation: SplitEvaluation, frame: pl.DataFrame) -> Iterator[Block]:
-    """Bars of every AU with their table, and which AUs have no F1."""
+    """Bars of every AU with their table, and a note on AUs without a defined F1."""
     caption = where + (
-        f"Bars: F1 with the 95 % interval over subjects, Student's t on {REPLICATES:,} bootstraps inside each fold "
-        "(what another draw of subjects would change; not another training run). Orange: always-positive."
+        f"Bars: F1 with the 95 % interval over subjects, Student's t on {REPLICATES:,} bootstrap samples within each "
+        "fold. The interval covers the choice of subjects, not repeated training. Orange: always-positive."
     )
     if evaluation.fewest < _FEW_SUBJECTS:
-        caption += f" It rests on as few as {text.plural(evaluation.fewest, 'subject')} in a fold."
+        caption += f" The smallest fold has only {text.plural(evaluation.fewest, 'subject')}."
     if not evaluation.has_interval:
-        caption = f"{where}Bars: F1; one subject allows no interval. Orange: the always-positive detector."
+        caption = f"{where}Bars: F1; with one subject there is no interval. Orange: the always-positive detector."
     titles = AU_TITLES | ({"seed_sd": "sd over seeds"} if "seed_sd" in frame.columns else {})
     bars = figure(name, title, caption, figures.au_bars(frame), table(name, frame, titles, FORMATS), alt=_alt(frame))
     yield replace(bars, unfolded=name == "test-aus")
     if evaluation.undefined:
         names = ", ".join(f"AU{au}" for au in evaluation.undefined)
         yield Paragraph(
-            f"F1 is undefined, and in no mean, for {names}: never active there and never predicted.", "note"
+            f"F1 is undefined for {names}, which are never active and never predicted; means exclude them.", "note"
         )
 
 
@@ -129,7 +129,7 @@ def _folds(report: StudyReport, test: SplitEvaluation) -> Iterator[Block]:
     yield shown
     yield Paragraph(
         f"Mean of folds {text.percent(test.f1.value)}; pooled over all folds and seeds "
-        f"{text.percent(pooled.value)} ({text.span(pooled.low, pooled.high)}). Both are in use, and they differ."
+        f"{text.percent(pooled.value)} ({text.span(pooled.low, pooled.high)}). Papers use either, and they differ."
     )
     caption = "Test F1, mean over AUs, of every final trial at threshold 0.5."
     of_each = table("fold-seeds", spread, _spread_titles(), FORMATS, _marked(spread), "Folds and seeds")
@@ -153,39 +153,39 @@ def _marked(frame: pl.DataFrame) -> frozenset[int]:
 def _confusion(report: StudyReport) -> Iterator[Block]:
     frame = confusion_frame(report.final_counts)
     caption = (
-        "The coded test frames of every AU at threshold 0.5, summed over subjects and folds; with several seeds, the "
-        "mean of the seeds."
+        "The coded test frames of every AU at threshold 0.5, summed over subjects and folds; with several seeds, their "
+        "mean."
     )
     yield figure(
-        "confusion", "Right and wrong", caption, final_figures.confusion(frame), numbers_table("confusion", frame)
+        "confusion", "Confusion counts", caption, final_figures.confusion(frame), numbers_table("confusion", frame)
     )
 
 
 def _no_predictions(report: StudyReport) -> str:
     return (
-        "Threshold curves, reliability and co-occurrence need the probabilities of the final detectors: "
+        "Threshold curves, reliability and AU co-occurrence need the probabilities of the final detectors: "
         f"run launch/final.py name={report.spec.name}."
     )
 
 
 def _predicted(found: Predicted) -> Iterator[Block]:
     if found.missing:
-        yield Paragraph(f"The probabilities of {text.plural(found.missing, 'final trial')} are not there.", "note")
+        yield Paragraph(f"The probabilities of {text.plural(found.missing, 'final trial')} are missing.", "note")
     caption = (
-        "F1, precision and recall on test frames if one threshold were set for every fold: mean over seeds, then over "
-        "folds. Looking for the best point here is choosing on the test part."
+        "F1, precision and recall on test frames with the same threshold in every fold: mean over seeds, then over "
+        "folds. Do not choose a threshold here: that would be a choice on the test part."
     )
     table = numbers_table("thresholds", found.thresholds)
     yield figure("thresholds", "Threshold curves", caption, final_figures.thresholds(found.thresholds), table)
     errors = predicted.calibration_error(found.reliability)
     caption = (
-        "Across: mean probability of the test frames in each tenth; up: share of them that is active, in percent. On "
-        "the dashed line a probability means what it says. Marks grow with the number of frames; frames count once a "
-        "seed."
+        "Horizontal: mean probability of the test frames in each tenth; vertical: share of active frames among them, "
+        "in percent. A calibrated detector is on the dashed line. Larger marks: more frames; frames count once for "
+        "each seed."
     )
     named = ", ".join(f"AU{au} {text.percent(error)}" for au, error in sorted(errors.items()))
     drawing, table = final_figures.reliability(found.reliability), numbers_table("reliability", found.reliability)
-    yield figure("reliability", "Reliability", f"{caption} Mean gap in points: {named}.", drawing, table)
+    yield figure("reliability", "Reliability", f"{caption} Calibration error in points: {named}.", drawing, table)
     yield from _cooccurrence(found)
 
 
@@ -193,12 +193,12 @@ def _cooccurrence(found: Predicted) -> Iterator[Block]:
     if found.cooccurrence["au"].n_unique() < 2:
         return
     caption = (
-        "Of the frames with the AU of the row, how many have that of the column, both coded: as labelled, as detected "
-        "at threshold 0.5, and the difference. Where detections go together more than labels do, the detector takes "
-        "one for the other."
+        "Of the frames with the AU of the row, the share that also has the AU of the column (both coded): in the "
+        "labels, in the detections at threshold 0.5, and the difference. Where detections co-occur more often than "
+        "labels, the detector confuses the two AUs."
     )
     drawing, table = final_figures.cooccurrence(found.cooccurrence), numbers_table("cooccurrence", found.cooccurrence)
-    yield figure("cooccurrence", "AUs that go together", caption, drawing, table, width=760)
+    yield figure("cooccurrence", "AU co-occurrence", caption, drawing, table, width=760)
 
 
 def _validation(report: StudyReport) -> Iterator[Block]:
@@ -206,8 +206,8 @@ def _validation(report: StudyReport) -> Iterator[Block]:
         return
     which = text.listing([f"trial {best['trial']} of fold {fold}" for fold, best in report.bests.items()])
     yield Paragraph(
-        f"Sweep: {which}, on the validation subjects. It was chosen on these same subjects: the numbers are "
-        "optimistic and not to be quoted.",
+        f"Sweep: {which}, on the validation subjects. It was chosen on the same subjects, so the numbers are "
+        "optimistic: never report them as a result.",
         "note",
     )
     yield from au_blocks("val-aus", "F1 of every AU, validation", "", report.val, report.val.au.drop("seed_sd"))

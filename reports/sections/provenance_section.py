@@ -1,4 +1,4 @@
-"""Where the numbers come from, and what went wrong on the way."""
+"""Provenance of the numbers, and the failed trials."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def _facts(report: StudyReport) -> Iterator[tuple[str, str]]:
 
 
 def _machines(report: StudyReport) -> Iterator[Block]:
-    """The environments of the trials: more than one row a fold means that they differ."""
+    """The environments of the trials: more than one row for a fold means that they differ."""
     names = [name for name in report.environments.columns if name != "key"]
     if not names:
         return
@@ -42,17 +42,17 @@ def _machines(report: StudyReport) -> Iterator[Block]:
     frame = joined.group_by(*order, *rest, maintain_order=True).agg(trials=pl.len()).sort(*order)
     shown = frame.select(*order, "trials", *rest)
     yield Paragraph(
-        "Where the trials ran. The protocol is a hash of the frames, labels, alignment and division into subjects of a "
-        "fold: numbers with different hashes are not of the same task."
+        "Machines and software of the trials. The protocol is a hash of the frames, labels, alignment and subjects of "
+        "a fold: numbers with different hashes cannot be compared."
     )
     yield numbers_table("environments", shown, "Environments of the trials")
 
 
 def failed(report: StudyReport) -> Section | None:
-    """The failed trials with the end of their errors."""
+    """The failed trials with the last lines of their errors."""
     frame = tables.failures(report.trials)
     if frame.is_empty():
         return None
-    words = f"{text.plural(frame.height, 'trial')} failed. They count nowhere above; here is how each error ends."
-    shown = table("failed", frame, caption="Failed trials and how their errors end")
+    words = f"{text.plural(frame.height, 'trial')} failed. No number above includes them."
+    shown = table("failed", frame, caption="Failed trials with the last lines of their errors")
     return Section("failed", "Failed trials", [Paragraph(words), shown])

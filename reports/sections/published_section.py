@@ -1,4 +1,4 @@
-"""What the literature prints for this dataset, under other protocols."""
+"""Numbers from the literature for the same dataset, with other protocols."""
 
 import polars as pl
 
@@ -8,10 +8,10 @@ from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, table
 
 PROTOCOLS = (
-    "Printed by the authors or copied by later papers, not run here, and not ranked: the rows differ in folds, in the "
-    "rule that chose the epoch (often the test fold itself), in threshold, alignment, pre-training, temporal input and "
-    "in the frames that count. A difference of a few points between rows, or to this study, means little. "
-    "* the printed average is not the mean of the printed AUs (row tinted). In percent."
+    "Numbers from the authors or from later papers, not run here and not ranked: the rows differ in folds, in the rule "
+    "that chose the epoch (often by the test fold itself), in threshold, alignment, pre-training, temporal input and "
+    "in the frames that are scored. A difference of a few points between rows, or to this study, means little. "
+    "* The published average is not the mean of the published AUs (row highlighted). In percent."
 )
 
 
@@ -20,9 +20,9 @@ def published_section(report: StudyReport) -> Section | None:
     dataset = report.spec.dataset
     frame = tables.published_rows(dataset)
     if frame.is_empty() and (dataset not in CATALOG or CATALOG[dataset].expected is None):
-        return None  # drawn faces, or frames of which nobody else knows
+        return None  # drawn faces or a user's own dataset: nobody else can have published numbers
     if frame.is_empty():
-        words = f"No complete published table of per-AU F1 for {dataset} is at hand."
+        words = f"We know no complete published table of F1 per AU for {dataset}."
         return Section("published", "Published numbers", [Paragraph(words)])
     aus = {column: f"AU{column}" for column in frame.columns if column.isdigit()}
     titles = {"method": "method", **aus, "mean": "mean", "source": "source"}

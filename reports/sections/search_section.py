@@ -1,4 +1,4 @@
-"""The search: how it went, which parameters mattered, where the time went."""
+"""The search: its history, the importance of parameters, and the compute time."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure
 from reports.html.columns import numbers_table
 
-POINTS, LINES, BARS, MOST_CURVES = 2_000, 300, 1_500, 150  # trials that a figure draws at most
+POINTS, LINES, BARS, MOST_CURVES = 2_000, 300, 1_500, 150  # most trials in a figure: with more, browsers become slow
 
 
 def search_section(report: StudyReport) -> Section | None:
-    """How the search went, which parameters mattered, and what it used; of final trials alone, what those used."""
+    """History, parameters and compute time of the search; without a search, curves and time of the final trials."""
     blocks: list[Block] = []
     if report.sweep.height:
         blocks += [*_folds(report), *_history(report), *_curves(report), *_pareto(report), *_importance(report)]
@@ -29,19 +29,21 @@ def search_section(report: StudyReport) -> Section | None:
 def _folds(report: StudyReport) -> Iterator[Block]:
     if len(report.folds) > 1:
         yield Paragraph(
-            f"{len(report.folds)} folds were searched, each by itself: {text.listing(report.folds)}. Their trials are "
-            "scored on different people and are compared within their fold only."
+            f"{len(report.folds)} folds were searched separately: {text.listing(report.folds)}. Trials of different "
+            "folds are scored on different people, so compare trials within a fold only."
         )
 
 
 def drawn(part: pl.DataFrame, whole: pl.DataFrame) -> str:
-    """What a figure leaves out, as a sentence for its caption; nothing when it has all."""
+    """A sentence for the caption of a figure that shows only a part of the trials; empty if it shows all."""
     shown, all_ = part["key"].n_unique(), whole["key"].n_unique()
-    return f" Drawn: {shown:,} of {all_:,} trials, the best and an even choice of the others." if shown < all_ else ""
+    if shown == all_:
+        return ""
+    return f" Shown: {shown:,} of {all_:,} trials, the best and an even selection of the others."
 
 
 def _first(frame: pl.DataFrame, score: str = "value") -> pl.Series:
-    """The best hundred trials, which are always drawn."""
+    """The best hundred trials, which a figure always shows."""
     return frame.sort(score, descending=True, nulls_last=True)["trial"].unique(maintain_order=True).head(100)
 
 
@@ -53,8 +55,8 @@ def _history(report: StudyReport) -> Iterator[Block]:
         return
     part = series.thinned(history, POINTS, _first(history))
     caption = (
-        "Each trial in the order of its start. Pruned trials were ended early, their value is not comparable; "
-        f"the line follows finished trials only.{drawn(part, history)}"
+        "The trials in the order of their start. Pruned trials were stopped early and their values are not comparable; "
+        f"the line shows the best finished trial so far.{drawn(part, history)}"
     )
     best = [
         f"{text.percent(best['value'])} (trial {best['trial']}, fold {fold})" for fold, best in report.bests.items()
@@ -71,12 +73,12 @@ def _curves(report: StudyReport) -> Iterator[Block]:
         return
     part = series.thinned(frame, MOST_CURVES, _first(frame.filter("best")) if report.bests else None)
     caption = (
-        "Objective on validation subjects after every epoch, one line a trial. The score of a finished trial is taken "
-        "after training, with its own linear evaluation where the method has one, and can differ from the curve."
+        "Objective on validation subjects after every epoch, one line for each trial. The score of a finished trial is "
+        "measured after training, for some methods after a linear evaluation, and can differ from the curve."
         f"{drawn(part, frame)}"
     )
     drawing = figures.curves(part, report.objective)
-    rounded = frame.with_columns(pl.col("value", "loss").round_sig_figs(7))  # it is the largest table of all
+    rounded = frame.with_columns(pl.col("value", "loss").round_sig_figs(7))  # the largest table of the page
     yield figure("curves", "Learning curves", caption, drawing, numbers_table("curves", rounded.drop("key", "best")))
 
 
@@ -86,8 +88,8 @@ def _pareto(report: StudyReport) -> Iterator[Block]:
         return
     x, y = report.objectives[:2]
     caption = (
-        f"Two objectives of every finished trial, {x} and {y}. On the line: trials that no other trial of their fold "
-        "is better than in one without being worse in the other."
+        f"Two objectives of every finished trial, {x} and {y}. The line is the Pareto front: no other trial of the "
+        "fold is better in one objective without being worse in the other."
     )
     part = series.thinned(frame, POINTS, frame.filter("front")["trial"])
     table = numbers_table("pareto", frame.rename({"x": x, "y": y}))
@@ -101,8 +103,8 @@ def _importance(report: StudyReport) -> Iterator[Block]:
         yield Paragraph("Parameter importance needs at least four finished trials.")
         return
     caption = (
-        "PED-ANOVA over finished trials: how strongly a parameter alone separates the good trials from the rest. "
-        "With few trials this is a hint, and parameters that matter only together are underrated."
+        "PED-ANOVA over finished trials: how strongly a single parameter separates the good trials from the others. "
+        "With few trials it is only a hint, and it is too low for parameters that matter only in combination."
     )
     first = series.ranking(frame)[0]
     shown = frame.drop("fold") if frame["fold"].n_unique() == 1 else frame
@@ -113,7 +115,7 @@ def _importance(report: StudyReport) -> Iterator[Block]:
 def _parameter_figures(report: StudyReport) -> Iterator[Block]:
     values = series.trial_parameters(report.sweep)
     if values.height < 2:
-        yield Paragraph("Fewer than two finished trials: there is nothing to compare parameters by.")
+        yield Paragraph("The figures of the parameters need at least two finished trials.")
         return
     axes = series.coordinates(values, report.search.space)
     if axes.is_empty():
@@ -127,7 +129,9 @@ def _parameter_figures(report: StudyReport) -> Iterator[Block]:
 
 def _slices(report: StudyReport, axes: pl.DataFrame) -> Iterator[Block]:
     part = series.thinned(axes, POINTS // 4, _first(axes, "score"))
-    caption = f"One dot a finished trial, one panel a parameter, the most important first.{drawn(part, axes)}"
+    caption = (
+        f"One dot for each finished trial, one panel for each parameter, the most important first.{drawn(part, axes)}"
+    )
     drawing = search_figures.slices(part, series.ranking(report.importance), report.objective)
     table = numbers_table("slices", axes.select("trial", "fold", "parameter", setting="shown", objective="score"))
     yield figure("slices", "The objective by parameter", caption, drawing, table)
@@ -136,8 +140,8 @@ def _slices(report: StudyReport, axes: pl.DataFrame) -> Iterator[Block]:
 def _parallel(report: StudyReport, axes: pl.DataFrame, values: pl.DataFrame) -> Iterator[Block]:
     part = series.thinned(axes, LINES, _first(axes, "score"))
     caption = (
-        "One line a finished trial, orange is best. Every axis runs from the lowest to the highest value; a trial "
-        f"without a parameter has no point there.{drawn(part, axes)}"
+        "One line for each finished trial, orange is best. Every axis goes from the lowest to the highest value; a "
+        f"trial without a parameter has no point on its axis.{drawn(part, axes)}"
     )
     width = 120 * axes["parameter"].n_unique() + 120
     drawing = space_figures.parallel(part, report.objective)
@@ -152,8 +156,8 @@ def _pairs(report: StudyReport, axes: pl.DataFrame) -> Iterator[Block]:
         return
     part = series.thinned(frame, POINTS // 2, _first(frame, "score"))
     caption = (
-        "The most important numeric parameters two by two, one dot a finished trial, orange is best. Nothing is "
-        f"interpolated: where there is no dot, nothing was tried.{drawn(part, frame)}"
+        "Pairs of the most important numeric parameters, one dot for each finished trial, orange is best. Nothing is "
+        f"interpolated: an area without dots was not tried.{drawn(part, frame)}"
     )
     drawing, width = search_figures.pairs(part, report.objective), 300 * frame["x_parameter"].n_unique() + 100
     yield figure(
@@ -166,7 +170,9 @@ def _ratios(report: StudyReport, values: pl.DataFrame) -> Iterator[Block]:
     if ratios.is_empty():
         return
     part = series.thinned(ratios, POINTS // 2, _first(ratios))
-    caption = f"Shares of the kinds of positive pairs; a corner is one kind alone, orange is best.{drawn(part, ratios)}"
+    caption = (
+        f"Shares of the kinds of positive pairs; in a corner one kind has 100 %. Orange is best.{drawn(part, ratios)}"
+    )
     drawing = space_figures.ternary(part, report.objective)
     yield figure("ratios", "Pair-sampling ratios", caption, drawing, numbers_table("ratios", ratios))
 
@@ -175,11 +181,16 @@ def _rungs(report: StudyReport) -> Iterator[Block]:
     frame = usage.rungs_frame(report.sweep, report.search.pruning, report.spec.epochs)
     if frame.is_empty():
         return
-    caption = "ASHA compares trials at these numbers of epochs and stops those that fall behind."
+    caption = "ASHA compares trials after these numbers of epochs and stops the worse ones."
     ended = int(frame["pruned"].sum())
-    alt = f"{report.sweep.height:,} trials began, {ended:,} were pruned."
+    alt = f"{report.sweep.height:,} trials started, {ended:,} were pruned."
     yield figure(
-        "rungs", "Survival of the rungs", caption, search_figures.rungs(frame), numbers_table("rungs", frame), alt=alt
+        "rungs",
+        "Trials left at each pruning rung",
+        caption,
+        search_figures.rungs(frame),
+        numbers_table("rungs", frame),
+        alt=alt,
     )
 
 
@@ -189,11 +200,11 @@ def _timeline(report: StudyReport) -> Iterator[Block]:
         return
     part = frame.gather_every(-(-frame.height // BARS))
     caption = (
-        "One bar a trial on the node that ran it, as long as the time spent on it; a trial that was interrupted and "
-        "went on is drawn without its pause."
+        "One bar for each trial on the node that ran it, as long as the time spent on it; a trial that was interrupted "
+        "and continued later is drawn without its pause."
     )
     if part.height < frame.height:
-        caption += f" Drawn: {part.height:,} of {frame.height:,} trials, evenly chosen."
+        caption += f" Shown: {part.height:,} of {frame.height:,} trials, evenly selected."
     hosts = text.plural(frame["host"].n_unique(), "node")
     table = numbers_table("timeline", frame)
     alt = f"{frame.height:,} trials on {hosts} within {max(frame['ends']):.1f} hours."
@@ -206,9 +217,9 @@ def _hours(report: StudyReport) -> Iterator[Block]:
         part = frame.filter(pl.col("unit") == unit)
         total = float(part["hours"].sum())
         lost = float(part.filter(pl.col("status") == "FAILED")["hours"].sum())
-        share = "its threads" if unit == "core" else "its GPUs (a whole one where the trial does not say)"
+        share = "its threads" if unit == "core" else "its GPUs (one GPU if the trial does not record it)"
         caption = (
-            f"{total:,.1f} {unit}-hours in all, {lost:,.1f} of them in failed trials; a trial's time times {share}."
+            f"{total:,.1f} {unit}-hours in total, {lost:,.1f} of them in failed trials: time of each trial × {share}."
         )
         name, title = f"hours-{unit.lower()}", f"{unit[0].upper()}{unit[1:]}-hours used"
         yield figure(name, title, caption, search_figures.hours(part), numbers_table(name, part), alt=caption)

@@ -1,4 +1,4 @@
-"""Stress curves: how test scores fall when training data or pictures get worse."""
+"""Robustness curves: test scores with degraded training data or test images."""
 
 from collections.abc import Iterator
 
@@ -13,11 +13,11 @@ _METRICS = {"f1": "mean F1", "auc": "mean AUC"}
 
 
 def stress_section(report: StudyReport) -> Section | None:
-    """The curves of the stress studies on this dataset; None when there are none."""
+    """The curves of the robustness studies on this dataset; None when there are none."""
     blocks: list[Block] = []
     for number, (study, frame) in enumerate(report.neighbours.stress, start=1):
         blocks += _curves(number, study, frame)
-    return Section("stress", "Stress curves", blocks) if blocks else None
+    return Section("stress", "Robustness", blocks) if blocks else None
 
 
 def _curves(number: int, study: str, frame: pl.DataFrame) -> Iterator[Block]:
@@ -27,8 +27,9 @@ def _curves(number: int, study: str, frame: pl.DataFrame) -> Iterator[Block]:
         if means.is_empty():
             continue
         caption = (
-            f"Stress study {study}: {title} over AUs on test subjects whose labels are as they were, with the 95 % "
-            "interval over subjects. Subjects, positives: what is left of the training data; else how bad it is."
+            f"Robustness study {study}: {title} over AUs on test subjects, whose labels are unchanged, with the 95 % "
+            "interval over subjects. Level of subjects and positives: the training data that remain; of all other "
+            "kinds: the strength of the degradation."
         )
         name, drawing = f"stress-{metric}-{number}", transfer_figures.stress(means, title)
-        yield figure(name, f"{title} under stress, {study}", caption, drawing, numbers_table(name, part))
+        yield figure(name, f"Robustness of {title}, {study}", caption, drawing, numbers_table(name, part))

@@ -1,4 +1,4 @@
-"""The first section: the answer in one paragraph and one table, in words that say what it rests on."""
+"""The first section: the main result in one paragraph and one table, and what it is based on."""
 
 import polars as pl
 
@@ -8,22 +8,22 @@ from reports.frames.report import StudyReport
 from reports.frames.split_scores import SplitEvaluation
 from reports.html.blocks import Block, Paragraph, Section, table
 
-AGREE = 1e-6  # fractions; a score table of other trials than those that are shown differs by more
+AGREE = 1e-6  # fractions; a score table of other trials than the shown ones differs by more
 _HEADS = {"sweep": "best of the sweep", "final": "final trials"}
 
 
 def summary_section(report: StudyReport) -> Section:
-    """The answer in one paragraph and one table, and the configuration it holds for."""
+    """The main result in one paragraph and one table, and the configuration it was reached with."""
     blocks: list[Block] = [Paragraph(_answer(report), "lead")]
     blocks += [Paragraph(words, "note") for words in _cautions(report)]
     frame = _summary_frame(report)
     titles = {"what": ""} | {name: _HEADS[name] for name in frame.columns[1:]}
-    blocks.append(table("summary", frame, titles, caption="What the study came to"))
+    blocks.append(table("summary", frame, titles, caption="Key results"))
     runs = report.finals.runs
     source = report.best or (runs.row(-1, named=True) if runs.height else None)
     if source and tables.parameters(report.trials):
         chosen = tables.best_configuration(report.trials, list(report.bests.values()) or [source])
-        caption = "The chosen configuration; every other setting is under Provenance"
+        caption = "The chosen configuration; all other settings are in the section Provenance"
         blocks.append(table("configuration", chosen, caption=caption))
     return Section("summary", "Summary", blocks)
 
@@ -33,17 +33,18 @@ def _answer(report: StudyReport) -> str:
     if report.test:
         sentences += [_test_answer(report, report.test), _scores_answer(report)]
     elif report.best:
-        sentences.append("There are no final trials yet: run launch/final.py before quoting a number.")
-    return " ".join(filter(None, sentences)) or "No trial ran to its end."
+        sentences.append("There are no final trials yet: run launch/final.py before you report a number.")
+    return " ".join(filter(None, sentences)) or "No trial has finished."
 
 
 def _sweep_answer(report: StudyReport) -> str:
     best, val, states = report.best, report.val, tables.states(report.sweep)
     if best is None:
         if states["DONE"]:
-            return f"None of the {text.plural(states['DONE'], 'finished trial')} keeps the constraints: none is chosen."
+            done = text.plural(states["DONE"], "finished trial")
+            return f"None of the {done} meets the constraints, so no configuration is chosen."
         ended = text.listing([f"{count} {state}" for state, count in states.items() if count])
-        words = f"No sweep trial ran to its end ({ended}), so that no configuration is chosen."
+        words = f"No sweep trial has finished ({ended}), so no configuration is chosen."
         return words + (" The errors are at the end of this page." if states["FAILED"] else "")
     if len(report.bests) > 1:
         return _folds_answer(report)
@@ -58,13 +59,13 @@ def _sweep_answer(report: StudyReport) -> str:
 
 
 def _folds_answer(report: StudyReport) -> str:
-    """Several folds, each searched by itself."""
+    """Several folds, each with its own search."""
     reached = [f"{text.percent(best['value'])} in {fold}" for fold, best in report.bests.items()]
     missing = [fold for fold in report.folds if fold not in report.bests]
     lacking = f" No trial of {text.listing(missing)} has finished." if missing else ""
     return (
-        f"{len(report.folds)} folds were searched, each by itself, with {report.sweep.height:,} trials in all; the "
-        f"best {report.objective} is {text.listing(reached)}. Each was chosen on these subjects, so these numbers are "
+        f"{len(report.folds)} folds were searched separately, with {report.sweep.height:,} trials in total; the best "
+        f"{report.objective} is {text.listing(reached)}. Each was chosen on these subjects, so these numbers are "
         f"optimistic.{lacking}"
     )
 
@@ -80,7 +81,7 @@ def _test_answer(report: StudyReport, test: SplitEvaluation) -> str:
 
 
 def _scores_answer(report: StudyReport) -> str:
-    """What the score table adds: the AUC, and how much choosing on the test part would have added."""
+    """From the score table: the AUC, and the bias of a choice on the test part."""
     overall = report.scores.filter(pl.col("au").is_null(), pl.col("aggregate") == "folds", pl.col("rule") == "0.5")
     said = {
         (selection, metric): rest
@@ -92,7 +93,7 @@ def _scores_answer(report: StudyReport) -> str:
         words.append(f"The AUC is {text.percent(auc[0])} ({text.span(auc[1], auc[2])}).")
     if (bias := said.get(("bias", "f1"))) and bias[0] is not None:
         words.append(
-            f"Choosing by the test score would have added {text.points(bias[0])} points "
+            f"A choice by the test score would have added {text.points(bias[0])} points "
             f"({text.points(bias[1])} to {text.points(bias[2])})."
         )
     return " ".join(words)
@@ -104,27 +105,29 @@ def _verdict(test: SplitEvaluation) -> str:
         return f"The difference is {lift}."
     inside = f"{text.points(test.lift.low)} to {text.points(test.lift.high)}"
     if test.lift.low <= 0 <= test.lift.high:
-        return f"The difference, {lift} ({inside}), could be the choice of subjects."
+        return f"The difference, {lift} ({inside}), may be due to the choice of subjects."
     return f"The difference is {lift} ({inside})."
 
 
 def _cautions(report: StudyReport) -> list[str]:
-    """What a reader of the final numbers must know beside them."""
+    """Warnings about the final numbers."""
     words = []
     if report.test and not report.finals.current:
-        words.append("The final trials are not of the sweep's best trial: run launch/final.py again.")
+        words.append("The final trials do not have the best configuration of the sweep: run launch/final.py again.")
     if report.test and report.finals.runs.height < len(report.test.folds) * report.test.seeds:
         asked = len(report.test.folds) * report.test.seeds
-        words.append(f"Only {report.finals.runs.height} of {asked} final trials are there; every fold weighs the same.")
+        words.append(
+            f"Only {report.finals.runs.height} of {asked} final trials have finished; all folds have equal weight."
+        )
     quoted = headline(report.scores)
     if report.test and quoted and abs(quoted["value"] - report.test.f1.value) > AGREE:
         words.append(
-            f"The score table says {text.percent(quoted['value'])} where the counts of the final trials say "
+            f"The score table has {text.percent(quoted['value'])}, but the counts of the final trials give "
             f"{text.percent(report.test.f1.value)}: run launch/final.py again."
         )
     if report.finals.left_out:
         other = text.plural(report.finals.left_out, "final trial")
-        words.append(f"Not shown: {other} of another configuration, or repeated later.")
+        words.append(f"Not shown: {other} with another configuration or repeated later.")
     return words
 
 
@@ -165,5 +168,5 @@ def _column(report: StudyReport, stage: str) -> dict[str, str]:
         "subjects": text.count(scored.subjects) if scored else text.NONE,
         "folds × seeds": f"{len(scored.folds)} × {scored.seeds}" if scored else text.NONE,
         "trials": ", ".join(states),
-        "trial time, summed": text.duration(float(trials["seconds"].sum())),
+        "total trial time": text.duration(float(trials["seconds"].sum())),
     }

@@ -1,4 +1,4 @@
-"""Transfer: every method of every dataset on every other, as the transfer studies that name this study have it."""
+"""Transfer between datasets, from the transfer studies that include this study."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,16 +13,19 @@ from reports.html.columns import FORMATS, numbers_table, title_of
 from study.experiments.cross_dataset.transfer import Transfer
 
 _METRICS = {
-    "f1": ("F1", "F1 at threshold 0.5 on all frames of the target; on the own dataset the mean of its test parts."),
-    "auc": ("AUC", "Area under the ROC curve, which no threshold enters."),
-    "retention_f1": ("Retention of F1", "What is left of the F1 of the target's own detectors; 100 is all of it."),
-    "retention_auc": ("Retention of AUC", "What is left of the AUC of the target's own detectors; 100 is all of it."),
+    "f1": (
+        "F1",
+        "F1 at threshold 0.5 on all frames of the target; on the training dataset the mean of its test parts.",
+    ),
+    "auc": ("AUC", "Area under the ROC curve, which needs no threshold."),
+    "retention_f1": ("Retention of F1", "F1 as a percentage of the F1 of the target's own detectors."),
+    "retention_auc": ("Retention of AUC", "AUC as a percentage of the AUC of the target's own detectors."),
 }
 RULE = "0.5"
 
 
 def transfer_section(report: StudyReport) -> Section | None:
-    """The transfer and regret studies beside this study; None when there are none."""
+    """The transfer and regret studies in the folder of this study; None when there are none."""
     found = report.neighbours
     blocks: list[Block] = [Paragraph(words, "note") for words in found.problems]
     for number, (name, study) in enumerate(found.transfers, start=1):
@@ -34,8 +37,8 @@ def transfer_section(report: StudyReport) -> Section | None:
 
 def _regret(number: int, name: str, frame: pl.DataFrame) -> Block:
     caption = (
-        f"Regret study {name}: how many points of test F1 a configuration that was searched on the dataset of the row "
-        "loses on that of the column, against the one that was searched there; both trained on the column's dataset."
+        f"Hyper-parameter transfer study {name}: regret in points of test F1. A configuration found on the dataset of "
+        "the row is compared with the one found on the dataset of the column; both are trained on the latter."
     )
     drawing = transfer_figures.matrices(frame.select("source", "target", method=pl.lit(""), value="regret"))
     label = f"regret-{number}"
@@ -49,8 +52,8 @@ def _study(number: int, name: str, transfer_section: Transfer) -> Iterator[Block
     )
     aus = found.filter(pl.col("aus_kind") == "common")["aus"].unique().sort().to_list()
     yield Paragraph(
-        "Rows are what a detector was trained on, columns what it was scored on. Label conventions differ between "
-        f"datasets, and a change of base rate alone changes F1. AUs that all code: {', '.join(aus) or 'none'}."
+        "Rows: training dataset; columns: test dataset. Coding rules differ between datasets, and a different base "
+        f"rate alone changes F1. AUs that all datasets code: {', '.join(aus) or 'none'}."
     )
     for metric in _METRICS:
         yield from _matrices(f"transfer-{number}-{metric.replace('_', '-')}", name, found, metric)
@@ -98,7 +101,7 @@ def _by_au(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
     )
     frame = chosen.select("method", "source", "target", "metric", "au", "value", "low", "high")
     if frame.filter(pl.col("metric") == "f1")["value"].count():
-        caption = "F1 of every shared AU on the target, one panel a pair of datasets, beside always-positive there."
+        caption = "F1 of every common AU on the target, with always-positive; one panel for each pair of datasets."
         drawing = transfer_figures.au_dots(frame)
         yield figure(label, f"F1 by AU, {name}", caption, drawing, numbers_table(label, frame))
 
@@ -113,8 +116,8 @@ def _rules(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
     frame = chosen.select("method", "source", "target", "rule", "value", "low", "high")
     if frame["rule"].n_unique() > 1:
         caption = (
-            "Mean F1 by the rule that sets the thresholds: 0.5; chosen on the source's validation subjects; so that as "
-            "many frames are detected as the target's base rate says; oracle, chosen on the target's test frames."
+            "Mean F1 by threshold rule: 0.5; chosen on the validation subjects of the source; set so that the share of "
+            "detected frames equals the base rate of the target; oracle, chosen on the test frames of the target."
         )
         drawing = transfer_figures.rules(frame)
         yield figure(label, f"Threshold rules, {name}", caption, drawing, numbers_table(label, frame))
@@ -123,8 +126,8 @@ def _rules(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
 def _tests(label: str, name: str, tests: pl.DataFrame) -> Iterator[Block]:
     if tests.height:
         words = (
-            "Differences between methods on the same subjects, with intervals and p-values; p_holm is corrected for "
-            "the number of tests."
+            "Differences between methods on the same subjects, with intervals and p-values; p_holm has Holm's "
+            "correction for the number of tests."
         )
         yield Paragraph(words)
         caption = f"Paired differences between methods, {name}"

@@ -1,4 +1,4 @@
-"""The page of a comparison of method variants: what launch/compare.py trained and put side by side."""
+"""The page of an ablation: the variants of a method that launch/compare.py trained."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ _FORMATS = {
 
 
 class AblationResults(Protocol):
-    """What is needed of the store of a comparison; `study.records.store.StudyStore` has it."""
+    """What the page reads from the store of an ablation; `study.records.store.StudyStore` is one."""
 
     @property
     def root(self) -> Path: ...
@@ -59,7 +59,7 @@ class AblationResults(Protocol):
 
 
 def ablation_page(store: AblationResults) -> str:
-    """The page as text; without a finished row it says how far the trials are."""
+    """The page as text; before the scores exist it shows the progress of the trials."""
     spec, trials = store.spec(), store.trials()
     assert isinstance(spec.asked, AblationSpec)
     facts = [("dataset", spec.dataset), ("epochs", str(spec.epochs)), ("seeds", str(spec.seeds))]
@@ -75,7 +75,7 @@ def ablation_page(store: AblationResults) -> str:
 
 
 def comparison_table(store: AblationResults) -> pl.DataFrame:
-    """One row a variant and share of flipped labels, as launch/compare.py recorded it; empty before."""
+    """One row for each variant and share of flipped labels, as launch/compare.py recorded it; empty before."""
     scores = read_scores(store.root, "ablation")
     if scores.is_empty():
         return pl.DataFrame()
@@ -94,12 +94,12 @@ def _summary(store: AblationResults, trials: pl.DataFrame) -> Section:
     states = ", ".join(f"{count} {state}" for state, count in tables.states(trials).items() if count)
     done = f"{trials.height:,} of {store.spec().trials:,} trials have ended ({states or 'none'})."
     if frame.is_empty():
-        words = f"{done} The table follows when launch/compare.py has ended."
+        words = f"{done} The table appears when launch/compare.py has ended."
         return Section("summary", "Summary", [Paragraph(words, "lead")])
     blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(frame)]
     blocks += [Paragraph(words) for words in (*_baseline(store), done)]
     titles = {name: title for name, title in TITLES.items() if frame[name].null_count() < frame.height}
-    caption = "Test F1, mean of folds and seeds, then of AUs, with the 95 % interval of a bootstrap of subjects."
+    caption = "Test F1, mean of folds and seeds, then of AUs, with the 95 % interval from a bootstrap of subjects."
     return Section("summary", "Summary", [*blocks, table("variants", frame, titles, _FORMATS, caption=caption)])
 
 
@@ -113,7 +113,7 @@ def _answers(frame: pl.DataFrame) -> Iterator[str]:
 
 
 def _baseline(store: AblationResults) -> Iterator[str]:
-    """Always-positive and the rare AUs, which every variant shares: all are scored on the same frames."""
+    """Always-positive and the rarest AUs, the same for all variants: all are scored on the same frames."""
     found = baseline_in(read_scores(store.root, "ablation")) or _counted_baseline(store)
     if found is not None:
         rates = [f"AU{au} ({text.percent(rate)} %)" for au, rate in found.base_rates.items()]
@@ -139,8 +139,9 @@ def _rows(store: AblationResults) -> Iterator[Section]:
     gains = gains_of(frame)
     if gains.height:
         caption = (
-            "Test F1 of each variant minus that of what it is held against, in points; paired: each replicate draws "
-            "the same subjects for both. Where the interval holds 0 the gain could be the choice of subjects."
+            "Test F1 of each variant minus that of its reference, in points. Paired: each replicate of the bootstrap "
+            "draws the same subjects for both. If the interval contains 0, the gain may be due to the choice of "
+            "subjects."
         )
         drawing = comparison_figures.difference_dots(gains)
         shown = table("gains", gains, GAIN_TITLES, GAIN_FORMATS, caption="Gains of the variants, in points.")
@@ -158,7 +159,7 @@ GAIN_FORMATS = dict.fromkeys(("difference", "low", "high"), text.points)
 
 
 def gains_of(frame: pl.DataFrame) -> pl.DataFrame:
-    """label, against, difference, low, high, pairing: the rows of a comparison that are held against another."""
+    """label, against, difference, low, high, pairing: the rows of an ablation that have a reference."""
     columns = {"difference": "f1_gain", "low": "f1_gain_low", "high": "f1_gain_high"}
     return frame.filter(pl.col("f1_gain").is_not_null()).select(
         "label", "against", pairing=pl.lit("paired"), **{name: pl.col(column) for name, column in columns.items()}
@@ -166,7 +167,7 @@ def gains_of(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def ablation_by_au(frame: pl.DataFrame) -> pl.DataFrame:
-    """label, au, f1: one row a variant, share of flipped labels and AU; null is the mean over AUs."""
+    """label, au, f1: one row for each variant, share of flipped labels and AU; au is null for the mean over AUs."""
     columns = [name for name in frame.columns if name.startswith("f1_au_")]
     long = frame.select("label", *columns).unpivot(index="label", variable_name="au", value_name="f1")
     long = long.with_columns(pl.col("au").str.strip_prefix("f1_au_").cast(pl.Int64))
@@ -175,11 +176,11 @@ def ablation_by_au(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _asked(config: Mapping[str, Any], variants: Mapping[str, Any]) -> Section:
-    """What the variants differ in."""
+    """The settings in which the variants differ."""
     parts = ((f"Variant {name}", settings or {}) for name, settings in variants.items())
     shared = ("Settings of all variants", config)
     blocks = [Verbatim(title, json.dumps(settings, indent=2, default=str)) for title, settings in (shared, *parts)]
-    words = "A variant is the method that it is named after, or method_name, with the settings given here."
+    words = "A variant is the method of the same name, or of its method_name, with the settings below."
     return Section("settings", "Variants", [Paragraph(words), *blocks])
 
 
@@ -192,5 +193,5 @@ def _provenance(store: AblationResults) -> Section:
 def _failed(trials: pl.DataFrame) -> Iterator[Section]:
     frame = tables.failures(trials)
     if frame.height:
-        words = f"{text.plural(frame.height, 'trial')} failed. Here is how each error ends."
+        words = f"{text.plural(frame.height, 'trial')} failed. The table has the last lines of each error."
         yield Section("failed", "Failed trials", [Paragraph(words), table("failed", frame)])

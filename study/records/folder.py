@@ -8,6 +8,7 @@
     checkpoints/<key>.pt   state of the fit, deleted when the trial has a result
     pretrained/<key>.pt    a stage of pre-training, begun or whole, and its lock; trials share it
     detectors/<key>.pt     weights of the detectors of the final evaluation
+    detectors/<key>.nan    those that gave NaN, and do not count any more
     predictions/<key>.parquet           their probabilities on the validation and test frames of their fold
     predictions/<key>-<store>.parquet   and on all frames of another dataset
     scores/<kind>.parquet  every number of the study; see `study.records.score_table`
@@ -44,6 +45,12 @@ def study_root(runs_root: str, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"name={name!r}; a study's name is one folder below runs_root, e.g. name=bp4d-aunce")
     return Path(runs_root) / name
+
+
+def train_again_text(root: Path) -> str:
+    """What to do when files of a finished trial of the study in `root` are gone."""
+    example = f"python launch/final.py name={root.name} retry_failed=true"
+    return f"To train it again, run the command that trained it with retry_failed=true, e.g. {example}"
 
 
 class StudyFolder:

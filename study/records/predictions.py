@@ -19,6 +19,7 @@ import polars as pl
 from data.errors import InputError, raise_all
 from data.files import atomic_path
 from data.frames import KEY, SCHEMA
+from study.records.folder import train_again_text
 
 _COLUMNS: dict[str, type[pl.DataType]] = {**{name: SCHEMA[name] for name in KEY}, "split": pl.String}
 _SPLITS = ("val", "test")
@@ -109,9 +110,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         frame = pl.read_parquet(path)
     except FileNotFoundError:
-        raise InputError(
-            f"the predictions {path} are gone; delete trials/{path.stem[:16]}.json and run launch/final.py again"
-        ) from None
+        raise InputError(f"the predictions {path} are gone. {train_again_text(path.parents[1])}") from None
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path} is no file of predictions ({error})") from error
     raise_all(f"{path} is no file of predictions:", _problems(frame))

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +103,11 @@ class StudyStore(StudyTrials):
             self._seen[key] = found
         yield from sorted(self._seen.values(), key=lambda result: (result.started, result.config.key))
 
-    def forget_failed(self) -> int:
-        """Remove the failed results of the search, so that its trials are started again; returns their number."""
-        failed = [outcome.key for outcome in self.outcomes("sweep") if outcome.status == "FAILED"]
-        for key in failed:
+    def forget(self, keys: Iterable[str]) -> None:
+        """Remove the results of trials, so that these are started again."""
+        for key in keys:
             self.result_path(key).unlink()
             self._seen.pop(key, None)
-        return len(failed)
 
     def unfinished(self) -> list[tuple[TrialConfig, dict[str, Any]]]:
         """Trials that were started by a sampler and have no result, with what the sampler drew."""

@@ -27,10 +27,11 @@ from data.errors import InputError
 from launch.cluster.work import Work
 from launch.keys.cluster import ClusterSettings
 from launch.keys.runs import RunKeys
+from launch.plan.budget import Ending
 from launch.plan.preflight import SearchPlan
 from launch.plan.resources import Resources
-from launch.run.ending import Ending
-from launch.run.follow import HeadTask, elsewhere
+from launch.run.follow import HeadTask
+from launch.run.recipe import run_work
 from model.checkpoint import load_checkpoint, save_checkpoint
 from study.records.config import Placement, TrialConfig, trial_from_dict
 from study.records.result import Epoch, TrialResult
@@ -200,6 +201,16 @@ def main(keys: SleepKeys) -> int:
     resources = Resources(workers, spec.cpus, spec.gpus, "cpu", cluster)
     placement = Placement(root / "frames", root, gpus=spec.gpus, timeout=spec.timeout)
     stage = "final" if spec.final else "sweep"
+
+    def run() -> Ending | None:
+        return _final(spec, work) if spec.final else launch.run.tune.search(_plan(spec, work), spec.trials)
+
+    def end(ending: Ending | None) -> int:
+        if ending:
+            print(ending.said, flush=True)
+        print(f"{store.count(stage)} of {spec.trials}", flush=True)
+        return ending.code if ending else int(store.count(stage) < spec.trials)
+
     work = Work(
         command=COMMAND,
         keys=keys,
@@ -207,22 +218,17 @@ def main(keys: SleepKeys) -> int:
         placement=placement,
         resources=resources,
         example=base(spec),
+        frames=frozenset(["none"]),
         stage=stage,
         wanted=spec.trials,
         todo=spec.trials - store.count(stage),
-        begin=lambda: store.open_study(_study(spec, root), free=("trials",)),
-        finish=lambda: 0,
+        about=f"{spec.trials} trials",
+        run=run,
+        finish=end,
+        spec=_study(spec, root),
+        free=("trials",),
     )
-    code = elsewhere(work, console)
-    if code is not None:
-        return code
-    with store.lock():
-        work.begin()
-        ending = _final(spec, work) if spec.final else launch.run.tune.search(_plan(spec, work), spec.trials)
-    if ending:
-        print(ending.said, flush=True)
-    print(f"{store.count(stage)} of {spec.trials}", flush=True)
-    return ending.code if ending else int(store.count(stage) < spec.trials)
+    return run_work(work, console)
 
 
 def _study(spec: Spec, root: Path) -> StudySpec:
@@ -250,5 +256,5 @@ def run(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
+        print("stopped; the same command continues", file=sys.stderr)
         return 1

@@ -158,7 +158,7 @@ def test_a_sweep_without_all_of_its_trials_has_failed(store: StudyStore, pages: 
     out = console()
     assert launch.sweep.finish_sweep(store, 2, out) == 1
     assert "1 of 2" in said(out)
-    assert "The same command goes on" in said(out)
+    assert "The same command continues" in said(out)
     assert not pages
 
 
@@ -178,7 +178,9 @@ def test_a_study_is_described_as_its_trials_are_run(
     assert [*described.searched] == plan.space.settings_names
     assert described.store == str(frames.path.resolve())
     assert described.folds == ("part1", "part2", "part3")
-    assert (described.trials, described.weights_file) == (3, "")
+    assert described.weights_file == ""
+    work = launch.sweep.sweep_work(settings, plan, frames, console())
+    assert (work.wanted, work.todo, work.spec) == (3, 3, described)
 
 
 def test_a_report_of_a_study_without_trials_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import launch.final
-import launch.run.given
+import launch.run.recipe
 from data.errors import InputError
 from data.store import FrameStore
 from launch.final import finish_final, named_study, unique_trials
@@ -22,7 +22,7 @@ from launch.plan.preflight import SearchPlan as Search
 from launch.plan.preflight import plan_sweep
 from launch.plan.resources import Resources
 from launch.run.command import compose_keys
-from launch.run.given import finished
+from launch.run.recipe import finished
 from launch.run.trials import GivenTrial
 from launch.show.scoreboard import COLUMN_HEADS, cell
 from launch.sweep import describe_study
@@ -73,7 +73,7 @@ def runs(search: tuple[Search, FrameStore], monkeypatch: pytest.MonkeyPatch) -> 
         for config, placement in jobs:
             run_trial(config, placement)
 
-    monkeypatch.setattr(launch.run.given, "run_all", run_all)
+    monkeypatch.setattr(launch.run.recipe, "run_all", run_all)
     monkeypatch.setattr(launch.final, "write_page", lambda store: store.report_path)
     return asked
 
@@ -150,7 +150,7 @@ def test_a_final_evaluation_without_all_trials_says_what_to_do(
         store.write(result(asked.trials[1], None, status="FAILED", curve=()))
     assert finish_final(store, [asked], out) == 1
     assert "1 of 2 final trials are done" in said(out)
-    assert ("remove trials/<key>.json" in said(out)) == failed
+    assert ("run the same command with retry_failed=true" in said(out)) == failed
     assert (f"failed: trial {asked.trials[1].key}: Traceback: it broke" in said(out)) == failed
     assert not store.report_path.exists()
     assert store.final_scores().is_empty()
@@ -161,7 +161,8 @@ def test_final_trials_of_before_that_kept_no_predictions(store: StudyStore, runs
     asked = plan(store, "nested", ["part1", "part2"], seeds=1, candidates=3)
     for config in asked.trials:
         store.write(result(config))
-    with pytest.raises(InputError, match=rf"the predictions .*{asked.trials[0].key}.parquet are gone; delete trials/"):
+    where = rf"the predictions .*{asked.trials[0].key}.parquet are gone"
+    with pytest.raises(InputError, match=rf"{where}. .* launch/final.py name=mine retry_failed=true"):
         finish_final(store, [asked], console())
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import launch.generalize
-import launch.run.given
+import launch.run.recipe
 from data.store import FrameStore
 from launch.plan.resources import Resources
 from study.experiments.domain_generalization import generalization_export
@@ -48,7 +48,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 keys.append(config.key)
                 run_trial(config, placement)
 
-    monkeypatch.setattr(launch.run.given, "run_all", here)
+    monkeypatch.setattr(launch.run.recipe, "run_all", here)
     return keys
 
 
@@ -141,9 +141,9 @@ def test_a_trial_that_failed_is_named_and_the_others_are_shown(
         for config, placement in jobs[1:]:
             run_trial(config, placement)
 
-    monkeypatch.setattr(launch.run.given, "run_all", here)
+    monkeypatch.setattr(launch.run.recipe, "run_all", here)
     assert run("generalize", *arguments(stores, tmp_path, ALL, "method=bce")) == 1
-    assert "2 of 3 final trials are done. The same command goes on." in capsys.readouterr().out
+    assert "2 of 3 final trials are done. The same command continues." in capsys.readouterr().out
     assert {*table(tmp_path)["target"]} == {"disfa", "gft"}
 
 

@@ -48,7 +48,7 @@ def test_pages_go_where_they_belong(root: Path, tmp_path: Path, capsys: pytest.C
     assert run("report", "name=a", where) == 0
     assert "<h1>a</h1>" in (root / "a" / "report.html").read_text("utf-8")
     assert run("report", "studies=[a,b]", where) == 0
-    assert "Studies side by side" in (root / "report.html").read_text("utf-8")
+    assert "Comparison of studies" in (root / "report.html").read_text("utf-8")
     assert run("report", "name=variants", where, f"out={tmp_path}") == 0
     assert "Gains of the variants" in (tmp_path / "report.html").read_text("utf-8")
     assert run("report", "name=a", where, f"out={tmp_path / 'new' / 'page.html'}") == 0

@@ -86,7 +86,7 @@ def test_one_study_is_stopped_and_no_other(
     assert other.poll() is None
     said = capsys.readouterr().out.replace("\n", " ")
     assert f"process {process.pid}" in said
-    assert "the same command as before goes on" in said
+    assert "the same command as before continues" in said
 
 
 def test_who_does_not_listen_is_made_to(

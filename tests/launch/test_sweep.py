@@ -124,7 +124,7 @@ def test_a_disturbed_sweep_goes_on(victim: str, trees: TreeMaker, tmp_path: Path
         finish(process)
     elif victim == "nobody":
         process.send_signal(signal.SIGINT)  # Ctrl-C
-        assert "the same command goes on" in finish(process, expected=1)
+        assert "the same command continues" in finish(process, expected=1)
         finish(start("sweep", *arguments))
     else:
         process.kill()

@@ -109,7 +109,7 @@ def test_a_command_that_was_stopped_goes_on(
 
     monkeypatch.setattr("study.experiments.cross_dataset.pairs.write_predictions", stopped)
     assert lab.transfer("[gft-bce,bp4d-bce]") == 1
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
     assert {*kept.iterdir()} - before == {*written}
     stamp = written[0].stat().st_mtime_ns
     monkeypatch.undo()

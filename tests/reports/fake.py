@@ -1,4 +1,4 @@
-"""A result store made of plain frames, with numbers drawn from named generators."""
+"""A result store of plain frames, with random numbers from named generators."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -99,7 +99,7 @@ class FakeStore:
         return self.facts
 
     def add_trial(self, number: int, status: str = "DONE", stage: str = "sweep", **given: Any) -> dict[str, Any]:
-        """Add a trial whose skill follows from its parameters, with its epochs; returns its row."""
+        """Add a trial with its epochs; its score follows from its parameters. Returns its row."""
         rng = numpy_generator("fake trial", stage, number)
         params = given.pop("params", None) or draw_params(rng)
         skill = skill_of(params) + rng.normal(0, 0.012)
@@ -128,7 +128,7 @@ class FakeStore:
         return row
 
     def add_counts(self, row: dict[str, Any], split: str, subjects: list[str], aus: tuple[int, ...] = AUS) -> None:
-        """Counts of a detector that is as good as the trial's value says."""
+        """Counts of a detector whose quality is the value of the trial."""
         for subject in subjects:
             person = numpy_generator("fake subject", subject)
             rng = numpy_generator("fake counts", row["key"], subject)
@@ -197,7 +197,7 @@ def full_store(root: Path = Path("runs/fake"), trials: int = 40, seeds: int = 3,
 
 
 def folds_store(root: Path = Path("runs/folds"), trials: int = 30) -> FakeStore:
-    """A search of every fold by itself, and final trials of each fold's own choice."""
+    """A separate search in every fold, and final trials with each fold's own configuration."""
     store = FakeStore(root, asked={"folds": FOLDS})
     people = {fold: [f"{fold[-1]}{number:02d}" for number in range(4)] for fold in FOLDS}
     for number in range(trials):
@@ -223,7 +223,7 @@ def add_predictions(store: FakeStore, frames: int = 90, aus: tuple[int, ...] = A
 
 
 def some_predictions(key: str, fold: str, frames: int, aus: tuple[int, ...]) -> Predictions:
-    """Probabilities in hundredths, as thresholds are, that know something of the labels; 3 of 4 frames are test."""
+    """Probabilities in hundredths, like thresholds, with some relation to the labels; 3 of 4 frames are test."""
     rng = numpy_generator("fake predictions", key)
     columns: dict[str, Any] = {
         "dataset": ["bp4d"] * frames,
@@ -260,12 +260,12 @@ def add_scores(store: FakeStore, aus: tuple[int, ...] = AUS) -> None:
 
 
 def no_importance(trials: pl.DataFrame) -> pl.DataFrame:
-    """What `study.search.importance.ped_anova` gives for too few trials."""
+    """The result of `study.search.importance.ped_anova` for too few trials."""
     return pl.DataFrame(schema={"parameter": pl.String, "importance": pl.Float64})
 
 
 def some_importance(trials: pl.DataFrame) -> pl.DataFrame:
-    """Shares that sum to 1, one a searched parameter."""
+    """Shares that sum to 1, one for each searched parameter."""
     names = [name.removeprefix("param/") for name in trials.columns if name.startswith("param/")]
     shares = np.array([0.5**at for at in range(1, len(names) + 1)])
     return pl.DataFrame({"parameter": names, "importance": (shares / shares.sum()).tolist()})

@@ -1,4 +1,4 @@
-"""Real result stores with drawn numbers: studies that share their test people, and comparisons of variants."""
+"""Real result stores with random numbers: studies with the same test subjects, and ablations."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ PROVENANCE = {"command": "python launch/sweep.py", "git revision": "ceb08da", "f
 
 
 def made_score(who: str, skill: float, subjects: Sequence[str], aus: Sequence[int]) -> Score:
-    """Counts of a detector that finds `skill` of what is there; what is there is the same for every `who`."""
+    """Counts of a detector that finds the share `skill` of active frames; the labels are the same for every `who`."""
     counts = np.zeros((len(subjects), len(aus), 4), np.int64)
     for row, subject in enumerate(subjects):
         for column, au in enumerate(aus):
@@ -39,7 +39,7 @@ def made_score(who: str, skill: float, subjects: Sequence[str], aus: Sequence[in
 def made_result(
     who: str, skill: float, number: int, stage: str, parts: Mapping[str, Sequence[str]], given: dict[str, Any]
 ) -> TrialResult:
-    """A finished trial on the first of `parts`; `given` is its configuration beside fold and stage."""
+    """A finished trial on the first of `parts`; `given` is its configuration without fold and stage."""
     fold, people = next(iter(parts.items()))
     data = {"fold": fold, **given.get("data", {})}
     config = trial_from_dict({**given, "data": data, "score_test": stage == "final"})
@@ -82,7 +82,7 @@ def made_study(
 
 
 def made_comparison(root: Path, variants: Mapping[str, float], noises: Sequence[float] = (0.0, 0.2)) -> StudyStore:
-    """Variants by name and skill, as launch/compare.py leaves them; each is held against the first."""
+    """Variants by name and skill, as launch/compare.py writes them; the first is the reference."""
     store, done = StudyStore(root), {}
     variants_asked = AblationSpec({name: {"method": {"temperature": 0.2}} for name in variants}, tuple(noises))
     trials = len(variants) * len(noises) * len(PARTS)

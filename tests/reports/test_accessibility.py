@@ -1,4 +1,4 @@
-"""axe-core finds nothing serious on any page, in any theme and width; and every page prints whole."""
+"""axe-core finds no serious problem on any page, in any theme and width; and pages print completely."""
 
 import re
 import zlib
@@ -23,7 +23,7 @@ CLIPPED = """[...document.querySelectorAll('table')].filter((table) =>
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A large study, studies side by side, and a comparison of variants."""
+    """A large study, a comparison of studies, and an ablation."""
     root = tmp_path_factory.mktemp("pages")
     made = [made_study(root / name, skill, fingerprint=name[:1]).root for name, skill in (("aa", 0.7), ("b", 0.6))]
     made.append(made_study(root / "ab", 0.65, method="bce", fingerprint="a").root)
@@ -35,7 +35,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def violations(page: Page) -> list[str]:
-    """Serious and critical findings, everything that can be unfolded being so."""
+    """Serious and critical findings, with everything unfolded."""
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     page.evaluate(AXE_SCRIPT)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
@@ -59,7 +59,7 @@ def test_axe_finds_nothing_serious(
     page.context.close()
 
 
-def test_axe_would_say_something(browser: Browser, paths: dict[str, Path]) -> None:
+def test_axe_finds_a_problem_that_is_there(browser: Browser, paths: dict[str, Path]) -> None:
     page, _, _ = open_page(browser, paths["variants"], 1440, "light")
     page.evaluate("document.querySelector('h1').innerHTML = '<img src=data:,><a href=#x></a>'")
     assert {finding.split(":")[0] for finding in violations(page)} >= {"image-alt", "link-name"}
@@ -67,7 +67,7 @@ def test_axe_would_say_something(browser: Browser, paths: dict[str, Path]) -> No
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_it_prints_whole(browser: Browser, paths: dict[str, Path], name: str) -> None:
+def test_it_prints_completely(browser: Browser, paths: dict[str, Path], name: str) -> None:
     page, _, _ = open_page(browser, paths[name], 1440, "dark")
     content = page.pdf(format="A4", prefer_css_page_size=True)
     assert content.startswith(b"%PDF")

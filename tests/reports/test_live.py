@@ -1,4 +1,4 @@
-"""The live page: one page, for this machine alone, written anew while trials run, and over when they are."""
+"""The live page: one page, for this machine only, updated while trials run, and ended with them."""
 
 import http.client
 import subprocess
@@ -41,7 +41,7 @@ def ask(port: int, path: str = "/", method: str = "GET", host: str = "") -> tupl
     return found
 
 
-def test_it_serves_the_page_and_asks_for_it_again(served: tuple[Live, int]) -> None:
+def test_it_serves_a_page_that_reloads_itself(served: tuple[Live, int]) -> None:
     live, port = served
     status, headers, content = ask(port)
     assert (status, content) == (200, b"<h1>one page</h1>")
@@ -76,14 +76,14 @@ def test_other_methods(served: tuple[Live, int]) -> None:
         assert ask(served[1], method=method)[0] == 501
 
 
-def test_a_port_that_is_taken_or_none(served: tuple[Live, int]) -> None:
+def test_a_port_that_is_in_use_or_invalid(served: tuple[Live, int]) -> None:
     for port in (served[1], 70_000):
         with pytest.raises(InputError, match=f"port={port}: .*port=0"), serving(Live(), port):
             pass
 
 
 class Study:
-    """A job whose store has no trial at first, then pages 1, 2 and 3, of which the last is final."""
+    """A job whose store has no trial at first; then it gives pages 1, 2 and 3, and the last is final."""
 
     def __init__(self, folder: Path) -> None:
         self.looks = 0
@@ -136,7 +136,7 @@ def test_a_store_that_did_not_change_is_not_drawn_again(tmp_path: Path, monkeypa
     assert study.built == ["page 2"]
 
 
-def test_what_counts_as_a_change_and_as_the_end(tmp_path: Path) -> None:
+def test_changes_and_the_end_are_detected(tmp_path: Path) -> None:
     store = made_study(tmp_path / "ours", seeds=0)
     before = report.state([store.root])
     assert report.is_finished([store.root])
@@ -170,7 +170,7 @@ def test_ctrl_c_ends_it_and_leaves_the_page(
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The real command in a process of its own, on a study that lacks one trial."""
+    """The real command in its own process, on a study that lacks one trial."""
     made_study(tmp_path / "ours", seeds=0, trials=4)
     words = ["-u", str(ROOT / "launch" / "report.py"), f"runs_root={tmp_path}", "name=ours", "watch=true", "every=5"]
     process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -180,7 +180,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def scrolled_to(page: Page, place: int) -> None:
-    """Scroll the page, again where it was just then being loaded anew, or is still too short."""
+    """Scroll the page; again if it was reloading at that moment, or is still too short."""
     for _ in range(200):
         with suppress(Error):
             page.evaluate(f"scrollTo({{top: {place}, behavior: 'instant'}})")
@@ -193,7 +193,7 @@ def scrolled_to(page: Page, place: int) -> None:
 @in_a_browser[0]
 @in_a_browser[1]
 def test_a_browser_follows_a_running_study(browser: Browser, running: subprocess.Popen[str], tmp_path: Path) -> None:
-    """The page changes by itself, stays where it was read, and the command ends with the trials."""
+    """The page updates itself, keeps its scroll position, and the command ends with the trials."""
     assert running.stdout is not None
     address = running.stdout.readline().split()[2].rstrip(";")
     assert "written" in running.stdout.readline()

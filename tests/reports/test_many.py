@@ -1,4 +1,4 @@
-"""Many trials: what is drawn is thinned, what is counted is not; several folds and several objectives."""
+"""Many trials: figures show a part of them, counts include all; several folds and several objectives."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -22,7 +22,7 @@ def numbers(count: int) -> pl.DataFrame:
     return pl.DataFrame({"trial": list(range(1, count + 1)), "key": [str(at) for at in range(count)]})
 
 
-def test_thinning_keeps_what_is_asked_and_spreads_the_rest() -> None:
+def test_thinning_keeps_the_asked_trials_and_spreads_the_others() -> None:
     frame = numbers(1000)
     kept = series.thinned(frame, 100, pl.Series([999, 3]))["trial"].to_list()
     assert len(kept) == 100
@@ -37,18 +37,16 @@ def test_thinning_counts_trials_not_rows() -> None:
     assert series.thinned(frame, 10).height == 120
 
 
-def test_a_page_says_what_it_leaves_out_and_its_downloads_have_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_captions_name_the_shown_trials_and_downloads_have_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("POINTS", "LINES", "BARS", "MOST_CURVES"):
         monkeypatch.setattr(search_section, limit, 24)
     store = full_store(tmp_path / "study", trials=300, counted=False)
     page = outline(store, tmp_path)
     done = sum(row["stage"] == "sweep" and row["status"] == "DONE" for row in store.trial_rows)
-    assert "Drawn: 24 of 300 trials, the best and an even choice of the others." in page.text
-    assert f"Drawn: 24 of {done} trials" in page.text
-    assert "of 309 trials, evenly chosen." in page.text
-    assert "The first 200 of 300 rows; sorting sorts these, the CSV has all." in page.text
+    assert "Shown: 24 of 300 trials, the best and an even selection of the others." in page.text
+    assert f"Shown: 24 of {done} trials" in page.text
+    assert "of 309 trials, evenly selected." in page.text
+    assert "The first 200 of 300 rows. Sorting changes the order of these rows only; the CSV has all." in page.text
     files = {attrs["data-file"]: unpacked(attrs["data-packed"] or "") for _, attrs in page.tags if "data-file" in attrs}
     rows = {name: content.count("\n") - 1 for name, content in files.items()}
     assert (rows["history.csv"], rows["parameters.csv"], rows["timeline.csv"]) == (300, done, 309)
@@ -56,7 +54,7 @@ def test_a_page_says_what_it_leaves_out_and_its_downloads_have_all(
     assert "The best of 300 trials has a validation mean F1 of" in page.text
 
 
-def test_every_fold_is_searched_by_itself(tmp_path: Path) -> None:
+def test_every_fold_has_its_own_search(tmp_path: Path) -> None:
     store = folds_store(tmp_path / "study")
     add_predictions(store)
     add_scores(store)
@@ -67,13 +65,13 @@ def test_every_fold_is_searched_by_itself(tmp_path: Path) -> None:
         assert best["value"] == max(
             row["value"] for row in store.trial_rows if (row["stage"], row["fold"]) == ("sweep", fold)
         )
-    assert "3 folds were searched, each by itself, with 30 trials in all" in page.text
-    assert "no test subject had a part in any choice (nested)" in page.text
+    assert "3 folds were searched separately, with 30 trials in total" in page.text
+    assert "no test subject influenced the choice (nested)" in page.text
     assert "each fold's own choice reaches" in page.text
     assert "chosen in part2" in page.text
 
 
-def test_nested_runs_are_of_the_choice_of_their_own_fold() -> None:
+def test_nested_runs_have_the_configuration_of_their_own_fold() -> None:
     store = folds_store()
     bests = tables.best_trials(tables.numbered(store.trials(), "sweep"), store)
     wrong = store.add_trial(50, stage="final", fold="part1", seed=7, params={"optim.lr": 0.5})
@@ -97,7 +95,7 @@ def front(points: list[tuple[str, float, float]], directions: list[str]) -> list
     return series.pareto_frame(frame, directions)["front"].to_list()
 
 
-def test_the_front_by_hand() -> None:
+def test_the_pareto_front_by_hand() -> None:
     points = [("a", 0.5, 2.0), ("a", 0.6, 3.0), ("a", 0.4, 2.5), ("a", 0.6, 3.5), ("b", 0.1, 9.0)]
     assert front(points, ["maximize", "minimize"]) == [True, True, False, False, True]
     assert front(points, ["maximize", "maximize"]) == [False, False, False, True, True]
@@ -131,14 +129,14 @@ def test_predictions_of_some_runs_only(tmp_path: Path) -> None:
     add_predictions(store)
     path = store.predictions_path(store.trial_rows[-1]["key"])
     path.unlink()
-    assert "The probabilities of 1 final trial are not there." in outline(store, tmp_path).text
+    assert "The probabilities of 1 final trial are missing." in outline(store, tmp_path).text
     for row in store.trial_rows:
         store.predictions_path(row["key"]).unlink(missing_ok=True)
     page: Outline = outline(store, tmp_path)
     assert "run launch/final.py name=aunce-ratios." in page.text
 
 
-def test_regret_predictions_stop_with_their_name(tmp_path: Path) -> None:
+def test_damaged_predictions_stop_with_their_name(tmp_path: Path) -> None:
     store = full_store(tmp_path / "study", trials=4)
     add_predictions(store)
     path = store.predictions_path(store.trial_rows[-1]["key"])
@@ -147,10 +145,10 @@ def test_regret_predictions_stop_with_their_name(tmp_path: Path) -> None:
         outline(store, tmp_path)
 
 
-def test_a_score_table_of_other_trials_is_pointed_out(tmp_path: Path) -> None:
+def test_a_score_table_of_other_trials_gives_a_warning(tmp_path: Path) -> None:
     store = full_store(tmp_path / "study", trials=4)
     add_scores(store)
     store.recorded = {}
     for row in store.score_rows:
         row["value"] = 0.53
-    assert "The score table says 53.0 where the counts of the final trials say" in outline(store, tmp_path).text
+    assert "The score table has 53.0, but the counts of the final trials give" in outline(store, tmp_path).text

@@ -1,4 +1,4 @@
-"""Figures in a notebook: all of them are listed, and the example of the package runs as it stands."""
+"""Figures in a notebook: the docstring of the package lists all of them, and its example runs."""
 
 import importlib
 import inspect
@@ -17,7 +17,7 @@ FOLDER = Path(str(reports.__file__)).parent / "figures"
 
 
 def figures() -> dict[str, inspect.Signature]:
-    """Public functions that give a drawn figure, by module and name; two make empty ones to draw in."""
+    """Public functions that return a figure, by module and name, without the two for empty figures."""
     found = {}
     for path in sorted(FOLDER.glob("*figures.py")):
         module = importlib.import_module(f"reports.figures.{path.stem}")
@@ -45,7 +45,7 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     shown: list[go.Figure] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(go.Figure, "show", lambda figure: shown.append(figure))
-    code = (reports.__doc__ or "").partition("gives:\n")[2].partition("    of a search")[0]
+    code = (reports.__doc__ or "").partition("StudyStore`:\n")[2].partition("    of a search")[0]
     exec(textwrap.dedent(code), {})
     (figure,) = shown
     assert [round(value) for value in figure.data[0].y] == [60, 65, 70]

@@ -1,4 +1,4 @@
-"""The page: what stands on it, for whole and for broken studies, and that nothing on it can act."""
+"""The page: its content, for complete and for broken studies, and that text on it cannot become code."""
 
 import json
 import re
@@ -60,7 +60,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Outline:
     return outline(full_store(), tmp_path_factory.mktemp("page"))
 
 
-def test_a_whole_study_has_all_sections_and_a_contents_list(page: Outline) -> None:
+def test_a_complete_study_has_all_sections_and_a_contents_list(page: Outline) -> None:
     assert page.sections == SECTIONS
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
     places = {f"#{attrs.get('id')}" for _, attrs in page.tags}
@@ -90,7 +90,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Outline) -> None:
     assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
 
 
-def test_it_is_one_file_of_modest_size(tmp_path: Path) -> None:
+def test_it_is_one_small_file(tmp_path: Path) -> None:
     path = write_report(full_store(trials=300), tmp_path / "page.html", some_importance)
     assert list(tmp_path.iterdir()) == [path]
     assert path.stat().st_size < 8_000_000
@@ -103,9 +103,9 @@ def test_the_same_store_gives_the_same_page(tmp_path: Path) -> None:
     assert first == second
 
 
-def test_validation_numbers_are_called_optimistic_and_the_nested_row_is_marked(page: Outline) -> None:
-    assert "It was chosen on these same subjects: the numbers are optimistic" in page.text
-    assert "validation subjects of the sweep's fold (part1)" in page.text
+def test_validation_numbers_are_called_optimistic_and_the_nested_row_is_highlighted(page: Outline) -> None:
+    assert "It was chosen on the same subjects, so the numbers are optimistic" in page.text
+    assert "validation subjects of the searched fold (part1)" in page.text
     assert "only the row of that fold is fully nested" in page.text
     inconsistent = tables.published_rows("bp4d")["average_inconsistent"].sum()
     marked = sum(attrs.get("class") == "marked" for tag, attrs in page.tags if tag == "tr")
@@ -154,7 +154,7 @@ def test_all_failed(tmp_path: Path) -> None:
     for number in range(3):
         store.add_trial(number, "FAILED")
     page = outline(store, tmp_path)
-    assert "No sweep trial ran to its end (3 FAILED)" in page.text
+    assert "No sweep trial has finished (3 FAILED)" in page.text
     assert "torch.OutOfMemoryError: CUDA out of memory" in page.text
     assert "failed" in page.sections
     assert "final" not in page.sections
@@ -165,7 +165,7 @@ def test_pruned_only(tmp_path: Path) -> None:
     for number in range(3):
         store.add_trial(number, "PRUNED")
     page = outline(store, tmp_path)
-    assert "No sweep trial ran to its end (3 PRUNED)" in page.text
+    assert "No sweep trial has finished (3 PRUNED)" in page.text
     assert page.sections == ["summary", "search", "published", "provenance"]
 
 
@@ -175,7 +175,7 @@ def test_a_single_trial(aus: tuple[int, ...], tmp_path: Path) -> None:
     store.add_counts(store.add_trial(0), "val", ["F001", "M001"], aus)
     page = outline(store, tmp_path)
     assert "The only trial (trial 1) reaches a mean F1 of" in page.text
-    assert "run launch/final.py before quoting a number" in page.text
+    assert "run launch/final.py before you report a number" in page.text
     assert "published" not in page.sections
 
 
@@ -192,22 +192,22 @@ def test_final_only(tmp_path: Path) -> None:
     store.asked = {"dataset": "gft"}
     page = outline(store, tmp_path)
     assert page.sections == ["summary", "search", "final", "published", "data", "provenance"]
-    assert "No complete published table of per-AU F1 for gft" in page.text
+    assert "We know no complete published table of F1 per AU for gft" in page.text
 
 
-def test_finals_of_an_earlier_choice_are_not_called_the_chosen_ones(tmp_path: Path) -> None:
+def test_final_trials_of_an_earlier_configuration_are_named_as_such(tmp_path: Path) -> None:
     store = full_store(trials=6)
     store.add_trial(50, value=0.99)
     text = outline(store, tmp_path).text
     assert "an earlier choice of configuration reaches" in text
-    assert "The final trials are not of the sweep's best trial: run launch/final.py again." in text
+    assert "The final trials do not have the best configuration of the sweep: run launch/final.py again." in text
 
 
 def test_missing_final_trials_are_counted(tmp_path: Path) -> None:
     store = full_store(trials=6)
     lost = store.trial_rows.pop()["key"]
     store.count_rows[:] = [row for row in store.count_rows if row["key"] != lost]
-    assert "Only 8 of 9 final trials are there" in outline(store, tmp_path).text
+    assert "Only 8 of 9 final trials have finished" in outline(store, tmp_path).text
 
 
 def test_an_auc_study_names_its_objective(tmp_path: Path) -> None:
@@ -222,10 +222,10 @@ def test_a_study_of_another_dataset_needs_no_published_numbers(tmp_path: Path) -
     assert "published" not in outline(store, tmp_path).sections
 
 
-def test_an_au_that_is_never_there_is_named(tmp_path: Path) -> None:
+def test_an_au_that_is_never_active_is_named(tmp_path: Path) -> None:
     store = FakeStore(asked={"aus": (*AUS, 26)})
     store.add_counts(store.add_trial(0), "val", ["F001", "F002"])
-    assert "F1 is undefined, and in no mean, for AU26" in outline(store, tmp_path).text
+    assert "F1 is undefined for AU26" in outline(store, tmp_path).text
 
 
 def test_one_searched_parameter(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page in a real browser without a network: it draws, stays silent and fits every screen."""
+"""The page in a real browser without a network: figures are drawn, without errors, and fit every screen."""
 
 import time
 from collections.abc import Iterator
@@ -48,14 +48,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def wait_until(page: Page, condition: str, seconds: float = PATIENCE_MS / 1000) -> None:
-    """Until the condition holds, or the time is over; the page's policy forbids Playwright's own way."""
+    """Wait until the condition holds or the time is over; the policy of the page forbids Playwright's own way."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and not page.evaluate(condition):
         page.wait_for_timeout(100)
 
 
 def open_page(browser: Browser, path: Path, width: int, scheme: str) -> tuple[Page, list[str], list[str]]:
-    """The page, the complaints of the browser, and the addresses it asked for."""
+    """The page, the errors of the browser, and the addresses it requested."""
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -98,7 +98,7 @@ def test_figures_hold_marks(browser: Browser, path: Path) -> None:
     page.context.close()
 
 
-def test_the_theme_follows_the_reader(browser: Browser, path: Path) -> None:
+def test_the_theme_follows_the_setting_of_the_reader(browser: Browser, path: Path) -> None:
     page, complaints, _ = open_page(browser, path, 1440, "light")
     colour = "getComputedStyle(document.querySelector('.xtick text')).fill"
     light = page.evaluate(colour)
@@ -110,7 +110,7 @@ def test_the_theme_follows_the_reader(browser: Browser, path: Path) -> None:
 
 
 def test_only_our_scripts_run(browser: Browser, path: Path) -> None:
-    """The policy of the page stops a script that stands on it without being ours."""
+    """The policy of the page stops any script on it that is not ours."""
     page, complaints, _ = open_page(browser, path, 1440, "light")
     page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
     assert page.evaluate("window.ran") is None
@@ -142,12 +142,12 @@ def test_a_figure_downloads_as_a_picture_on_white(browser: Browser, path: Path, 
 
 
 def column(page: Page, name: str, at: int) -> list[str]:
-    """The cells of a column of a table, as they stand."""
+    """The cells of a column of a table, in their order on the page."""
     cells: list[str] = page.locator(f"#table-{name} tbody tr td:nth-child({at})").all_text_contents()
     return cells
 
 
-def test_tables_sort_by_keyboard_and_say_so(browser: Browser, path: Path) -> None:
+def test_tables_sort_by_keyboard_and_announce_it(browser: Browser, path: Path) -> None:
     page, _, _ = open_page(browser, path, 1440, "light")
     head = page.locator("#table-test-aus th").nth(4)
     before = column(page, "test-aus", 5)
@@ -191,7 +191,7 @@ def test_the_keyboard_reaches_the_content_first(browser: Browser, path: Path) ->
     page.context.close()
 
 
-def test_figures_far_away_wait_until_they_come_near(browser: Browser, path: Path) -> None:
+def test_figures_are_drawn_when_they_come_near_the_screen(browser: Browser, path: Path) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900}, offline=True)
     page.set_default_timeout(PATIENCE_MS)
     page.add_init_script("window.requestIdleCallback = () => 0")
@@ -234,7 +234,7 @@ def test_it_prints_light_and_within_the_sheet(browser: Browser, path: Path, tmp_
     page.context.close()
 
 
-def test_the_contents_list_shows_where_the_reader_is(browser: Browser, path: Path) -> None:
+def test_the_table_of_contents_highlights_the_visible_section(browser: Browser, path: Path) -> None:
     page, _, _ = open_page(browser, path, 1440, "light")
     page.locator("nav a[href='#final']").click()
     page.locator("nav a[href='#figure-test-aus']").wait_for()

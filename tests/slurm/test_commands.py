@@ -86,7 +86,7 @@ def test_a_sweep_is_let_go_followed_stopped_and_goes_on(
     first.send_signal(signal.SIGINT)
     code, said = finished(first)
     assert code == 1
-    assert "goes on without this terminal" in said
+    assert "keeps running without this terminal" in said
     assert f"launch/stop.py name=one runs_root={study.root.parent}" in said
     heads = our_jobs(folder, "head")
     assert len(heads) == 1
@@ -119,7 +119,7 @@ def test_a_head_that_is_killed_is_started_anew(
     os.kill(head.pid, signal.SIGKILL)
     code, said = finished(command)
     assert code == 0, said
-    assert "the head died without a word; head job" in said
+    assert "head job crashed; head job" in said
     assert StudyStore(study.root).count() == 30
 
 
@@ -153,7 +153,7 @@ def test_a_full_queue_is_no_reason_not_to_start(
     slurm.wait_for(lambda: {job.state for job in our_jobs(whole.folder)} == {"RUNNING"}, "the start of all jobs")
     preflight.check_node(whole, Console(width=200))
     said = capsys.readouterr().out
-    assert "no look at a compute node: the probe job" in said
+    assert "no check of a compute node: the probe job" in said
     assert "PENDING" in said
     assert our_jobs(whole.folder, "probe") == []
 
@@ -172,8 +172,10 @@ def work(folder: Path, frames: Path) -> Work:
         stage="sweep",
         wanted=1,
         todo=1,
-        begin=lambda: None,
-        finish=lambda: 0,
+        about="1 trial",
+        frames=frozenset(["f00"]),
+        run=lambda: None,
+        finish=lambda ending: 0,
     )
     found.folder.open()
     return found

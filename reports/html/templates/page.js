@@ -13,7 +13,7 @@
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   };
 
-  // The drawing library is unpacked once, when the first figure comes near the screen.
+  // The drawing library is large: it is unpacked once, when the first figure comes near the screen.
   let library;
   const load = () => {
     library ??= unpack(byId("plotly").textContent).then((code) => {
@@ -43,7 +43,7 @@
   }, { rootMargin: "300px" });
   drawings.forEach((drawing) => near.observe(drawing));
 
-  // The others follow one by one while nothing else is to be done, so that printing finds them all.
+  // The other figures are drawn one by one while the browser is idle, so that a printed page has all of them.
   const idle = window.requestIdleCallback ?? ((run) => setTimeout(run, 50));
   const drawRest = async () => {
     for (const drawing of drawings) {
@@ -65,6 +65,7 @@
   dark.addEventListener("change", () => redress(() => ({})));
   addEventListener("beforeprint", () => {
     printing = true;
+    // 680 px fits A4 within its margins; figures do not change their width for print by themselves
     redress((drawing) => ({ width: 680, height: Number(drawing.dataset.height) }));
   });
   addEventListener("afterprint", () => {
@@ -75,12 +76,14 @@
   const save = (name, content) => {
     const address = URL.createObjectURL(content);
     Object.assign(document.createElement("a"), { href: address, download: name }).click();
+    // not at once: some browsers start the download later
     setTimeout(() => URL.revokeObjectURL(address), 10000);
   };
   const saveImage = async (name, format) => {
     const drawing = drawings.find((each) => each.dataset.name === name);
     await draw(drawing);
     const { offsetWidth: width, offsetHeight: height } = drawing;
+    // always the light theme on white: the picture is for papers and slides
     const layout = { ...drawing.layout, template: looks.light, paper_bgcolor: "#ffffff", width, height };
     await window.Plotly.downloadImage(
       { data: drawing.data, layout }, { format, filename: name, width, height, scale: format === "png" ? 2 : 1 },
@@ -101,6 +104,7 @@
     const table = head.closest("table");
     const column = [...head.parentElement.children].indexOf(head);
     const numeric = head.classList.contains("num");
+    // scores first from high to low, names from A to Z; the next click reverses the order
     const up = head.ariaSort ? head.ariaSort === "descending" : !numeric;
     for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
@@ -122,7 +126,7 @@
     }
   });
 
-  // The contents list shows where the reader is.
+  // The table of contents highlights the section that the reader sees.
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
   const here = () => {
     const above = [...links.keys()].filter((id) => byId(id).getBoundingClientRect().top < innerHeight / 3);

@@ -24,6 +24,7 @@ from data.loader import Loader
 from data.store import FrameStore, named_store, open_store
 from model.evaluate import predict
 from model.metrics import ratio
+from study.records.folder import train_again_text
 from study.records.predictions import predictions_of, write_predictions
 from study.records.result import TrialResult
 from study.records.store import StudyStore
@@ -199,9 +200,11 @@ def predict_all(
     probabilities = np.concatenate(parts)
     if np.isnan(probabilities).any():
         lost = int(np.isnan(probabilities).any(axis=1).sum())
+        kept = study.store.detector_path(result.config.key)
+        kept.replace(kept.with_suffix(".nan"))  # so that it counts as lost, and can be trained again
         raise InputError(
             f"{study.name}: detector {result.config.key} gives NaN for {lost:,} of {len(rows):,} frames of "
-            f"{target.path.name}; run the final evaluation again with retry_failed=true"
+            f"{target.path.name}. {train_again_text(study.store.root)}"
         )
     known = pair_aus(study, target)
     labels = np.full(probabilities.shape, -1, np.int8)

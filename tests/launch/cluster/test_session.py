@@ -105,7 +105,7 @@ def test_a_head_that_dies_ends_the_driver_and_not_the_workers(run: Run) -> None:
     head = run.cluster.head()
     assert head is not None
     os.kill(run.process("gcs_server", f"au-h-{head.pid}-"), signal.SIGKILL)
-    assert "The same command goes on" in run.finish(code=1)
+    assert "The same command continues" in run.finish(code=1)
     run.allow(TASKS)
     run.start()
     run.finish()

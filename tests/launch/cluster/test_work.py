@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from launch.cluster.files import ClusterFolder
 from launch.cluster.jobs import sbatch_text
 from launch.cluster.work import OPTIMISER_STATES, RESULT_BYTES, Work, cost_text, disk_bytes, size, weight_bytes
 from launch.keys.cluster import ClusterSettings
+from launch.keys.runs import RunKeys
 from launch.plan.resources import Resources
 from study.records.config import Placement
 from study.records.latest_work import LatestWork
@@ -29,7 +31,7 @@ def work(tmp_path: Path) -> Making:
     def make(**changed: object) -> Work:
         plain = {
             "command": "sweep",
-            "keys": {"dry_run": True},
+            "keys": RunKeys(dry_run=True),
             "store": store,
             "placement": Placement(tmp_path, store.root),
             "resources": Resources(4, 2, 0.0, "cpu"),
@@ -37,8 +39,10 @@ def work(tmp_path: Path) -> Making:
             "stage": "sweep",
             "wanted": 10,
             "todo": 8,
-            "begin": lambda: None,
-            "finish": lambda: 0,
+            "about": "2 trials finished",
+            "frames": frozenset(["a" * 64]),
+            "run": lambda: None,
+            "finish": lambda ending: 0,
         }
         return Work(**{**plain, **changed})  # type: ignore[arg-type]
 
@@ -79,12 +83,37 @@ def test_sizes(count: float, text: str) -> None:
 
 
 def test_what_a_command_runs_is_noted_when_it_begins(work: Making) -> None:
-    begun = []
-    made = work(begin=lambda: begun.append(1))
+    asked = work().store.spec()
+    made = work(spec=asked, free=("trials",))
     assert made.store.work() == LatestWork()
-    made.begin()
-    assert begun == [1]
+    made.begin(Console(quiet=True))
+    assert made.store.spec() == dataclasses.replace(asked, trials=10)
+    assert made.store.provenance()["frame store"] == "a" * 64
     assert made.store.work() == LatestWork("sweep", "sweep", trials=10, epochs=16, concurrent=4, cpus=2, gpus=0.0)
+
+
+def test_several_frame_stores_are_named_by_the_beginning_of_their_fingerprints(work: Making) -> None:
+    made = work(frames=frozenset(["b" * 64, "a" * 64]))
+    made.begin(Console(quiet=True))
+    assert made.store.provenance()["frame store"] == f"{'a' * 12} {'b' * 12}"
+
+
+def test_trials_that_are_run_again_are_forgotten_when_it_begins(
+    work: Making, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, lost = result(trial(seed=1)), result(trial(seed=2), None, status="FAILED", curve=())
+    store = work().store
+    for one in (kept, lost):
+        store.write(one)
+    work(keys=RunKeys(retry_failed=True), again=(lost.config.key,)).begin(Console())
+    assert capsys.readouterr().out == "1 trials are run again that failed or lost their files\n"
+    assert [one.config for one in store.results()] == [kept.config]
+
+
+def test_the_work_in_one_line(work: Making) -> None:
+    made = work()
+    said = f"study {made.store.root}: 2 trials finished, 8 to do, 4 at a time on 2 cores each (cpu)"
+    assert made.headline == said
 
 
 def test_a_dry_run_shows_the_jobs_and_starts_nothing(

@@ -116,7 +116,10 @@ def test_a_worker_is_divided_among_trials(
         (of_workers(each=5), "cluster.worker_cpus=4 cluster.worker_gpus=0 is too small for a trial of trial.cpus=5"),
         (of_workers(gpus=2, worker_gpus=1), "too small for a trial of trial.cpus=0 trial.gpus=2"),
         (of_workers(worker_gpus=2), "a trial uses none; give trial.gpus=1"),
-        (of_workers(gpus=2, worker_gpus=3), "runs 1 trials of trial.cpus=0 trial.gpus=2 at once, and GPUs lie idle"),
+        (
+            of_workers(gpus=2, worker_gpus=3),
+            "runs 1 trials of trial.cpus=0 trial.gpus=2 at once, and some GPUs stay idle",
+        ),
         (of_workers(gpus=1, each=4, worker_gpus=4), "runs 1 trials"),
         (of_workers(gpus=0.5, each=2, worker_gpus=4), "GPUs lie idle"),
         (of_workers(gpus=0.25, max_concurrent=3), "max_concurrent=3; a worker"),

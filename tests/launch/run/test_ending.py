@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.plan.budget import Budget
-from launch.run.ending import DISK, Ending, Watch, failure_signature, used_gpu_hours
+from launch.plan.budget import Budget, Ending
+from launch.run.ending import DISK, Watch, failure_signature, used_gpu_hours
 from launch.run.searcher import METRIC
 from study.records.outcome import Outcome
 from study.records.store import StudyStore

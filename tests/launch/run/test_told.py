@@ -38,8 +38,10 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
         stage="sweep",
         wanted=1,
         todo=1,
-        begin=lambda: None,
-        finish=lambda: 0,
+        about="1 trial",
+        frames=frozenset(["f00"]),
+        run=lambda: None,
+        finish=lambda ending: 0,
     )
     made.folder.open()
     return made

@@ -1,4 +1,4 @@
-"""Exports: structure and escape rules of LaTeX and Markdown, ranks, and frames that are those of the store."""
+"""Exports: structure and escape rules of LaTeX and Markdown, ranks, and frames against the store."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ HOSTILE = "a_b & 50% #1 $x$ {y} \\input{/etc/passwd} ~^ <script> | `code` [z] *w
 
 
 def balanced(text: str) -> bool:
-    """Whether the braces of LaTeX text match, escaped ones left out."""
+    """Whether the braces of LaTeX text match, without the escaped ones."""
     depth = 0
     for mark in re.findall(r"(?<!\\)[{}]", text.replace("\\\\", "")):
         depth += 1 if mark == "{" else -1
@@ -59,7 +59,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_no_mark_of_latex_survives() -> None:
+def test_every_special_character_of_latex_is_escaped() -> None:
     written = latex.latex_text(HOSTILE)
     assert r"\textbackslash{}input\{/etc/passwd\}" in written
     assert "\n" not in written
@@ -82,7 +82,7 @@ def test_no_mark_of_latex_survives() -> None:
         ("*", "{*}"),
     ],
 )
-def test_signs_of_our_own(words: str, written: str) -> None:
+def test_signs_that_our_own_texts_use(words: str, written: str) -> None:
     assert latex.latex_text(words) == written
 
 
@@ -100,7 +100,7 @@ def test_a_hostile_table_keeps_its_shape() -> None:
     assert re.search(r"\\label\{tab:[a-z0-9-]+\}", text)
 
 
-def test_markdown_keeps_its_cells_and_lets_nothing_act() -> None:
+def test_markdown_keeps_its_cells_and_has_no_active_content() -> None:
     text = markdown.markdown(Grid("g", HOSTILE, ["a", "b"], [[Row([Cell(HOSTILE), score(0.5, 0.4, 0.6)])]]))
     assert "<script" not in text
     line = next(line for line in text.splitlines() if "50.0" in line)
@@ -138,7 +138,7 @@ def scores(selection: str, rule: str, value: float, metric: str = "f1") -> pl.Da
     return scores_frame(rows)
 
 
-def test_what_saw_the_test_part_is_ranked_with_nothing() -> None:
+def test_choices_on_the_test_part_are_not_ranked() -> None:
     parts = [scores("nested", "0.5", 0.6), scores("nested", "oracle", 0.8), scores("oracle", "0.5", 0.7)]
     parts.append(scores("nested", "0.5", 0.4, "always_positive"))
     lower = [scores("nested", "0.5", 0.5), scores("nested", "oracle", 0.7), scores("bias", "0.5", 0.1)]
@@ -150,13 +150,13 @@ def test_what_saw_the_test_part_is_ranked_with_nothing() -> None:
         "a, chosen in every fold, threshold 0.5",
         "b, chosen in every fold, threshold 0.5",
     ]
-    assert "no result" in " ".join(grid.notes)
+    assert "never report it as a result" in " ".join(grid.notes)
     assert [cell.shown for cell in grid.groups[1][0].cells] == ["always-positive on mine", "40.0", "40.0", "40.0"]
     other_protocol = au_grid([ours, StudyScores("b", "mine", "q", pl.concat(lower))])
     assert not any(cell.rank for group in other_protocol.groups for line in group for cell in line.cells)
 
 
-def test_published_rows_stand_beside_ours_and_are_never_ranked(root: Path) -> None:
+def test_published_rows_are_shown_and_never_ranked(root: Path) -> None:
     grid = au_grid([study_scores(facts_of(StudyStore(root / name), name)) for name in ("ours", "theirs")])
     ours, base, published = grid.groups
     assert {cell.rank for line in ours for cell in line.cells[1:]} == {1, 2}
@@ -167,7 +167,7 @@ def test_published_rows_stand_beside_ours_and_are_never_ranked(root: Path) -> No
     assert " ".join(cell.shown for cell in fmae.cells[1:]) == "62.7 59.5 67.3 55.6 61.8 77.9 95.0 69.8 68.7"
     eac = next(line for line in published if line.cells[0].words.startswith("EAC-Net"))
     assert eac.cells[0].words.startswith("EAC-Net* [")
-    assert "ranked neither with ours nor with each other" in " ".join(grid.notes)
+    assert "so they are not ranked" in " ".join(grid.notes)
 
 
 def test_scores_of_counts_by_hand() -> None:
@@ -208,7 +208,7 @@ def test_every_export_of_a_study(root: Path, tmp_path: Path) -> None:
     assert f"${100 * value:.1f}_{{{100 * (low - value):+.1f}}}^{{{100 * (high - value):+.1f}}}$" in written
 
 
-def test_final_scores_are_those_of_the_store(root: Path, tmp_path: Path) -> None:
+def test_final_scores_equal_the_store(root: Path, tmp_path: Path) -> None:
     store = made_study(tmp_path / "ours")
     store.write_final({}, scores("nested", "validation", 0.4321))
     export([("ours", store)], ["latex", "parquet"], tmp_path / "out", {})
@@ -262,7 +262,7 @@ def test_transfer_matrices(tmp_path: Path) -> None:
     check_latex(latex.latex(grid), 5)
 
 
-def test_transfer_studies_beside_a_study_are_exported(tmp_path: Path) -> None:
+def test_transfer_studies_of_a_study_are_exported(tmp_path: Path) -> None:
     store = made_study(tmp_path / "aunce")
     transfer_study(tmp_path / "transfer")
     found = transfers_beside(tmp_path, ["aunce"])
@@ -290,16 +290,16 @@ def test_no_cell_of_a_csv_is_a_formula() -> None:
 
 def test_a_study_without_final_trials(tmp_path: Path) -> None:
     store = made_study(tmp_path / "begun", seeds=0)
-    with pytest.raises(InputError, match=r"no final scores to print: run launch/final\.py name=begun"):
+    with pytest.raises(InputError, match=r"no final scores yet: run launch/final\.py name=begun"):
         export([("begun", store)], ["latex"], tmp_path / "out", {})
     assert {path.suffix for path in export([("begun", store)], ["csv"], tmp_path / "out", {})} == {".csv"}
 
 
-def test_unknown_kinds_are_all_named() -> None:
+def test_unknown_kinds_are_all_listed() -> None:
     with pytest.raises(InputError, match=r"'pdf'; allowed: latex") as caught:
         check_kinds(["pdf", "model_card", "xls"], 2)
     assert "'xls'" in str(caught.value)
-    assert "model_card is of one study" in str(caught.value)
+    assert "model_card describes one study" in str(caught.value)
 
 
 def test_the_table_of_a_comparison_of_variants(tmp_path: Path) -> None:

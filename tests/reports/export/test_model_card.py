@@ -1,4 +1,4 @@
-"""The model card says what the store says, and what it does not say."""
+"""The model card agrees with the store, and names what the store does not have."""
 
 import re
 from dataclasses import replace
@@ -53,10 +53,10 @@ def test_it_names_data_protocol_and_code(card: str, store: StudyStore) -> None:
     assert "revision ceb08da" in card
     assert "torch of the final trials: 2.15.0" in card
     assert "University of Denver" in card
-    assert "6 detectors, one a fold and seed" in card
+    assert "6 detectors, one for each fold and seed" in card
 
 
-def test_its_numbers_are_those_of_the_counts(card: str, store: StudyStore) -> None:
+def test_its_numbers_agree_with_the_counts(card: str, store: StudyStore) -> None:
     counts = store.counts().filter(pl.col("stage") == "final", pl.col("split") == "test")
     folds = bootstrap.fold_cubes(counts, AUS).values()
     values = sum(f1(cube.sum(1)).mean(0) for cube in folds) / len(PARTS)
@@ -73,10 +73,10 @@ def test_its_numbers_are_those_of_the_counts(card: str, store: StudyStore) -> No
 
 def test_limits_are_measured(card: str, tmp_path: Path) -> None:
     assert "A fold has only 2 test subjects" in card
-    assert "2 seeds: the spread of training is hardly known" in card
-    assert "No better than the always-positive detector" not in card
+    assert "Only 2 seeds: the variation between training runs is uncertain" in card
+    assert "Not better than the always-positive detector" not in card
     weak = model_card(facts_of(made_study(tmp_path / "weak", 0.35)))
-    assert "No better than the always-positive detector: AU1" in weak
+    assert "Not better than the always-positive detector: AU1" in weak
 
 
 def test_a_study_without_final_trials_says_so(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_study_without_final_trials_says_so(tmp_path: Path) -> None:
 
 def test_an_unknown_dataset_has_no_known_licence(tmp_path: Path) -> None:
     card = model_card(facts_of(made_study(tmp_path / "mine", dataset="mine")))
-    assert "mine: not known to this software" in card
+    assert "mine: licence unknown" in card
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
@@ -101,14 +101,14 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert re.findall(r"^## (.*)$", card, re.MULTILINE) == SECTIONS
 
 
-def test_one_choice_for_all_folds_names_the_fold_it_was_made_in(store: StudyStore) -> None:
+def test_a_shared_configuration_names_the_fold_that_chose_it(store: StudyStore) -> None:
     facts = facts_of(store)
     several = replace(facts, spec=replace(facts.spec, folds=("part2", "part3")))
-    assert "so that only fold part2 is nested" in " ".join(model_card(several).split())
+    assert "so only fold part2 is nested" in " ".join(model_card(several).split())
 
 
 @pytest.mark.parametrize("selections", [("nested", "oracle", "bias"), ("nested", "shared"), ("shared", "oracle")])
-def test_limits_are_those_of_the_choice_that_may_be_quoted(tmp_path: Path, selections: tuple[str, ...]) -> None:
+def test_limits_are_of_the_selection_that_may_be_reported(tmp_path: Path, selections: tuple[str, ...]) -> None:
     made = made_study(tmp_path / "ours")
     values = dict.fromkeys(selections, 0.9) | {selections[0]: 0.3}
     same = {"rule": "0.5", "aggregate": "folds", "low": None, "high": None, "seed_sd": None}
@@ -119,4 +119,4 @@ def test_limits_are_those_of_the_choice_that_may_be_quoted(tmp_path: Path, selec
         for au in (1, None)
     ]
     made.write_final({}, scores_frame(rows))
-    assert "No better than the always-positive detector: AU1." in model_card(facts_of(made))
+    assert "Not better than the always-positive detector: AU1." in model_card(facts_of(made))

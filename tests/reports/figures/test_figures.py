@@ -1,4 +1,4 @@
-"""Figures: the frames behind them, and that drawings hold those frames and nothing that runs."""
+"""Figures: their frames, and that drawings have exactly these numbers and no active content."""
 
 import json
 
@@ -124,7 +124,7 @@ def test_ratios_need_three_parts_of_one_simplex() -> None:
     assert series.ratios(values.drop("param/method.ratios.max")).is_empty()
 
 
-def test_au_bars_show_what_the_table_says() -> None:
+def test_au_bars_agree_with_the_table() -> None:
     frame = pl.DataFrame(
         {
             "au": [1, 2, 12],
@@ -144,13 +144,13 @@ def test_au_bars_show_what_the_table_says() -> None:
     assert [y for y in level.y if y is not None] == [30] * 3 + [60] * 3
 
 
-def test_importance_puts_the_first_on_top() -> None:
+def test_the_most_important_parameter_is_on_top() -> None:
     frame = pl.DataFrame({"fold": "a", "parameter": ["optim.lr", "head.dim"], "importance": [0.7, 0.3]})
     (bar,) = figures.importance(frame).data
     assert list(bar.y) == ["dim", "lr"]
 
 
-def test_names_cannot_bring_markup_into_a_figure() -> None:
+def test_names_cannot_add_markup_to_a_figure() -> None:
     frame = pl.DataFrame(
         {"fold": "a", "parameter": ["<b>x</b>", "a.<a href='javascript:1'>"], "importance": [0.7, 0.3]}
     )

@@ -1,4 +1,4 @@
-"""Studies side by side: what is paired, what is not, and that each number is that of the counts."""
+"""Comparison of studies: which differences are paired, and every number against the counts."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def compared(members: dict[str, Facts]) -> Comparison:
 
 
 def mean_f1(member: Facts) -> float:
-    """The field's number from loops over folds and seeds."""
+    """The usual mean, from loops over folds and seeds."""
     folds = []
     for fold in PARTS:
         rows = member.counts.filter(pl.col("fold") == fold)
@@ -55,7 +55,7 @@ def mean_f1(member: Facts) -> float:
     return float(np.mean(folds))
 
 
-def test_standings_are_those_of_the_counts(compared: Comparison, members: dict[str, Facts]) -> None:
+def test_the_leaderboard_agrees_with_the_counts(compared: Comparison, members: dict[str, Facts]) -> None:
     values = dict(compared.standings.select("study", "f1").iter_rows())
     for name in ("ours", "theirs", "older", "elsewhere"):
         assert values[name] == pytest.approx(mean_f1(members[name])), name
@@ -130,13 +130,13 @@ def test_names_must_differ(members: dict[str, Facts]) -> None:
         compare_studies([members["ours"], members["ours"]])
 
 
-def test_the_page_says_what_can_be_compared(compared: Comparison) -> None:
+def test_the_page_names_what_can_be_compared(compared: Comparison) -> None:
     page = Outline(compared_sections.comparison_page(compared))
     assert page.sections == ["summary", "differences", "aus", "scores", "cost", "settings", "published", "provenance"]
-    assert "Of 2 studies of disfa under one protocol, ours has the highest test F1" in page.text
+    assert "Of 2 studies of disfa with the same protocol, ours has the highest test F1" in page.text
     assert "begun has no final trials yet" in page.text
-    assert "Scores on different datasets are not compared" in page.text
-    assert "their differences are unpaired, and marked" in page.text
+    assert "Do not compare scores on different datasets" in page.text
+    assert "their differences are marked as unpaired" in page.text
     drawn = [attrs["id"] for tag, attrs in page.tags if tag == "figure"]
     assert drawn == ["figure-differences", "figure-per-au"]
 
@@ -144,7 +144,7 @@ def test_the_page_says_what_can_be_compared(compared: Comparison) -> None:
 def test_studies_without_any_final_trial_still_give_a_page(tmp_path: Path) -> None:
     begun = [facts_of(made_study(tmp_path / name, seeds=0)) for name in ("a", "b")]
     page = Outline(compared_sections.comparison_page(compare_studies(begun)))
-    assert "No two of these studies were tested under one protocol yet." in page.text
+    assert "No two of these studies were tested with the same protocol yet." in page.text
     assert page.sections == ["summary", "cost", "settings", "published", "provenance"]
 
 
@@ -191,7 +191,7 @@ def test_the_page_of_a_comparison_of_variants(variants: StudyStore) -> None:
     assert "The rarest third: AU6" in page.text
 
 
-def test_frames_of_the_variants_are_those_of_the_comparison(variants: StudyStore) -> None:
+def test_frames_of_the_variants_agree_with_the_table(variants: StudyStore) -> None:
     table = variant_sections.comparison_table(variants)
     written = comparison_frame(read_scores(variants.root, "ablation"))
     by_au = variant_sections.ablation_by_au(table)
@@ -209,17 +209,17 @@ def test_frames_of_the_variants_are_those_of_the_comparison(variants: StudyStore
     assert heat.text[0][-1] == f"{100 * table['f1'][0]:.1f}"
 
 
-def test_a_comparison_that_is_not_done_says_how_far_it_is(variants: StudyStore) -> None:
+def test_an_unfinished_ablation_shows_its_progress(variants: StudyStore) -> None:
     path = scores_path(variants.root, "ablation")
     kept = path.read_bytes()
     path.unlink()
     try:
         page = Outline(variant_sections.ablation_page(variants))
-        variants.comparison_path(".csv").write_text("variant,label_noise\na,0\n")  # as a former revision kept it
+        variants.comparison_path(".csv").write_text("variant,label_noise\na,0\n")  # the file of a former revision
         with pytest.raises(InputError, match=r"damaged \(.*; run launch/compare\.py name=mine again"):
             variant_sections.ablation_page(variants)
     finally:
         variants.comparison_path(".csv").unlink(missing_ok=True)
         path.write_bytes(kept)
-    assert "The table follows when launch/compare.py has ended." in page.text
+    assert "The table appears when launch/compare.py has ended." in page.text
     assert page.sections == ["summary", "settings", "provenance"]

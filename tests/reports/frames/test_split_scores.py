@@ -1,4 +1,4 @@
-"""What a page says of one split against numbers worked out by hand."""
+"""Scores of one split against numbers computed by hand."""
 
 import polars as pl
 import pytest
@@ -8,11 +8,11 @@ from tests.reports.frames.test_tables import counts
 
 
 def evaluated(frame: pl.DataFrame, aus: tuple[int, ...]) -> SplitEvaluation:
-    """From counts alone."""
+    """The evaluation from counts, without recorded scores."""
     return split_evaluation(scores_of_counts(frame, aus), frame, aus)
 
 
-def test_what_was_recorded_is_shown() -> None:
+def test_recorded_scores_are_shown() -> None:
     rows = counts([(fold, 0, "test", f"{fold}{person}", 12, 5, 2, 3, 20) for fold in "ab" for person in range(2)])
     recorded = scores_of_counts(rows, (12,)).with_columns(value=pl.col("value") / 2, seed_sd=pl.lit(0.1))
     shown, counted = split_evaluation(recorded, rows, (12,)), evaluated(rows, (12,))
@@ -57,7 +57,7 @@ def test_positives_are_frames_not_frames_times_seeds() -> None:
     assert evaluated(counts(rows), (12,)).au["positives"].item() == 5
 
 
-def test_evaluation_counts_what_it_rests_on() -> None:
+def test_evaluation_counts_subjects_folds_and_seeds() -> None:
     rows = [
         (fold, seed, "test", f"{fold}{person}", au, 5, 2, 3, 20 + person)
         for fold, people in (("a", 2), ("b", 3))

@@ -1,4 +1,4 @@
-"""Tables against numbers worked out by hand."""
+"""Tables against numbers computed by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_trials_are_numbered_in_the_order_of_their_start() -> None:
     assert tables.numbered(frame, "sweep").select("trial", "key").rows() == [(1, "a"), (2, "b"), (3, "c")]
 
 
-def test_best_configuration_names_what_was_tried() -> None:
+def test_best_configuration_lists_the_tried_values() -> None:
     rates = [1e-5, 1e-4, 1e-3, 2e-3, 1e-2]
     store = FakeStore()
     for number, rate in enumerate(rates):
@@ -87,7 +87,7 @@ def test_final_runs_are_those_of_the_best_configuration() -> None:
     assert (alone.runs["key"].to_list(), alone.current) == (["other"], True)
 
 
-def test_the_final_evaluation_says_which_runs_are_its_own() -> None:
+def test_the_record_of_the_final_evaluation_selects_its_runs() -> None:
     mine, other = {"optim.lr": 0.1}, {"optim.lr": 0.2}
     store = stored(
         {"params": mine, "value": 0.9, "fold": "part1"},
@@ -103,7 +103,7 @@ def test_the_final_evaluation_says_which_runs_are_its_own() -> None:
     assert nested.runs["key"].to_list() == ["one"], "that of part2 is of an earlier choice"
 
 
-def test_what_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
+def test_a_trial_that_breaks_a_constraint_is_not_the_best(tmp_path: Path) -> None:
     store = opened(tmp_path / "mine")
     for seed, hours in ((1, 2.0), (2, 1.0)):
         store.write(replace(result(trial(seed=seed), 0.9 / seed), seconds=3600 * hours))
@@ -142,7 +142,7 @@ def test_fold_seed_spread_by_hand() -> None:
     assert means["seed_sd"].to_list() == [pytest.approx(0.02**0.5), None]
 
 
-def test_fold_means_give_the_number_of_the_summary() -> None:
+def test_fold_means_agree_with_the_summary() -> None:
     store = full_store(trials=2)
     rows = store.counts().filter(pl.col("stage") == "final")
     aus = store.spec().aus
@@ -209,6 +209,6 @@ def test_scores_print_as_percent() -> None:
     assert [text.duration(seconds) for seconds in (8, 3599.9, 3725)] == ["8 s", "1 h 0 min", "1 h 2 min"]
 
 
-def test_names_lose_their_group_only_where_they_stay_apart() -> None:
+def test_names_lose_their_group_only_where_they_stay_unique() -> None:
     short = text.short_names(["method.temperature", "optim.lr", "head.lr", "method.ratios.max"])
     assert list(short.values()) == ["temperature", "optim.lr", "head.lr", "ratios.max"]

@@ -1,4 +1,4 @@
-"""What lies beside a study: transfer, regret and stress studies, the labels and pictures of its frame store."""
+"""Sections from outside a study: related studies in its folder, labels and pictures of its frame store."""
 
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def store(tmp_path: Path) -> FakeStore:
     return full_store(tmp_path / "runs" / "aunce-ratios", trials=6)
 
 
-def test_what_names_the_study_is_on_its_page(store: FakeStore, tmp_path: Path) -> None:
+def test_related_studies_are_on_the_page(store: FakeStore, tmp_path: Path) -> None:
     write_transfer(store.root.parent / "cross", transfer_of("aunce-ratios"))
     write_transfer(store.root.parent / "foreign", transfer_of("somebody-else"))
     add_stress(store.root.parent / "trouble")
@@ -109,11 +109,11 @@ def test_what_names_the_study_is_on_its_page(store: FakeStore, tmp_path: Path) -
         assert f" {absent}:" not in page.text
 
 
-def test_a_study_alone_has_no_such_sections(store: FakeStore, tmp_path: Path) -> None:
+def test_a_study_without_related_studies_has_no_such_sections(store: FakeStore, tmp_path: Path) -> None:
     assert not {"transfer", "stress"} & set(page_of(store, tmp_path).sections)
 
 
-def test_damaged_neighbours_are_named_and_break_nothing(store: FakeStore, tmp_path: Path) -> None:
+def test_damaged_studies_are_named_and_do_not_stop_the_page(store: FakeStore, tmp_path: Path) -> None:
     write_transfer(store.root.parent / "cross", transfer_of("aunce-ratios"))
     scores_path(store.root.parent / "cross", "transfer").write_bytes(b"half")
     add_stress(store.root.parent / "trouble")
@@ -147,7 +147,7 @@ def test_matrices_and_their_numbers() -> None:
     assert heat.text[1][1] == "–"
 
 
-def test_hostile_names_beside_a_study(store: FakeStore, tmp_path: Path) -> None:
+def test_hostile_names_of_related_studies(store: FakeStore, tmp_path: Path) -> None:
     plain = page_of(store, tmp_path)
     folder = "x' onload=alert(1) y"
     write_transfer(store.root.parent / folder, transfer_of("aunce-ratios", HOSTILE))

@@ -1,4 +1,4 @@
-"""Every number on the page is traced to the store: frames behind figures against plain loops over the rows of files."""
+"""Every number on the page comes from the store: frames of figures against plain loops over the rows of files."""
 
 import csv
 import io
@@ -52,7 +52,7 @@ def same(found: str, expected: float | None) -> bool:
     return found == "" if expected is None else float(found) == pytest.approx(expected, abs=1e-9)
 
 
-def test_every_download_is_traced_below(page: dict[str, Rows]) -> None:
+def test_every_download_has_a_test_below(page: dict[str, Rows]) -> None:
     traced = {"history", "curves", "importance", "slices", "parameters", "pairs", "ratios", "rungs", "timeline"}
     traced |= {"hours-core", "test-aus", "val-aus", "folds", "fold-seeds", "confusion", "thresholds", "reliability"}
     traced |= {"cooccurrence", "base-rates", "fold-shift", "selections", "configuration", "failed"}

@@ -54,7 +54,7 @@ def test_probabilities_that_are_none_are_refused(bad: float) -> None:
 
 
 def test_a_file_that_is_gone_says_how_to_get_it_back(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"are gone; delete trials/0123456789abcdef.json and run launch/final.py"):
+    with pytest.raises(InputError, match=r"are gone. .* launch/final.py name=.* retry_failed=true"):
         read_predictions(tmp_path / "0123456789abcdef-fedcba.parquet")
 
 

@@ -1,0 +1,100 @@
+"""The one recipe of the commands that train: where trials run, what is written down before, and what is said after."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from data.files import check_writable
+from launch.cluster.work import Work
+from launch.keys.runs import RunKeys
+from launch.plan.resources import Resources
+from launch.run.ending import RETRY
+from launch.run.follow import elsewhere
+from launch.run.told import telling
+from launch.run.trials import GivenTrial, run_all
+from launch.show.display import Display
+from study.records.config import Placement, TrialConfig
+from study.records.result import TrialResult
+from study.records.store import StudyStore
+from study.trial.detectors import lacks_files
+
+STAGE = "final"
+
+
+def run_work(work: Work, console: Console) -> int:
+    """Run the trials here or where the keys say, and say what came out; the exit code of the command."""
+    check_writable(work.store.root)
+    code = elsewhere(work, console)
+    if code is not None:
+        return code
+    with work.store.lock():
+        work.begin(console)
+        for line in (*work.notes, work.headline):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+        with Display(work.store, work.stage, work.wanted, work.example.optim.epochs, console):
+            ending = work.run()
+    with telling(work, console):
+        return work.finish(ending)
+
+
+def given_work(
+    command: str,
+    keys: RunKeys,
+    store: StudyStore,
+    resources: Resources,
+    jobs: Sequence[GivenTrial],
+    finish: Callable[[], int],
+    adopt: Callable[[], None] | None = None,
+    **others: Any,
+) -> Work:
+    """The work of a command whose trials are given, not searched for; `adopt` brings results that are known already."""
+    trials = [config for config, _ in jobs]
+    again = [config.key for config, placement in jobs if keys.retry_failed and _is_lost(store, config, placement)]
+
+    def run() -> None:
+        if adopt:
+            adopt()
+        run_all(jobs, store, resources)
+
+    return Work(
+        command=command,
+        keys=keys,
+        store=store,
+        placement=jobs[0][1],
+        resources=resources,
+        example=trials[0],
+        frames=frozenset(name for config in trials for name in config.sources.stores or (config.data.fingerprint,)),
+        stage=STAGE,
+        wanted=len({one.key for one in store.outcomes(STAGE)} | {config.key for config in trials}),
+        todo=sum(store.result(config.key) is None for config in trials) + len(again),
+        again=tuple(again),
+        run=run,
+        finish=lambda _: finish(),
+        **others,
+    )
+
+
+def _is_lost(store: StudyStore, config: TrialConfig, placement: Placement) -> bool:
+    """Whether the trial failed, or files are gone that it kept."""
+    result = store.result(config.key)
+    return result is not None and (result.status == "FAILED" or lacks_files(config, placement, store))
+
+
+def finished(store: StudyStore, trials: Sequence[TrialConfig], console: Console) -> list[TrialResult]:
+    """Those of the trials that are done; says which have failed, and how to continue when some are missing."""
+    results = [result for config in trials if (result := store.result(config.key)) is not None]
+    done = [result for result in results if result.status == "DONE"]
+    failed = {result.config.key: result.error for result in results if result.status == "FAILED"}
+    say_failed(failed, console)
+    if len(done) < len(trials):
+        what_next = RETRY if failed else "The same command continues."
+        console.print(f"{len(done)} of {len(trials)} final trials are done. {what_next}", soft_wrap=True)
+    return done
+
+
+def say_failed(errors: Mapping[str, str | None], console: Console) -> None:
+    """One line for each trial that failed: its key, and the last line of its error."""
+    for key, error in errors.items():
+        last_line = (error or "").strip().splitlines()[-1:]
+        console.print(f"failed: trial {key}: {''.join(last_line)}", markup=False, soft_wrap=True)
