@@ -252,6 +252,8 @@ def generalization_spec(keys: GeneralizeKeys, plan: MultiSourcePlan) -> StudySpe
         candidates={name: config.to_dict() for name, config in candidates.items()},
         selection=plan.asked.selections,
     )
+    given = given_settings(keys)
+    views = given["views"] | {"crop": keys.dataset.crop}
     return StudySpec(
         name=keys.study_name,
         dataset="+".join(sorted({*map(dataset_of, stores)})),
@@ -263,5 +265,5 @@ def generalization_spec(keys: GeneralizeKeys, plan: MultiSourcePlan) -> StudySpe
         size=splits[0].target.size,
         store=str(plan.placement.store.resolve()),
         weights_file=str(plan.placement.weights_file or ""),
-        config=given_settings(keys) | {"method_name": keys.method_name},
+        config=given | {"method_name": keys.method_name, "views": views},
     )

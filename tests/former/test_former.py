@@ -1,0 +1,232 @@
+"""Studies, tables and pages of the revision 7e2128f are read with equal numbers, and its commands go on with them.
+
+`former.tar.xz` holds the folders as that revision wrote them (frame stores black, detectors left out) and `expected/`,
+what it read in them; `expected/make.sh` has its commands.
+"""
+
+import base64
+import gzip
+import json
+import re
+import tarfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal, assert_series_equal
+
+from launch.show.page import page_of
+from launch.show.snapshot import take_snapshot
+from study.experiments.cross_dataset.transfer import read_transfer
+from study.experiments.selection import score_selections
+from study.records.result import TrialResult
+from study.records.score_files import WRITERS, read_scores, scores_path
+from study.records.store import StudyStore
+from study.records.study_spec import EXTERNAL, SEARCH
+from study.search.best_trial import best_configurations, choose, pareto_front
+from tests.launch.commands import run
+
+ARCHIVE = Path(__file__).with_name("former.tar.xz")
+KINDS = {  # what that revision called them
+    "search": "search",
+    "comparison": "ablation",
+    "stress": "robustness",
+    "regret": "hyperparameter_transfer",
+    "generalize": "domain_generalization",
+    "foreign": "external",
+}
+STUDIES = (
+    *("synthetic-aunce", "disfa-bce", "disfa-warm", "synthetic-bce"),
+    *("other-disfa", "disfa-comparison", "disfa-stress", "generalize-variants", "regret"),
+)
+PAGES = {
+    "synthetic-aunce": ["synthetic-aunce"],
+    "disfa-bce": ["disfa-bce"],
+    "disfa-warm": ["disfa-warm"],
+    "disfa-comparison": ["disfa-comparison"],
+    "side-by-side": ["synthetic-aunce", "disfa-bce"],
+}
+EXPORTS = {  # no model card of synthetic-aunce: the revision could not write one of two selections
+    "disfa-bce": ["name=disfa-bce", "export=[latex,markdown,model_card]"],
+    "side-by-side": ["studies=[synthetic-aunce,disfa-bce]", "export=[csv]"],
+    "disfa-comparison": ["name=disfa-comparison", "export=[csv,latex]"],
+}
+NUMBERS = ("value", "low", "high", "seed_sd", "p", "p_holm")
+TOLERANCE = 1e-8  # Student's t is scipy's by now
+
+SHARED = ("optim.batch_size=16", "probe.epochs=2", "head.dim=4", "max_concurrent=1", "trial.cpus=1")
+DISFA = ("dataset=disfa", "dataset.alignment=precropped", "dataset.size=40", "dataset.crop=32")
+GIVEN = (*SHARED, "optim.lr=0.01", "epochs=8", "seeds=1")
+COMMANDS = {  # by the studies that they write to
+    "disfa-bce": [
+        *("sweep", "name=disfa-bce", "method=bce", *DISFA, *SHARED, "trials=9", "epochs=8", "pruning.name=none"),
+        *("objectives=[f1,rare_f1]", "constraints={hours:{at_most:1}}", "start_points=[{optim.lr:0.005}]"),
+    ],
+    "synthetic-aunce": [
+        *("final", "name=synthetic-aunce", "selection=[nested,oracle]", "seeds=2", "candidates=2"),
+        *("max_concurrent=1", "trial.cpus=1"),
+    ],
+    "other-disfa": ["score", "predictions=less.csv", "detector=openface", "name=other-disfa", *DISFA],
+    "transfer": ["transfer", "studies=[synthetic-aunce,disfa-bce,other-disfa]"],
+    "disfa-comparison": ["compare", *DISFA, *GIVEN, "only=[aunce,bce-weighted,asymmetric]", "label_noise=[0,0.2]"],
+    "disfa-stress": [
+        *("stress", *DISFA, *GIVEN, "only=[bce-weighted]", "folds=[part1,part2]", "kinds=[label_noise,subjects,blur]"),
+        *("levels.label_noise=[20]", "levels.subjects=[2]", "levels.blur=[8]"),
+    ],
+    "generalize-variants": [
+        *("generalize", *GIVEN, "train_on=[synthetic,gft]", "test_on=[disfa]", "own=[disfa-bce]", "method=bce"),
+        *("variants=claims", "only=[bce,bce-weighted,aunce]"),
+    ],
+    "regret": ["regret", "studies=[synthetic-aunce,disfa-bce,disfa-warm]", "max_concurrent=1", "trial.cpus=1"],
+}
+
+
+def extracted(folder: Path) -> Path:
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return extracted(tmp_path_factory.mktemp("former"))
+
+
+@pytest.fixture
+def former(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the fixture, to be read; the studies name their frame stores from there."""
+    monkeypatch.chdir(unpacked)
+    monkeypatch.delenv("AU_DATA", raising=False)
+    return unpacked
+
+
+def seen(store: StudyStore) -> dict[str, Any]:
+    """What can be said of a study."""
+    spec, found = store.spec(), dict[str, Any]()
+    found["kind"] = spec.kind
+    if spec.kind != EXTERNAL:
+        snapshot = take_snapshot(store)
+        found["status"] = json.loads(json.dumps(asdict(snapshot))) | {"finished": snapshot.finished}
+    if spec.kind == SEARCH:
+        folds = [fold for fold in spec.folds if store.count("sweep", fold)]
+        found["lacking"] = store.lacking()
+        found["unfinished"] = [config.key for config, _ in store.unfinished()]
+        found["chosen"] = {fold: choose(store, fold).config.key for fold in folds}
+        found["best"] = [config.key for config in best_configurations(store)]
+        found["pareto"] = {fold: [result.config.key for result in pareto_front(store, fold)] for fold in folds}
+    return found
+
+
+def timeless(found: Any) -> Any:
+    """The same without what depends on the time of day, or on that of files."""
+    if isinstance(found, dict):
+        times = ("left_s", "stages", "head", "stamp", "interrupted")
+        kept = {name: value for name, value in found.items() if name not in times}
+        return {name: timeless(value) for name, value in kept.items() if name != "seconds" or "status" in kept}
+    return [timeless(one) for one in found] if isinstance(found, list) else found
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_former_study_is_read_as_it_was(name: str, former: Path) -> None:
+    store, expected = StudyStore(former / "runs" / name), former / "expected" / name
+    before = json.loads((expected / "seen.json").read_text())
+    assert timeless(seen(store)) == timeless(before | {"kind": KINDS[before["kind"]]})
+    for table in expected.glob("*.parquet"):
+        assert_frame_equal(getattr(store, table.stem)(), pl.read_parquet(table), check_exact=True)
+
+
+@pytest.mark.parametrize("name", ["synthetic-aunce", "disfa-bce"])
+def test_former_final_scores_are_those_of_the_kept_predictions(name: str, former: Path) -> None:
+    store = StudyStore(former / "runs" / name)
+    before = pl.read_parquet(scores_path(store.root, "final"))
+    assert before.height > 100
+    assert_frame_equal(store.final_scores().select(before.columns), before, check_exact=True)
+
+    def done(keys: tuple[str, ...]) -> list[TrialResult]:
+        return [result for key in keys if (result := store.result(key)) is not None]
+
+    recorded = store.selections()
+    chosen = {rule: {fold: done(keys) for fold, keys in one.trials.items()} for rule, one in recorded.items()}
+    now = score_selections(store, chosen).select(before.columns)
+    assert_frame_equal(now, before, check_row_order=False, abs_tol=TOLERANCE, rel_tol=0)
+
+
+def test_former_transfer_tables_are_read(former: Path) -> None:
+    folder = former / "runs" / "transfer"
+    found = read_transfer(folder)
+    assert [study.name for study in found.spec.studies] == ["synthetic-aunce", "disfa-bce", "other-disfa"]
+    for name, frame in (("transfer", found.table), ("tests", found.tests)):
+        before = pl.read_parquet(folder / f"{name}.parquet")
+        assert_frame_equal(frame.select(before.columns), before, check_exact=True)
+
+
+def page_tables(page: str) -> dict[str, pl.DataFrame]:
+    """The tables of a page by name."""
+    found = re.findall(r'data-file="([^"]+)[.]csv" data-packed="([^"]+)"', page)
+    return {name: table_of(gzip.decompress(base64.b64decode(packed))) for name, packed in found}
+
+
+def table_of(content: bytes) -> pl.DataFrame:
+    return pl.read_csv(content, infer_schema_length=None)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_of_a_former_study_has_its_numbers(name: str, former: Path) -> None:
+    page = page_tables(page_of([Path("runs") / study for study in PAGES[name]]))
+    before = {path.stem: table_of(path.read_bytes()) for path in (former / "expected/pages" / name).glob("*.csv")}
+    assert page.keys() == before.keys()
+    for table, then in before.items():
+        assert_frame_equal(page[table].select(then.columns), then, abs_tol=TOLERANCE, rel_tol=0)
+
+
+def rows_of_numbers(content: str) -> list[list[str]]:
+    """The numbers of each row of a table in LaTeX or Markdown; captions and notes may be worded anew."""
+    rows = [line for line in content.splitlines() if re.search(r"&|^[|]", line)]
+    return [re.findall(r"\d+(?:[.]\d+)?", row) for row in rows]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_exports_of_former_studies_have_their_numbers(name: str, former: Path, tmp_path: Path) -> None:
+    assert run("report", *EXPORTS[name], f"out={tmp_path}") == 0
+    before = {path.name: path for path in (former / "expected/exports" / name).iterdir()}
+    assert before.keys() <= {path.name for path in tmp_path.iterdir()}
+    for file, path in before.items():
+        if path.suffix == ".csv":
+            now, then = (table_of(one.read_bytes()) for one in (tmp_path / file, path))
+            assert_frame_equal(now.select(then.columns), then, abs_tol=TOLERANCE, rel_tol=0)
+        else:
+            assert rows_of_numbers((tmp_path / file).read_text()) == rows_of_numbers(path.read_text()), file
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", COMMANDS)
+def test_the_command_goes_on_with_a_former_study_and_trains_nothing(
+    study: str, unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(extracted(tmp_path))
+    monkeypatch.delenv("AU_DATA", raising=False)
+    trials = {path: path.read_bytes() for path in Path("runs").glob("*/trials/*.json")}
+    kinds = [kind for kind, command in (*WRITERS.items(), ("final", "score")) if command == COMMANDS[study][0]]
+    for kind in kinds:
+        scores_path(Path("runs") / study, kind).unlink(missing_ok=True)
+    assert run(*COMMANDS[study]) == 0, capsys.readouterr()
+    assert {path: path.read_bytes() for path in Path("runs").glob("*/trials/*.json")} == trials
+    for kind in kinds:
+        now, before = (read_scores(folder / "runs" / study, kind) for folder in (tmp_path, unpacked))
+        names = [name for name in before.columns if before[name].count() and name not in NUMBERS]
+        both = before.join(now, on=names, how="left", suffix="_now", nulls_equal=True)
+        assert both.height == before.height
+        for name in NUMBERS:  # the former tables had no intervals in some places
+            known = both.filter(pl.col(name).is_not_null())
+            assert_series_equal(known[f"{name}_now"], known[name], check_names=False, abs_tol=TOLERANCE, rel_tol=0)
+
+
+def test_a_study_that_goes_on_is_kept_in_the_present_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(extracted(tmp_path))
+    assert "version" not in json.loads(Path("runs/other-disfa/study.json").read_text())
+    before = StudyStore(Path("runs/other-disfa")).spec()
+    assert run(*COMMANDS["other-disfa"]) == 0
+    assert json.loads(Path("runs/other-disfa/study.json").read_text())["version"] == 2
+    assert replace(StudyStore(Path("runs/other-disfa")).spec(), store=before.store) == before
