@@ -82,7 +82,7 @@ def test_a_sweep_is_let_go_followed_stopped_and_goes_on(
 ) -> None:
     folder = ClusterFolder(study.cluster_path)
     first = start("sweep", "trials=1000")
-    slurm.wait_for(lambda: study.count() > 0, "the first trial", 240)
+    slurm.wait_for(lambda: study.count() > 0, "the first trial", 900)
     first.send_signal(signal.SIGINT)
     code, said = finished(first)
     assert code == 1
@@ -191,7 +191,7 @@ def test_the_commands_of_the_readme(slurm: Sandbox, start: Callable[..., Started
     assert "#SBATCH --partition=main" in said
     assert not study.exists()
     running = start("sweep", *kept, "cluster.partition=main", "trials=1000", "cluster.probe=false")
-    slurm.wait_for(lambda: study.count() > 0, "the first trial", 240)
+    slurm.wait_for(lambda: study.count() > 0, "the first trial", 900)
     assert {"name", "watch"} == {word.partition("=")[0] for word in status[1:]}
     assert finished(start("status"))[0] == 0
     assert {"name"} == {word.partition("=")[0] for word in stop[1:]}
