@@ -28,7 +28,7 @@ from launch.plan.resources import Resources, resources
 from launch.plan.variants import check_frames
 from launch.run.recipe import finished, given_work, run_work
 from launch.run.trials import GivenTrial
-from launch.show.display import percent_text
+from launch.show.display import interval_text, percent_text
 from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table, trials_saved
 from study.records.config import Placement, TrialConfig
 from study.records.score_files import write_scores
@@ -193,9 +193,11 @@ def matrix(frame: pl.DataFrame) -> Table:
 
 def _cell(row: Mapping[str, Any], source: str) -> str:
     if row["target"] == source:
-        return percent_text(row["f1"])
-    less, low, high = (f"{100 * row[name]:+.1f}" for name in ("regret", "regret_low", "regret_high"))
-    return f"{percent_text(row['f1'])} ({less}; {low} to {high})"
+        return interval_text(row["f1"], None, None)
+    values = (row[name] for name in ("regret", "regret_low", "regret_high"))
+    less, low, high = ("-" if value is None else f"{100 * value:+.1f}" for value in values)
+    within = "" if row["regret_low"] is None else f"; {low} to {high}"  # one person in a fold tells no interval
+    return f"{interval_text(row['f1'], None, None)} ({less}{within})"
 
 
 def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
