@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import Any
 
 from hydra import compose, initialize_config_module
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from data.errors import InputError, complaints, raise_all
 from data.settings import check_least, typed_value
@@ -169,19 +169,18 @@ def _explain(command: str, overrides: Sequence[str], error: Exception) -> str:
     lines = lines[: next((i for i, line in enumerate(lines) if line.startswith("Config search path")), None)]
     lines += [line for line in str(error.__cause__ or "").splitlines()[:1] if line and line not in lines]
     lines = [line for line in lines if not line.startswith(("To append", "See https"))]
-    lost = re.search(r"not override '([\w.]+)'", lines[0])
-    if lost:
+    if isinstance(error.__cause__, ConfigAttributeError | ConfigKeyError):
         lines += _allowed_beside(command, error.__cause__)
-    elif any(word in lines[0] for word in ("parsing", "input", "Lexer")):
+    elif isinstance(error, OverrideParseException):
         lines.append(
             "Write key=value, and quote a value that holds spaces or one of = , [ ] { }: 'data_root=\"/a b\"'."
         )
     return "\n".join([*lines, f"All keys: python launch/{command}.py --help"])
 
 
-def _allowed_beside(command: str, cause: BaseException | None) -> list[str]:
+def _allowed_beside(command: str, cause: OmegaConfBaseException) -> list[str]:
     """The keys that stand where one was not found, and the nearest of them."""
-    if not isinstance(cause, OmegaConfBaseException) or cause.parent_node is None:
+    if cause.parent_node is None:
         return []
     given, allowed = str(cause.key), [str(name) for name in cause.parent_node]
     if "hydra" in allowed:  # the top, where Hydra has keys of its own
