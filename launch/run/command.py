@@ -23,7 +23,7 @@ from model.losses.settings import METHOD_SETTINGS
 from study.records.folder import StudyFolder, study_root
 
 _Plain = dict[str, Any]
-Check = Callable[[Any], list[str]]
+KeyCheck = Callable[[Any], list[str]]
 
 
 def run_command(command: str, arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def key_problems(command: str, keys: Any) -> list[str]:
     missing = complaints(*(partial(_check_study, keys.runs_root, name) for name in named_studies(keys)))
     if missing:
         return missing
-    check: Check | None = getattr(_module(command), "check", None)
+    check: KeyCheck | None = getattr(_module(command), "check", None)
     return check(keys) if check else []
 
 
@@ -76,7 +76,7 @@ def _check_study(runs_root: str, name: str) -> None:
     StudyFolder(study_root(runs_root, name)).spec()
 
 
-def compose_keys(command: str, overrides: Sequence[str], check: Check | None = None) -> Any:
+def compose_keys(command: str, overrides: Sequence[str], check: KeyCheck | None = None) -> Any:
     """The keys of `command`, an instance of its class; `check` says what else is wrong with them.
 
     `InputError` lists every wrong key, value and choice.

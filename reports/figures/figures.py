@@ -66,15 +66,12 @@ def plotly_template(dark: bool) -> dict[str, Any]:
 def history(frame: pl.DataFrame, objective: str) -> go.Figure:
     """Objective of every trial in the order of their start, with the best so far; one panel for each fold."""
     folds = frame["fold"].unique().sort().to_list()
-    if len(folds) > 1:
-        figure = grid(len(folds), min(3, len(folds)), [f"fold {fold}" for fold in folds], 300, legend=True)
-        figure.update_yaxes(title=escaped(f"{objective} (%)"), col=1)
-        figure.update_xaxes(title="trial")
-    else:
-        figure = grid(1, 1, [], 300, legend=True)
-        figure.update_yaxes(title=escaped(f"{objective} (%)"))
-        figure.update_xaxes(title="trial")
-    for fold, (row, column) in zip(folds, places(len(folds), min(3, len(folds))), strict=True):
+    count = max(len(folds), 1)  # before the first trial there is no fold
+    columns, titles = min(3, count), [f"fold {fold}" for fold in folds] if count > 1 else []
+    figure = grid(count, columns, titles, 300, legend=True)
+    figure.update_yaxes(title=escaped(f"{objective} (%)"), col=1)
+    figure.update_xaxes(title="trial")
+    for fold, (row, column) in zip(folds, places(len(folds), columns), strict=True):
         _add_history(figure, frame.filter(pl.col("fold") == fold), row, column)
     _count_axis(figure, frame["trial"])
     return figure
