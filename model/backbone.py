@@ -113,5 +113,5 @@ def _load_file(network: nn.Module, path: Path) -> None:
         network.load_state_dict(state)
     except Exception as error:
         raise InputError(
-            f"weights file {path} does not hold this network's state dict (saved by torch.save): {error}"
+            f"weights file {path} does not contain the state dict of this network (saved by torch.save): {error}"
         ) from error

@@ -61,7 +61,7 @@ class Fitting:
 def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
     """Train `detector` and yield every epoch from the first; epochs found in the checkpoint are yielded at once.
 
-    A checkpoint is written before each epoch is yielded. When the iterator ends, the detector holds the weights of
+    A checkpoint is written before each epoch is yielded. When the iterator ends, the detector has the weights of
     its best epoch on the validation subjects. Raises `FloatingPointError` when the loss is not finite, and `ValueError`
     when a prediction is not.
     """

@@ -1,6 +1,6 @@
 """BatchNorm when several datasets are trained on together, and on one that was never seen.
 
-`per_dataset`: every dataset has statistics and an affine map of its own in every BatchNorm layer (domain-specific
+`per_dataset`: every dataset has its own statistics and affine map in every BatchNorm layer (domain-specific
 batch normalisation, Chang et al., CVPR 2019). A dataset that was never trained on has none: each of its frames is
 normalised in the ways of all training datasets and the results are averaged, the rule of Seo et al. (ECCV 2020)
 applied layer by layer. With running statistics each normalisation is an affine map and so is their mean: one pass

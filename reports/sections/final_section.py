@@ -195,7 +195,7 @@ def _cooccurrence(found: Predicted) -> Iterator[Block]:
     caption = (
         "Of the frames with the AU of the row, the share that also has the AU of the column (both coded): in the "
         "labels, in the detections at threshold 0.5, and the difference. Where detections co-occur more often than "
-        "labels, the detector confuses the two AUs."
+        "labels, the detector may confuse the two AUs."
     )
     drawing, table = final_figures.cooccurrence(found.cooccurrence), numbers_table("cooccurrence", found.cooccurrence)
     yield figure("cooccurrence", "AU co-occurrence", caption, drawing, table, width=760)

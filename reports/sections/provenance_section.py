@@ -53,6 +53,6 @@ def failed(report: StudyReport) -> Section | None:
     frame = tables.failures(report.trials)
     if frame.is_empty():
         return None
-    words = f"{text.plural(frame.height, 'trial')} failed. No number above includes them."
+    words = f"{text.plural(frame.height, 'trial')} failed. No score above includes them."
     shown = table("failed", frame, caption="Failed trials with the last lines of their errors")
     return Section("failed", "Failed trials", [Paragraph(words), shown])

@@ -96,7 +96,7 @@ def test_a_wrong_weights_file_is_refused(tmp_path: Path, content: str) -> None:
         torch.save({"0.weight": torch.zeros(3)}, path)
     elif content == "list":
         torch.save([1, 2], path)
-    with pytest.raises(InputError, match=r"weights\.pt does not hold this network's state dict"):
+    with pytest.raises(InputError, match=r"weights\.pt does not contain the state dict of this network"):
         build_backbone(BackboneSettings("tiny"), seed=0, weights_file=path)
 
 
