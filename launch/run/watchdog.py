@@ -52,5 +52,5 @@ def death(store: StudyStore, key: str, times: int) -> str:
     path = store.hung_path(key)
     stack = path.read_text().strip() if path.exists() else ""
     if stack:
-        return f"{stack}\nno report for trial.timeout minutes, {times} times; the stack is above"
+        return f"{stack}\nthe trial hung: no report for trial.timeout minutes, {times} times; the stack is above"
     return f"its process died {times} times; out of memory, or a crash outside of Python"

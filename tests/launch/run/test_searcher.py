@@ -127,7 +127,7 @@ def test_a_trial_whose_process_died_has_failed_and_says_why(store: StudyStore) -
     searcher.on_trial_complete("c")
     errors = {one.key: one.error or "" for one in store.outcomes()}
     assert "its process died 4 times" in errors[dead.key]
-    assert "it hung" in errors[hung.key]
+    assert "the trial hung" in errors[hung.key]
     assert "fit.py, line 3" in errors[hung.key]
     assert "its process died" in errors[unseen.key]
     assert not store.hung_path(hung.key).exists()

@@ -54,7 +54,7 @@ def test_a_trial_that_hung_each_time_says_where(tmp_path: Path, monkeypatch: pyt
     found = run(tmp_path, ray.exceptions.WorkerCrashedError(), monkeypatch).result(trial().key)
     assert found is not None
     assert found.error is not None
-    assert "it hung" in found.error
+    assert "the trial hung" in found.error
     assert "fit.py, line 3" in found.error
     assert not path.exists()
 
