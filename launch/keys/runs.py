@@ -23,7 +23,7 @@ class RunKeys(RunsKeys):
     cluster: ClusterSettings = nested(ClusterSettings, "where trials run")
     trial: TrialNeeds = nested(TrialNeeds, "what one trial gets")
     max_concurrent: int = setting(0, "trials at once; 0 for one per CPU core (or per GPU share)")
-    retry_failed: bool = setting(False, "run the trials again that failed")
+    retry_failed: bool = setting(False, "run the trials again that failed, or whose files are gone")
     dry_run: bool = setting(
         False, "print the plan, what it costs and the jobs as they would be submitted; start nothing"
     )

@@ -108,7 +108,8 @@ def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_
 
 
 def test_a_comparison_is_no_study_of_one_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    StudyStore(tmp_path / "c").open_study(StudySpec("c", "bp4d", OTHERS[ABLATION]), free=())
+    for name in ("c", "d"):
+        StudyStore(tmp_path / name).open_study(StudySpec(name, "bp4d", OTHERS[ABLATION]), free=())
     assert run("final", "name=c", f"runs_root={tmp_path}") == 2
     assert "is an ablation study" in capsys.readouterr().err
     assert run("transfer", "studies=[c,d]", f"runs_root={tmp_path}") == 2

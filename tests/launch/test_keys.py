@@ -1,6 +1,7 @@
 """The typed keys and the YAML files beside them."""
 
 import dataclasses
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import launch.conf
 from data.catalog import CATALOG
 from data.settings import ViewSettings, setting
 from launch.keys import COMMANDS
+from launch.keys.cluster import ClusterSettings
 from launch.keys.fields import mutable
+from launch.keys.frames import DatasetKeys
+from launch.keys.trials import SweepKeys
 from launch.plan.preflight import searched_trial, sweep_problems
 from launch.run.command import compose_keys
 from model.losses.settings import METHOD_SETTINGS, AunceSettings
@@ -75,6 +79,27 @@ def test_a_yaml_is_about_the_dataset_it_is_named_after(name: str) -> None:
     keys = compose_keys("prepare", [f"dataset={name}"])
     assert keys.dataset.name == name
     assert bool(keys.dataset.tree) == (name == "synthetic")
+
+
+def repeated(kind: Any, values: dict[str, Any]) -> Iterator[str]:
+    """The values of a YAML file that are the defaults of a settings class."""
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    for name in values.keys() & known:
+        inner = known[name].type
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            yield from repeated(inner, values[name])
+        elif values[name] == known[name].default and name != "name":  # what a group is called stands in its file
+            yield name
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"), [("dataset", DatasetKeys), ("backbone", SweepKeys), ("cluster", ClusterSettings)]
+)
+def test_a_yaml_file_repeats_no_default(folder: str, kind: type[Any]) -> None:
+    for path in (CONF / folder).glob("*.yaml"):
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        assert isinstance(content, dict)
+        assert [*repeated(kind, {str(name): value for name, value in content.items()})] == [], path.name
 
 
 LABELLED = sorted(name for name, row in CATALOG.items() if row.aus)

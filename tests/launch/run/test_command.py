@@ -1,7 +1,10 @@
 """From words on a command line to plain settings, or to one clear message."""
 
 import dataclasses
+import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +20,8 @@ from launch.run.command import compose_keys, help_text, key_problems, run_comman
 from model.losses.settings import METHOD_SETTINGS
 from study.search.space import parse_space
 from tests.study.make import opened
+
+ROOT = Path(__file__).parents[3]
 
 
 def field_names(settings: Any, prefix: str = "") -> Iterator[str]:
@@ -223,6 +228,29 @@ def test_a_mistake_is_named(overrides: list[str], said: str) -> None:
         compose_keys("sweep", overrides)
     for internal in ("hydra.", "Config search path", "To append", "https://", "Traceback"):
         assert internal not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "override", "said"),
+    [
+        ("generalize", "size=72", "size= is now dataset.size="),
+        ("generalize", "views.crop=64", "views.crop= is now dataset.crop="),
+        ("compare", "search.optim.lr=1", "no such key: search.optim.lr"),
+        ("compare", "+search.x=1", "no such key: search.x"),
+        ("sweep", "+in_head_job=true", "no such key: in_head_job"),
+    ],
+)
+def test_keys_that_are_none_of_this_command_are_refused(command: str, override: str, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        compose_keys(command, [override])
+
+
+def test_keys_cross_the_border_of_a_process(tmp_path: Path) -> None:
+    keys = compose_keys("sweep", ["method=clp", "method.clip.frames=4", "cluster.setup=[module load cuda]"])
+    (tmp_path / "keys").write_bytes(pickle.dumps(keys))
+    read = f"import pickle; print(repr(pickle.load(open({str(tmp_path / 'keys')!r}, 'rb'))))"
+    said = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert said == f"{keys!r}\n"
 
 
 def test_an_unknown_key_gets_the_keys_beside_it_of_the_chosen_group() -> None:
