@@ -2,15 +2,15 @@
 
 import dataclasses
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import launch.conf
+from data.settings import ViewSettings
 from launch.keys import COMMANDS, keys_of
-from launch.keys.cluster import ClusterSettings
 from launch.keys.fields import public_fields
 from launch.keys.runs import TrialNeeds
 from tests.launch.keys.reads import ALL, Read, reads_in, reads_of
@@ -41,7 +41,7 @@ def test_a_command_reads_each_of_its_keys(command: str) -> None:
 @dataclass(frozen=True)
 class Example:
     trial: TrialNeeds = field(default_factory=TrialNeeds)
-    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    views: ViewSettings = field(default_factory=ViewSettings)
     name: str = ""
     left_out: str = ""
 
@@ -52,7 +52,7 @@ class Example:
 
 def reader(keys: Example) -> tuple[object, ...]:
     wanted = keys.trial
-    return keys.cluster, keys.title, wanted.gpus, [keys.trial.timeout for _ in range(2)]
+    return keys.views, keys.title, wanted.gpus, [keys.trial.timeout for _ in range(2)]
 
 
 def test_a_chain_is_followed_by_types_and_what_nothing_reads_is_found() -> None:
@@ -63,10 +63,10 @@ def test_a_chain_is_followed_by_types_and_what_nothing_reads_is_found() -> None:
 
 def test_what_is_read_field_by_field_is_read_whole() -> None:
     def whole(keys: Example) -> dict[str, Any]:
-        return dataclasses.asdict(keys)
+        return asdict(keys)
 
     def part(keys: Example) -> str:
         return str(getattr(keys, "name")) + str(vars(keys.trial))  # noqa: B009
 
     assert unread(Example, reads_in(whole)) == []
-    assert unread(Example, reads_in(part)) == ["cluster", "name", "left_out"]
+    assert unread(Example, reads_in(part)) == ["views", "name", "left_out"]
