@@ -85,7 +85,7 @@ def test_a_machine_without_slurm(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert run("final", "name=x", f"runs_root={tmp_path}", "cluster=slurm") == 2
+    assert run("sweep", "name=x", f"runs_root={tmp_path}", "cluster=slurm") == 2
     said = capsys.readouterr().err
     assert "no sbatch, squeue, scancel, scontrol, sinfo on this machine" in said
 

@@ -121,7 +121,7 @@ def test_a_worker_is_divided_among_trials(
             "runs 1 trials of trial.cpus=0 trial.gpus=2 at once, and some GPUs stay idle",
         ),
         (of_workers(gpus=1, each=4, worker_gpus=4), "runs 1 trials"),
-        (of_workers(gpus=0.5, each=2, worker_gpus=4), "GPUs lie idle"),
+        (of_workers(gpus=0.5, each=2, worker_gpus=4), "some GPUs stay idle"),
         (of_workers(gpus=0.25, max_concurrent=3), "max_concurrent=3; a worker"),
         (of_workers(gpus=1.5), "a share of one GPU, or whole GPUs"),
         (of_workers(gpus=float("nan")), "trial.gpus=nan"),
