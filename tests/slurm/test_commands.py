@@ -119,7 +119,7 @@ def test_a_head_that_is_killed_is_started_anew(
     os.kill(head.pid, signal.SIGKILL)
     code, said = finished(command)
     assert code == 0, said
-    assert "head job crashed; head job" in said
+    assert "head job crashed; resubmitted as" in said
     assert StudyStore(study.root).count() == 30
 
 

@@ -33,12 +33,12 @@ def test_broken_code_ends_a_search_and_the_mended_one_goes_on(trees: TreeMaker, 
     blocked = store.root / "checkpoints"
     blocked.touch()
     output = finish(start("sweep", *arguments), expected=1)
-    assert "3 trials in a row failed alike" in output
+    assert "3 trials in a row failed with the same error" in output
     assert "FileExistsError" in output
     assert store.count() < 12
     blocked.unlink()
     output = finish(start("sweep", *arguments, "retry_failed=true"))
-    assert "failed trials are run again" in output
+    assert "trials are run again that failed or lost their files" in output
     assert {one.status for one in store.outcomes()} <= {"DONE", "PRUNED"}
     assert store.count() == 12
 
