@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.test_layers import files, module_of
 
 CONTRACTS = {  # names that several modules must share, and who calls them by that name
-    "main": "every command, called by its own file and by the head job of a cluster",
+    "main": "every command, called by `launch.run.command` and by the head job of a cluster",
     "check": "every command that can say more of its keys, asked by `launch.run.command`",
     "read": "every reader of `data.readers`, called by `data.catalog`",
     "recordings": "every layout of `data.synthetic.layouts`, called by `data.synthetic.trees`",
