@@ -7,6 +7,11 @@ class InputError(ValueError):
     """Wrong input: the message names the value, what is allowed and what to do next."""
 
 
+def first_line(error: Exception) -> str:
+    """What a library's error says, without the query plan or the stack that it may add below."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def raise_all(heading: str, problems: Sequence[str], limit: int = 20) -> None:
     """Raise one `InputError` that lists the problems (at most `limit` lines), if there are any."""
     if not problems:

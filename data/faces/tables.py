@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from data.errors import InputError
+from data.errors import InputError, first_line
 from data.faces.points import SETS
 
 _POINT = re.compile(r"([xy])_([0-9]+)")
@@ -103,7 +103,7 @@ def _read_csv(path: Path, needed: Sequence[str]) -> pl.DataFrame:
     try:
         table = pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path.name}: not a readable CSV file ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path.name}: not a readable CSV file ({first_line(error)})") from error
     table = table.rename(str.strip)  # older OpenFace writes a blank after every comma, in the header as well
     return _with_points(table, path, needed).with_columns(pl.all().str.strip_chars())
 
@@ -112,7 +112,7 @@ def _read_parquet(path: Path, needed: Sequence[str]) -> pl.DataFrame:
     try:
         return _with_points(pl.read_parquet(path), path, needed)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path.name}: not a readable parquet file ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path.name}: not a readable parquet file ({first_line(error)})") from error
 
 
 def _with_points(table: pl.DataFrame, path: Path, needed: Sequence[str]) -> pl.DataFrame:

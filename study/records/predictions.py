@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data.errors import InputError, raise_all
+from data.errors import InputError, first_line, raise_all
 from data.files import atomic_path
 from data.frames import KEY, SCHEMA
 from study.records.folder import train_again_text
@@ -112,7 +112,7 @@ def read_predictions(path: Path) -> Predictions:
     except FileNotFoundError:
         raise InputError(f"the predictions {path} are gone. {train_again_text(path.parents[1])}") from None
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path} is no file of predictions ({error})") from error
+        raise InputError(f"{path} is no file of predictions ({first_line(error)})") from error
     raise_all(f"{path} is no file of predictions:", _problems(frame))
     return Predictions(frame, aus_of_predictions(frame))
 

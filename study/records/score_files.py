@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data.errors import InputError
+from data.errors import InputError, first_line
 from data.files import atomic_path
 from study.records.former_tables import completed, upgraded
 from study.records.score_table import check_scores, scores_frame
@@ -43,7 +43,7 @@ def read_scores(root: Path, kind: str) -> pl.DataFrame:
     try:
         found = completed(pl.read_parquet(path, glob=False)) if path.exists() else upgraded(kind, root)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"the scores of {root} are damaged ({error}); {again}") from error
+        raise InputError(f"the scores of {root} are damaged ({first_line(error)}); {again}") from error
     scores = scores_frame([]) if found is None else found
     try:
         check_scores(scores)

@@ -1,6 +1,6 @@
 import pytest
 
-from data.errors import InputError, raise_all
+from data.errors import InputError, first_line, raise_all
 
 
 def test_no_problem_no_error() -> None:
@@ -22,3 +22,8 @@ def test_a_long_list_is_cut() -> None:
     with pytest.raises(InputError) as caught:
         raise_all("as many as fit:", ["x"] * 5, limit=5)
     assert "more" not in str(caught.value)
+
+
+def test_of_what_a_library_says_the_first_line_is_told() -> None:
+    assert first_line(ValueError("no column 'a'\n\nResolved plan until failure:\n\tDF [\"b\"]")) == "no column 'a'"
+    assert first_line(OSError()) == "OSError"

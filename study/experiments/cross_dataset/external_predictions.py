@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data.errors import InputError, raise_all
+from data.errors import InputError, first_line, raise_all
 from data.files import atomic_path
 from data.frames import KEY, SCHEMA, aus_of
 from data.store import FrameStore
@@ -116,7 +116,7 @@ def _long(path: Path) -> pl.LazyFrame:
         rows = pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_csv(path, infer_schema=False)
         names = rows.collect_schema().names()
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+        raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {first_line(error)}") from error
     by_name: dict[str, list[str]] = {}
     for name in names:
         by_name.setdefault(name.strip().lower(), []).append(name)
@@ -139,7 +139,7 @@ def _checked(rows: pl.LazyFrame, path: Path, one: float) -> pl.DataFrame:
             **{f"given_{name}": pl.col(name) for name in VALUES},
         ).collect()
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {first_line(error)}") from error
     problems = []
     if typed.is_empty():
         problems.append("no row at all")
