@@ -1,19 +1,19 @@
-"""What people type: every file here is a command, and everything else lies in a room.
+"""The command line: every file here is a command; the rooms hold what commands share.
 
     conf       Hydra's YAML files: datasets, methods' search spaces, backbones
-    keys       the typed keys of every command, with a default and a line of help each
-    plan       keys -> checked trials, what they cost and where their frames are
-    cluster    Ray on SLURM: jobs, workers, heartbeats, and what sites get wrong
-    show       the terminal, and the door to the page
-    run        one recipe for all commands, here and on a cluster
+    keys       the typed keys of every command, each with a default and a line of help
+    plan       from keys to checked trials: frames, resources, budgets
+    cluster    Ray on SLURM: jobs, workers, heartbeats, checks of the site
+    show       the terminal, and the page
+    run        one recipe for all commands, on this machine and on a cluster
 
 Rooms import downwards only: keys <- plan <- cluster <- show <- run <- commands. No command imports another.
 """
 
 import os
 
-# Ray reads these when it is imported, and everything of ours that imports it comes through here first.
+# Ray reads these when it is imported, and this package is always imported before it.
 os.environ |= {
     "RAY_AUTH_MODE": "token",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # pages of a raylet's log for each node that leaves
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # else Ray prints pages of its log for each node that leaves
 }

@@ -1,6 +1,6 @@
-"""The whole study, as a graph of commands that go on where they stopped: see --help.
+"""Run a whole study, as a graph of commands that continue where they stopped: see --help.
 
-Called `all` and not `study`: a script of that name beside the others would hide the package `study` from them.
+It is not called `study`, because a script of that name in this folder would hide the package `study`.
 """
 
 import sys
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 
 
 def main(keys: AllKeys) -> int:
-    """Plan, run what is not done, say what came of it."""
+    """Plan the steps, run those that are not done, and report failures."""
     console = Console()
     steps = plan_steps(plan_named(keys.plan)(keys), keys.extra, [name for name in COMMANDS if name != "all"])
     check_all(keys, steps)
@@ -49,7 +49,7 @@ def main(keys: AllKeys) -> int:
 
 
 def check_all(keys: AllKeys, steps: list[PlanStep]) -> None:
-    """What is wrong with the names that were given."""
+    """`InputError` for names of steps that do not exist."""
     names = [step.name for step in steps]
     raise_all(
         "the study cannot start:",
@@ -63,7 +63,7 @@ def check_all(keys: AllKeys, steps: list[PlanStep]) -> None:
 
 
 def _run(step: PlanStep, journal: Journal, console: Console) -> int:
-    """Run the command of a step in a process of its own, its output kept; note the step when it ends well."""
+    """Run the command of a step in its own process, with its output in a log; record the step when it succeeds."""
     log, begun = journal.log_path(step), time.time()
     log.parent.mkdir(parents=True, exist_ok=True)
     console.print(f"{step.name}: {step.line}", markup=False, highlight=False, soft_wrap=True)

@@ -21,7 +21,7 @@ from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.variants import AblationPlan, comparison_problems, plan_comparison, selected_variants, variants_spec
 from launch.run.recipe import finished, given_work, run_work
-from launch.show.display import interval_text, percent_text
+from launch.show.display import interval_text, markdown_table, percent_text
 from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
 from study.records.score_files import write_scores
 from study.records.study_spec import AblationSpec
@@ -31,7 +31,7 @@ _HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in t
 
 
 def main(keys: CompareKeys) -> int:
-    """Check, prepare, train, put side by side."""
+    """Check, prepare, train and print one table."""
     console = Console()
     frames = prepare_store(keys, console)
     plan = plan_comparison(keys, frames)
@@ -50,9 +50,9 @@ def main(keys: CompareKeys) -> int:
 
 
 def finish_ablation(plan: AblationPlan, console: Console) -> int:
-    """Print and keep the table of all rows whose trials are done; 1 when a trial is missing or has failed."""
+    """Print and save the table of all rows whose trials are done; 1 when a trial is missing or failed."""
     store, trials = plan.store, plan.trials
-    done = {result.config.key: result for result in finished(store, trials, console)}
+    done = finished(store, trials, console)
     whole = {
         cell: [done[config.key] for config in configs]
         for cell, configs in plan.cells.items()
@@ -70,20 +70,17 @@ def finish_ablation(plan: AblationPlan, console: Console) -> int:
 
 
 def ablation_markdown(scores: pl.DataFrame) -> str:
-    """The comparison as people read it, in percent."""
+    """The table of the ablation study as Markdown, in percent."""
     baseline = baseline_in(scores)
     assert baseline is not None
     rare = ", ".join(f"{au} ({percent_text(rate)} %)" for au, rate in baseline.base_rates.items())
     base = [interval_text(one, None, None) for one in (baseline.always_positive, baseline.rare_always_positive)]
-    table = [_HEADS, *map(_cells, comparison_frame(scores).iter_rows(named=True))]
-    widths = [max(len(line[column]) for line in table) for column in range(len(_HEADS))]
-    head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in table)
-    rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
+    table = markdown_table(_HEADS, map(_cells, comparison_frame(scores).iter_rows(named=True)))
     notes = (
-        "Test F1: mean of folds and seeds, then of AUs; in brackets 95 % of a bootstrap of subjects, paired in gains.",
-        f"Always-positive: {base[0]}, in the rarest third of the AUs {base[1]}. Those are, with base rates: {rare}.",
+        "Test F1: mean over folds and seeds, then over AUs; in brackets 95 % intervals over subjects.",
+        f"Always-positive: {base[0]}, on the rarest third of the AUs {base[1]}. These AUs, with base rates: {rare}.",
     )
-    return "\n".join([*notes, "", head, rule, *body])
+    return "\n".join([*notes, "", table])
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ _TEST = "test"
 
 
 def main(keys: ExportKeys) -> int:
-    """Find the predictions that are asked for, and write them."""
+    """Find the predictions and write them."""
     out, store = Path(keys.out), study_store(keys.runs_root, keys.name)
     check_suffix(out)
     check_writable(out.absolute().parent)
@@ -44,7 +44,7 @@ def _foreign(store: StudyStore, asked: ExternalSpec) -> list[Predictions]:
 
 
 def _ours(store: StudyStore, keys: ExportKeys) -> list[Predictions]:
-    """Of the detectors of one seed: on their own test parts, or of one of them on another dataset."""
+    """Predictions of the detectors of one seed on their own test parts, or of one detector on another dataset."""
     results = final_trials_of(store, keys.selection)
     seeds = sorted({result.config.seed for result in results})
     chosen = [result for result in results if result.config.seed == keys.seed]
@@ -65,7 +65,7 @@ def _of_fold(results: list[TrialResult], fold: str) -> TrialResult:
 
 
 def _elsewhere(store: StudyStore, result: TrialResult, dataset: str) -> Predictions:
-    """What launch/transfer.py kept of the detector on another dataset."""
+    """The predictions of a detector on another dataset, which launch/transfer.py saved."""
     own = store.predictions_path(result.config.key)
     kept: dict[str, list[Path]] = {}
     for path in sorted(own.parent.glob(f"{own.stem}-*.parquet")):
@@ -73,6 +73,6 @@ def _elsewhere(store: StudyStore, result: TrialResult, dataset: str) -> Predicti
         kept.setdefault(name, []).append(path)
     if len(kept.get(dataset, ())) != 1:
         names = ", ".join((_TEST, *kept))
-        several = f": {len(kept[dataset])} stores of it; remove one" if dataset in kept else f"; allowed: {names}"
+        several = f": predictions of {len(kept[dataset])} stores of it" if dataset in kept else f"; allowed: {names}"
         raise InputError(f"what={dataset!r}{several}. launch/transfer.py predicts on other datasets.")
     return read_predictions(kept[dataset][0])

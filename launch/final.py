@@ -31,7 +31,7 @@ from study.records.study_spec import SEARCH
 
 
 def main(keys: FinalKeys) -> int:
-    """Choose on validation subjects, train, score the test parts, report."""
+    """Choose configurations, train them, score the test parts and write the page."""
     console = Console()
     keys = named_study(keys)
     store = searched_study(keys.runs_root, keys.name)
@@ -54,12 +54,12 @@ def main(keys: FinalKeys) -> int:
 
 
 def final_problems(keys: FinalKeys) -> list[str]:
-    """What can be checked without the study."""
+    """Problems that can be found without the study."""
     return complaints(partial(asked_selections, keys.selection))
 
 
 def named_study(keys: FinalKeys) -> FinalKeys:
-    """The keys with the study that is meant by its folder or its dataset named in `name` and `runs_root`."""
+    """The keys with `name` and `runs_root` set, also when the user gave the study's folder or dataset instead."""
     given = [key for key in ("name", "study", "dataset") if getattr(keys, key)]
     if len(given) != 1:
         raise InputError(f"give one of name=, study= and dataset=, not {' and '.join(given) or 'none'}")
@@ -72,7 +72,7 @@ def named_study(keys: FinalKeys) -> FinalKeys:
 
 
 def _only_study_of(dataset: str, root: Path) -> str:
-    """Name of the one study below `root` that searched on `dataset`."""
+    """Name of the only study in `root` that searched on `dataset`; `InputError` if there are none or several."""
     stores = [StudyStore(path.parent) for path in sorted(root.glob("*/study.json"))]
     searched = [store for store in stores if store.spec().kind == SEARCH]
     names = [store.root.name for store in searched if store.spec().dataset == dataset]
@@ -88,17 +88,17 @@ def _only_study_of(dataset: str, root: Path) -> str:
 def _jobs(
     keys: FinalKeys, store: StudyStore, frames: FrameStore, plans: Sequence[SelectionPlan]
 ) -> tuple[list[GivenTrial], Resources]:
-    """Every trial once, where it runs, and with what; checked."""
+    """Every trial once, with its placement, after a check of the frame store."""
     trials = unique_trials(plans)
     if frames.fingerprint != trials[0].data.fingerprint:
-        raise InputError(f"{frames.path} is another store than the one that was searched on; build that one again")
+        raise InputError(f"{frames.path} is not the store that the search used; build that one again")
     available, weights = resources(keys), weights_of(store.spec().weights_file, trials[0])
     placement = available.placement(frames, store, weights)
     return [(trial, placement) for trial in trials], available
 
 
 def unique_trials(plans: Sequence[SelectionPlan]) -> list[TrialConfig]:
-    """The trials of all selections, which may share some."""
+    """The trials of all selections; shared ones are listed once."""
     return [*{trial.key: trial for one in plans for trial in one.trials}.values()]
 
 
@@ -108,7 +108,7 @@ def _note(one: SelectionPlan, seeds: int) -> str:
 
 
 def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Console) -> int:
-    """Score what came out and say it; 1 when a trial is missing or has failed."""
+    """Score the finished trials and print the scores; 1 when a trial is missing or failed."""
     trials = unique_trials(plans)
     if len(finished(store, trials, console)) < len(trials):
         return 1

@@ -1,6 +1,6 @@
-"""Train on several datasets at once, test on another that no training has seen: see --help.
+"""Train on several datasets at once and test on an unseen one: see --help.
 
-Killed at any moment, the same command continues; more targets, candidates, rules or seeds add to what is done.
+Killed at any moment, the same command continues; more targets, candidates, rules or seeds add trials.
 """
 
 import sys
@@ -24,7 +24,7 @@ from launch.plan.datasets import progress_bar
 from launch.plan.resources import device_here
 from launch.plan.several import MultiSourcePlan, generalization_problems, generalization_spec, plan_study
 from launch.run.recipe import finished, given_work, run_work
-from launch.show.display import interval_text
+from launch.show.display import interval_text, markdown_table
 from study.experiments.domain_generalization import ONLY, OWN, generalization_export, generalization_table
 from study.records.result import TrialResult
 from study.records.score_files import write_scores
@@ -42,14 +42,13 @@ _SHOWN = {
 _NAMES = ("target", "method", "sources", "selection", "candidates", "chosen")
 _HEADS = ("method", "trained on", "tested on", "selection", "chosen", *_SHOWN)
 _NOTE = (
-    "Means over AUs, in brackets 95 % of a bootstrap of the target's subjects. Tuned: at the thresholds that are best "
-    "on the validation subjects of the sources; matched: at those that find as large a share active as there is in the "
-    "sources."
+    "Means over AUs, in brackets 95 % intervals over the target's subjects. Tuned: at the thresholds with the best F1 "
+    "on the validation subjects of the sources; matched: at the thresholds that give the base rates of the sources."
 )
 
 
 def main(keys: GeneralizeKeys) -> int:
-    """Check, train, test, put side by side."""
+    """Check, train, test and print one table."""
     console = Console()
     plan = plan_study(keys)
     work = given_work(
@@ -68,7 +67,7 @@ def main(keys: GeneralizeKeys) -> int:
 
 
 def _notes(plan: MultiSourcePlan) -> Iterator[str]:
-    """What is trained and tested on, and what no rule has to choose."""
+    """Lines about each split, and about methods with a single candidate."""
     for split in plan.asked.splits:
         yield f"train on {split.name}, test on {dataset_of(split.target)}: AU {' '.join(map(str, split.aus))}"
     for method in plan.asked.methods:
@@ -77,9 +76,9 @@ def _notes(plan: MultiSourcePlan) -> Iterator[str]:
 
 
 def _finish(plan: MultiSourcePlan, console: Console) -> int:
-    """Print and keep the table of all rows whose trials are done; 1 when a trial is missing or has failed."""
+    """Print and save the table of all rows whose trials are done; 1 when a trial is missing or failed."""
     store, trials = plan.store, plan.trials
-    done = {result.config.key: result for result in finished(store, trials, console)}
+    done = finished(store, trials, console)
     score_missing(plan, done, console)
     scores = generalization_table(plan.asked, store, done, plan.own)
     if scores.height:
@@ -92,7 +91,7 @@ def _finish(plan: MultiSourcePlan, console: Console) -> int:
 
 
 def score_missing(plan: MultiSourcePlan, done: dict[str, TrialResult], console: Console) -> None:
-    """Score the targets that were not asked for when a trial was trained."""
+    """Score targets that were added after a trial was trained."""
     lacking: dict[tuple[str, str, str], FrameStore] = {
         (trial.key, weights, target.fingerprint): target
         for trial, weights, target in plan.asked.asked()
@@ -108,22 +107,18 @@ def score_missing(plan: MultiSourcePlan, done: dict[str, TrialResult], console: 
 
 
 def _markdown(rows: pl.DataFrame) -> str:
-    """The means over AUs as people read them, in percent, a line a detector."""
-    generalization_table = [_HEADS]
+    """The means over AUs in percent, one line for each detector."""
+    lines: list[tuple[str, ...]] = []
     means = rows.filter(pl.col("au").is_null())
     for names, part in means.group_by(*_NAMES, maintain_order=True):
         target, method, sources, selection, candidates, chosen = map(str, names)
         of = {ONLY: "", OWN: chosen}.get(selection, f"{chosen}, 1 of {candidates}")
-        generalization_table.append(
-            (method, sources, target, selection, of, *(_cell(part, *shown) for shown in _SHOWN.values()))
-        )
-    widths = [max(len(line[column]) for line in generalization_table) for column in range(len(_HEADS))]
-    head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in generalization_table)
-    return "\n".join([head, f"|{'|'.join('-' * (width + 2) for width in widths)}|", *body])
+        lines.append((method, sources, target, selection, of, *(_cell(part, *shown) for shown in _SHOWN.values())))
+    return markdown_table(_HEADS, lines)
 
 
 def _cell(part: pl.DataFrame, metric: str, rule: str) -> str:
-    """A number with its interval; empty where there is none."""
+    """A score with its interval; empty if there is none."""
     found = part.filter((pl.col("metric") == metric) & (pl.col("rule") == rule))
     if found.is_empty() or found["value"][0] is None:
         return ""

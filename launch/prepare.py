@@ -1,4 +1,4 @@
-"""Build the frame store of a dataset from its raw tree, or hold the tree against what is known: see --help."""
+"""Build the frame store of a dataset from its raw tree, or compare the tree with what is known of it: see --help."""
 
 import sys
 
@@ -36,16 +36,16 @@ from launch.plan.datasets import (
 )
 
 _STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
-_WIDTH = 160  # of the table where no terminal says how wide it is
+_WIDTH = 160  # of the table, when the output is no terminal
 
 
 def main(keys: PrepareKeys) -> int:
-    """Build the store and say what is in it; or, with doctor=true, only examine the raw tree."""
+    """Build the store and print what is in it; with doctor=true only examine the raw tree."""
     console = Console()
     if keys.sheet:
         check_sheet(Path(keys.sheet))
     if keys.sheet and keys.doctor:
-        raise InputError("doctor=true builds no store that sheet= could show. Give one of them.")
+        raise InputError("doctor=true builds no store, so sheet= has nothing to show. Give one of them.")
     if keys.doctor:
         return doctor(keys, console)
     store = prepare_store(keys, console)
@@ -57,7 +57,7 @@ def main(keys: PrepareKeys) -> int:
 
 
 def _describe(store: FrameStore) -> None:
-    """What is in a store, and where it is."""
+    """Print the contents and the folder of a store."""
     table = store.table
     subjects, sequences = table["subject"].n_unique(), table.select("subject", "sequence").n_unique()
     coded = f"AUs {list(aus_of(table))}" if aus_of(table) else "no labels"
@@ -71,7 +71,7 @@ def doctor(keys: PrepareKeys, console: Console) -> int:
     wanted = keys.dataset
     root = raw_tree(keys, console)
     if not root.is_dir():
-        raise InputError(f"doctor=true examines a raw tree, and there is none at {root}. Give data_root=<raw tree>.")
+        raise InputError(f"doctor=true examines a raw tree, but there is none at {root}. Give data_root=<raw tree>.")
     reading = read_tree(keys.dataset, root, console)
     faces = find_faces(keys, reading, root, console)
     known = expected(wanted.name, wanted.options, wanted.alignment)
@@ -88,7 +88,7 @@ def doctor(keys: PrepareKeys, console: Console) -> int:
 
 
 def check_table(checks: Iterable[Check]) -> Table:
-    """The checks, one a row."""
+    """One row for each check."""
     table = Table("what", "expected", "found", "verdict", "what to do", box=None, header_style="dim", pad_edge=False)
     for check in checks:
         cells = (check.what, check.expected, check.found)
@@ -97,7 +97,7 @@ def check_table(checks: Iterable[Check]) -> Table:
 
 
 def fold_table() -> Table:
-    """What other code calls the fold that tests on each of the published parts."""
+    """The number that other code bases give to the fold that tests on each published part."""
     numbers = fold_number_table()
     heads = ("our fold, tested on", *numbers.columns[1:])
     table = Table(*heads, box=None, header_style="dim", pad_edge=False, title="fold numbers")

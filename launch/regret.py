@@ -1,4 +1,4 @@
-"""Train the best configuration of each study's search on the dataset of every other: see --help.
+"""Train the best configuration of each study on the dataset of every other study: see --help.
 
 Killed at any moment, the same command continues.
 """
@@ -39,17 +39,17 @@ from study.search.best_trial import choose, final_trials
 
 @dataclass(frozen=True)
 class RegretTarget:
-    """A study whose dataset all configurations are trained on."""
+    """A study on whose dataset all configurations are trained."""
 
     name: str
     study: StudyStore
     placement: Placement
-    trials: dict[str, list[TrialConfig]]  # by the study that each configuration comes from
+    trials: dict[str, list[TrialConfig]]  # by the study of the configuration
 
 
 @dataclass(frozen=True)
 class RegretPlan:
-    """Checked: what is trained on which dataset."""
+    """A checked hyper-parameter transfer study."""
 
     store: StudyStore
     targets: list[RegretTarget]
@@ -87,7 +87,7 @@ def main(keys: RegretKeys) -> int:
 
 
 def regret_problems(keys: RegretKeys) -> list[str]:
-    """What can be checked without the studies."""
+    """Problems that can be found without the studies."""
     problems = complaints(partial(study_store, keys.runs_root, keys.name), partial(resources, keys))
     if len({*keys.studies}) < max(len(keys.studies), 2):
         problems.append(f"studies=[{','.join(keys.studies)}]; at least two names, each once")
@@ -95,7 +95,7 @@ def regret_problems(keys: RegretKeys) -> list[str]:
 
 
 def plan_regret(keys: RegretKeys) -> RegretPlan:
-    """What `keys` ask for; `InputError` for studies that cannot be put side by side."""
+    """The trials of `keys`; `InputError` for studies that cannot be compared."""
     studies = {name: searched_study(keys.runs_root, name) for name in keys.studies}
     chosen = {name: _chosen(study) for name, study in studies.items()}
     store, available = study_store(keys.runs_root, keys.name), resources(keys)
@@ -104,7 +104,7 @@ def plan_regret(keys: RegretKeys) -> RegretPlan:
 
 
 def _chosen(study: StudyStore) -> TrialConfig:
-    """The best configuration of a study, in the first fold that it searched."""
+    """The best configuration of a study, from the first fold that it searched."""
     fold = next((fold for fold in study.spec().folds if study.count("sweep", fold)), None)
     return choose(study, fold).config
 
@@ -119,7 +119,7 @@ def _target(
 ) -> RegretTarget:
     frames, own = searched_frames(study), chosen[name]
     if frames.fingerprint != own.data.fingerprint:
-        raise InputError(f"{frames.path} is another store than the one that {name} searched on; build that one again")
+        raise InputError(f"{frames.path} is not the store that the search of {name} used; build that one again")
     weights = weights_of(study.spec().weights_file, own)
     configs = {source: configuration_on(config, own) for source, config in chosen.items()}
     divided = folds(frames.table, own.data.fold_scheme, own.data.val_share, own.data.fold_seed)
@@ -139,7 +139,7 @@ def _target(
 
 
 def _describe(keys: RegretKeys, plan: RegretPlan) -> StudySpec:
-    """What is asked of the study."""
+    """The settings of the study."""
     specs = [target.study.spec() for target in plan.targets]
     return StudySpec(
         name=keys.name,
@@ -154,7 +154,7 @@ def _describe(keys: RegretKeys, plan: RegretPlan) -> StudySpec:
 
 
 def _adopt(plan: RegretPlan) -> None:
-    """Take over final trials that a study has already run itself."""
+    """Copy final trials that a study already ran itself."""
     for target in plan.targets:
         for trial in target.trials[target.name]:
             there = target.study.result(trial.key)
@@ -163,9 +163,9 @@ def _adopt(plan: RegretPlan) -> None:
 
 
 def _finish(plan: RegretPlan, console: Console) -> int:
-    """Print and keep the matrix of all whole targets, and what warm starts saved; 1 when a trial is missing."""
+    """Print and save the matrix of the finished targets, and what warm starts saved; 1 when a trial is missing."""
     trials = [trial for trial, _ in plan.jobs]
-    done = {result.config.key: result for result in finished(plan.store, trials, console)}
+    done = finished(plan.store, trials, console)
     tables = []
     for target in plan.targets:
         if all(trial.key in done for found in target.trials.values() for trial in found):
@@ -173,8 +173,8 @@ def _finish(plan: RegretPlan, console: Console) -> int:
             tables.append(regret_table(target.name, results))
     if tables:
         path = write_scores(plan.store.root, "hyperparameter_transfer", pl.concat(tables))
-        console.print("Test F1 of the configuration of each study (rows) on the dataset of each (columns); in brackets")
-        console.print("what the column's own configuration has more, with a 95 % interval over subjects.")
+        console.print("Test F1 of the configuration of each study (rows) on the dataset of each study (columns);")
+        console.print("in brackets the regret: F1 of the column's own configuration minus this one, 95 % interval.")
         console.print(matrix(regret_matrix(pl.concat(tables))))
         console.print(f"table: {path}", soft_wrap=True)
     _say_saved([target.study for target in plan.targets], console)
@@ -182,7 +182,7 @@ def _finish(plan: RegretPlan, console: Console) -> int:
 
 
 def matrix(frame: pl.DataFrame) -> Table:
-    """One row a source, one column a target, in percent."""
+    """One row for each source, one column for each target, in percent."""
     targets = frame["target"].unique(maintain_order=True).to_list()
     table = Table("configuration of", *targets, box=None)
     for source in frame["source"].unique(maintain_order=True):
@@ -196,12 +196,12 @@ def _cell(row: Mapping[str, Any], source: str) -> str:
         return interval_text(row["f1"], None, None)
     values = (row[name] for name in ("regret", "regret_low", "regret_high"))
     less, low, high = ("-" if value is None else f"{100 * value:+.1f}" for value in values)
-    within = "" if row["regret_low"] is None else f"; {low} to {high}"  # one person in a fold tells no interval
+    within = "" if row["regret_low"] is None else f"; {low} to {high}"  # no interval with one subject in each fold
     return f"{interval_text(row['f1'], None, None)} ({less}{within})"
 
 
 def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
-    """For every search that began from another's best trials and one of the same dataset and method that did not."""
+    """Print the trials saved by each search with a warm start, against a search of the same kind without one."""
     for warm, cold in permutations(studies, 2):
         ours, theirs = warm.spec(), cold.spec()
         same = (ours.dataset, ours.method, ours.objective) == (theirs.dataset, theirs.method, theirs.objective)

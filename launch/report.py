@@ -1,7 +1,4 @@
-"""Write the HTML page of a study, of several side by side, or what a paper needs of them: see --help.
-
-The one door from the command lines to `reports`.
-"""
+"""Write the HTML page of one or several studies, or their tables for a paper: see --help."""
 
 import sys
 
@@ -27,7 +24,7 @@ PAGE = "report.html"
 
 
 def main(keys: ReportKeys) -> int:
-    """Write the page or the exports, or keep writing the page."""
+    """Write the page or the exports; with watch=true write the page again and again."""
     roots = asked(keys)
     if keys.export:
         return write_exports(keys, roots)
@@ -42,7 +39,7 @@ def main(keys: ReportKeys) -> int:
 
 
 def asked(keys: ReportKeys) -> list[Path]:
-    """The folders of the studies that `keys` name, by folder or by name; `InputError` lists all that have no page."""
+    """The folders of the studies that `keys` name; one `InputError` lists all that have no page."""
     words = [*([keys.name] if keys.name else []), *keys.studies]
     if not words:
         raise InputError("no study; give its folder or name: python launch/report.py runs/<study>, or name=<study>")
@@ -64,14 +61,14 @@ def asked(keys: ReportKeys) -> list[Path]:
 
 
 def _check_kind(root: Path, studies: int) -> None:
-    """`InputError` for what has no page: it is of searches, or of a single comparison."""
+    """`InputError` for a study without a page: pages show searches, or a single ablation study."""
     spec = StudyStore(root).spec()
     if studies > 1 or spec.kind != ABLATION:
         search_in(root, spec)
 
 
 def page_path(keys: ReportKeys, roots: Sequence[Path]) -> Path:
-    """Where the page goes: `out`, the folder of the one study, or above several."""
+    """Where the page goes: `out`, the folder of a single study, or runs_root for several."""
     if keys.out:
         path = Path(keys.out)
         return path / PAGE if path.is_dir() else path
@@ -79,7 +76,7 @@ def page_path(keys: ReportKeys, roots: Sequence[Path]) -> Path:
 
 
 def write_exports(keys: ReportKeys, roots: Sequence[Path]) -> int:
-    """Write what was asked for and say where it lies."""
+    """Write the exports and print their paths."""
     check_kinds(keys.export, len(roots))
     above = roots[0] if len(roots) == 1 else Path(keys.runs_root)
     folder = Path(keys.out) if keys.out else above / "export"
@@ -102,7 +99,7 @@ def _studies_exported(
 
 
 def watched(job: LivePage, every: float, port: int) -> int:
-    """Keep the page up to date until all trials have ended, or Ctrl-C."""
+    """Keep the page up to date until all trials end, or until Ctrl-C."""
     try:
         watch(job, every, port, partial(print, flush=True))
     except KeyboardInterrupt:
@@ -111,7 +108,7 @@ def watched(job: LivePage, every: float, port: int) -> int:
 
 
 def state(roots: Sequence[Path]) -> object:
-    """What changes when a page would: the files of the studies, but for what trials write while they run."""
+    """A value that changes when the page would: files of the studies and their times, without running trials."""
     files = (path for root in roots for kind in ("json", "parquet", "csv") for path in root.rglob(f"[!.]*.{kind}"))
     found = {}
     for path in files:
@@ -119,12 +116,12 @@ def state(roots: Sequence[Path]) -> object:
             try:
                 found[path] = path.stat().st_mtime_ns
             except FileNotFoundError:
-                continue  # it was replaced in this moment
+                continue  # just replaced
     return found
 
 
 def is_finished(roots: Sequence[Path]) -> bool:
-    """Whether the trials that were asked for have all ended and no command runs further ones."""
+    """Whether all wanted trials have ended and no command runs further ones."""
     stores = [StudyStore(root) for root in roots]
     return all(_has_all(store) and not store.is_busy() for store in stores)
 

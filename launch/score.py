@@ -1,4 +1,4 @@
-"""Score the predictions of any other detector on a dataset, and keep them as a study: see --help."""
+"""Score the predictions of any other detector on a dataset, and save them as a study: see --help."""
 
 import sys
 
@@ -35,15 +35,15 @@ from study.scoring.thresholds import rule_thresholds
 
 
 def main(keys: ScoreKeys) -> int:
-    """Read the predictions, put them to the frames, score them, keep them."""
+    """Read the predictions, match them with the frames, score and save them."""
     console, path, store = Console(), Path(keys.predictions), study_store(keys.runs_root, keys.name)
     check_file(path)
     check_labelled(keys.dataset.name)
     raise_all("wrong values:", check_choices(keys, {"scale": tuple(SCALES)}))
     if keys.dataset.name in re.split(r"\W+", keys.trained_on.casefold()):
         raise InputError(
-            f"trained_on={keys.trained_on} is what is scored: nobody can see whether the people of the test were "
-            "trained on. Leave it out if the predictions are those of held-out people."
+            f"trained_on={keys.trained_on} is the scored dataset, so its test subjects may have been trained on. "
+            "Leave trained_on out if the predictions are for held-out subjects."
         )
     check_writable(store.root)
     frames = prepare_store(keys, console)
@@ -63,7 +63,7 @@ def main(keys: ScoreKeys) -> int:
 
 
 def _describe(keys: ScoreKeys, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> StudySpec:
-    """What the study is of."""
+    """The settings of the study."""
     external = ExternalSpec(
         fingerprint=frames.fingerprint,
         sha256=hashlib.sha256(Path(keys.predictions).read_bytes()).hexdigest(),
@@ -90,14 +90,14 @@ def _method(keys: ScoreKeys) -> str:
 
 
 def _scores(predictions: Predictions, keys: ScoreKeys) -> pl.DataFrame:
-    """Of all covered frames together, at 0.5 and at the best thresholds; nobody knows a validation part."""
+    """Scores on all covered frames, at 0.5 and at the oracle thresholds; there is no validation part."""
     counted = tally({"all": predictions}, {"all": rule_thresholds(predictions, oracle=True)})
     names = {"method": _method(keys), "source": keys.trained_on or ELSEWHERE, "target": keys.dataset.name}
     return score_table(Evaluation(((counted,),)), names | {"selection": "nested"})
 
 
 def _table(scores: pl.DataFrame) -> Table:
-    """A line for each AU, and one for their mean."""
+    """One row for each AU, and one for their mean."""
     heads = {("f1", FIXED_THRESHOLD): "F1", ("f1", "oracle"): "F1, oracle threshold", ("auc", FIXED_THRESHOLD): "AUC"}
     heads |= {("always_positive", FIXED_THRESHOLD): "always-positive"}
     drawn = Table("AU", *(f"{name}, %" for name in heads.values()), box=None, header_style="dim", pad_edge=False)

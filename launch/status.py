@@ -1,4 +1,4 @@
-"""Show how far a study is, from its files alone, on any machine: see --help."""
+"""Show the progress of a study, from its files alone, on any machine: see --help."""
 
 import sys
 
@@ -21,11 +21,11 @@ from launch.show.snapshot import Snapshot, take_snapshot
 from study.records.folder import study_root
 from study.records.study_trials import StudyTrials
 
-EVERY = 5.0  # seconds from look to look
+EVERY = 5.0  # seconds between two updates
 
 
 def main(keys: StatusKeys) -> int:
-    """Look once, or until Ctrl-C."""
+    """Print the progress once, or update it until Ctrl-C."""
     store, console = StudyTrials(study_root(keys.runs_root, keys.name)), Console()
     found = take_snapshot(store)
     if keys.json:
@@ -41,5 +41,5 @@ def main(keys: StatusKeys) -> int:
 
 
 def _plain(found: Snapshot) -> dict[str, object]:
-    """The snapshot as JSON holds it."""
+    """The snapshot as plain values, for JSON."""
     return dataclasses.asdict(found) | {"finished": found.finished}

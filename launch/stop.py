@@ -1,7 +1,7 @@
-"""End the command that runs trials of a study, and its jobs on the cluster; only those: see --help.
+"""Stop the command that runs trials of a study, and its jobs on the cluster: see --help.
 
-Nothing is lost by it. Only what provably belongs to the study is touched: the process that holds its lock, and jobs
-whose name bears the digest of its folder.
+No result is lost. Only what surely belongs to the study is stopped: the process that holds its lock, and jobs whose
+name contains the digest of its folder.
 """
 
 import sys
@@ -31,11 +31,11 @@ from study.records.folder import StudyFolder, study_root
 
 _POLL = 0.5
 OBEY_S = 30.0  # seconds to wait for a graceful exit
-GONE_S = 90.0  # seconds to wait after the jobs were cancelled
+GONE_S = 90.0  # seconds to wait after cancelling the jobs
 
 
 def main(keys: StopKeys) -> int:
-    """Ask, then insist, then say how to go on."""
+    """Ask the processes to stop, then force them, then say how to continue."""
     store, console = StudyFolder(study_root(keys.runs_root, keys.name)), Console()
     store.spec()
     folder = ClusterFolder(store.cluster_path.resolve())
@@ -73,14 +73,14 @@ def _stop(store: StudyFolder, folder: ClusterFolder, console: Console) -> int:
 
 def _nothing(folder: ClusterFolder) -> str:
     head = folder.head() if folder.root.exists() else None
-    text = "nothing of it runs on this machine"
+    text = "no command of this study runs on this machine"
     if head is not None and head.host != socket.gethostname():
-        text += f"; its driver was last seen on {head.host}: give this command there"
+        text += f"; its driver was last seen on {head.host}: run this command there"
     return text
 
 
 def _jobs(folder: ClusterFolder) -> list[slurm.QueuedJob]:
-    """The jobs of the study; none where there is no SLURM, or never was a cluster."""
+    """The jobs of the study; empty without SLURM, and for a study that never used a cluster."""
     return our_jobs(folder) if folder.root.exists() and shutil.which("squeue") else []
 
 
@@ -98,7 +98,7 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The process of this machine that holds the lock file `path`; the kernel knows, so it is no other."""
+    """The process on this machine that holds the lock file `path`, from the kernel's list of locks."""
     if not path.exists():
         return None
     found = path.stat()

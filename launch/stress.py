@@ -1,6 +1,6 @@
-"""Train and test variants of methods at growing levels of trouble: see --help.
+"""Train and test variants of methods at growing levels of a disturbance: see --help.
 
-Killed at any moment, the same command continues; more variants, kinds, levels, folds or seeds add to what is done.
+Killed at any moment, the same command continues; more variants, kinds, levels, folds or seeds add trials.
 """
 
 import sys
@@ -48,14 +48,14 @@ _FREE = ("trials", "store", "weights_file", "variants", "levels", "folds", "seed
 
 @dataclass(frozen=True)
 class RobustnessPlan:
-    """A checked stress study: the trials behind each of its points."""
+    """A checked robustness study: the trials of each point."""
 
     variants: Variants
     trials: dict[Point, list[TrialConfig]]
 
     @property
     def jobs(self) -> list[tuple[TrialConfig, Placement]]:
-        """Every trial once, those on unchanged data first: they keep their detectors, for degraded pictures."""
+        """Every trial once; those on unchanged data come first and save their detectors, for degraded test images."""
         good = self._trials([point for point in self.trials if trained_on_good(point)])
         worse = [config for config in self._trials(self.trials) if config not in good]
         keeping, other = self.variants.placement, replace(self.variants.placement, keep_detector=False)
@@ -63,7 +63,7 @@ class RobustnessPlan:
         return placed + [(config, other) for config in worse]
 
     def _pictures(self, config: TrialConfig) -> tuple[tuple[str, float], ...]:
-        """Kinds and levels of degraded pictures that a detector is tested on."""
+        """Kinds and levels of degraded test images for the detector of `config`."""
         points = [point for point, configs in self.trials.items() if config in configs and on_worse_pictures(point)]
         return tuple(dict.fromkeys((point.kind, point.level) for point in points))
 
@@ -72,17 +72,17 @@ class RobustnessPlan:
 
 
 def trained_on_good(point: Point) -> bool:
-    """Whether the trials of a point train on data as they are."""
+    """Whether the trials of a point train on unchanged data."""
     return point.kind not in TRAINING or point.level == undisturbed(point.kind)
 
 
 def on_worse_pictures(point: Point) -> bool:
-    """Whether a point is about pictures that are not as they were."""
+    """Whether a point needs degraded test images."""
     return point.kind not in TRAINING and point.level != undisturbed(point.kind)
 
 
 def main(keys: StressKeys) -> int:
-    """Check, prepare, train, test on degraded pictures, print the curves."""
+    """Check, prepare, train, test on degraded images, print the curves."""
     console = Console()
     frames = prepare_store(keys, console)
     plan = plan_stress(keys, frames)
@@ -103,7 +103,7 @@ def main(keys: StressKeys) -> int:
 
 
 def stress_problems(keys: StressKeys) -> list[str]:
-    """What can be checked before any data are read."""
+    """Problems that can be found before any data are read."""
     problems = [
         f"kinds: no kind {kind!r}; allowed: {', '.join(DISTURBANCES)}"
         for kind in chosen_kinds(keys)
@@ -126,12 +126,12 @@ def _check_level(kind: str, level: Any) -> None:
 
 
 def chosen_kinds(keys: StressKeys) -> list[str]:
-    """The kinds that are asked for, in the order of the YAML."""
+    """The chosen kinds of disturbance, in the order of the YAML."""
     return [*keys.kinds] or [*keys.levels]
 
 
 def plan_stress(keys: StressKeys, frames: FrameStore) -> RobustnessPlan:
-    """The trials that `keys` ask for, on `frames`."""
+    """The trials of `keys` on `frames`."""
     variants = plan_variants(keys, frames)
     trials = {}
     for name, config in variants.configs.items():
@@ -143,9 +143,9 @@ def plan_stress(keys: StressKeys, frames: FrameStore) -> RobustnessPlan:
 
 
 def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
-    """Score the degraded pictures, print and keep the curves of all whole points; 1 when a trial is missing."""
+    """Score degraded images, print and save the curves of all finished points; 1 when a trial is missing."""
     store, trials = plan.variants.store, [config for config, _ in plan.jobs]
-    done = {result.config.key: result for result in finished(store, trials, console)}
+    done = finished(store, trials, console)
     whole = {
         point: [done[config.key] for config in configs]
         for point, configs in plan.trials.items()
@@ -164,7 +164,7 @@ def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
 def _scores(
     whole: Mapping[Point, Sequence[TrialResult]], plan: RobustnessPlan, frames: FrameStore, console: Console
 ) -> dict[Point, list[DetectorScore]]:
-    """The scores behind each point; those on pictures that no trial was asked about are computed now."""
+    """The scores of each point; scores on degraded images that no trial computed are computed now."""
     total = sum(len(results) for results in whole.values())
     found: dict[Point, list[DetectorScore]] = {}
     with progress_bar(console, "testing") as report:

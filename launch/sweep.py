@@ -1,6 +1,6 @@
 """Search for the best configuration of a method on a dataset: see --help.
 
-Killed at any moment, the same command continues: what is finished is not run again, what was running continues.
+Killed at any moment, the same command continues: finished trials are not run again, interrupted ones continue.
 """
 
 import sys
@@ -33,18 +33,18 @@ from study.records.study_spec import SearchSpec, StudySpec
 from study.search.best_trial import choose, pareto_front
 from study.search.objectives import goals_of
 
-FAILED_SHARE = 0.2  # more failed trials than this, and the sweep has failed
+FAILED_SHARE = 0.2  # with more failed trials than this share, the command fails
 
 
 def main(keys: SweepKeys) -> int:
-    """Prepare, search, report."""
+    """Prepare the frames, search, write the page."""
     console = Console()
     frames = prepare_store(keys, console)
     return run_work(sweep_work(keys, plan_sweep(keys, frames), frames, console), console)
 
 
 def sweep_work(keys: SweepKeys, plan: SearchPlan, frames: FrameStore, console: Console) -> Work:
-    """All that the command is about to do."""
+    """The trials to run, and what to do after them."""
     store, each, number = plan.store, share(plan, keys.trials), len(plan.folds)
     found = [one for one in store.outcomes("sweep") if not keys.retry_failed or one.status != "FAILED"]
     finished = Counter(one.fold for one in found)
@@ -60,7 +60,7 @@ def sweep_work(keys: SweepKeys, plan: SearchPlan, frames: FrameStore, console: C
         stage="sweep",
         wanted=each * number,
         todo=sum(max(each - finished[fold], 0) for fold in plan.folds),
-        about=f"{len(found)} trials{places} finished, {len(store.unfinished())} to go on with",
+        about=f"{len(found)} trials{places} finished, {len(store.unfinished())} to continue",
         run=partial(search, plan, keys.trials),
         finish=partial(finish_sweep, store, each * number, console),
         spec=describe_study(keys, plan, frames),
@@ -70,7 +70,7 @@ def sweep_work(keys: SweepKeys, plan: SearchPlan, frames: FrameStore, console: C
 
 
 def describe_study(keys: SweepKeys, plan: SearchPlan, frames: FrameStore) -> StudySpec:
-    """What is asked of the study."""
+    """The settings of the study."""
     searched = SearchSpec(
         seed=keys.seed,
         sampler=keys.sampler,
@@ -97,7 +97,7 @@ def describe_study(keys: SweepKeys, plan: SearchPlan, frames: FrameStore) -> Stu
 
 
 def finish_sweep(store: StudyStore, wanted: int, console: Console, ending: Ending | None = None) -> int:
-    """Say what came out; 1 when trials are missing without a reason, or too many have failed."""
+    """Print the result; 1 when trials are missing for no known reason, or too many failed."""
     found = store.outcomes("sweep")
     failed = [trial for trial in found if trial.status == "FAILED"]
     say_failed({trial.key: trial.error for trial in failed}, console)
@@ -121,7 +121,7 @@ def _left(store: StudyStore, finished: int, wanted: int) -> str:
 
 
 def _say_best(store: StudyStore, console: Console) -> int:
-    """The chosen trial, of each fold when several were searched; 1 when none keeps the constraints."""
+    """Print the best trial (of each fold) and write the page; 1 when no trial satisfies the constraints."""
     spec = store.spec()
     folds = [fold for fold in spec.folds if store.count("sweep", fold)]
     try:
@@ -138,7 +138,7 @@ def _say_best(store: StudyStore, console: Console) -> int:
 def _say_chosen(store: StudyStore, spec: StudySpec, fold: str, console: Console) -> None:
     best = choose(store, fold)
     assert best.value is not None
-    where = f" of {fold}" * bool(fold)
+    where = f" of {fold}" if fold else ""
     console.print(
         f"best trial {best.config.key}: {spec.objective} {percent_text(best.value)} on validation subjects{where}"
     )

@@ -1,4 +1,4 @@
-"""Write faces with known AUs as the raw tree of a dataset: see --help."""
+"""Draw faces with known AUs, as the raw tree of a dataset: see --help."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""Score the final detectors of each study on the datasets of all others and put the methods side by side: see --help.
+"""Score the final detectors of each study on the datasets of all others, and compare the methods: see --help.
 
-Killed at any moment, the same command continues: what was predicted is kept.
+Killed at any moment, the same command continues with the predictions that are missing.
 """
 
 import sys
@@ -50,7 +50,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def main(keys: TransferKeys) -> int:
-    """Check everything, predict what is missing, score, print."""
+    """Check everything, make missing predictions, score, print."""
     console = Console()
     folder = _folder(keys)
     studies = _studies(keys)
@@ -76,7 +76,7 @@ def main(keys: TransferKeys) -> int:
 
 
 def _folder(keys: TransferKeys) -> Path:
-    """Where the tables go, after all that can be checked without the studies."""
+    """Where the tables go, after all checks that need no study."""
     problems = complaints(lambda: study_store(keys.runs_root, keys.name), lambda: check_writable(Path(keys.runs_root)))
     if len(keys.studies) < 2:
         named = ",".join(keys.studies)
@@ -94,7 +94,7 @@ def _folder(keys: TransferKeys) -> Path:
 
 
 def _studies(keys: TransferKeys) -> list[Study]:
-    """All studies, or everything that is wrong with them."""
+    """All studies; one `InputError` lists everything that is wrong with them."""
     found: list[Study] = []
 
     def opened(name: str) -> None:
@@ -111,7 +111,7 @@ def _studies(keys: TransferKeys) -> list[Study]:
 
 
 def _pairs(studies: list[Study]) -> tuple[list[tuple[Study, Study]], list[str]]:
-    """Whose detectors go on whose frames, each dataset once, and notes on those that share no AU."""
+    """Pairs (source, target) to predict, each target dataset once, and notes on pairs without a shared AU."""
     targets = list({study.target: study for study in studies}.values())
     ours = [study for study in studies if not study.foreign]
     wanted = [(source, target) for source in ours for target in targets if source.target != target.target]
@@ -122,7 +122,7 @@ def _pairs(studies: list[Study]) -> tuple[list[tuple[Study, Study]], list[str]]:
         if (source, target) not in pairs
     ]
     if not pairs and len(ours) == len(studies):
-        problems = notes or [f"all are of {targets[0].target}; give studies of several datasets"]
+        problems = notes or [f"all studies use {targets[0].target}; give studies of several datasets"]
         raise_all("no detector can be scored on another dataset:", problems)
     return pairs, notes
 
@@ -146,7 +146,7 @@ def _cells(targets: list[TargetDataset], rates: Rates, console: Console) -> Iter
 
 
 def _spec(keys: TransferKeys, studies: list[Study], rates: Rates, notes: list[str]) -> TransferSpec:
-    """What the tables are of."""
+    """The settings of the transfer study."""
     return TransferSpec(
         name=keys.name,
         selection=keys.selection,

@@ -1,15 +1,15 @@
 """ClusterFolder: the folder of a study's cluster, and the only place that knows its file names.
 
-    rendezvous.json        where the head is; its generation grows whenever a new head takes over
-    token                  the secret of this generation
-    head.json              who drives, and when it was last seen
-    workers/<job>.json     heartbeat of a worker; its last one says how it ended
-    drain/<job>            asks one worker to leave
-    stop                   asks all of them to leave
-    jobs/                  what submitit writes: submissions and logs
-    events.jsonl           what happened, a line each; written by the driver alone, as shared disks lose lines otherwise
+    rendezvous.json        address of the head; its generation grows with every new head
+    token                  secret of this generation
+    head.json              heartbeat of the driver
+    workers/<job>.json     heartbeat of a worker; the last one says how it ended
+    drain/<job>            asks one worker to end
+    stop                   asks all workers to end
+    jobs/                  files of submitit: submissions and logs
+    events.jsonl           one line for each event; only the driver writes it, because shared disks lose lines otherwise
 
-All of it is closed to everyone else, as it says how to run code in the name of its owner. A file is whole or absent.
+The folder is closed to other users, because its content allows to run code as its owner. No file is ever half written.
 """
 
 import dataclasses
@@ -30,14 +30,14 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """What a worker needs to find the head, and to know whether it fits."""
+    """The address of the head, and the versions that a worker must have."""
 
     address: str  # host:port
     cluster_id: str
     generation: int
     ray: str
     python: str
-    packages: dict[str, str]  # name -> version, and a digest of our own code
+    packages: dict[str, str]  # name -> version, with a digest of our own code
     token: str  # path of the token
     host: str
     pid: int
@@ -46,7 +46,7 @@ class Rendezvous:
 
 @dataclass(frozen=True)
 class Head:
-    """Who drives the study."""
+    """The driver of the study."""
 
     job: str  # empty outside SLURM
     host: str
@@ -58,7 +58,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """How a worker is. Clocks differ between nodes: whether it is alive shows in the heartbeat changing."""
+    """The state of a worker. Clocks differ between nodes, so only a change shows that a worker is alive."""
 
     job: str
     node: str
@@ -68,16 +68,16 @@ class Heartbeat:
     cpus: int
     gpus: int
     time: float
-    ends: float  # unix time at which its job ends; 0 when nobody knows
+    ends: float  # unix time at which its job ends; 0 if unknown
     generation: int
-    since: float  # begin of this state
+    since: float  # start of this state
     text: str = ""
-    fault: ClusterFault = ""  # why a worker is gone that could not work on this node
+    fault: ClusterFault = ""  # why a worker could not run on this node
 
 
 @dataclass(frozen=True)
 class Event:
-    """One line of what happened."""
+    """One line of events.jsonl."""
 
     time: float
     kind: str
@@ -93,7 +93,7 @@ class ClusterFolder:
     _folders: tuple[str, ...] = field(default=("workers", "drain", "jobs"), repr=False)
 
     def open(self) -> "ClusterFolder":
-        """Make the folder, or check that the one that is there is private; `InputError` when it is not."""
+        """Make the folder, or check an existing one; `InputError` if it is not private."""
         private_folder(self.root)
         for name in self._folders:
             private_folder(self.root / name)
@@ -101,7 +101,7 @@ class ClusterFolder:
 
     @property
     def jobs(self) -> Path:
-        """What submitit writes."""
+        """The folder of submitit."""
         return self.root / "jobs"
 
     @property
@@ -122,23 +122,23 @@ class ClusterFolder:
     # --- head
 
     def new_token(self) -> Path:
-        """A fresh secret; whoever holds an old one is no longer let in."""
+        """Write a new secret; processes with an old one are no longer accepted."""
         return write_token(self.token)
 
     def write_rendezvous(self, rendezvous: Rendezvous) -> None:
-        """Tell the workers where the head is."""
+        """Publish the address of the head."""
         _write(self.rendezvous_path, rendezvous)
 
     def rendezvous(self) -> Rendezvous | None:
-        """Where the head is or was; None before the first one."""
+        """The latest rendezvous; None before the first."""
         return _read(self.rendezvous_path, Rendezvous)
 
     def write_head(self, head: Head) -> None:
-        """Show that somebody drives."""
+        """Replace the heartbeat of the driver."""
         _write(self.root / "head.json", head)
 
     def head(self) -> Head | None:
-        """Who drives, or did."""
+        """The latest driver, or None."""
         return _read(self.root / "head.json", Head)
 
     # --- workers
@@ -148,46 +148,46 @@ class ClusterFolder:
         _write(self.root / "workers" / f"{heartbeat.job}.json", heartbeat)
 
     def heartbeat(self, job: str) -> Heartbeat | None:
-        """The last heartbeat of the worker that is the job `job`."""
+        """The last heartbeat of the worker job `job`, or None."""
         return _read(self.root / "workers" / f"{job}.json", Heartbeat)
 
     def heartbeats(self) -> dict[str, Heartbeat]:
-        """The last heartbeat of every worker that ever started, by its job."""
+        """The last heartbeat of every worker, by job."""
         names = sorted(path.stem for path in (self.root / "workers").glob("[!.]*.json"))
         found = {job: self.heartbeat(job) for job in names}
         return {job: heartbeat for job, heartbeat in found.items() if heartbeat}
 
     def ask_drain(self, job: str) -> None:
-        """Ask a worker to end its trials and leave for good."""
+        """Ask a worker to finish its trials and end."""
         write_private(self.root / "drain" / job, b"")
 
     def drains(self) -> set[str]:
-        """The jobs that are asked to leave."""
+        """The jobs that were asked to end."""
         return {path.name for path in (self.root / "drain").glob("[!.]*")}
 
     def asked_to_drain(self, job: str) -> bool:
-        """Whether the worker `job` is asked to leave."""
+        """Whether the worker `job` was asked to end."""
         return (self.root / "drain" / job).exists()
 
     # --- the end
 
     def ask_stop(self) -> None:
-        """Ask all workers, and the driver, to leave."""
+        """Ask all workers and the driver to end."""
         write_private(self.root / "stop", str(time.time()).encode())
 
     def asked_to_stop(self) -> bool:
-        """Whether everybody is asked to leave."""
+        """Whether all were asked to end."""
         return (self.root / "stop").exists()
 
     def clear_flags(self) -> None:
-        """Forget what an earlier driver asked of its workers."""
+        """Remove the requests of an earlier driver."""
         for path in [self.root / "stop", *(self.root / "drain").glob("*")]:
             path.unlink(missing_ok=True)
 
-    # --- what happened
+    # --- events
 
     def event(self, kind: str, job: str = "", text: str = "") -> Event:
-        """Add an event; for the driver alone."""
+        """Add an event; only the driver may do this."""
         event = Event(time.time(), kind, job, text)
         line = json.dumps(dataclasses.asdict(event)).encode() + b"\n"
         handle = os.open(self.events_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -199,7 +199,7 @@ class ClusterFolder:
         return event
 
     def events(self) -> Iterator[Event]:
-        """Everything that happened, in its order; a line that was cut off by a crash is left out."""
+        """All events in their order; a line cut off by a crash is left out."""
         if not self.events_path.exists():
             return
         for line in self.events_path.read_text().splitlines():
@@ -209,7 +209,7 @@ class ClusterFolder:
                 continue
 
     def submitted(self) -> set[str]:
-        """Every worker job that was ever submitted for this cluster."""
+        """Every worker job of this cluster so far."""
         return {event.job for event in self.events() if event.kind == "submitted"} | {*self.heartbeats()}
 
 
@@ -218,7 +218,7 @@ def _write(path: Path, record: Any) -> None:
 
 
 def _read(path: Path, kind: type[Record]) -> Record | None:
-    """The record in a file; None where there is none, and for one that another version of this code wrote."""
+    """The record in a file; None if it is missing or written by another version of this code."""
     try:
         return kind(**json.loads(path.read_bytes()))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The head of a Ray cluster: no trials, one secret, an address that workers find in the study's folder."""
+"""The head of a Ray cluster: it runs no trials; workers find its address in the study's folder."""
 
 import os
 import secrets
@@ -15,7 +15,7 @@ _START_S = 120.0  # a loaded login node is slow
 
 
 class RayHead:
-    """A head of the next generation; workers learn of it when it is published."""
+    """The head of the next generation; workers use it after `publish`."""
 
     def __init__(self, folder: ClusterFolder, settings: ClusterSettings) -> None:
         before = folder.rendezvous()
@@ -27,13 +27,11 @@ class RayHead:
         except BaseException as error:
             self.node.end()
             if isinstance(error, RuntimeError):
-                raise InputError(
-                    f"the head of the cluster does not start on {socket.gethostname()}: {error}"
-                ) from error
+                raise InputError(f"the head of the cluster did not start on {socket.gethostname()}: {error}") from error
             raise
 
     def publish(self) -> Rendezvous:
-        """Let workers in. Before, the driver must be connected: it takes any node of this machine for its own."""
+        """Publish the address. The driver must connect before: it would take any node on this machine for its own."""
         packages = versions()
         rendezvous = Rendezvous(
             address=self.address,
@@ -52,19 +50,19 @@ class RayHead:
         return rendezvous
 
     def dashboard(self, place: str | None) -> str:
-        """How to look at Ray's dashboard, at `place` here, from another machine; empty without one."""
+        """How to open Ray's dashboard (at `place` on this machine) from another machine; empty without a dashboard."""
         if not place:
             return ""
         port = place.rpartition(":")[2]
         return f"ssh -L {port}:{place} {socket.gethostname()}, then http://{place}; its token: {self.folder.token}"
 
     def beat(self) -> None:
-        """Show that this process drives."""
+        """Write the heartbeat of this process as the driver."""
         job, host = os.environ.get("SLURM_JOB_ID", ""), socket.gethostname()
         self.folder.write_head(Head(job, host, os.getpid(), self.since, time.time(), self.generation))
 
     def end(self) -> None:
-        """End the head; its workers notice, and wait for the next generation or leave."""
+        """End the head; its workers notice this, and wait for the next generation or end."""
         self.node.end()
 
 

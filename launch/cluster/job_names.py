@@ -1,4 +1,4 @@
-"""What the jobs of a study are called, and so which jobs of the queue are its own."""
+"""Names of a study's jobs, by which they are found in the queue."""
 
 import hashlib
 import os
@@ -12,14 +12,14 @@ Kind = Literal["worker", "head", "probe"]
 
 
 def job_name(folder: ClusterFolder, kind: Kind) -> str:
-    """A name that only the jobs of this study have, wherever its folder lies."""
+    """A job name that no other study has, also not one of the same name in another folder."""
     place = folder.root.resolve()
     study = re.sub(r"[^\w.-]+", "_", place.parent.name)
     return f"{study}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}-{kind}"
 
 
 def our_jobs(folder: ClusterFolder, kind: Kind | None = None) -> list[QueuedJob]:
-    """The jobs of this study that have not ended, of all kinds when none is given."""
+    """The jobs of this study in the queue, of one kind or of all."""
     kinds: tuple[Kind, ...] = (kind,) if kind else get_args(Kind)
     names = [job_name(folder, kind) for kind in kinds]
     return [job for job in queue() if job.name in names]

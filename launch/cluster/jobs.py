@@ -1,4 +1,4 @@
-"""What we ask of SLURM: one text for a job, given to sbatch by submitit and shown by dry_run=true."""
+"""Submission of jobs: one text for each kind of job, which submitit gives to sbatch and dry_run=true shows."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from launch.keys.cluster import ClusterSettings
 HEAD_CPUS, HEAD_MEM_GB = 2, 4
 HEAD_SIGNAL_S = 120  # SLURM sends it up to 60 s early
 PROBE_MINUTES = 5
-FOR_EVER = 10**6  # submitit's limit of returns to the queue
+FOR_EVER = 10**6  # no limit: how often submitit lets a job return to the queue
 OURS = ("array", "dependency", "error", "job-name", "open-mode", "output", "requeue", "signal", "time")
 LIMITS = re.compile(r"(QOS|Assoc)(Max|Grp)|accounting/QOS policy|temporarily unable to accept|MaxJobCount")
 PASSING = re.compile(r"contact slurm controller|timed out|Connection|temporarily|Zero Bytes", re.IGNORECASE)
@@ -32,10 +32,9 @@ class QueueFull(SlurmError):
 
 
 def submit(task: Callable[[], Any], settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> str:
-    """Submit `task`, which must live in a module; the job's id.
+    """Submit `task`, which must be importable from a module; returns the job's id.
 
-    `QueueFull` when a limit of the site is reached, `SlurmError` when SLURM does not answer, `InputError` when it
-    refuses what was asked.
+    `QueueFull` at a limit of the site, `SlurmError` when SLURM does not answer, `InputError` when it refuses the job.
     """
     with _clean_environment():
         executor = submitit.AutoExecutor(
@@ -56,7 +55,7 @@ def sbatch_text(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) ->
 
 
 def _parameters(settings: ClusterSettings, folder: ClusterFolder, kind: Kind) -> dict[str, Any]:
-    """What submitit's `SlurmExecutor` is given."""
+    """The parameters for submitit's `SlurmExecutor`."""
     alone = kind == "head" and settings.head != "first_worker"
     size = _head_size(settings) if alone else _worker_size(settings)
     size |= {"time": PROBE_MINUTES, "gpus_per_node": None} if kind == "probe" else {}
@@ -88,18 +87,18 @@ def _worker_size(settings: ClusterSettings) -> dict[str, Any]:
 
 
 def _signal(settings: ClusterSettings, kind: Kind, minutes: int) -> int:
-    """Seconds before its limit at which a job is told, itself alone and not its children."""
+    """Seconds before the time limit at which SLURM signals the job (only the job's process, not its children)."""
     return int(settings.signal_s) if kind == "worker" else min(HEAD_SIGNAL_S, 30 * minutes)
 
 
 def _python(settings: ClusterSettings) -> str:
-    """`exec`, so that SLURM's signal meets Python and not the shell before it."""
+    """The interpreter, with `exec` so that SLURM's signal reaches Python and not the shell."""
     return f"exec {settings.python or shlex.quote(sys.executable)}"
 
 
 @contextmanager
 def _clean_environment() -> Iterator[None]:
-    """Without what SLURM and submitit set for the job we are in, but still the same SLURM."""
+    """Remove the variables of the job that we may be in, but keep the SLURM configuration."""
     kept = os.environ.get("SLURM_CONF")
     with submitit.helpers.clean_env():
         os.environ.update({"SLURM_CONF": kept} if kept else {})

@@ -1,4 +1,4 @@
-"""Ray on this machine: private, quiet, gone afterwards."""
+"""A private Ray on this machine, removed afterwards."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ TUNE = {
 
 @contextmanager
 def local_ray(resources: Resources) -> Iterator[None]:
-    """Ray on this machine for the time of the block: private folder and token, no dashboard."""
+    """Run Ray on this machine until the block ends, with a private folder and token and without a dashboard."""
     folder = session_folder(Path(tempfile.gettempdir()), "l")
     quieten()
     os.environ |= authentication(write_token(folder / "token"))
@@ -45,6 +45,6 @@ def local_ray(resources: Resources) -> Iterator[None]:
 
 
 def quieten() -> None:
-    """Keep Ray and Tune in this process from saying and writing what we do without."""
+    """Turn off output and files of Ray and Tune that we do not need."""
     os.environ |= QUIET | TUNE
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # files of Tune's that we do without
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it warns about missing files that we turned off

@@ -1,6 +1,6 @@
-"""One Ray node of ours: started as a session of its own, known by its pid, ended with everything it started.
+"""One Ray node: started as its own process session, and ended with everything in that session.
 
-`ray stop` is never used: it ends every Ray of the user on the machine.
+`ray stop` is never used, because it ends every Ray of the user on the machine.
 """
 
 import ctypes
@@ -22,8 +22,8 @@ from data.errors import InputError
 from launch.cluster import private_names, processes
 from launch.cluster.security import ray_folder, remove_leftovers, session_folder, write_leader
 
-OBJECT_STORE = 128 * 2**20  # bytes; Ray would take 30 % of the memory, and Tune needs next to nothing
-_FILES = 65_536  # descriptors that a node may open, if the site lets it
+OBJECT_STORE = 128 * 2**20  # bytes; Ray would take 30 % of the memory, and Tune needs almost nothing
+_FILES = 65_536  # open files of a node, if the site allows so many
 PR_SET_PDEATHSIG = 1
 SIOCGIFADDR = 0x8915
 QUIET = {
@@ -34,12 +34,12 @@ _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
 
 
 def authentication(token: Path) -> dict[str, str]:
-    """The environment of every process that may take part in the cluster of `token`."""
+    """The environment of every process in the cluster of `token`."""
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
 
 
 class RayNode:
-    """`ray start --block` with `arguments`, a folder of its own and `environment` on top of ours."""
+    """`ray start --block` with `arguments`, in its own folder, with `environment` added to ours."""
 
     def __init__(self, kind: str, arguments: Sequence[str], environment: Mapping[str, str], scratch: Path) -> None:
         self.folder = session_folder(scratch, kind)
@@ -61,16 +61,16 @@ class RayNode:
 
     @property
     def address(self) -> str | None:
-        """The address of the head of its cluster; None until the node is up."""
+        """The address of the cluster's head; None until the node has started."""
         return private_names.cluster_address(self.temporary)
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether its process runs."""
         return self.process.poll() is None
 
     def wait(self, seconds: float) -> str:
-        """The address of the head once the node is up; `RuntimeError` with the end of the log when it does not come."""
+        """Wait for the start; returns the address of the head, `RuntimeError` with the end of the log on failure."""
         deadline = time.monotonic() + seconds
         while self.running and time.monotonic() < deadline:
             if self.address is not None:
@@ -83,23 +83,23 @@ class RayNode:
         return " | ".join(line.strip() for line in self.log().splitlines()[-lines:] if line.strip())
 
     def log(self) -> str:
-        """What `ray start` said."""
+        """The output of `ray start`."""
         return (self.folder / "start.log").read_text(errors="replace")
 
     def drain(self) -> None:
-        """Take no more trials, and end when the running ones have, or when the drain's time is over.
+        """Accept no more trials, and end when the running ones have ended or the drain time is over.
 
-        Only `ray start` gets the signal: what it started must go on until it says so.
+        Only `ray start` gets the signal; it ends its child processes itself.
         """
         if self.running:
             self.process.send_signal(signal.SIGTERM)
 
     def tasks(self) -> int:
-        """How many processes of this node work on something; Ray writes what they do into their titles."""
+        """Number of processes of this node that run a task; Ray writes tasks into process titles."""
         return len(processes.working(self.process.pid))
 
     def end(self, seconds: float = 5.0) -> None:
-        """Kill everything that belongs to this node, and remove its folder."""
+        """Kill all processes of this node, and remove its folder."""
         deadline = time.monotonic() + seconds
         while (left := processes.of_session(self.process.pid)) and time.monotonic() < deadline:
             for pid in left:
@@ -109,13 +109,13 @@ class RayNode:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(1.0)
         shutil.rmtree(self.folder, ignore_errors=True)
-        remove_leftovers(self.folder.parent)  # of a node before this one whose trials had not ended when this one began
+        remove_leftovers(self.folder.parent)  # of an earlier node whose trials still ran when this node started
 
 
 def _prepare() -> None:
-    """In the child, before it becomes Ray."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # an end of ours that we did not see coming is its end, too
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for us; everything started here inherits this
+    """Settings of the child process before it starts Ray."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # if we are killed, the kernel kills it, too
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for us; all children inherit this
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
@@ -140,7 +140,7 @@ def reachable(address: str, seconds: float = 2.0) -> bool:
 
 
 def node_address(interface: str) -> list[str]:
-    """The argument that makes a node use the address of `interface`; none for Ray's own choice."""
+    """The argument for the address of `interface`; none for Ray's own choice."""
     if not interface:
         return []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

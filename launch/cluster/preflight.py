@@ -1,4 +1,4 @@
-"""What can be wrong with a cluster, found before anything is submitted: by asking SLURM, and by a look at a node.
+"""Checks of a cluster before anything is submitted.
 
 `check_cluster` asks SLURM; `check_node` runs a short probe job on a compute node, with the Python of the workers.
 """
@@ -30,14 +30,14 @@ from launch.keys.runs import RunKeys
 from launch.plan.resources import resources
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
-_FILES, PROCESSES = 4096, 2048  # that Ray needs on a node, at least
-PROBE_S = 120.0  # that the look at a node may take, with its wait in the queue
+_FILES, PROCESSES = 4096, 2048  # Ray needs at least these limits on a node
+PROBE_S = 120.0  # limit for the probe job, with its wait in the queue
 _POLL = 0.5
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What one kind of job asks of a partition; the names are those of its keys."""
+    """What one kind of job needs from a partition, and the keys that set it."""
 
     partition: str
     partition_key: str
@@ -49,11 +49,11 @@ class Ask:
 
 
 def check_cluster(keys: RunKeys) -> None:
-    """`InputError` with everything that SLURM says against what is asked of it."""
+    """One `InputError` with everything that SLURM cannot provide."""
     settings = resources(keys).cluster
     lacking = [name for name in PROGRAMS if not shutil.which(name)]
     if lacking:
-        problems = [f"no {', '.join(lacking)} on this machine; give the command on a login node, or cluster=local"]
+        problems = [f"no {', '.join(lacking)} on this machine; run the command on a login node, or give cluster=local"]
     else:
         try:
             problems = [*_extra(settings), *_partitions(settings), *_account(settings)]
@@ -61,11 +61,11 @@ def check_cluster(keys: RunKeys) -> None:
             problems = [f"SLURM does not answer: {error}"]
     problems += limits() if settings.head == "here" else []
     problems += _dashboard() if settings.dashboard else []
-    raise_all("the cluster cannot be used like this:", problems)
+    raise_all("the cluster cannot be used with these settings:", problems)
 
 
 def _dashboard() -> list[str]:
-    """What Ray's dashboard lacks here; a worker has the same packages."""
+    """Packages of Ray's dashboard that are missing; workers have the same packages."""
     try:
         import_module(DASHBOARD)
     except ImportError as error:
@@ -76,7 +76,7 @@ def _dashboard() -> list[str]:
 def _extra(settings: ClusterSettings) -> Iterator[str]:
     for name in settings.extra:
         if name.replace("_", "-") in OURS:
-            yield f"cluster.extra.{name}: this is set by the command itself; leave it out"
+            yield f"cluster.extra.{name}: the command sets this itself; leave it out"
 
 
 def _partitions(settings: ClusterSettings) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _partitions(settings: ClusterSettings) -> Iterator[str]:
         if name in known:
             yield from _partition(ask, name, known[name])
         else:
-            yield f"{ask.partition_key}={ask.partition!r}; there are: {', '.join(known)}"
+            yield f"{ask.partition_key}={ask.partition!r}; allowed: {', '.join(known)}"
 
 
 def _asks(settings: ClusterSettings) -> Iterator[Ask]:
@@ -107,7 +107,7 @@ def _partition(ask: Ask, name: str, fields: dict[str, str]) -> Iterator[str]:
     nodes = [_node(line) for line in _lines("sinfo", "-h", "-p", name, "-O", "CPUs:|,Memory:|,Gres:|,StateCompact:|")]
     up = [(cpus, memory, gpus) for cpus, memory, gpus, state in nodes if state.rstrip("*~#$@+") not in ("down", "fail")]
     if not any(c >= ask.cpus and m >= ask.memory_mb and g >= ask.gpus for c, m, g in up):
-        there = "; ".join(f"{c} cores {m} MB {g} GPUs" for c, m, g in dict.fromkeys(up)) or "none that is up"
+        there = "; ".join(f"{c} cores {m} MB {g} GPUs" for c, m, g in dict.fromkeys(up)) or "no node that is up"
         asked = f"{ask.cpus} cores {ask.memory_mb:.0f} MB {ask.gpus} GPUs"
         yield f"partition {name} has no node for {asked}; it has: {there}. Change cluster.worker_* or the partition"
 
@@ -119,13 +119,13 @@ def _node(line: str) -> tuple[int, int, int, str]:
 
 
 def gpus_of(gres: str) -> int:
-    """GPUs in SLURM's gpu:2, gpu:a100:4(S:0-1),shard:8 and the like."""
+    """Number of GPUs in SLURM's notation, e.g. gpu:2 or gpu:a100:4(S:0-1),shard:8."""
     kinds = [kind.partition("(")[0].split(":") for kind in gres.split(",")]
     return sum(int(kind[-1]) if kind[-1].isdigit() else 1 for kind in kinds if kind[0] == "gpu")
 
 
 def _account(settings: ClusterSettings) -> Iterator[str]:
-    """Account and QOS, where the site keeps accounts and lets us ask."""
+    """Problems of account and QOS, if the site has accounting and lets users read it."""
     if not (settings.account or settings.qos):
         return
     user = f"user={os.environ.get('USER') or os.getuid()}"
@@ -149,7 +149,7 @@ def _fields(line: str) -> dict[str, str]:
 
 
 def limits() -> list[str]:
-    """What this machine allows too little of for Ray."""
+    """Limits of this machine that are too low for Ray."""
     asked = (
         ("open files (ulimit -n)", resource.RLIMIT_NOFILE, _FILES),
         ("processes (ulimit -u)", resource.RLIMIT_NPROC, PROCESSES),
@@ -162,30 +162,30 @@ def limits() -> list[str]:
     ]
 
 
-# --- a look at a compute node
+# --- the probe job
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the probe saw on a node."""
+    """What the probe job found on a node."""
 
     host: str
     versions: dict[str, str]
-    read: str  # what it found in the file that we wrote; or why it found nothing
+    read: str  # content of the file that we wrote, or the error
     problems: list[str]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the probe job runs."""
+    """The content of the probe job."""
 
-    asked: Path  # written by us, with a word in it
-    answer: Path  # written by the probe
+    asked: Path  # file that we wrote, with a random word
+    answer: Path  # file that the probe writes
     frames: Path
     scratch: Path | None
 
     def __call__(self) -> Seen:
-        """Look."""
+        """Check this node."""
         host = socket.gethostname()
         problems = limits()
         if not self.frames.is_dir():
@@ -201,7 +201,7 @@ class Look:
 
 
 def check_node(work: Work, console: Console) -> None:
-    """`InputError` with everything that a compute node would be missing; a note where there was none to be had."""
+    """One `InputError` with everything that a compute node lacks; only a note if no node was free in time."""
     folder, settings = work.folder, work.resources.cluster
     raise_all("the disk is too small:", disk_problems(work))
     if not settings.probe:
@@ -216,16 +216,16 @@ def check_node(work: Work, console: Console) -> None:
         finally:
             asked.unlink(missing_ok=True)
             answer.unlink(missing_ok=True)
-    raise_all("the compute nodes cannot be used like this:", problems)
+    raise_all("the compute nodes cannot be used with these settings:", problems)
 
 
 def _probe(look: Look, word: str, settings: ClusterSettings, folder: ClusterFolder, console: Console) -> list[str]:
-    """What a compute node says against running there."""
+    """Problems that the probe job found."""
     job = submit(look, settings, folder, "probe")
     state = _wait(folder, job)
     if state is not None:
         slurm.cancel([job])
-        console.print(f"no check of a compute node: the probe job {job} {state}; going on without it")
+        console.print(f"no check of a compute node: the probe job {job} {state}; continuing without it")
         return []
     paths = JobPaths(folder.jobs, job, 0)
     if not paths.result_pickle.exists():
@@ -237,7 +237,7 @@ def _probe(look: Look, word: str, settings: ClusterSettings, folder: ClusterFold
 
 
 def _verdict(seen: Seen, look: Look, word: str) -> Iterator[str]:
-    shared = f"is not the same there as here: put runs_root on a disk that {seen.host} shares"
+    shared = f"is different there and here: put runs_root on a disk that {seen.host} shares"
     if seen.read != word:
         yield f"{look.asked.parent} {shared} ({seen.read})"
     elif not _appears(look.answer):
@@ -249,7 +249,7 @@ def _verdict(seen: Seen, look: Look, word: str) -> Iterator[str]:
 
 
 def _wait(folder: ClusterFolder, job: str) -> str | None:
-    """None when the job has ended; otherwise what it still does when our patience is over."""
+    """None when the job has ended; its state when the time is over."""
     deadline, result = time.monotonic() + PROBE_S, JobPaths(folder.jobs, job, 0).result_pickle
     state = "was not seen in the queue"
     while time.monotonic() < deadline:
@@ -265,7 +265,7 @@ def _wait(folder: ClusterFolder, job: str) -> str | None:
 
 
 def _appears(path: Path, seconds: float = 10.0) -> bool:
-    """Whether a file is seen here; shared disks show what another machine wrote some seconds late."""
+    """Whether a file appears; on shared disks, files of other machines may appear seconds late."""
     deadline = time.monotonic() + seconds
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(_POLL)
@@ -273,7 +273,7 @@ def _appears(path: Path, seconds: float = 10.0) -> bool:
 
 
 def disk_problems(work: Work) -> list[str]:
-    """Whether what is left to run fits on the disk of the study."""
+    """A problem if the remaining trials do not fit on the study's disk."""
     needed, free = disk_bytes(work), shutil.disk_usage(work.folder.root).free
     if free >= needed:
         return []

@@ -1,4 +1,4 @@
-"""What runs on this machine, as /proc tells it."""
+"""Processes on this machine, from /proc."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from launch.cluster.private_names import runs_task
 
 
 def of_session(leader: int) -> list[int]:
-    """The living processes of the session that `leader` began; it may have ended long before them."""
+    """The running processes of the session that `leader` started; the leader itself may have ended."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -19,7 +19,7 @@ def of_session(leader: int) -> list[int]:
 
 
 def working(leader: int) -> list[int]:
-    """Those of the session that run a task of Ray's, which writes what its processes do into their titles."""
+    """The processes of the session that run a Ray task."""
     return [pid for pid in of_session(leader) if runs_task(_title(pid))]
 
 

@@ -1,7 +1,8 @@
-"""How many workers there should be: what is left to run decides, SLURM's queue and the heartbeats say what there is.
+"""Scaling: how many workers to submit, cancel or drain, from the trials left, the queue and the heartbeats.
 
-`watch` and `decide` are pure: they map what is seen now, and the memory of earlier rounds, to events and actions. Times
-are those of this process, because the clocks of nodes differ: a worker is silent when its heartbeat does not change.
+`fleet_news` and `scaling_decision` are pure functions of the present state and the memory of earlier rounds. All times
+are from the clock of this process, because clocks differ between nodes: a worker is silent when its heartbeat does not
+change.
 """
 
 import math
@@ -12,19 +13,19 @@ from launch.cluster.files import Heartbeat
 from launch.cluster.slurm import QueuedJob
 from launch.keys.cluster import ClusterSettings
 
-BURST = 4  # submissions a round
+BURST = 4  # submissions in one round
 BACKOFF_S, LONGEST_BACKOFF_S = 30.0, 1800.0
-SILENT_S = 300.0  # a running worker that shows nothing for this long is taken for dead
-UNSEEN_S = 60.0  # within which a submitted job must show up in the queue
-REFUSALS = 3  # workers in a row that could not work, and the cluster is given up
+SILENT_S = 300.0  # a running worker without a new heartbeat for this long counts as dead
+UNSEEN_S = 60.0  # a submitted job must appear in the queue within this time
+REFUSALS = 3  # give up after so many workers in a row that could not run
 _ENDED = ("CANCELLED", "COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")
 STUCK = "launch failed requeued held"  # SLURM's own error: such a job never starts
-GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples spread evenly over [0, 1), however many there are
+GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 are evenly spread, for any number of workers
 
 
 @dataclass(frozen=True)
 class Actions:
-    """What is to be done now."""
+    """The actions of one round."""
 
     submit: tuple[int, ...] = ()  # time limit of each new worker in minutes
     cancel: tuple[str, ...] = ()
@@ -33,28 +34,28 @@ class Actions:
 
 @dataclass(frozen=True)
 class Sight:
-    """One job, as it was when it last changed."""
+    """One job at its last change."""
 
     signature: tuple[object, ...]
-    changed: float  # our clock
-    state: str  # of the worker; that of the job before the worker speaks
-    since: float  # our clock, of this state
+    changed: float  # time of the last change
+    state: str  # state of the worker; of the job until the worker's first heartbeat
+    since: float  # start of this state
 
 
 @dataclass(frozen=True)
 class ScalerMemory:
-    """What one round tells the next."""
+    """The memory from one round to the next."""
 
     submitted: int = 0
-    fresh: Mapping[str, float] = field(default_factory=dict)  # submitted, and not seen in the queue yet
+    fresh: Mapping[str, float] = field(default_factory=dict)  # submitted jobs that are not yet in the queue
     sights: Mapping[str, Sight] = field(default_factory=dict)
-    leaving: frozenset[str] = frozenset()  # asked to drain, or cancelled
-    excluded: tuple[str, ...] = ()  # nodes on which workers could not work
-    refusals: tuple[str, ...] = ()  # why, since the last worker that could
-    judged: frozenset[str] | None = None  # jobs whose refusal is counted; None before the first look
-    failures: int = 0  # submissions in a row that were not accepted
+    leaving: frozenset[str] = frozenset()  # jobs that were drained or cancelled
+    excluded: tuple[str, ...] = ()  # nodes on which workers could not run
+    refusals: tuple[str, ...] = ()  # reasons, since the last worker that could run
+    judged: frozenset[str] | None = None  # jobs whose refusal is counted; None before the first round
+    failures: int = 0  # rejected submissions in a row
     retry_at: float = 0.0
-    waiting: str = ""  # why SLURM lets jobs wait
+    waiting: str = ""  # why jobs wait in the queue
 
 
 News = tuple[str, str, str]  # kind, job and text of an event
@@ -63,7 +64,7 @@ News = tuple[str, str, str]  # kind, job and text of an event
 def fleet_news(
     now: float, jobs: Sequence[QueuedJob], heartbeats: Mapping[str, Heartbeat], memory: ScalerMemory
 ) -> tuple[list[News], ScalerMemory]:
-    """What is new since the last round."""
+    """Events since the last round, and the new memory."""
     alive = {job.id: job for job in jobs if job.state not in _ENDED}
     known = {job: sight for job, sight in memory.sights.items() if job in alive}
     news: list[News] = []
@@ -97,9 +98,9 @@ def scaling_decision(
     settings: ClusterSettings,
     memory: ScalerMemory,
 ) -> Actions:
-    """What is to be done so that there are as many workers as `left` trials, `slots` on each, can use.
+    """The actions to get as many workers as `left` trials need, with `slots` trials on each.
 
-    One is always wanted: a trial may have a result, and its end may have been lost on the way to the driver.
+    At least one worker is kept: a trial may have a result of which the driver does not know yet.
     """
     target = min(settings.max_workers, max(math.ceil(left / slots), 1))
     alive = [job for job in jobs if job.state not in _ENDED and job.id not in memory.leaving]
@@ -116,14 +117,14 @@ def scaling_decision(
 
 
 def worker_minutes(settings: ClusterSettings, number: int) -> int:
-    """Time limit of the `number`-th worker: spread, so that not all of them end at once."""
+    """Time limit of the `number`-th worker; limits differ, so that workers do not all end at once."""
     least = max(1, math.ceil(settings.signal_s / 60) + 1)
     spread = round(settings.time * (1 - settings.stagger * (number * GOLDEN % 1)))
     return max(spread, min(least, settings.time))
 
 
 def of_generation(heartbeats: Mapping[str, Heartbeat], generation: int) -> dict[str, Heartbeat]:
-    """The heartbeats; a worker that still serves an earlier head has yet to start for this one."""
+    """The heartbeats, with workers of an earlier head marked as starting."""
     return {
         job: replace(last, state="starting", text="leaves an earlier head")
         if last.state in ("idle", "busy") and last.generation != generation
@@ -133,19 +134,19 @@ def of_generation(heartbeats: Mapping[str, Heartbeat], generation: int) -> dict[
 
 
 def accepted(job: str, now: float, memory: ScalerMemory) -> ScalerMemory:
-    """The memory after SLURM took a job."""
+    """The memory after SLURM accepted a job."""
     fresh = {**memory.fresh, job: now}
     return replace(memory, submitted=memory.submitted + 1, fresh=fresh, failures=0, retry_at=0.0)
 
 
 def rejected(now: float, memory: ScalerMemory) -> ScalerMemory:
-    """The memory after SLURM did not take a job: each time it is left alone for twice as long."""
+    """The memory after SLURM rejected a job; the pause before the next try doubles each time."""
     pause = min(BACKOFF_S * 2**memory.failures, LONGEST_BACKOFF_S)
     return replace(memory, failures=memory.failures + 1, retry_at=now + pause)
 
 
 def hopeless(memory: ScalerMemory) -> str:
-    """Why no worker will ever work, if so."""
+    """Why no worker can run; empty if there is hope."""
     if len(memory.refusals) < REFUSALS:
         return ""
     return f"{len(memory.refusals)} workers in a row could not start work: " + "; ".join(dict.fromkeys(memory.refusals))
@@ -162,14 +163,14 @@ def _sight(now: float, job: QueuedJob, heartbeat: Heartbeat | None, before: Sigh
 
 
 def _phase(sight: Sight) -> str:
-    """A state as the events tell it: trials come and go without a message."""
+    """The state as an event: idle and busy are both `joined`, because single trials are no events."""
     return "joined" if sight.state in ("idle", "busy") else sight.state.lower()
 
 
 def _refusals(heartbeats: Mapping[str, Heartbeat], memory: ScalerMemory) -> tuple[list[News], ScalerMemory]:
-    """Nodes that workers cannot work on are not used again; a worker that can makes earlier refusals forgotten."""
+    """Exclude nodes on which workers cannot run; a worker that runs resets the count of refusals."""
     at_fault = {job: last for job, last in heartbeats.items() if last.state == "gone" and last.fault}
-    if memory.judged is None:  # what an earlier driver saw may have been mended
+    if memory.judged is None:  # problems of an earlier driver may be fixed by now
         return [], replace(memory, judged=frozenset(at_fault))
     faults = [last for job, last in at_fault.items() if job not in memory.judged]
     new = [last for last in faults if last.node not in memory.excluded]
@@ -185,7 +186,7 @@ def _refusals(heartbeats: Mapping[str, Heartbeat], memory: ScalerMemory) -> tupl
 
 
 def _waiting(alive: Sequence[QueuedJob], memory: ScalerMemory) -> tuple[list[News], ScalerMemory]:
-    """Say why jobs wait, when that has changed."""
+    """An event when the reason why jobs wait has changed."""
     reasons = sorted({job.reason for job in alive if job.state == "PENDING"} - {"", "None"})
     text = ", ".join(reasons)
     news = [("waiting", "", text)] if text and text != memory.waiting else []
@@ -193,7 +194,7 @@ def _waiting(alive: Sequence[QueuedJob], memory: ScalerMemory) -> tuple[list[New
 
 
 def _is_dead(now: float, job: QueuedJob, memory: ScalerMemory) -> bool:
-    """Whether a job will not work (again), though SLURM still lists it."""
+    """Whether a job will never run again, although SLURM still lists it."""
     if job.state == "PENDING":
         return STUCK in job.reason
     sight = memory.sights.get(job.id)
@@ -216,7 +217,7 @@ def _number(job: str) -> tuple[int, str]:
 def _place(job: QueuedJob, heartbeat: Heartbeat | None) -> str:
     if job.state == "PENDING":
         return job.reason
-    said = heartbeat.text if heartbeat and heartbeat.state != "gone" else ""  # the last word of its earlier life
+    said = heartbeat.text if heartbeat and heartbeat.state != "gone" else ""  # "gone" is from before the requeue
     return f"{job.node} {said}".strip()
 
 

@@ -1,4 +1,4 @@
-"""What keeps a cluster ours: folders and files that nobody else can read, whatever the umask."""
+"""Private folders and files of a cluster, closed to other users with any umask."""
 
 import os
 import secrets
@@ -20,11 +20,11 @@ SOCKET_TAIL = len(
 
 
 def private_folder(path: Path) -> Path:
-    """Make the folder with mode 0700, or check the one that is there: ours, and closed to everyone else."""
+    """Make the folder with mode 0700, or check that an existing one is ours and closed to other users."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)
-        path.chmod(0o700)  # a umask can only have taken more away
+        path.chmod(0o700)  # a strict umask may have removed more
     found = path.lstat()
     mode = stat.S_IMODE(found.st_mode)
     problems = []
@@ -39,7 +39,7 @@ def private_folder(path: Path) -> Path:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file of mode 0600 so that a reader sees the old one or the whole new one."""
+    """Write a file with mode 0600; readers see the old or the complete new content."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     temporary = Path(name)
     try:
@@ -54,18 +54,18 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def write_token(path: Path) -> Path:
-    """A fresh secret that whoever joins the cluster must know."""
+    """Write a new secret, which every process of the cluster needs."""
     write_private(path, secrets.token_hex(32).encode())
     return path
 
 
 def session_folder(scratch: Path, kind: str) -> Path:
-    """A new folder of mode 0700 for one Ray node, short enough for its sockets; leftovers of dead ones are removed."""
+    """A new folder with mode 0700 for a Ray node, with a short path; folders of dead nodes are removed."""
     longest = len(os.fsencode(scratch)) + len(f"/{FOLDER}{kind}-{os.getpid()}-12345678") + SOCKET_TAIL
     if longest > SOCKET_LIMIT:
-        raise InputError(f"cluster.scratch={scratch} is too long for unix sockets; give one like /tmp or /scratch/you")
+        raise InputError(f"cluster.scratch={scratch} is too long for unix sockets; give a short one, e.g. /tmp")
     if not scratch.is_dir():
-        raise InputError(f"cluster.scratch={scratch} is no folder here; give one on the node's own disk, e.g. /tmp")
+        raise InputError(f"cluster.scratch={scratch} is no folder; give one on the node's own disk, e.g. /tmp")
     remove_leftovers(scratch)
     folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{kind}-{os.getpid()}-", dir=scratch))
     folder.chmod(0o700)
@@ -73,19 +73,19 @@ def session_folder(scratch: Path, kind: str) -> Path:
 
 
 def ray_folder(session: Path) -> Path:
-    """The folder below a session's that Ray gets: it opens its own to everyone, so nobody may come that far."""
+    """The folder for Ray inside a private one, because Ray opens its own folder to everyone."""
     folder = session / "r"
     folder.mkdir(mode=0o700)
     return folder
 
 
 def write_leader(session: Path, pid: int) -> None:
-    """Note whose processes use the folder: they may outlive, for a moment, the process that made it."""
+    """Record the session that uses the folder: it may live a little longer than the process that made the folder."""
     (session / LEADER).write_text(str(pid))
 
 
 def remove_leftovers(scratch: Path) -> None:
-    """Remove the folders of our processes that were killed."""
+    """Remove the folders of our killed processes."""
     for folder in scratch.glob(f"{FOLDER}[lhw]-*"):
         with suppress(FileNotFoundError):
             if folder.lstat().st_uid == os.geteuid() and not _in_use(folder):
@@ -93,7 +93,7 @@ def remove_leftovers(scratch: Path) -> None:
 
 
 def _in_use(session: Path) -> bool:
-    """Whether who made the folder lives, or a trial of a node whose supervisor was killed still runs in it."""
+    """Whether the maker of the folder runs, or a trial of its node does."""
     if Path("/proc", session.name.split("-")[2]).exists():
         return True
     leader = session / LEADER

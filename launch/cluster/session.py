@@ -1,7 +1,7 @@
-"""The time in which trials can be submitted to Ray: on this machine, or on workers that SLURM grants.
+"""A Ray session, on this machine or on SLURM workers; trials can be submitted until it ends.
 
-On a cluster the head runs beside the driver, in a thread of which the scaler asks SLURM for workers. A session that is
-over ends its workers; one that is killed, or told to end by SIGTERM, leaves them waiting for the next head.
+On a cluster the head runs on the machine of the driver, and the scaler, a thread of the driver, submits workers. The
+end of a session ends the workers; after a kill or SIGTERM they wait for the next head.
 """
 
 import os
@@ -38,16 +38,13 @@ from launch.keys.cluster import ClusterSettings
 from launch.plan.resources import Resources
 from study.records.store import StudyStore
 
-Left = Callable[[], int]  # how many trials have no result yet; called in the scaler's thread
+Left = Callable[[], int]  # number of trials without a result; called in the scaler's thread
 BEAT_S = 10.0
 
 
 @contextmanager
 def ray_session(resources: Resources, store: StudyStore, left: Left | None = None) -> Iterator[None]:
-    """Ray for the time of the block. `left` tells a cluster how many trials are left to run.
-
-    Without it, those that the study asks for and that have no result are counted.
-    """
+    """Run Ray until the block ends. `left` counts the remaining trials for a cluster, by default from the study."""
     if resources.cluster.name == "local":
         with local_ray(resources):
             yield
@@ -65,23 +62,23 @@ def cluster_folder(store: StudyStore) -> ClusterFolder:
 
 
 def trials_left(store: StudyStore) -> Left:
-    """Counts the trials that the study asks for and that have no result."""
-    own = StudyStore(store.root)  # of the scaler's thread alone
+    """A counter of the study's trials without a result."""
+    own = StudyStore(store.root)  # only for the scaler's thread
     return own.lacking
 
 
 @dataclass(frozen=True)
 class Site:
-    """What the scaler needs of SLURM; tests give their own."""
+    """The functions of SLURM that the scaler uses; tests replace them."""
 
     queue: Callable[[], list[slurm.QueuedJob]]
     cancel: Callable[[list[str]], None]
     submit: Callable[[int, tuple[str, ...]], str]  # (minutes, nodes not to use) -> job
-    beside: Callable[[], AbstractContextManager[None]] = nullcontext  # a worker in the allocation of the driver
+    beside: Callable[[], AbstractContextManager[None]] = nullcontext  # runs a worker in the driver's allocation
 
 
 def slurm_site(folder: ClusterFolder, settings: ClusterSettings, frames: Path | None) -> Site:
-    """The SLURM of this machine; `frames` is what workers copy to their own disks, when they are asked to."""
+    """The SLURM of this machine; `frames` is the store that workers may copy to their own disks."""
 
     def submit(minutes: int, excluded: tuple[str, ...]) -> str:
         exclude = ",".join(filter(None, [settings.exclude, *excluded]))
@@ -108,7 +105,7 @@ def slurm_site(folder: ClusterFolder, settings: ClusterSettings, frames: Path | 
 def cluster_session(
     settings: ClusterSettings, folder: ClusterFolder, slots: int, left: Left, site: Site
 ) -> Iterator[None]:
-    """A head on this machine, workers from `site` with `slots` trials each, and this process as the driver."""
+    """Run a head on this machine, workers of `slots` trials from `site`, and this process as the driver."""
     folder.open().clear_flags()
     quieten()
     head = RayHead(folder, settings)
@@ -123,14 +120,14 @@ def cluster_session(
             try:
                 yield
             finally:
-                ray.shutdown()  # before the workers end: their end is no news
+                ray.shutdown()  # before the workers end, so that Ray does not report lost nodes
     finally:
         ray.shutdown()
         head.end()
 
 
 class Scaler(Thread):
-    """Looks at the queue and the heartbeats every `poll_s` seconds, and does what `decide` says."""
+    """Reads the queue and the heartbeats every `poll_s` seconds, and carries out `scaling_decision`."""
 
     def __init__(
         self, folder: ClusterFolder, head: RayHead, site: Site, settings: ClusterSettings, slots: int, left: Left
@@ -139,14 +136,14 @@ class Scaler(Thread):
         self.folder, self.head, self.site, self.settings = folder, head, site, settings
         self.slots, self.left, self.memory = slots, left, ScalerMemory()
         self.over, self.said = Event(), ""
-        self.reason: BaseException | None = None  # why this thread has ended the command
+        self.reason: BaseException | None = None  # why this thread ended the command
 
     def __enter__(self) -> "Scaler":
         self.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        """End the workers, unless somebody told this process to make place for another head."""
+        """End the workers, except after SIGTERM, when another head will take them over."""
         self.over.set()
         self.join(timeout=60)
         if not isinstance(error, SystemExit):
@@ -157,7 +154,7 @@ class Scaler(Thread):
             raise self.reason from None
 
     def run(self) -> None:
-        """Rounds until the session is over; an error of one round is said, and the next one comes."""
+        """Run rounds until the session is over; an error of one round is recorded as an event."""
         looked = -self.settings.poll_s
         while not self.over.is_set():
             try:
@@ -166,12 +163,12 @@ class Scaler(Thread):
                     looked = time.monotonic()
                     self.round()
                 self._look_at_the_head()
-            except Exception as error:  # whatever it is, trials go on on the workers that there are
+            except Exception as error:  # trials continue on the present workers whatever it is
                 self._say("error", f"{type(error).__name__}: {error}")
             self.over.wait(min(self.settings.poll_s, BEAT_S))
 
     def round(self) -> None:
-        """Look once, and act."""
+        """Run one round."""
         now, listed = time.monotonic(), self.site.queue()
         heartbeats = of_generation(self.folder.heartbeats(), self.head.generation)
         news, self.memory = fleet_news(now, listed, heartbeats, self.memory)
@@ -208,9 +205,9 @@ class Scaler(Thread):
             self._end(KeyboardInterrupt("asked to stop"))
 
     def _leave_at_once(self, reason: str) -> NoReturn:
-        """End this process: without a head, Ray would keep it for minutes and then end it without a message.
+        """End this process: without a head, Ray would block for minutes and then end it without a message.
 
-        The workers stay and wait for the next head: for the requeued job, or for the same command.
+        The workers wait for the next head: that of the requeued job, or of the same command.
         """
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
         print(f"{show_cursor}{reason}\nThe same command continues.", file=sys.stderr, flush=True)
@@ -221,7 +218,7 @@ class Scaler(Thread):
         os._exit(1)
 
     def _end(self, reason: BaseException) -> None:
-        """End the command: nothing that could be waited for will come."""
+        """End the command, because waiting is useless."""
         if not self.over.is_set():
             self.over.set()
             self.reason = reason
@@ -229,7 +226,7 @@ class Scaler(Thread):
             interrupt_main()
 
     def _say(self, kind: str, text: str) -> None:
-        """An event, once for as long as it stays the same."""
+        """Record an event, unless it repeats the last one."""
         if text != self.said:
             self.said = text
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What SLURM knows about our jobs: its commands, and nothing that is kept between two calls."""
+"""SLURM's commands as functions, without any state."""
 
 import re
 import subprocess
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _COLUMNS = ("JobID", "Name", "State", "Reason", "Partition", "NodeList", "TimeLeft", "RestartCnt")
-PATIENCE = 60.0  # seconds that a command may take
+PATIENCE = 60.0  # time limit of a command in seconds
 
 
 class SlurmError(RuntimeError):
-    """A command of SLURM failed, or its controller does not answer; both may pass."""
+    """A SLURM command failed, or the controller does not answer; a later try may succeed."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class QueuedJob:
 
     id: str
     name: str
-    state: str  # PENDING, RUNNING, COMPLETING (also on its way to being requeued), ...
+    state: str  # PENDING, RUNNING, COMPLETING (also before a requeue), ...
     reason: str  # why it waits, e.g. Resources, QOSMaxJobsPerUserLimit
     partition: str
     node: str  # empty while it waits
@@ -28,11 +28,11 @@ class QueuedJob:
 
 
 def command(*words: str) -> str:
-    """What a SLURM command prints; `SlurmError` when it fails."""
+    """The output of a SLURM command; `SlurmError` when it fails."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
-        raise SlurmError(f"no {words[0]} on this machine; start this command on a login node of the cluster") from None
+        raise SlurmError(f"no {words[0]} on this machine; run this command on a login node of the cluster") from None
     except subprocess.TimeoutExpired:
         raise SlurmError(f"{words[0]} did not answer for {PATIENCE:g} s") from None
     if done.returncode:
@@ -41,20 +41,20 @@ def command(*words: str) -> str:
 
 
 def queue(jobs: Sequence[str] | None = None) -> list[QueuedJob]:
-    """Our jobs that have not ended, those with the ids `jobs` when given; one call of squeue."""
+    """Our jobs in the queue (with the ids `jobs` if given), by one call of squeue."""
     lines = command("squeue", "--me", "--noheader", "-O", _FORMAT).splitlines()
     found = [_job(line) for line in lines if line.strip()]
     return [job for job in found if jobs is None or job.id in jobs]
 
 
 def cancel(ids: Sequence[str]) -> None:
-    """Cancel jobs; those that have ended already are no mistake."""
+    """Cancel jobs; ended ones are ignored."""
     if ids:
         command("scancel", "--quiet", *ids)
 
 
 def requeue(id: str) -> None:
-    """End a job and let it wait in the queue again, under the same id."""
+    """End a job and put it back in the queue, with the same id."""
     command("scontrol", "requeue", id)
 
 
@@ -67,7 +67,7 @@ def slurm_seconds(text: str) -> float | None:
     return 86400 * days + 3600 * hours + 60 * minutes + seconds
 
 
-_FORMAT = ",".join(f"{column}:|" for column in _COLUMNS)  # without a width nothing is cut off
+_FORMAT = ",".join(f"{column}:|" for column in _COLUMNS)  # a width would cut off long values
 
 
 def _job(line: str) -> QueuedJob:

@@ -1,10 +1,10 @@
-"""A copy of the frame store on the node's own disk: one for all workers of the node, gone after the last of them.
+"""A copy of the frame store on the node's own disk, shared by all workers of the node and removed after the last.
 
     <scratch>/au-stage-<uid>/<fingerprint[:12]>/<name of the store>/   the copy; other stores are links beside it
     <scratch>/au-stage-<uid>/<fingerprint[:12]>.lock                   held while the copy is made or removed
-    <scratch>/au-stage-<uid>/<fingerprint[:12]>.use                    shared by everyone who uses the copy
+    <scratch>/au-stage-<uid>/<fingerprint[:12]>.use                    shared lock of all users of the copy
 
-The kernel releases locks when a process ends, so a killed worker does not keep the copy of the others from going.
+The kernel releases locks when a process ends, so a killed worker does not keep the copy forever.
 """
 
 import fcntl
@@ -22,15 +22,15 @@ from data.files import exclusive_lock
 from data.store import open_store
 from launch.cluster.security import private_folder
 
-if TYPE_CHECKING:  # a worker that had to import torch would take trials seconds later
+if TYPE_CHECKING:  # importing torch would delay a worker by seconds
     from study.records.config import Placement
 
-ORIGINAL, COPY = "AU_STORE_ORIGINAL", "AU_STORE_COPY"  # environment of the trials on a node with a copy
+ORIGINAL, COPY = "AU_STORE_ORIGINAL", "AU_STORE_COPY"  # environment variables of trials on a node with a copy
 SPARE = 2**30  # bytes that stay free
 
 
 def placed(placement: "Placement") -> "Placement":
-    """The placement with the copy of its frame store on this node, if there is one."""
+    """The placement, with the copy of its frame store if this node has one."""
     copy = os.environ.get(COPY)
     if copy and Path(os.environ[ORIGINAL]) == placement.store.resolve():
         return replace(placement, store=Path(copy))
@@ -38,7 +38,7 @@ def placed(placement: "Placement") -> "Placement":
 
 
 class StagedStore:
-    """The node's copy of `store`, made when this is the first worker that wants it."""
+    """The node's copy of `store`; the first worker makes it."""
 
     def __init__(self, store: Path, scratch: Path, tell: Callable[[str], None]) -> None:
         self.original = store.resolve()
@@ -52,16 +52,16 @@ class StagedStore:
             if not self.copy.exists():
                 self._make(tell)
             if open_store(self.copy).fingerprint != opened.fingerprint:
-                raise InputError(f"{self.copy} is another store than {self.original}; remove it")
+                raise InputError(f"{self.copy} is not a copy of {self.original}; give another cluster.scratch")
             kept.pop_all()  # `release` closes it
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells trials on this node about the copy."""
+        """Environment variables that tell trials about the copy."""
         return {ORIGINAL: str(self.original), COPY: str(self.copy)}
 
     def release(self) -> None:
-        """Give the copy up; the last one removes it."""
+        """Stop using the copy; the last user removes it."""
         with self._locked():
             fcntl.flock(self._use, fcntl.LOCK_UN)
             try:
@@ -80,10 +80,10 @@ class StagedStore:
         needed, free = sum(path.stat().st_size for path in files), shutil.disk_usage(self.folder.parent).free
         if needed + SPARE > free:
             raise InputError(
-                f"{self.folder.parent} has {free / 2**30:.1f} GiB free, the frame store takes {needed / 2**30:.1f}; "
+                f"{self.folder.parent} has {free / 2**30:.1f} GiB free, the frame store needs {needed / 2**30:.1f}; "
                 "give another cluster.scratch, or cluster.stage=false"
             )
-        shutil.rmtree(self.folder, ignore_errors=True)  # of a worker that was killed while it copied
+        shutil.rmtree(self.folder, ignore_errors=True)  # a partial copy of a killed worker
         partial = self.folder / f".{self.copy.name}"
         done = 0
         for path in files:
@@ -100,7 +100,7 @@ class StagedStore:
 
 
 class Staging(Thread):
-    """Copies the frame store while the supervisor goes on."""
+    """Copies the frame store in a thread, while the supervisor continues."""
 
     def __init__(self, store: Path, scratch: Path) -> None:
         super().__init__(daemon=True)
@@ -111,14 +111,14 @@ class Staging(Thread):
         self.start()
 
     def run(self) -> None:
-        """Make the copy, or say why not."""
+        """Make the copy, or set `problem`."""
         try:
             self.store = StagedStore(self.original, self.scratch, self._tell)
         except (InputError, OSError) as error:
             self.problem = str(error)
 
     def release(self) -> None:
-        """Give the copy up."""
+        """Stop using the copy."""
         if self.store:
             self.store.release()
 

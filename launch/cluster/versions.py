@@ -1,4 +1,4 @@
-"""What must be the same on the head and on its workers, so that every trial is run by the same code."""
+"""Versions that must be the same on the head and on all workers, so that every trial runs the same code."""
 
 import hashlib
 import importlib.metadata
@@ -11,7 +11,7 @@ CODE = "code of this repository"
 
 
 def versions() -> dict[str, str]:
-    """Versions of what trials depend on, and a digest of our own code."""
+    """Versions of the packages that trials use, and a digest of our own code."""
     return {
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 
 
 def code_digest(root: Path) -> str:
-    """Identity of our Python files below `root`: also of what is not committed yet."""
+    """Digest of our Python files below `root`, with uncommitted changes."""
     digest = hashlib.sha256()
     for path in sorted(path for name in _OURS for path in (root / name).rglob("*.py")):
         content = path.read_bytes()
@@ -29,7 +29,7 @@ def code_digest(root: Path) -> str:
 
 
 def version_differences(here: dict[str, str], head: dict[str, str]) -> list[str]:
-    """One line for each version that is another one here than on the head."""
+    """One line for each version that differs from the head."""
     names = sorted({*here, *head})
     return [
         f"{name} is {here.get(name, 'missing')} here, {head.get(name, 'missing')} on the head"

@@ -1,4 +1,4 @@
-"""What a command is about to do, before it does anything: trials, resources, cost, disk, and the jobs word for word."""
+"""Work: everything that a command is going to do, and its plan as text: trials, resources, cost, disk and jobs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,29 +25,29 @@ OPTIMISER_STATES = 3  # weights and two moments of Adam, 4 bytes each
 
 @dataclass(frozen=True)
 class Work:
-    """What a command that trains is about to do."""
+    """The trials of a command, how to run them, and what to do at the end."""
 
     command: str
     keys: RunKeys
     store: StudyStore
     placement: Placement
     resources: Resources
-    example: TrialConfig  # all trials are about as large
-    frames: frozenset[str]  # fingerprints of the stores that are trained on
+    example: TrialConfig  # all trials have about the same size
+    frames: frozenset[str]  # fingerprints of the stores for training
     stage: str
-    wanted: int  # trials that the study will hold
+    wanted: int  # number of trials at the end
     todo: int
-    about: str  # the trials in a few words
-    run: Callable[[], Ending | None]  # runs them; why that ended early, if it did
-    finish: Callable[[Ending | None], int]  # says what came out, where the trials ran; the exit code
-    spec: StudySpec | None = None  # what is asked; None where another command has begun the study
-    free: tuple[str, ...] = ()  # fields of `spec` that may differ from what the study was begun with
-    notes: tuple[str, ...] = ()  # lines to say before the trials run
-    again: tuple[str, ...] = ()  # trials whose results are removed, so that they are run again
+    about: str  # short description of the trials
+    run: Callable[[], Ending | None]  # runs the trials; returns the reason for an early end
+    finish: Callable[[Ending | None], int]  # prints the results; returns the exit code
+    spec: StudySpec | None = None  # None if another command began the study
+    free: tuple[str, ...] = ()  # fields of `spec` that may change when the study continues
+    notes: tuple[str, ...] = ()  # lines to print before the trials
+    again: tuple[str, ...] = ()  # trials to run again: their results are removed
 
     @property
     def folder(self) -> ClusterFolder:
-        """Where the files of the cluster lie."""
+        """The folder of the cluster."""
         return ClusterFolder(self.store.cluster_path.resolve())
 
     @property
@@ -58,14 +58,14 @@ class Work:
         return f"study {self.store.root}: {self.about}, {self.todo} to do, {shares}"
 
     def begin(self, console: Console) -> None:
-        """Write down what is asked and what is run, while the study's lock is held."""
+        """Write the settings, the provenance and the latest work; the caller holds the study's lock."""
         if self.spec:
             self.store.open_study(replace(self.spec, trials=self.wanted), free=self.free)
         frames = sorted(self.frames)
         self.store.write_provenance(provenance_facts(frames[0] if len(frames) == 1 else _short(frames)))
         self.store.forget(self.again)
         if self.keys.retry_failed:
-            console.print(f"{len(self.again)} trials are run again that failed or lost their files")
+            console.print(f"{len(self.again)} trials that failed or lost their files are run again")
         got, epochs = self.resources, self.example.optim.epochs
         facts = self.command, self.stage, self.wanted, epochs, got.concurrent, got.cpus, got.gpus
         self.store.write_work(LatestWork(*facts))
@@ -76,7 +76,7 @@ def _short(fingerprints: Sequence[str]) -> str:
 
 
 def plan_text(work: Work) -> str:
-    """The plan as people read it."""
+    """The plan for dry_run=true."""
     return "\n".join(_lines(work))
 
 
@@ -100,21 +100,21 @@ def _kinds(head: str) -> list[Kind]:
 
 
 def cost_text(work: Work) -> str:
-    """GPU-hours or core-hours of what is left, from the finished trials of the same study."""
+    """Estimated GPU-hours or core-hours of the remaining trials, from the finished ones."""
     seconds = [one.seconds for one in work.store.outcomes(work.stage) if one.seconds > 0] if work.store.exists() else []
     if not work.todo:
         return "nothing"
     if not seconds:
-        return "unknown before the first trials are finished"
+        return "unknown until the first trials are finished"
     hours = sum(seconds) / len(seconds) * work.todo / 3600
     unit, share = ("GPU-hours", work.resources.gpus) if work.resources.gpus else ("core-hours", work.resources.cpus)
     left = clock(3600 * hours / work.resources.concurrent)
     known = f"{len(seconds)} finished trials took {sum(seconds) / len(seconds):.0f} s each"
-    return f"about {hours * share:.1f} {unit} ({known}), {left} with all of them at work"
+    return f"about {hours * share:.1f} {unit} ({known}), {left} with all workers busy"
 
 
 def disk_bytes(work: Work) -> int:
-    """What the trials that are left will write: their results, and the checkpoints of those that run at once."""
+    """Estimated bytes that the remaining trials write: results, detectors, and checkpoints of running trials."""
     results = [path.stat().st_size for path in _some(work.store.root / "trials")]
     a_result = sum(results) // len(results) if results else RESULT_BYTES
     weights = weight_bytes(work.example)
@@ -124,13 +124,13 @@ def disk_bytes(work: Work) -> int:
 
 
 def weight_bytes(config: TrialConfig) -> int:
-    """Bytes of the encoder's weights."""
+    """Size of the encoder's weights in bytes."""
     encoder = build_backbone(replace(config.backbone, weights=""), seed=0)
     return sum(4 * parameter.numel() for parameter in encoder.parameters())
 
 
 def size(count: float) -> str:
-    """Bytes as people read them."""
+    """Bytes with a unit."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

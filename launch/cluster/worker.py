@@ -1,8 +1,8 @@
-"""One worker job: a Ray node with exactly what its allocation has, and the supervisor that watches over it.
+"""One worker job: a Ray node with the resources of its allocation, and a supervisor.
 
-The supervisor never blocks: it looks at its node, the rendezvous, the flags in the cluster's folder and the signals it
-got, once a second. SLURM's early warning (SIGUSR2, to the supervisor alone) drains the node: running trials go on until
-the drain's time is over and continue elsewhere from their last epoch. Then the job goes back to the queue.
+Once a second the supervisor checks its node, the rendezvous, the flags in the cluster's folder and its signals. SLURM's
+early warning (SIGUSR2, only to the supervisor) drains the node: running trials go on until the drain time is over, and
+continue elsewhere from their last epoch. Then the job goes back to the queue.
 """
 
 import json
@@ -28,29 +28,29 @@ from launch.keys.cluster import ClusterSettings
 
 Reason = Literal["cancelled", "warned", "stopped", "not needed", "no head"]
 TICK_S = 1.0
-_START_S = 90.0  # within which a node must have joined
-STEADY_S = 60.0  # a node that lived this long did not fail to start
+_START_S = 90.0  # a node must join within this time
+STEADY_S = 60.0  # after this time, the end of a node does not count as a failed start
 ATTEMPTS = 3
-LOOK_S = 2.0  # between two looks at all processes of the machine
+LOOK_S = 2.0  # between two checks of all processes of the machine
 
 
 @dataclass(frozen=True)
 class Worker:
-    """What submitit pickles, and calls on the node."""
+    """The content of a worker job, which submitit pickles."""
 
     folder: ClusterFolder
     settings: ClusterSettings
-    store: Path | None = None  # frame store that is copied to the node when the settings say so
+    store: Path | None = None  # frame store to copy to the node if `settings.stage`
     beat_s: float = 5.0
-    keep_s: float = 600.0  # for which an allocation is kept without a head
+    keep_s: float = 600.0  # how long an allocation is kept without a head
 
     def __call__(self) -> str:
-        """Serve until there is a reason to leave; returns it."""
+        """Run until there is a reason to end; returns the reason."""
         return Supervisor(self).run()
 
 
 class Refused(Exception):
-    """This node cannot take trials."""
+    """This node cannot run trials."""
 
     def __init__(self, fault: ClusterFault, text: str) -> None:
         super().__init__(text)
@@ -59,14 +59,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Allocation:
-    """What SLURM gave to this job on this node."""
+    """The resources of this job on this node."""
 
     cpus: int
     gpus: int
 
 
 def allocation(environment: Mapping[str, str], asked_gpus: int) -> Allocation:
-    """What the job may use; `Refused` when SLURM and CUDA do not say the same, or it is less than was asked."""
+    """The resources of the job; `Refused` when SLURM and CUDA disagree, or when there are too few GPUs."""
     cpus = environment.get("SLURM_CPUS_PER_TASK") or environment.get("SLURM_CPUS_ON_NODE")
     granted = environment.get("SLURM_GPUS_ON_NODE", "").rpartition(":")[2]
     visible = environment.get("CUDA_VISIBLE_DEVICES")
@@ -75,17 +75,17 @@ def allocation(environment: Mapping[str, str], asked_gpus: int) -> Allocation:
         raise Refused("resources", f"SLURM_GPUS_ON_NODE={granted}, but CUDA_VISIBLE_DEVICES={visible}")
     gpus = int(granted) if granted else len(seen)
     if gpus < asked_gpus:
-        raise Refused("resources", f"{gpus} GPUs here, {asked_gpus} were asked")
+        raise Refused("resources", f"the node gives {gpus} GPUs, cluster.worker_gpus={asked_gpus}")
     return Allocation(int(cpus) if cpus else len(os.sched_getaffinity(0)), gpus)
 
 
 def drain_seconds(warning: float) -> float:
-    """How long trials may go on after SLURM's warning: what it gives, less what the end of the node takes."""
+    """How long trials may continue after SLURM's warning: its time minus the time to end the node."""
     return warning - min(60.0, max(2.0, warning / 4))
 
 
 class Supervisor:
-    """Watches over the Ray node of one job."""
+    """Supervises the Ray node of one job."""
 
     def __init__(self, worker: Worker) -> None:
         self.worker, self.folder, self.settings = worker, worker.folder, worker.settings
@@ -101,7 +101,7 @@ class Supervisor:
         self.state = Heartbeat(self.job, name, host, pid, "starting", 0, 0, now, self._ends(), 0, now)
 
     def run(self) -> str:
-        """Serve until there is a reason to leave; returns it."""
+        """Run until there is a reason to end; returns the reason."""
         for number in (signal.SIGUSR2, signal.SIGTERM):
             signal.signal(number, lambda number, _: self.signals.add(number))
         try:
@@ -109,7 +109,7 @@ class Supervisor:
             self.state = replace(self.state, cpus=self.resources.cpus, gpus=self.resources.gpus)
             self._show("starting", "waiting for the head")
             while (reason := self._reason()) is None:
-                with suppress(OSError):  # the shared folder is away for a moment; the node works on
+                with suppress(OSError):  # the shared folder may be unavailable for a moment
                     self._step()
                 time.sleep(TICK_S)
             return self._leave(reason)
@@ -122,10 +122,10 @@ class Supervisor:
             if self.staging:
                 self.staging.release()
 
-    # --- one look at everything
+    # --- one check of everything
 
     def _reason(self) -> Reason | None:
-        """Why to leave now, if at all."""
+        """The reason to end now, or None."""
         if signal.SIGTERM in self.signals:
             return "cancelled"
         with suppress(OSError):
@@ -149,7 +149,7 @@ class Supervisor:
             self._show(self.state.state, self.state.text)
 
     def _look_after(self, node: RayNode) -> None:
-        """Show what the node does; part with one that ended, or does not come up."""
+        """Show what the node does; end a node that crashed or does not start."""
         alive, age = node.running, time.monotonic() - self.begun
         if alive and node.address:
             self.head_seen = time.monotonic()
@@ -165,7 +165,7 @@ class Supervisor:
             self._show("starting", f"Ray ended: {said}")
 
     def _join(self, head: Rendezvous | None) -> None:
-        """Start a node for the head, once it answers and everything is ready."""
+        """Start a node for the head, when the head answers and the frame store is copied."""
         if head is None or not reachable(head.address):
             return self._show_change("starting", "waiting for the head")
         self.head_seen = time.monotonic()
@@ -180,7 +180,7 @@ class Supervisor:
         return self._show_change("starting", "joining")
 
     def _staged(self, store: Path) -> bool:
-        """Whether the copy of the frame store is there; begins it."""
+        """Whether the copy of the frame store is ready; starts copying."""
         if self.staging is None:
             self.staging = Staging(store, self.settings.scratch_path)
         if self.staging.problem:
@@ -199,10 +199,10 @@ class Supervisor:
         copy = self.staging.store.environment if self.staging and self.staging.store else {}
         return {**authentication(Path(head.token)), **drain, **copy}
 
-    # --- leaving
+    # --- the end
 
     def _leave(self, reason: Reason) -> str:
-        """End the node as the reason asks, and go back to the queue after a warning."""
+        """End the node; after a warning put the job back in the queue."""
         if self.node and reason in ("warned", "not needed"):
             self._show("draining", reason)
             self._drain(self.node)
@@ -214,7 +214,7 @@ class Supervisor:
             try:
                 slurm.requeue(self.job)
             except slurm.SlurmError as error:
-                self._show("gone", f"did not get back to the queue: {error}")
+                self._show("gone", f"requeue failed: {error}")
         return text
 
     def _drain(self, node: RayNode) -> None:
@@ -231,7 +231,7 @@ class Supervisor:
             self.node.end()
         self.node = None
 
-    # --- what others see
+    # --- heartbeats
 
     def _show_work(self, tasks: int) -> None:
         known: State = "busy" if tasks else "idle"
@@ -250,7 +250,7 @@ class Supervisor:
             self.folder.beat(self.state)
 
     def _ends(self) -> float:
-        """When SLURM ends this job; 0 when it does not say."""
+        """Unix time at which SLURM ends this job; 0 if unknown."""
         if "SLURM_JOB_END_TIME" in os.environ:
             return float(os.environ["SLURM_JOB_END_TIME"])
         try:
@@ -268,13 +268,13 @@ def _interface(settings: ClusterSettings) -> list[str]:
 
 
 def worker_command(folder: ClusterFolder, settings: ClusterSettings, store: Path | None) -> list[str]:
-    """A command that is a worker without a job of its own."""
+    """The command line of a worker that runs inside the driver's job."""
     plain = json.dumps(asdict(settings))
     return [sys.executable, "-m", "launch.cluster.worker", str(folder.root), plain, str(store or "")]
 
 
 def main(arguments: list[str]) -> int:
-    """What `worker_command` starts."""
+    """The program of `worker_command`."""
     folder, settings, store = arguments
     frames = Path(store) if store else None
     print(Worker(ClusterFolder(Path(folder)), ClusterSettings(**json.loads(settings)), frames)())

@@ -1,8 +1,7 @@
-"""The keys of every command line: typed, with a default and one line of help each.
+"""The keys of every command: typed, each with a default and one line of help.
 
-Settings that describe a trial are defined next to what they configure and are frozen; Hydra needs classes that it can
-fill in, so `mutable` copies them. Nothing here is read by the trials themselves. Nothing here imports torch, either:
-wrong keys and `--help` are answered at once.
+The settings of a trial are defined beside the code that they configure, as frozen classes; Hydra needs classes that it
+can change, so `mutable` copies them. Nothing here imports torch, so that `--help` and wrong keys are answered fast.
 """
 
 import dataclasses
@@ -14,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from launch.keys.fields import empty, mutable, public_fields
 from model.losses.settings import METHOD_SETTINGS
 
-COMMANDS = {  # and the module here that has its keys
+COMMANDS = {  # command -> the module in this folder with its keys
     "synthesize": "frames",
     "prepare": "frames",
     "sweep": "trials",
@@ -33,7 +32,7 @@ COMMANDS = {  # and the module here that has its keys
 }
 
 
-FREE_WORDS = {"report": "studies"}  # the key of the words of a command line that have no =
+FREE_WORDS = {"report": "studies"}  # the key that words without = belong to
 MOVED_KEYS = {"generalize": {"size": "dataset.size", "crop": "dataset.crop", "views.crop": "dataset.crop"}}
 
 
@@ -44,24 +43,24 @@ def keys_of(command: str) -> type[Any]:
 
 
 def key_names(command: str) -> list[str]:
-    """The keys of a command by their names, without those inside of others."""
+    """Names of the keys of a command at the top level."""
     return [f.name for f in public_fields(keys_of(command))]
 
 
 def method_keys(command: str) -> dict[str, type[Any]]:
-    """The settings of every method by its name, for a command that trains one; else nothing."""
+    """The settings of every method by name, for a command with a `method` key; else empty."""
     return dict(METHOD_SETTINGS) if "method" in key_names(command) else {}
 
 
 def _schema(command: str) -> type[Any]:
-    """What Hydra fills in: the keys, and room for what the YAML of a backbone says of a search."""
+    """The class that Hydra fills in. It always has `search`, because the YAML of a backbone may contain one."""
     keys, room = mutable(keys_of(command)), ("search", dict[str, Any], empty("read by launch/sweep.py alone"))
     searches = "search" in key_names(command)
     return keys if searches else dataclasses.make_dataclass(keys.__name__, [room], bases=(keys,))
 
 
 def register(command: str) -> None:
-    """Make the typed keys of a command known to Hydra."""
+    """Register the typed keys of a command with Hydra."""
     store = ConfigStore.instance()
     store.store(name=f"{command}_keys", node=_schema(command))
     for name, settings in method_keys(command).items():

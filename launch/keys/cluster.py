@@ -13,7 +13,7 @@ RANGES = {
     "cpus": (0, 10**6),
     "time": (1, 10**6),
     "signal_s": (1, 86_400),
-    "head_time": (3, 10**6),  # it takes one to two to come up and to leave
+    "head_time": (3, 10**6),  # one or two minutes are for start and end
     "max_workers": (1, 10_000),
     "worker_cpus": (1, 10_000),
     "worker_gpus": (0, 1000),
@@ -26,7 +26,7 @@ RANGES = {
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """How workers are asked of SLURM, and how the head of the cluster runs."""
+    """The worker jobs, and where the head of the cluster runs."""
 
     name: str = setting("local", "local: this machine; slurm: workers that join as SLURM starts them")
     cpus: int = setting(0, "local: CPU cores to use; 0 for all")
@@ -64,7 +64,7 @@ class ClusterSettings:
         problems = check_choices(self, CHOICES) + check_ranges(self, RANGES)
         late = self.name == "slurm" and self.signal_s >= 60 * self.time
         if late:
-            problems.append(f"signal_s={self.signal_s} leaves nothing of time={self.time} minutes")
+            problems.append(f"signal_s={self.signal_s} is longer than time={self.time} minutes")
         raise_all("cluster:", problems)
 
     @property
@@ -73,11 +73,11 @@ class ClusterSettings:
         return Path(self.scratch)
 
     def for_trials(self, gpus: float) -> "ClusterSettings":
-        """The same with workers that have GPUs for trials of `gpus` each, unless their number was given."""
+        """The same settings with GPUs for a trial of `gpus`, unless the user set their number."""
         return replace(self, worker_gpus=self.worker_gpus or math.ceil(gpus))
 
     def slots(self, cpus: int, gpus: float) -> int:
-        """How many trials of `cpus` cores and `gpus` GPUs fit on a worker; 0 when none does."""
+        """How many trials of `cpus` cores and `gpus` GPUs fit on a worker."""
         fitting = self.worker_cpus // cpus
         if gpus:
             whole = self.for_trials(gpus).worker_gpus

@@ -1,4 +1,4 @@
-"""Fields of the classes that describe keys, and the copies of these classes that Hydra fills in."""
+"""Fields of the key classes, and the copies of these classes that Hydra fills in."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from typing import Any
 
 from data.settings import setting
 
-# in the metadata of a field: it is no key; a study must be there that is called so
+# metadata of a field: it is not a key; its value names a study that must exist
 _INTERNAL, _STUDY = "internal", "study"
 
 
 @dataclass(frozen=True)
 class RunsKeys:
-    """Where studies lie."""
+    """Where the studies are."""
 
     runs_root: str = setting("runs", "folder of the studies")
 
 
 @dataclass(frozen=True)
 class StoresKeys:
-    """Where frame stores lie."""
+    """Where the frame stores are."""
 
     store_root: str = setting("stores", "folder of the frame stores, which launch/prepare.py builds")
 
@@ -40,37 +40,37 @@ def mutable(settings: type[Any]) -> type[Any]:
 
 
 def _hydra_type(kind: Any) -> Any:
-    """The type of a field, and Any for a choice of settings classes, which Hydra does not know."""
+    """The type of a field; Any for a union of settings classes, which Hydra does not support."""
     choice = isinstance(kind, UnionType) and all(map(dataclasses.is_dataclass, kind.__args__))
     return Any if choice else kind
 
 
 def nested(settings: type[Any], help: str) -> Any:
-    """A field that holds settings of its own."""
+    """A field with nested settings."""
     return field(default_factory=settings, metadata={"help": help})
 
 
 def empty(help: str) -> Any:
-    """A field that holds whatever is given, by name."""
+    """A field with free content: a mapping with any keys."""
     return field(default_factory=dict, metadata={"help": help})
 
 
 def internal(default: Any) -> Any:
-    """A field that nobody can give on a command line."""
+    """A field that is not a key of the command line."""
     return field(default=default, metadata={_INTERNAL: True})
 
 
 def study_name(default: Any, help: str) -> Any:
-    """A field with the name of a study that must be there, or the names of several."""
+    """A field with the name of a study that must exist, or names of several."""
     return field(default=default, metadata={"help": help, _STUDY: True})
 
 
 def named_studies(keys: Any) -> list[str]:
-    """The names of all studies that must be there."""
+    """The names of all studies that must exist."""
     given = [getattr(keys, f.name) for f in dataclasses.fields(keys) if _STUDY in f.metadata]
     return [name for names in given for name in ([names] if isinstance(names, str) else names) if name]
 
 
 def public_fields(settings: Any) -> list[dataclasses.Field[Any]]:
-    """The fields that can be given on a command line."""
+    """The fields that are keys of the command line."""
     return [f for f in dataclasses.fields(settings) if _INTERNAL not in f.metadata]

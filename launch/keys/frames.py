@@ -33,7 +33,7 @@ class SynthesizeKeys:
 
 @dataclass(frozen=True)
 class DatasetKeys:
-    """What a dataset is called, how it is read and how it is divided."""
+    """Which dataset, how it is read and how it is divided."""
 
     name: str = setting(MISSING, "name in the catalog")
     fold_scheme: str = setting("", "parts, official or random<k>; empty for the published division of the dataset")
@@ -51,7 +51,7 @@ class DatasetKeys:
 
 @dataclass(frozen=True)
 class StoreKeys(StoresKeys):
-    """Where frames come from and where they are stored."""
+    """The dataset, its raw tree and its frame store."""
 
     dataset: DatasetKeys = nested(DatasetKeys, f"dataset={'|'.join(_DATASETS)}")
     data_root: str = setting("", "the raw tree; empty for $AU_DATA/<dataset>")

@@ -1,4 +1,4 @@
-"""Keys of the commands that read studies, or run other commands; nothing here takes long to import."""
+"""Keys of the commands that read studies or run other commands; they import fast."""
 
 from dataclasses import dataclass
 

@@ -25,7 +25,7 @@ class BoundKeys:
 
 @dataclass(frozen=True)
 class ConstraintKeys:
-    """What a trial must keep to, on the validation subjects, to be chosen."""
+    """Bounds that a trial must satisfy, on the validation subjects, to be chosen."""
 
     f1: BoundKeys = nested(BoundKeys, "mean F1 over the AUs, a fraction")
     auc: BoundKeys = nested(BoundKeys, "mean AUC over the AUs, a fraction")
@@ -36,7 +36,7 @@ class ConstraintKeys:
 
 @dataclass(frozen=True)
 class TrainKeys(RunKeys):
-    """What all trials of a command have in common."""
+    """Settings that all trials of a command share."""
 
     views: ViewSettings = nested(ViewSettings, "crop and augmentation of a frame")
     backbone: BackboneSettings = nested(BackboneSettings, "backbone=<name>")
@@ -52,14 +52,14 @@ class TrainKeys(RunKeys):
 
 @dataclass(frozen=True)
 class MethodKeys:
-    """Which method, and how it is set."""
+    """The method and its settings."""
 
     method: MethodSettings = setting(MISSING, f"method={'|'.join(METHOD_SETTINGS)}")
     pretrain: PretrainSettings = nested(PretrainSettings, "pre-training without labels")
 
     @property
     def method_name(self) -> str:
-        """The method that `method` are the settings of."""
+        """The name of the method whose settings `method` has."""
         return next(name for name, settings in METHOD_SETTINGS.items() if settings is type(self.method))
 
 
@@ -73,7 +73,7 @@ class VariantKeys:
 
 @dataclass(frozen=True)
 class TrialKeys(TrainKeys, StoreKeys):
-    """What all trials on a dataset have in common."""
+    """Settings that all trials on one dataset share."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class SweepKeys(TrialKeys, MethodKeys):
 
     @property
     def searched(self) -> str:
-        """The method that is searched, or `methods` where the search is over several."""
+        """The searched method, or `methods` for a search over several."""
         return SEVERAL_METHODS if SEVERAL_METHODS in self.search else self.method_name
 
     @property

@@ -1,4 +1,4 @@
-"""What a search may use up, from what people write."""
+"""Time and GPU budgets of a search, and times as text."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Ending:
-    """An early end of a search: `code` is the exit code of the command, `said` what it says."""
+    """An early end of a search: the exit code of the command, and its message."""
 
     code: int
     said: str
@@ -18,14 +18,14 @@ class Ending:
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds of one command and GPU-hours of the whole study; 0 for no bound."""
+    """Seconds of this command and GPU-hours of the whole study; 0 for no limit."""
 
     seconds: float = 0.0
     gpu_hours: float = 0.0
 
 
 def parse_budget(time_budget: str, gpu_hours: float, gpus: float) -> Budget:
-    """Check `time_budget=` and `gpu_hours=` for trials of `gpus` GPUs each."""
+    """The budget of these keys, for trials of `gpus` GPUs each; `InputError` for wrong values."""
     if not 0 <= gpu_hours < math.inf:
         raise InputError(f"gpu_hours={gpu_hours:g}; hours of GPUs, or 0 for no bound")
     if gpu_hours and not gpus:
@@ -34,7 +34,7 @@ def parse_budget(time_budget: str, gpu_hours: float, gpus: float) -> Budget:
 
 
 def seconds_of(text: str) -> float:
-    """`8h`, `30m`, `90s` or `2d` as seconds; 0 for the empty text."""
+    """Seconds of `8h`, `30m`, `90s` or `2d`; 0 for the empty text."""
     if not text:
         return 0.0
     try:
@@ -47,12 +47,12 @@ def seconds_of(text: str) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """Seconds in the largest unit of which there is one."""
+    """Seconds as text in the largest unit that fits."""
     unit = next((name for name, size in reversed(UNITS.items()) if seconds >= size), "s")
     return f"{seconds / UNITS[unit]:g} {unit}"
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any."""
+    """Seconds as `m:ss` or `h:mm:ss`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -1,4 +1,4 @@
-"""From the keys of a command to an open frame store: the raw tree is found, read and stored, or the store is found."""
+"""From the keys of a command to an open frame store: read and store the raw tree, or open the store."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,21 +39,21 @@ NO_LANDMARKS = (
 
 
 def fold_scheme(wanted: DatasetKeys) -> str:
-    """How the dataset is divided: as asked, or as published."""
+    """The fold scheme: the user's, or the published one of the dataset."""
     return wanted.fold_scheme or dataset(wanted.name).fold_scheme
 
 
 def prepare_store(keys: StoreKeys, console: Console) -> FrameStore:
-    """The frame store that `keys` ask for: drawn, read and built where needed, with a progress bar for each step.
+    """The frame store of `keys`, built if it does not exist, with a progress bar for each step.
 
-    Raw files that changed after the store was built are noticed where the raw tree is at hand.
+    If the raw tree is available, raw files that changed after the store was built are an `InputError`.
     """
     settings, folder, root = store_settings(keys.dataset), Path(keys.store_root), raw_tree(keys, console)
     if not root.is_dir():
         return _store_without_tree(keys, root)
     reading = read_tree(keys.dataset, root, console)
     if dataset(keys.dataset.name).aus:
-        fold_names(reading.table, fold_scheme(keys.dataset))  # a table that cannot be divided is not worth storing
+        fold_names(reading.table, fold_scheme(keys.dataset))  # fail before the slow part if it cannot be divided
     faces = find_faces(keys, reading, root, console)
     path = store_path(faces, folder, settings)
     found, others = path.exists(), stores_of(folder, path.name.split("-")[0], settings.size)
@@ -69,13 +69,13 @@ def prepare_store(keys: StoreKeys, console: Console) -> FrameStore:
 
 
 def check_labelled(name: str) -> None:
-    """`InputError` for a dataset without labels."""
+    """Raise `InputError` for a dataset without labels."""
     if not dataset(name).aus:
         raise InputError(f"dataset={name} has no labels: pre-train on it, dataset=<another> pretrain.stores=[{name}]")
 
 
 def dataset_problems(keys: StoreKeys) -> list[str]:
-    """What can be wrong with the keys of a dataset, before it is read."""
+    """Problems of the dataset's keys that can be found before it is read."""
     return complaints(partial(align_settings, keys.dataset), partial(store_settings, keys.dataset))
 
 
@@ -86,7 +86,7 @@ def read_tree(wanted: DatasetKeys, root: Path, console: Console) -> Reading:
 
 
 def find_faces(keys: StoreKeys, reading: Reading, root: Path, console: Console) -> Faces:
-    """Where the face is in every frame, as `dataset.alignment` finds it."""
+    """The place of the face in every frame, found by `dataset.alignment`."""
     settings = align_settings(keys.dataset)
     if settings.name != "precropped":
         check_writable(face_cache(keys.store_root))
@@ -113,23 +113,23 @@ def store_settings(wanted: DatasetKeys) -> StoreSettings:
 
 
 def face_cache(store_root: str) -> Path:
-    """Where the faces that a detector found are kept."""
+    """The folder for faces found by a face detector."""
     return Path(store_root) / "faces"
 
 
 def processes(wanted: int) -> int:
-    """How many processes work on a dataset; 0 stands for one per CPU core."""
+    """Number of processes; 0 means one per CPU core."""
     return wanted or cores()
 
 
 def draw_tree(out: Path, tree: Mapping[str, Any], console: Console) -> None:
-    """Write a synthetic raw tree with a progress bar, or find it there."""
+    """Write a synthetic raw tree with a progress bar, unless it exists."""
     with progress_bar(console, "drawing faces") as report:
         write_tree(out=out, progress=report, **tree)
 
 
 def raw_tree(keys: StoreKeys, console: Console) -> Path:
-    """Where the raw frames lie, there or not; the synthetic ones are drawn when nobody gives any."""
+    """The folder of the raw tree, which may not exist; synthetic data are drawn if no tree is given."""
     name, tree = keys.dataset.name, keys.dataset.tree
     if keys.data_root:
         root = Path(keys.data_root)
@@ -137,14 +137,14 @@ def raw_tree(keys: StoreKeys, console: Console) -> Path:
             raise InputError(f"data_root={root} is not a folder. Give the raw tree of {name}.")
         return root
     if not tree:
-        return Path(os.environ.get("AU_DATA") or "$AU_DATA") / name  # unset, the message shows what is missing
+        return Path(os.environ.get("AU_DATA") or "$AU_DATA") / name  # if unset, "$AU_DATA" appears in the message
     root = Path(keys.store_root) / "raw" / f"{name}-{seed_for(*tree.items()):016x}"
     draw_tree(root, tree, console)
     return root
 
 
 def unlabelled_stores(names: Iterable[str], folder: Path, size: int) -> list[FrameStore]:
-    """The stores of `pretrain.stores`: names of datasets, or of folders in `folder`, with frames of `size` pixels."""
+    """The stores of `pretrain.stores`, which names datasets or folders in `folder`; frames of `size` pixels."""
     found, problems = [], []
     for name in names:
         try:
@@ -156,7 +156,7 @@ def unlabelled_stores(names: Iterable[str], folder: Path, size: int) -> list[Fra
             found.append(store)
         except InputError as error:
             problems.append(f"pretrain.stores: {error}")
-    raise_all(f"the stores to pre-train on must lie in {folder}:", problems)
+    raise_all(f"stores for pre-training must be in {folder}:", problems)
     return found
 
 
@@ -172,7 +172,7 @@ def _store_without_tree(keys: StoreKeys, root: Path) -> FrameStore:
 
 
 def _say(excluded: pl.DataFrame, notes: tuple[str, ...], console: Console) -> None:
-    """What a person should know about the frames: which were left out, and what the reader noted."""
+    """Print which frames were left out, and the notes of the reader."""
     for reason, count in excluded.group_by("reason").len().sort("reason").iter_rows():
         console.print(f"left out: {count:,} frames ({reason})", highlight=False, markup=False)
     for note in dict.fromkeys(notes):
@@ -181,7 +181,7 @@ def _say(excluded: pl.DataFrame, notes: tuple[str, ...], console: Console) -> No
 
 @contextmanager
 def progress_bar(console: Console, text: str) -> Iterator[Report]:
-    """A progress bar that appears with the first report, so that a step with nothing to do shows nothing."""
+    """A progress bar that appears with the first report, so that a step without work shows nothing."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console)
 

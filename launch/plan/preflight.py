@@ -1,4 +1,4 @@
-"""Everything that can be wrong with what a command asks for, found before the first trial, all at once."""
+"""Checks before the first trial: everything that can be wrong with the keys of a search, reported at once."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -37,19 +37,19 @@ class SearchPlan:
 
     store: StudyStore
     search: Search
-    folds: tuple[str, ...]  # searched one after the other, each by itself
+    folds: tuple[str, ...]  # searched one after the other, separately
     placement: Placement
     resources: Resources
     budget: Budget = field(default_factory=Budget)
 
     @property
     def base(self) -> TrialConfig:
-        """What every trial of the first fold is a variation of."""
+        """The configuration that the trials of the first fold vary."""
         return self.search.base
 
     @property
     def space(self) -> Space:
-        """What is searched."""
+        """The search space."""
         return self.search.space
 
 
@@ -59,14 +59,14 @@ def study_store(runs_root: str, name: str) -> StudyStore:
 
 
 def searched_study(runs_root: str, name: str) -> StudyStore:
-    """The study `name` in `runs_root`, begun by a search; `InputError` for one of another kind."""
+    """The search study `name` in `runs_root`; `InputError` for another kind of study."""
     store = study_store(runs_root, name)
     search_in(store.root, store.spec())
     return store
 
 
 def sweep_problems(keys: SweepKeys) -> list[str]:
-    """What can be checked before any data are read."""
+    """Problems that can be found before any data are read."""
     problems = complaints(
         partial(check_labelled, keys.dataset.name),
         partial(study_store, keys.runs_root, keys.study_name),
@@ -79,13 +79,13 @@ def sweep_problems(keys: SweepKeys) -> list[str]:
 
 
 def crop_problems(keys: TrialKeys) -> list[str]:
-    """Whether the crop exceeds the frames."""
+    """A problem if the crop is larger than the frames."""
     crop, size = keys.views.crop, keys.dataset.size
     return [f"dataset.crop={crop} exceeds dataset.size={size}"] if crop > size else []
 
 
 def search_of(keys: SweepKeys, base: TrialConfig) -> Search:
-    """How the study is searched; one `InputError` lists every mistake."""
+    """The settings of the search; one `InputError` lists every mistake."""
     space = parse_space(keys.search, base)
     bounds = {number: _given(bound) for number, bound in vars(keys.constraints).items()}
     goals = parse_goals(base.optim.objective, keys.objectives, bounds, keys.trial.gpus)
@@ -102,7 +102,7 @@ def _given(bound: BoundKeys) -> dict[str, float]:
 
 
 def warm_points(keys: SweepKeys, space: Space) -> list[Params]:
-    """Start points from the best trials of the study `warm_start`, those that lie in `space`."""
+    """Start points: the best trials of the study `warm_start` that are inside `space`."""
     if not keys.warm_start:
         return []
     other = searched_study(keys.runs_root, keys.warm_start)
@@ -113,7 +113,7 @@ def warm_points(keys: SweepKeys, space: Space) -> list[Params]:
 
 
 def _check_warm_start(keys: SweepKeys, folds: tuple[str, ...]) -> None:
-    """`InputError` for start points that were chosen with people whom one of `folds` tests on."""
+    """`InputError` if the start points were chosen with test subjects of one of `folds`."""
     if not keys.warm_start:
         return
     other = searched_study(keys.runs_root, keys.warm_start).spec()
@@ -121,13 +121,13 @@ def _check_warm_start(keys: SweepKeys, folds: tuple[str, ...]) -> None:
     if other.dataset == keys.dataset.name and not alone:
         searched = f"searched {', '.join(other.folds)} of the same dataset"
         raise InputError(
-            f"warm_start={keys.warm_start} {searched}, and other folds test on its validation people. "
-            "Give a study of another dataset, or one fold= that both search alone"
+            f"warm_start={keys.warm_start} {searched}, and other folds test on its validation subjects. "
+            "Give a study of another dataset, or one fold= for both studies"
         )
 
 
 def plan_sweep(keys: SweepKeys, frames: FrameStore) -> SearchPlan:
-    """The search that `keys` ask for, on `frames`."""
+    """The checked search of `keys` on `frames`."""
     divided = store_folds(keys, frames)
     names = tuple(divided) if keys.fold in ("", "all") else (keys.fold,)
     if names[0] not in divided:
@@ -148,7 +148,7 @@ def plan_sweep(keys: SweepKeys, frames: FrameStore) -> SearchPlan:
 def _check_pretraining(
     base: TrialConfig, space: Space, frames: FrameStore, others: list[FrameStore], divided: dict[str, Fold]
 ) -> None:
-    """Unlabelled frames fit, and show nobody whom a fold holds out; the longest clips of the search are there."""
+    """`InputError` if unlabelled frames do not fit or show test subjects, or if sequences are too short for clips."""
     pooled = [pool(frames, others, fold) for fold in divided.values()]
     clip = METHODS[base.method_name].clip(base.method)
     if clip is not None:
@@ -167,7 +167,7 @@ def store_folds(keys: TrialKeys, frames: FrameStore) -> dict[str, Fold]:
 
 
 def searched_trial(keys: SweepKeys, fingerprint: str, fold: str) -> TrialConfig:
-    """The trial that every trial of the search is a variation of."""
+    """The configuration that the trials of the search vary."""
     stores = tuple(store.fingerprint for store in _unlabelled(keys))
     return TrialConfig(
         **common_settings(keys, data_settings(keys, fingerprint, fold)),
@@ -190,14 +190,14 @@ def data_settings(keys: TrialKeys, fingerprint: str, fold: str) -> DataSettings:
 
 
 def common_settings(keys: TrainKeys, data: DataSettings) -> dict[str, Any]:
-    """What all trials on `data` have in common, by the fields of `TrialConfig`."""
+    """Settings that all trials on `data` share, by field of `TrialConfig`."""
     backbone = replace(keys.backbone, weights=asked_weights(keys.weights)[0]) if keys.weights else keys.backbone
     same = {"views": keys.views, "head": keys.head, "optim": keys.optim, "probe": keys.probe, "seed": keys.seed}
     return {"data": data, "backbone": backbone, **same}
 
 
 def file_weights(path: Path) -> str:
-    """How a trial names the weights in a file: by their content."""
+    """The name of a weights file in a trial's configuration: the hash of its content."""
     if not path.is_file():
         raise InputError(f"weights={path}: no such file. Give a state-dict file or a torchvision weight name.")
     with path.open("rb") as file:
@@ -205,7 +205,7 @@ def file_weights(path: Path) -> str:
 
 
 def asked_weights(weights: str) -> tuple[str, Path | None]:
-    """`weights=` as part of a trial's name, and the file if it is one."""
+    """The key `weights` as a name for the configuration, and as a file if it is one."""
     path = Path(weights)
     if path.suffix in (".pt", ".pth"):
         return file_weights(path), path.resolve()
@@ -213,7 +213,7 @@ def asked_weights(weights: str) -> tuple[str, Path | None]:
 
 
 def check_weights(backbone: BackboneSettings, path: Path | None) -> None:
-    """Load or download the weights now, so that no trial has to."""
+    """Load or download the weights now, because a trial may run without a network."""
     if path is not None:
         build_backbone(backbone, seed=0, weights_file=path)
     elif backbone.weights:
@@ -221,15 +221,15 @@ def check_weights(backbone: BackboneSettings, path: Path | None) -> None:
 
 
 def searched_frames(store: StudyStore) -> FrameStore:
-    """The store that the search ran on."""
+    """The frame store of a search."""
     path = Path(store.spec().store)
     if not path.is_dir():
-        raise InputError(f"the frame store {path} is gone; build it again with launch/prepare.py")
+        raise InputError(f"the frame store {path} is missing; build it again with launch/prepare.py")
     return open_store(path)
 
 
 def weights_of(path: str, trial: TrialConfig) -> Path | None:
-    """The pretrained weights of the search, if they were a file."""
+    """The weights file of a search, or None."""
     if path and file_weights(Path(path)) != trial.backbone.weights:
-        raise InputError(f"{path} holds other weights than the search was run with; restore those weights")
+        raise InputError(f"{path} has changed since the search used it; restore those weights")
     return Path(path) if path else None

@@ -1,4 +1,4 @@
-"""Which code, packages and command a study's results come from."""
+"""Provenance: the code, packages and command behind the results of a study."""
 
 import importlib.metadata
 import shlex
@@ -11,7 +11,7 @@ PACKAGES = ("torch", "torchvision", "ray", "optuna", "hydra-core", "polars", "nu
 
 
 def provenance_facts(fingerprint: str) -> dict[str, str]:
-    """Facts about this command, in the order in which the page shows them."""
+    """Facts about this command, in the order of the page."""
     return {
         "command": shlex.join(["python", *sys.argv]),
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
@@ -23,7 +23,7 @@ def provenance_facts(fingerprint: str) -> dict[str, str]:
 
 
 def _revision() -> str:
-    """The commit of the code, marked when files differ from it; "unknown" outside a checkout."""
+    """The commit of the code, with `-dirty` if files differ from it; "unknown" outside a checkout."""
     here = Path(__file__).parent
     try:
         command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]

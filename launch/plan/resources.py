@@ -1,4 +1,4 @@
-"""What a trial gets of this machine, or of a worker, and how many run at once."""
+"""Resources of a trial on this machine or on a worker, and how many trials run at once."""
 
 import math
 import os
@@ -18,35 +18,35 @@ from study.records.store import StudyStore
 
 @dataclass(frozen=True)
 class Resources:
-    """How many trials run at once, and what each of them gets."""
+    """How many trials run at once, and the resources of each."""
 
     concurrent: int
     cpus: int  # a trial
     gpus: float  # a trial
     device: str
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
-    timeout: float = TrialNeeds.timeout  # minutes without a report after which a trial hangs; 0 for never
+    timeout: float = TrialNeeds.timeout  # minutes without a report after which a trial counts as hung; 0 for never
 
     def placement(self, frames: FrameStore, study: StudyStore, weights_file: Path | None) -> Placement:
-        """Where a trial of `study` on `frames` runs, with what it gets."""
+        """The placement of a trial of `study` on `frames`."""
         return Placement(
             frames.path, study.root, self.device, self.cpus, weights_file, gpus=self.gpus, timeout=self.timeout
         )
 
 
 def resources(keys: RunKeys) -> Resources:
-    """Divide this machine, or a worker of the cluster, among the trials."""
+    """Divide this machine, or the workers of the cluster, among trials; `InputError` for wrong keys."""
     divided = _of_workers(keys) if keys.cluster.name == "slurm" else _of_this_machine(keys)
     return replace(divided, timeout=keys.trial.timeout)
 
 
 def device_here(device: str) -> str:
-    """The `device` of trials where this machine has it, else the CPU: a command may run where no trial does."""
+    """`device` if this machine has it, else the CPU: the command itself may run on a login node."""
     return device if torch.cuda.is_available() else "cpu"
 
 
 def _of_workers(keys: RunKeys) -> Resources:
-    """Each worker runs as many trials at once as fit on it, and none of its GPUs lies idle."""
+    """Each worker runs as many trials as fit on it; an idle GPU is an `InputError`."""
     gpus, each, wanted = keys.trial.gpus, keys.trial.cpus, keys.max_concurrent
     checks = {
         f"trial.cpus={each}; 0 for an even share, or at least 1": each < 0,
@@ -72,7 +72,7 @@ def _of_workers(keys: RunKeys) -> Resources:
 
 
 def _idle(cluster: ClusterSettings, slots: int, gpus: float) -> bool:
-    """Whether a worker has GPUs that its trials leave alone."""
+    """Whether some GPUs of a worker are never used."""
     a_gpu = int(1 / gpus) if 0 < gpus < 1 else 1
     used = math.ceil(slots / a_gpu) * math.ceil(gpus)
     return 0 < used < cluster.worker_gpus
@@ -91,7 +91,7 @@ def _of_this_machine(keys: RunKeys) -> Resources:
 
 
 def _problems(keys: RunKeys, checks: Mapping[str, bool]) -> list[str]:
-    """What is wrong anywhere, and those of `checks` that are true."""
+    """The problems that any machine has, and those in `checks` that are true."""
     gpus, timeout, wanted = keys.trial.gpus, keys.trial.timeout, keys.max_concurrent
     everywhere = {
         f"max_concurrent={wanted}; 0 for automatic, or at least 1": wanted < 0,
@@ -102,7 +102,7 @@ def _problems(keys: RunKeys, checks: Mapping[str, bool]) -> list[str]:
 
 
 def _divided(cpus: int, found: int, keys: RunKeys) -> Resources:
-    """The trials that `cpus` cores and `found` GPUs run at once, each with its share of the cores."""
+    """Divide `cpus` cores and `found` GPUs among trials."""
     gpus, each, wanted = keys.trial.gpus, keys.trial.cpus, keys.max_concurrent
     fitting = cpus // max(each, 1)
     fitting = min(fitting, _trials_on(found, gpus)) if gpus else fitting
@@ -112,5 +112,5 @@ def _divided(cpus: int, found: int, keys: RunKeys) -> Resources:
 
 
 def _trials_on(found: int, gpus: float) -> int:
-    """How many trials fit on the GPUs; Ray gives a trial its share of one GPU, never parts of two."""
+    """How many trials fit on the GPUs; a trial gets a share of one GPU, never parts of two."""
     return found * int(1 / gpus) if gpus < 1 else found // int(gpus)

@@ -1,4 +1,4 @@
-"""From the keys of a study on several datasets to its trials, and everything that can be wrong with them."""
+"""From the keys of launch/generalize.py to its trials, with all checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,22 +30,22 @@ from study.records.store import StudyStore
 from study.records.study_spec import DomainGeneralizationSpec, SplitSpec, StudySpec
 from study.search.best_trial import best_configurations
 
-UNKNOWN, ANY = "unknown yet", 256  # fingerprints and size, before a store is opened
+UNKNOWN, ANY = "unknown yet", 256  # placeholders for fingerprint and size, before a store is opened
 
 
 @dataclass(frozen=True)
 class MultiSourcePlan:
-    """A checked study on several datasets."""
+    """A checked domain generalisation study."""
 
     store: StudyStore
     asked: Generalization
-    own: dict[str, StudyStore]  # by target
-    placement: Placement  # but for the targets of a trial
+    own: dict[str, StudyStore]  # studies of the targets themselves, by target
+    placement: Placement  # without the targets, which differ between trials
     resources: Resources
 
     @property
     def jobs(self) -> list[tuple[TrialConfig, Placement]]:
-        """Every trial, placed together with what it is asked for."""
+        """Every trial with its placement, which lists the targets to predict."""
         targets: dict[str, dict[PredictionTarget, None]] = {}
         for trial, weights, target in self.asked.asked():
             targets.setdefault(trial.key, {})[weights, target.fingerprint] = None
@@ -53,12 +53,12 @@ class MultiSourcePlan:
 
     @property
     def trials(self) -> list[TrialConfig]:
-        """All of them; splits with the same sources share theirs."""
+        """All trials once; splits with the same sources share them."""
         return list({trial.key: trial for trial, *_ in self.asked.asked()}.values())
 
 
 def generalization_problems(keys: GeneralizeKeys) -> list[str]:
-    """What can be checked before any store is opened."""
+    """Problems that can be found before any store is opened."""
     both = bool(keys.train_on and keys.test_on)
     lists = {name: getattr(keys, name) for name in ("train_on", "test_on", "leave_one_out", "own", "selection")}
     problems = [
@@ -79,7 +79,7 @@ def generalization_problems(keys: GeneralizeKeys) -> list[str]:
         "leave_one_out needs at least two datasets": len(keys.leave_one_out) == 1,
         "selection=[]; give at least one rule": not keys.selection,
         "give one of variants= and study=": bool(keys.variants and keys.study),
-        "pretrain.stores is for launch/sweep.py alone": bool(keys.pretrain.stores),
+        "pretrain.stores is only for launch/sweep.py": bool(keys.pretrain.stores),
     }
     problems += [problem for problem, is_there in checks.items() if is_there]
     problems += complaints(
@@ -92,7 +92,9 @@ def generalization_problems(keys: GeneralizeKeys) -> list[str]:
 
 def _candidate_problems(keys: GeneralizeKeys) -> list[str]:
     try:
-        common = _common(keys, max(keys.dataset.size, keys.dataset.crop, ANY))  # how large frames are is not known yet
+        common = _common(
+            keys, max(keys.dataset.size, keys.dataset.crop, ANY)
+        )  # the size of the frames is not known yet
         if not keys.variants:
             _one(keys, common)
     except InputError as error:
@@ -101,7 +103,7 @@ def _candidate_problems(keys: GeneralizeKeys) -> list[str]:
 
 
 def plan_study(keys: GeneralizeKeys) -> MultiSourcePlan:
-    """The trials that `keys` ask for."""
+    """The checked study of `keys`."""
     folder = Path(keys.store_root)
     words = [*keys.train_on, *keys.test_on, *keys.leave_one_out]
     size = _size(folder, words, keys.dataset.size)
@@ -117,13 +119,13 @@ def plan_study(keys: GeneralizeKeys) -> MultiSourcePlan:
     for backbone in {config.backbone for config in candidates.values()}:
         check_weights(backbone, weights)
     store, available = study_store(keys.runs_root, keys.study_name), resources(keys)
-    largest = max(stores.values(), key=len)  # what a node keeps a copy of
+    largest = max(stores.values(), key=len)  # a node copies one store to its own disk
     placement = available.placement(largest, store, weights)
     return MultiSourcePlan(store, asked, _own(keys, asked), placement, available)
 
 
 def _size(folder: Path, words: list[str], given: int) -> int:
-    """The size that is asked for, or the only one that the stores of all datasets have."""
+    """The frame size: `given`, or the only one that the stores of all datasets have."""
     if given:
         return given
     sizes = {word: sizes_of(folder, word) if word in CATALOG else {_named(folder, word).size} for word in words}
@@ -135,12 +137,12 @@ def _size(folder: Path, words: list[str], given: int) -> int:
     if len(common) == 1:
         return common.pop()
     found = "; ".join(f"{word} {', '.join(map(str, sorted(sizes[word])))} px" for word in sizes)
-    said = "several sizes in common; give dataset.size=", "no size in common; prepare them with one dataset.size"
-    raise InputError(f"the datasets have {said[not common]}. There is {found}")
+    said = "several common sizes; give dataset.size=", "no common size; prepare them with the same dataset.size"
+    raise InputError(f"the datasets have {said[not common]}. Found: {found}")
 
 
 def _stores(folder: Path, words: list[str], size: int) -> dict[str, FrameStore]:
-    """The store of each dataset or folder that is named."""
+    """The store of each named dataset or folder."""
     found, problems = {}, []
     for word in words:
         try:
@@ -170,7 +172,7 @@ def _splits(keys: GeneralizeKeys, stores: Mapping[str, FrameStore]) -> tuple[Spl
 
 
 def _common(keys: GeneralizeKeys, size: int) -> dict[str, Any]:
-    """The settings that all trials on frames of `size` pixels have in common; no sources yet."""
+    """Settings that all trials on frames of `size` pixels share; without sources."""
     data = DataSettings(
         dataset="several", fold_scheme="sources", fold="all", fold_seed=keys.seed, val_share=keys.val_share
     )
@@ -184,7 +186,7 @@ def _one(keys: GeneralizeKeys, common: Mapping[str, Any]) -> TrialConfig:
 
 
 def _candidates(keys: GeneralizeKeys, common: Mapping[str, Any]) -> dict[str, TrialConfig]:
-    """What the rules choose among, by name; no sources yet."""
+    """The candidates by name; without sources."""
     if keys.variants:
         return {name: variant(keys, name, common) for name in selected(keys)}
     if keys.study:
@@ -193,7 +195,7 @@ def _candidates(keys: GeneralizeKeys, common: Mapping[str, Any]) -> dict[str, Tr
 
 
 def _best_of(keys: GeneralizeKeys, ours: TrialConfig) -> dict[str, TrialConfig]:
-    """The best finished trials of a search, whatever fold they were searched on, on our data."""
+    """The best finished trials of a search (of any fold), with the data settings of `ours`."""
     store, found = searched_study(keys.runs_root, keys.study), dict[str, TrialConfig]()
     for best in best_configurations(store):
         config = replace(best, data=ours.data, sources=ours.sources, seed=0)
@@ -204,12 +206,12 @@ def _best_of(keys: GeneralizeKeys, ours: TrialConfig) -> dict[str, TrialConfig]:
     asked, path = asked_weights(keys.weights)
     if any(one.backbone.weights != asked for one in found.values() if path or one.backbone.weights[:7] == "sha256:"):
         used = store.spec().weights_file or "no file"
-        raise InputError(f"study={keys.study} began with the weights of {used}: give the same as weights=")
+        raise InputError(f"study={keys.study} used the weights of {used}: give the same file as weights=")
     return found
 
 
 def _check_frames(name: str, config: TrialConfig, asked: Generalization) -> None:
-    """`InputError` if some sources have too few AUs or too short sequences for the candidate."""
+    """`InputError` if sources have too few AUs, too small frames or too short sequences for a candidate."""
     crop, size = config.views.crop, asked.splits[0].target.size
     if crop > size:
         raise InputError(f"{name}: dataset.crop={crop} exceeds the frames' {size} px")
@@ -232,11 +234,11 @@ def _own(keys: GeneralizeKeys, asked: Generalization) -> dict[str, StudyStore]:
         spec = store.spec()
         of = spec.dataset
         if of not in targets:
-            problems.append(f"own: {name} is of {of}, which is not tested on; tested on are {', '.join(targets)}")
+            problems.append(f"own: {name} is a study of {of}; allowed: studies of {', '.join(targets)}")
         elif of in found:
-            problems.append(f"own: {name} and {found[of].root.name} are both of {of}; give one")
+            problems.append(f"own: {name} and {found[of].root.name} are both studies of {of}; give one of them")
         elif trial_from_dict(spec.config).data.fingerprint != targets[of].fingerprint:
-            problems.append(f"own: {name} is of another store of {of} than {targets[of].path.name}")
+            problems.append(f"own: {name} uses another store of {of} than {targets[of].path.name}")
         else:
             found[of] = store
     raise_all("training on several datasets cannot start:", problems)
@@ -244,7 +246,7 @@ def _own(keys: GeneralizeKeys, asked: Generalization) -> dict[str, StudyStore]:
 
 
 def generalization_spec(keys: GeneralizeKeys, plan: MultiSourcePlan) -> StudySpec:
-    """What is asked of the study."""
+    """The settings of the study."""
     splits, candidates = plan.asked.splits, plan.asked.candidates
     stores = [store for split in splits for store in (split.target, *split.sources)]
     asked = DomainGeneralizationSpec(

@@ -1,4 +1,4 @@
-"""Commands that need each other: checked and ordered, which of them are done, and running the others."""
+"""Steps of a plan: commands that depend on each other, checked, ordered, and run if not done."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from data.errors import InputError, raise_all
 from data.files import write_atomic
 
-RunStep = Callable[["PlanStep"], int]  # the exit code of the step's command
+RunStep = Callable[["PlanStep"], int]  # runs a step, returns the exit code of its command
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class PlanStep:
     run: str  # the command
     keys: Sequence[str]
     needs: Sequence[str] = ()
-    trains: bool = False  # it gets the keys that are given for all that trains
+    trains: bool = False  # whether it gets the `extra` keys
 
     @property
     def line(self) -> str:
-        """The command as people type it."""
+        """The command line."""
         return " ".join(["python", f"launch/{self.run}.py", *self.keys])
 
 
 def plan_steps(plan: Iterable[PlanStep], extra: Sequence[str], commands: Sequence[str]) -> list[PlanStep]:
-    """The steps of `plan`, each after those that it needs; one `InputError` for everything that is wrong with it.
+    """The steps of `plan`, each after its needs; one `InputError` lists everything that is wrong.
 
     `extra` are keys for every step that trains.
     """
@@ -59,16 +59,16 @@ def _ordered(steps: Sequence[PlanStep]) -> list[PlanStep]:
 
 @dataclass(frozen=True)
 class Journal:
-    """Which steps were done with which command: one small file each."""
+    """The finished steps and their commands, one small file for each step."""
 
     folder: Path
 
     def log_path(self, step: PlanStep) -> Path:
-        """Where the output of the step's command lies."""
+        """The file with the output of the step's command."""
         return self.folder / f"{step.name}.log"
 
     def seconds(self, step: PlanStep) -> float | None:
-        """How long the step took, or None if this very command was never finished."""
+        """How long the step took; None if it was not finished with exactly this command."""
         path = self._path(step)
         if not path.exists():
             return None
@@ -76,11 +76,11 @@ class Journal:
         return float(kept["seconds"]) if kept["command"] == step.line else None
 
     def note(self, step: PlanStep, seconds: float) -> None:
-        """The step is done."""
+        """Record that the step is done."""
         write_atomic(self._path(step), json.dumps({"command": step.line, "seconds": seconds}).encode())
 
     def forget(self, step: PlanStep) -> None:
-        """The step is to be done again."""
+        """Remove the record, so that the step runs again."""
         self._path(step).unlink(missing_ok=True)
 
     def _path(self, step: PlanStep) -> Path:
@@ -88,10 +88,10 @@ class Journal:
 
 
 def run_steps(steps: Sequence[PlanStep], run: RunStep, parallel: int) -> dict[str, int | None]:
-    """Run `steps`, at most `parallel` at once, none before all that it needs ended with 0.
+    """Run `steps`, at most `parallel` at once, each after all its needs ended with exit code 0.
 
-    The exit code of each; None for one that did not run because another before it failed. A need that is not among
-    `steps` counts as done.
+    Returns the exit codes; None for a step that did not run because a need failed. A need that is not among `steps`
+    counts as done.
     """
     named = {step.name: step for step in steps}
     codes: dict[str, int | None] = dict.fromkeys(named)

@@ -1,4 +1,4 @@
-"""From the variants of a comparison to its trials, and everything that can be wrong with them."""
+"""From the variants of launch/compare.py and launch/stress.py to their trials, with all checks."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -37,7 +37,7 @@ GROUPS = tuple(f.name for f in fields(TrialConfig) if f.name not in ("data", "se
 
 @dataclass(frozen=True)
 class AblationPlan:
-    """A checked comparison: its trials by variant and label noise, and what each variant is compared with."""
+    """A checked ablation study: trials of each condition, and the reference of each variant."""
 
     store: StudyStore
     cells: dict[Condition, list[TrialConfig]]
@@ -47,13 +47,13 @@ class AblationPlan:
 
     @property
     def trials(self) -> list[TrialConfig]:
-        """All of them, the first noise first; variants that are the same share theirs."""
+        """All trials once, in the order of label noise; equal variants share trials."""
         return list({config.key: config for trials in self.cells.values() for config in trials}.values())
 
 
 @dataclass(frozen=True)
 class Variants:
-    """Checked variants of methods, without a fold yet, and where their trials run."""
+    """Checked variants of methods, not yet on a fold, and where their trials run."""
 
     store: StudyStore
     configs: dict[str, TrialConfig]
@@ -63,7 +63,7 @@ class Variants:
 
 
 def comparison_problems(keys: CompareKeys) -> list[str]:
-    """What can be checked before any data are read, every variant among it."""
+    """Problems that can be found before any data are read."""
     noises, chosen, problems = list(keys.label_noise), selected(keys), []
     if keys.reference and keys.reference not in chosen:
         problems.append(f"reference={keys.reference!r}; allowed: {', '.join(chosen)}")
@@ -74,7 +74,7 @@ def comparison_problems(keys: CompareKeys) -> list[str]:
 
 
 def study_problems(keys: VariantStudyKeys) -> list[str]:
-    """What is wrong with the variants and with what they have in common."""
+    """Problems of the variants and of the settings that they share."""
     problems = dataset_problems(keys) + crop_problems(keys)
     problems += complaints(
         partial(study_store, keys.runs_root, keys.study_name),
@@ -89,7 +89,7 @@ def study_problems(keys: VariantStudyKeys) -> list[str]:
 
 
 def variant_problems(keys: VariantKeys, common: Settings) -> list[str]:
-    """What is wrong with the variants, which have `common` settings."""
+    """Problems of the variants, which share the `common` settings."""
     names = list(keys.variants)
     problems = [f"only: no variant {name!r}; allowed: {', '.join(names)}" for name in keys.only if name not in names]
     if not names:
@@ -98,7 +98,7 @@ def variant_problems(keys: VariantKeys, common: Settings) -> list[str]:
 
 
 def plan_comparison(keys: CompareKeys, frames: FrameStore) -> AblationPlan:
-    """The trials that `keys` ask for, on `frames`."""
+    """The checked ablation study of `keys` on `frames`."""
     plan = plan_variants(keys, frames)
     cells = {
         (name, noise): noisy_trials(config, noise, plan.folds, keys.seeds)
@@ -111,7 +111,7 @@ def plan_comparison(keys: CompareKeys, frames: FrameStore) -> AblationPlan:
 
 
 def plan_variants(keys: VariantStudyKeys, frames: FrameStore) -> Variants:
-    """The variants that `keys` ask for, on `frames`."""
+    """The checked variants of `keys` on `frames`."""
     divided = store_folds(keys, frames)
     chosen = [fold for fold in divided if fold in keys.folds or not keys.folds]
     common = common_settings(keys, data_settings(keys, frames.fingerprint, ""))
@@ -120,7 +120,7 @@ def plan_variants(keys: VariantStudyKeys, frames: FrameStore) -> Variants:
     problems += complaints(
         *(partial(check_frames, f"variant {name}", config, frames, divided) for name, config in configs.items())
     )
-    raise_all("the frames do not fit what is asked:", problems)
+    raise_all("the frames do not fit these settings:", problems)
     weights = asked_weights(keys.weights)[1]
     for backbone in {config.backbone for config in configs.values()}:
         check_weights(backbone, weights)
@@ -132,7 +132,7 @@ def plan_variants(keys: VariantStudyKeys, frames: FrameStore) -> Variants:
 def variants_spec(
     keys: VariantStudyKeys, asked: AblationSpec | RobustnessSpec, frames: FrameStore, placement: Placement
 ) -> StudySpec:
-    """What is asked of a study of variants."""
+    """The settings of a study of variants."""
     return StudySpec(
         name=keys.study_name,
         dataset=keys.dataset.name,
@@ -150,22 +150,22 @@ def variants_spec(
 
 
 def given_settings(keys: TrainKeys) -> dict[str, Any]:
-    """The settings of trials that are among the keys, as they are given."""
+    """The trial settings among the keys."""
     return {name: value for name, value in asdict(keys).items() if name in (*GROUPS, "seed")}
 
 
 def selected(keys: VariantKeys) -> list[str]:
-    """Names of the variants that are compared, in the order of their file."""
+    """Names of the chosen variants, in the order of their file."""
     return [name for name in keys.variants if not keys.only or name in keys.only]
 
 
 def selected_variants(keys: VariantKeys) -> dict[str, Any]:
-    """What was given for each of them."""
+    """The chosen variants with their settings."""
     return {name: keys.variants[name] for name in selected(keys)}
 
 
 def variant(keys: VariantKeys, name: str, common: Settings) -> TrialConfig:
-    """The trial that is the variant `name`: the `common` settings, but for those that it names."""
+    """The configuration of the variant `name`: the `common` settings, changed by its own."""
     entry = keys.variants[name] or {}
     unknown = [group for group in entry if group not in (AGAINST, *GROUPS)] if isinstance(entry, dict) else [entry]
     if unknown:
@@ -173,7 +173,7 @@ def variant(keys: VariantKeys, name: str, common: Settings) -> TrialConfig:
     if entry.get(AGAINST, name) not in keys.variants:
         raise InputError(f"variant {name}: against={entry[AGAINST]!r}; allowed: {', '.join(keys.variants)}")
     if "stores" in (entry.get("pretrain") or {}):
-        raise InputError(f"variant {name}: pretrain.stores is for launch/sweep.py alone")
+        raise InputError(f"variant {name}: pretrain.stores is only for launch/sweep.py")
     below = {group: value if isinstance(value, int) else asdict(value) for group, value in common.items()}
     own = {group: settings for group, settings in entry.items() if group != AGAINST}
     try:
@@ -183,7 +183,7 @@ def variant(keys: VariantKeys, name: str, common: Settings) -> TrialConfig:
 
 
 def check_frames(what: str, config: TrialConfig, frames: FrameStore, divided: Mapping[str, Fold]) -> None:
-    """`InputError` if the frames have too few AUs or too short sequences for `config`, which is called `what`."""
+    """`InputError` if the frames have too few AUs or too short sequences for `config`, named `what` in the message."""
     aus, neighbours = len(aus_of(frames.table)), config.head.neighbours
     if neighbours > aus:
         raise InputError(
@@ -199,7 +199,7 @@ def check_frames(what: str, config: TrialConfig, frames: FrameStore, divided: Ma
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`below` with the values of `above`, however deep they lie."""
+    """`below` with the values of `above`, also in nested mappings."""
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
@@ -208,7 +208,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def _against(keys: CompareKeys, name: str) -> str:
-    """What a variant is compared with: the asked reference, what its YAML says, or the first of them."""
+    """The reference of a variant: from the key `reference`, from its YAML, or the first variant."""
     chosen = selected(keys)
     said = keys.reference or (keys.variants[name] or {}).get(AGAINST)
     return said if said in chosen else chosen[0]

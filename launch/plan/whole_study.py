@@ -1,6 +1,6 @@
-"""The plans of `launch/all.py`: the commands of a whole study, and which must be done before which.
+"""The plans of launch/all.py: the commands of a whole study and their order.
 
-A plan of your own is a Python file with a function `steps`, as `small_plan` and `full_plan` are: plan=<file>.py.
+Your own plan is a Python file with a function `steps`, written like `small_plan` and `full_plan`: plan=<file>.py.
 """
 
 import itertools
@@ -17,7 +17,7 @@ DATASETS = ("bp4d", "disfa", "gft", "affwild2")
 
 
 def small_plan(keys: AllKeys) -> Iterator[PlanStep]:
-    """Small drawn datasets: minutes on two cores."""
+    """Small synthetic datasets; takes minutes on two cores."""
     stored = ("dataset.alignment=precropped", "dataset.size=72", "dataset.crop=64", f"store_root={keys.store_root}")
     trees = {dataset: f"{keys.trees}/{dataset}" for dataset in keys.datasets or DATASETS}
     frames = {dataset: (f"dataset={dataset}", f"data_root={tree}", *stored) for dataset, tree in trees.items()}
@@ -34,9 +34,9 @@ def small_plan(keys: AllKeys) -> Iterator[PlanStep]:
 
 
 def full_plan(keys: AllKeys) -> Iterator[PlanStep]:
-    """The real datasets, whose raw trees are expected in $AU_DATA.
+    """The real datasets, with raw trees in $AU_DATA.
 
-    With "extra=['cluster=slurm','cluster.partition=<name>','trial.gpus=1']" all that trains does so on the cluster.
+    With "extra=['cluster=slurm','cluster.partition=<name>','trial.gpus=1']" all training runs on the cluster.
     """
     stored = ("dataset.size=256", "dataset.crop=224", f"store_root={keys.store_root}")
     frames = {dataset: (f"dataset={dataset}", *stored) for dataset in keys.datasets or DATASETS}
@@ -59,7 +59,7 @@ def _studies(
     seeds: int,
     stress: Mapping[str, str],
 ) -> Iterator[PlanStep]:
-    """Search and final training of every method on every dataset with the keys `given` for it; then all together."""
+    """Search, final training and page of every method on every dataset (with the keys `given`), then the transfer."""
     runs, studies = f"runs_root={keys.runs_root}", [f"{a}-{b}" for a, b in itertools.product(given, methods)]
     for (dataset, method), study in zip(itertools.product(given, methods), studies, strict=True):
         asked = (*given[dataset], f"method={method}", f"name={study}", f"trials={trials}")
@@ -84,6 +84,6 @@ def plan_named(name: str) -> StepsOf:
         raise InputError(f"plan={name}; allowed: {', '.join(PLANS)}, or a Python file with a function steps(keys)")
     steps = runpy.run_path(name).get("steps")
     if not callable(steps):
-        raise InputError(f"plan={name} has no function steps(keys); launch/plan/whole_study.py has two to copy from")
+        raise InputError(f"plan={name} has no function steps(keys); launch/plan/whole_study.py has two examples")
     plan: StepsOf = steps
     return plan

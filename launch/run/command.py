@@ -1,4 +1,4 @@
-"""One way into every command: Hydra's override syntax, checked keys, exit codes 0 done, 1 failed, 2 wrong input."""
+"""The start of every command: Hydra's syntax, checked keys, exit codes 0 (done), 1 (failed), 2 (wrong input)."""
 
 import dataclasses
 import re
@@ -29,8 +29,8 @@ KeyCheck = Callable[[Any], list[str]]
 def run_command(command: str, arguments: Sequence[str] | None = None) -> int:
     """Compose the keys of `command` from `arguments` and run it; the exit code is 2 when the input is wrong.
 
-    What a command does stands in `launch.<command>`: its `main`, and where it has one a `check`, which says what else
-    is wrong with the keys. That module imports torch, Ray and others in seconds, so it is imported last.
+    The module `launch.<command>` has a `main`, and sometimes a `check` that returns further problems of the keys. It
+    imports torch and Ray, which takes seconds, so it is imported last.
     """
     given = with_keys(command, sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & {*given}:
@@ -51,7 +51,7 @@ def run_command(command: str, arguments: Sequence[str] | None = None) -> int:
 
 
 def with_keys(command: str, words: Sequence[str]) -> list[str]:
-    """The words of a command line, those without a key as a list of the key that they are for."""
+    """The arguments, with words that have no `=` as a list of the key that they belong to."""
     free = [word for word in words if "=" not in word and not word.startswith("-")]
     if not free or command not in FREE_WORDS:
         return list(words)
@@ -64,7 +64,7 @@ def _module(command: str) -> Any:
 
 
 def key_problems(command: str, keys: Any) -> list[str]:
-    """What is wrong with keys that are of the right type; nothing can be said of a study that is not there."""
+    """Problems of keys that have the right types; if a named study does not exist, only that problem."""
     missing = complaints(*(partial(_check_study, keys.runs_root, name) for name in named_studies(keys)))
     if missing:
         return missing
@@ -77,9 +77,9 @@ def _check_study(runs_root: str, name: str) -> None:
 
 
 def compose_keys(command: str, overrides: Sequence[str], check: KeyCheck | None = None) -> Any:
-    """The keys of `command`, an instance of its class; `check` says what else is wrong with them.
+    """The keys of `command`, an instance of its class; `check` returns further problems.
 
-    `InputError` lists every wrong key, value and choice.
+    One `InputError` lists every wrong key, value and choice.
     """
     try:
         plain, method = _compose(command, overrides)
@@ -94,7 +94,7 @@ def compose_keys(command: str, overrides: Sequence[str], check: KeyCheck | None 
 
 
 def _typed(kind: type[Any], plain: _Plain, method: str) -> tuple[Any, list[str]]:
-    """The keys, and what is wrong with each by itself; settings that are wrong have their defaults."""
+    """The keys, and the problems of single keys; settings with a problem get their defaults."""
     made: dict[str, Any] = {}
     problems = []
     for f in public_fields(kind):
@@ -115,7 +115,7 @@ def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def _compose(command: str, overrides: Sequence[str]) -> tuple[_Plain, str]:
-    """The plain values of all keys, and the name of the method, if there is one."""
+    """The plain values of all keys, and the name of the method (empty if the command has none)."""
     _refuse(command, overrides)
     config = _composed(command, overrides)
     plain = _plain(config)
@@ -128,18 +128,18 @@ def _compose(command: str, overrides: Sequence[str]) -> tuple[_Plain, str]:
 
 
 def _refuse(command: str, overrides: Sequence[str]) -> None:
-    """`InputError` for keys that have moved, and for dataset=[bp4d,disfa]: Hydra would merge the files of both."""
+    """`InputError` for renamed keys, and for dataset=[bp4d,disfa], for which Hydra would merge both files."""
     words = [word.partition("=")[0].lstrip("+~") for word in overrides]
     searched = [word for word in words if word.split(".")[0] == "search"]
     if searched and "search" not in key_names(command):
         raise InputError(f"no such key: {', '.join(searched)}\nAll keys: python launch/{command}.py --help")
     moved = MOVED_KEYS.get(command, {})
-    raise_all("these keys have moved:", [f"{word}= is now {moved[word]}=" for word in words if word in moved])
+    raise_all("these keys were renamed:", [f"{word}= is now {moved[word]}=" for word in words if word in moved])
     listed = [word for word in overrides if re.match(r"\w+=\s*\[", word)]
     groups = _composed(command, ()).hydra.runtime.choices if listed else ()
     raise_all(
-        "one value each:",
-        [f"{word}; give one, and the command once for each of them" for word in listed if word.split("=")[0] in groups],
+        "these keys take one value:",
+        [f"{word}; run the command once for each value" for word in listed if word.split("=")[0] in groups],
     )
 
 
@@ -154,7 +154,7 @@ def _plain(config: DictConfig) -> _Plain:
 
 
 def _unread(values: _Plain, keys: Any, prefix: str = "") -> Iterator[str]:
-    """Keys that `+key=value` added, which Hydra allows and nothing reads."""
+    """Keys added by `+key=value` that no code reads; Hydra allows them."""
     kinds = {f.name: f.type for f in public_fields(keys)}
     for name, value in values.items():
         if name not in kinds:
@@ -164,7 +164,7 @@ def _unread(values: _Plain, keys: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _explain(command: str, overrides: Sequence[str], error: Exception) -> str:
-    """Hydra's message without its internals, the allowed keys, and where all keys are listed."""
+    """Hydra's message without internals, with the allowed keys and the way to list all keys."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     lines = lines[: next((i for i, line in enumerate(lines) if line.startswith("Config search path")), None)]
     lines += [line for line in str(error.__cause__ or "").splitlines()[:1] if line and line not in lines]
@@ -173,24 +173,24 @@ def _explain(command: str, overrides: Sequence[str], error: Exception) -> str:
         lines += _allowed_beside(command, error.__cause__)
     elif isinstance(error, OverrideParseException):
         lines.append(
-            "Write key=value, and quote a value that holds spaces or one of = , [ ] { }: 'data_root=\"/a b\"'."
+            "Write key=value, and quote a value that contains spaces or one of = , [ ] { }: 'data_root=\"/a b\"'."
         )
     return "\n".join([*lines, f"All keys: python launch/{command}.py --help"])
 
 
 def _allowed_beside(command: str, cause: OmegaConfBaseException) -> list[str]:
-    """The keys that stand where one was not found, and the nearest of them."""
+    """The allowed keys at the place of an unknown key, and the nearest one."""
     if cause.parent_node is None:
         return []
     given, allowed = str(cause.key), [str(name) for name in cause.parent_node]
-    if "hydra" in allowed:  # the top, where Hydra has keys of its own
+    if "hydra" in allowed:  # the top level, where Hydra has keys as well
         allowed = key_names(command)
     near = get_close_matches(given, allowed, 1)
     return [f"{f'Did you mean {near[0]}? ' if near else ''}Allowed here: {', '.join(allowed)}"]
 
 
 def help_text(command: str) -> str:
-    """What the command does and each of its keys: name, default, one line."""
+    """The help of a command: what it does, and each key with its default and one line."""
     lines = [(f"{key}={default}", text) for key, default, text in _key_lines(command)]
     width = min(max(len(name) for name, _ in lines), 40)
     doc = (keys_of(command).__doc__ or "").strip()
@@ -199,7 +199,7 @@ def help_text(command: str) -> str:
 
 
 def _defaults(command: str) -> dict[str, Any]:
-    """What each key is when the command is given without any, after all YAML files."""
+    """The default of each key, after all YAML files."""
     plain = OmegaConf.to_container(_composed(command, ()), resolve=False)
     found: dict[str, Any] = {}
     places: list[tuple[str, Any]] = [("", plain)]
@@ -221,7 +221,7 @@ def _key_lines(command: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _method_lines(methods: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The settings of all methods; what some have in common stands there once."""
+    """The settings of all methods; a line that several methods share appears once."""
     owners: dict[tuple[str, str, str], list[str]] = {}
     for name, settings in methods.items():
         for line in _field_lines(settings, "method."):

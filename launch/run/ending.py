@@ -1,4 +1,4 @@
-"""Why a search ends before all of its trials are there, and who watches for it."""
+"""Reasons to end a search early: budgets, repeated failures, a failing disk."""
 
 import time
 from collections.abc import Callable
@@ -10,19 +10,19 @@ from launch.plan.budget import Budget, Ending, in_words
 from study.records.outcome import Outcome
 from study.records.store import StudyStore
 
-ALIKE = 3  # failures in a row with the same last line and place that stop a search
+ALIKE = 3  # so many equal failures in a row stop a search
 DISK = "disk_fails"  # what a trial reports instead of a value
 RETRY = "Fix the cause, then run the same command with retry_failed=true."
-_POLL_S = 2.0  # between two looks at the GPU-hours
+_POLL_S = 2.0  # between two checks of the GPU-hours
 
 
 def disk_text(cause: object) -> str:
-    """What is said when results cannot be written."""
+    """The message when results cannot be written."""
     return f"the disk fails: {cause}. Fix it or free some space, then run the same command."
 
 
 class Watch(tune.Stopper):  # type: ignore[misc]
-    """Ends the search: trials that run are stopped where they are, without a result, and go on another time."""
+    """Ends the search early; running trials stop without a result and continue with the next command."""
 
     def __init__(self, store: StudyStore, budget: Budget, now: Callable[[], float] = time.monotonic) -> None:
         self.store, self.budget, self.now = store, budget, now
@@ -31,17 +31,17 @@ class Watch(tune.Stopper):  # type: ignore[misc]
         self.alike: list[str] = []
 
     def end(self, code: int, said: str) -> None:
-        """The first ending stays."""
+        """Set the ending; the first one is kept."""
         self.ending = self.ending or Ending(code, said)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """See a report; a single trial is never stopped here."""
+        """Read a report of a trial; never stops a single trial."""
         if DISK in result:
             self.end(1, disk_text(result[DISK]))
         return False
 
     def stop_all(self) -> bool:
-        """Whether the search is over; called many times a second."""
+        """Whether the search is over; Tune calls this many times a second."""
         if self.ending is None and self.budget.seconds and self.now() - self.begun >= self.budget.seconds:
             self.end(0, f"the time budget of {in_words(self.budget.seconds)} is used up")
         if self.ending is None and self.budget.gpu_hours and self.now() - self.looked >= _POLL_S:
@@ -52,7 +52,7 @@ class Watch(tune.Stopper):  # type: ignore[misc]
         return self.ending is not None
 
     def finished(self, outcome: Outcome) -> None:
-        """See what became of a trial: the same failure several times in a row ends the search."""
+        """Record how a trial ended: the same failure several times in a row ends the search."""
         cause = failure_signature(outcome.error or "") if outcome.status == "FAILED" else ""
         before = self.alike if cause in self.alike else []
         self.alike = [*before, cause] if cause else []
@@ -62,22 +62,22 @@ class Watch(tune.Stopper):  # type: ignore[misc]
             self.end(1, f"{said}{RETRY}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune keeps a copy that nobody reads
+        return {}  # Tune saves a copy that is never read
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Watch":
         return self
 
 
 def used_gpu_hours(store: StudyStore) -> float:
-    """GPU-hours of the study: those of its results, and of what runs or was stopped."""
+    """GPU-hours of the study: of its results, and of running and interrupted trials."""
     running = [one for one in store.running() if one.stage == "sweep"]
     return sum(one.gpus * one.seconds for one in [*store.outcomes("sweep"), *running]) / 3600
 
 
 def failure_signature(error: str) -> str:
-    """What failures with one cause have in common: the last line, and the last place in the project's own code.
+    """The common part of failures with one cause: the last line, and the last place in the project's own code.
 
-    Empty for numbers that ran away: that is the settings' doing, not the code's.
+    Empty for NaN and overflow, which come from the settings of a trial and not from the code.
     """
     lines = error.strip().splitlines()
     if not lines or "FloatingPointError" in lines[-1] or "NaN probability" in lines[-1]:

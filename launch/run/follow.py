@@ -1,4 +1,4 @@
-"""A command whose driver runs in a job: submit that job or find it, show its progress from files, let go at Ctrl-C."""
+"""Run a command in a head job: submit the job or find it, show its progress from files, detach at Ctrl-C."""
 
 import importlib
 import sys
@@ -22,39 +22,41 @@ from launch.keys.runs import RunKeys
 from launch.run.told import CRASHED, exit_code, tell, told
 from launch.show.display import Display
 
-_POLL = 1.0  # seconds between two looks at files
-LIVES = 3  # heads in a row that crash without a finished trial
+_POLL = 1.0  # seconds between two checks of files
+LIVES = 3  # give up after so many head jobs in a row that crash without a finished trial
 
 
 @dataclass(frozen=True)
 class HeadTask:
-    """What the head job runs: the command itself, with the same keys."""
+    """The content of the head job: the same command with the same keys."""
 
     command: str
     keys: RunKeys
-    typed: tuple[str, ...]  # the arguments of the process that people started, for the study's provenance
+    typed: tuple[str, ...]  # the user's command line, for the provenance
     folder: ClusterFolder
 
     def __call__(self) -> int:
-        """The exit code of the command."""
+        """Run the command; returns its exit code."""
         sys.argv = [*self.typed]
         main = importlib.import_module(f"launch.{self.command}").main
         try:
-            return int(main(replace(self.keys, in_head_job=True, retry_failed=False)))  # `begin` has forgotten them
+            return int(
+                main(replace(self.keys, in_head_job=True, retry_failed=False))
+            )  # `begin` already removed the results
         except InputError as error:
             tell(self.folder, f"error: {error}")
             return 2
-        except KeyboardInterrupt:  # how a session ends the command that is asked to stop
+        except KeyboardInterrupt:  # a session raises this when the command is asked to stop
             tell(self.folder, "stopped; the same command continues")
             return 1
 
     def checkpoint(self) -> DelayedSubmission:
-        """At SLURM's early signal: back to the queue, everything that counts is in files."""
+        """At SLURM's early signal: return to the queue; the whole state is in files."""
         return DelayedSubmission(self)
 
 
 def elsewhere(work: Work, console: Console) -> int | None:
-    """Run the trials where the keys say; None when that is here, otherwise the exit code of all that there is to do."""
+    """Handle dry_run and head jobs; returns the exit code, or None when this process must run the trials."""
     cluster = work.resources.cluster
     if work.keys.dry_run:
         console.print(plan_text(work), soft_wrap=True, markup=False, highlight=False)
@@ -84,11 +86,11 @@ def _follow(work: Work, console: Console) -> int:
 
 
 def _find_or_submit(work: Work, console: Console) -> str:
-    """The head job of this study: the one that is queued or runs, or a new one; never two."""
+    """The head job of this study, queued, running or new; there are never two."""
     with exclusive_lock(work.folder.root / "submit.lock"):
         alive = [job for job in our_jobs(work.folder, "head") if exit_code(work.folder, job.id) is None]
         if alive:
-            console.print(f"head job {alive[0].id} is {alive[0].state.lower()}: following it as it was begun")
+            console.print(f"head job {alive[0].id} is {alive[0].state.lower()}: following it with its own keys")
             return alive[0].id
         check_node(work, console)
         with work.store.lock():
@@ -100,7 +102,7 @@ def _find_or_submit(work: Work, console: Console) -> str:
 
 
 def _submit_head(work: Work) -> str:
-    """Submit the head; where jobs may not submit jobs, the other workers with it."""
+    """Submit the head job; with head=first_worker also the workers, because jobs may not submit jobs there."""
     cluster, folder = work.resources.cluster, work.folder
     job = submit(HeadTask(work.command, work.keys, tuple(sys.argv), folder), cluster, folder, "head")
     if cluster.head == "first_worker":
@@ -111,7 +113,7 @@ def _submit_head(work: Work) -> str:
 
 
 def _wait(work: Work, job: str, console: Console) -> tuple[str, int]:
-    """The last head job and how it ended; one that crashed is submitted again."""
+    """Wait for the end; returns the last head job and its exit code. A crashed head job is submitted again."""
     lives, finished, looked = LIVES, work.store.count(work.stage), time.monotonic()
     while (code := exit_code(work.folder, job)) is None:
         time.sleep(_POLL)
@@ -139,7 +141,7 @@ def _parting(work: Work, job: str) -> str:
         [
             f"head job {job} keeps running without this terminal.",
             "  follow it again: the same command",
-            f"  look at it:      python launch/status.py {study} watch=true",
+            f"  show progress:   python launch/status.py {study} watch=true",
             f"  stop it:         python launch/stop.py {study}; afterwards the same command continues",
         ]
     )

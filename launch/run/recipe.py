@@ -1,4 +1,4 @@
-"""The one recipe of the commands that train: where trials run, what is written down before, and what is said after."""
+"""The one recipe of all commands that train: begin the study, run the trials here or on a cluster, finish."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ STAGE = "final"
 
 
 def run_work(work: Work, console: Console) -> int:
-    """Run the trials here or where the keys say, and say what came out; the exit code of the command."""
+    """Run the trials on this machine or on the cluster, then finish; returns the exit code of the command."""
     check_writable(work.store.root)
     code = elsewhere(work, console)
     if code is not None:
@@ -48,7 +48,7 @@ def given_work(
     adopt: Callable[[], None] | None = None,
     **others: Any,
 ) -> Work:
-    """The work of a command whose trials are given, not searched for; `adopt` brings results that are known already."""
+    """The work of a command with a fixed list of trials (not a search); `adopt` copies results that already exist."""
     trials = [config for config, _ in jobs]
     again = [config.key for config, placement in jobs if keys.retry_failed and _is_lost(store, config, placement)]
 
@@ -76,15 +76,15 @@ def given_work(
 
 
 def _is_lost(store: StudyStore, config: TrialConfig, placement: Placement) -> bool:
-    """Whether the trial failed, or files are gone that it kept."""
+    """Whether the trial failed, or files that it saved are missing."""
     result = store.result(config.key)
     return result is not None and (result.status == "FAILED" or lacks_files(config, placement, store))
 
 
-def finished(store: StudyStore, trials: Sequence[TrialConfig], console: Console) -> list[TrialResult]:
-    """Those of the trials that are done; says which have failed, and how to continue when some are missing."""
+def finished(store: StudyStore, trials: Sequence[TrialConfig], console: Console) -> dict[str, TrialResult]:
+    """Results of the trials that are done, by key; prints which failed, and how to continue when some are missing."""
     results = [result for config in trials if (result := store.result(config.key)) is not None]
-    done = [result for result in results if result.status == "DONE"]
+    done = {result.config.key: result for result in results if result.status == "DONE"}
     failed = {result.config.key: result.error for result in results if result.status == "FAILED"}
     say_failed(failed, console)
     if len(done) < len(trials):
@@ -94,7 +94,7 @@ def finished(store: StudyStore, trials: Sequence[TrialConfig], console: Console)
 
 
 def say_failed(errors: Mapping[str, str | None], console: Console) -> None:
-    """One line for each trial that failed: its key, and the last line of its error."""
+    """Print one line for each failed trial: its key, and the last line of its error."""
     for key, error in errors.items():
         last_line = (error or "").strip().splitlines()[-1:]
         console.print(f"failed: trial {key}: {''.join(last_line)}", markup=False, soft_wrap=True)

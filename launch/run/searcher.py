@@ -1,4 +1,4 @@
-"""What Tune asks for trials and tells of them: the proposals of a fold, and the rule that stops trials early."""
+"""The parts of Tune that we replace: a searcher that proposes trials of a fold, and a scheduler that prunes them."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ from study.search.pruning import Rule
 from study.trial.run import lost_trial
 
 METRIC, EPOCH, CONFIG = "value", "epoch", "config"
-RETRIES = 3  # a trial whose process died is started again this often
+RETRIES = 3  # restarts of a trial whose process died
 
 
 class StoreSearcher(Searcher):  # type: ignore[misc]
-    """Makes sure that every trial that ends has a result in the store, and is told to Optuna as what it is."""
+    """Proposes trials, and makes sure that every ended trial has a result in the store and is told to Optuna."""
 
     def __init__(self, proposals: Proposals, store: StudyStore, watch: Watch) -> None:
         super().__init__(metric=METRIC, mode="max")
@@ -41,14 +41,14 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
         return {CONFIG: config.to_dict()}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Note a point of the learning curve."""
+        """Record a point of the learning curve."""
         if METRIC in result and not result.get("done"):
             self.proposals.report(trial_id, result[EPOCH], result[METRIC])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Make sure that the trial has a result, and tell Optuna and the watch."""
+        """Make sure that the trial has a result, and tell Optuna and the watch about it."""
         if self.watch.ending is not None and self.store.result(self.configs[trial_id].key) is None:
-            return  # stopped, or without space to write: it goes on another time
+            return  # stopped, or no space to write: the trial continues with the next command
         try:
             outcome = self._closed(self.configs[trial_id], error)
             self.proposals.tell(trial_id)
@@ -70,18 +70,18 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
         return outcome
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune keeps a copy that nobody reads
+        return {}  # Tune saves a copy that is never read
 
 
 class StorePruning(FIFOScheduler):  # type: ignore[misc]
-    """Stops trials as the rule says, which knows them by their keys."""
+    """Stops trials by the pruning rule, which knows them by their keys."""
 
     def __init__(self, rule: Rule, searcher: StoreSearcher, epochs: int) -> None:
         super().__init__()
         self.rule, self.searcher, self.epochs = rule, searcher, epochs
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Stop the trial, or let it go on; nothing is decided after the last epoch."""
+        """Stop the trial or let it continue; after the last epoch it always continues."""
         if METRIC not in result or result[EPOCH] >= self.epochs:
             return str(TrialScheduler.CONTINUE)
         key = self.searcher.configs[trial.trial_id].key
@@ -89,10 +89,10 @@ class StorePruning(FIFOScheduler):  # type: ignore[misc]
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """The oldest trial that has no place yet; one more is always proposed.
+        """The oldest trial without a place to run; one more trial is always proposed.
 
-        Tune would give the process of a finished trial to one that is about to begin somewhere else, and end that
-        beginning: a new worker that is slower to begin than trials are to finish would never get any.
+        Tune itself would move a trial that is starting on a new worker to the process of a just finished trial, and
+        cancel the start: a worker that starts slower than trials finish would never get one.
         """
         pending = [trial for trial in tune_controller.get_trials() if trial.status == Trial.PENDING]
         waiting = placeless(tune_controller, pending)

@@ -1,4 +1,4 @@
-"""What a head job tells the terminal that follows it: records among the events of its cluster, and an exit code."""
+"""Messages from a head job to the terminal that follows it: events of the cluster, and an exit code."""
 
 import os
 import pickle
@@ -12,19 +12,19 @@ from launch.cluster.files import ClusterFolder
 from launch.cluster.work import Work
 
 SAID = "said"  # kind of the events
-CRASHED = -1  # instead of an exit code
-_LINES = 40  # of what a job that crashed wrote last
+CRASHED = -1  # in place of an exit code
+_LINES = 40  # last lines of the log of a crashed job
 
 
 def tell(folder: ClusterFolder, text: str) -> None:
-    """Say `text` in the log of this job, and to whoever follows it."""
+    """Write `text` to the log of this job and to the terminal that follows it."""
     print(text, flush=True)
     folder.event(SAID, os.environ.get("SLURM_JOB_ID", ""), text)
 
 
 @contextmanager
 def telling(work: Work, console: Console) -> Iterator[None]:
-    """In a head job, what the block prints goes to whoever follows it, too, however the block ends."""
+    """In a head job, send what the block prints to the terminal that follows it, also when the block fails."""
     if not work.keys.in_head_job:
         yield
         return
@@ -37,7 +37,7 @@ def telling(work: Work, console: Console) -> Iterator[None]:
 
 
 def exit_code(folder: ClusterFolder, job: str) -> int | None:
-    """The exit code of a head job; None while it has not ended by itself."""
+    """The exit code of a head job; None while it runs, and if it was killed."""
     try:
         kind, value = pickle.loads(JobPaths(folder.jobs, job, 0).result_pickle.read_bytes())
     except FileNotFoundError:
@@ -46,7 +46,7 @@ def exit_code(folder: ClusterFolder, job: str) -> int | None:
 
 
 def told(folder: ClusterFolder, job: str, crashed: bool = False) -> str:
-    """What a head job told; the end of its errors when it crashed, which it could not tell."""
+    """The messages of a head job; for a crashed one also the end of its log."""
     words = [event.text for event in folder.events() if (event.kind, event.job) == (SAID, job)]
     log = JobPaths(folder.jobs, job, 0).stderr
     if crashed and log.exists():

@@ -1,4 +1,4 @@
-"""Trials that are given, not searched for: all of them, each until it has a result."""
+"""Run a fixed list of trials until each has a result."""
 
 from collections.abc import Iterable
 
@@ -17,11 +17,11 @@ from study.trial.run import lost_trial, run_trial
 
 GivenTrial = tuple[TrialConfig, Placement]
 
-_RETRIES = 3  # of a trial whose node is lost; one whose node was drained is free
+_RETRIES = 3  # restarts of a trial whose node was lost; restarts after a drained node do not count
 
 
 def run_all(jobs: Iterable[GivenTrial], store: StudyStore, resources: Resources) -> None:
-    """Run the trials that have no result yet; one whose process dies is started again, `RETRIES` times."""
+    """Run the trials without a result; a trial whose process dies is restarted `_RETRIES` times."""
     todo = {config.key: (config, placement) for config, placement in jobs if store.result(config.key) is None}
     if not todo:
         return

@@ -1,7 +1,7 @@
-"""The Ray Tune driver: our searcher proposes, our rule prunes, the StudyStore is the only record.
+"""The Ray Tune driver: our searcher proposes trials, our rule prunes them, and the StudyStore keeps all results.
 
-Nothing of Ray's own state is ever restored. A killed search is continued by telling a new sampler and a new rule all
-that is in the store, and by enqueueing what was sampled and not finished; those trials go on from their checkpoints.
+Ray's own state is never restored. To continue a killed search, a new sampler and a new pruning rule are told everything
+in the store, and unfinished trials are enqueued; these continue from their checkpoints.
 """
 
 import shutil
@@ -23,7 +23,7 @@ from study.trial.run import run_trial
 
 
 def train(params: dict[str, Any], placement: Placement) -> None:
-    """What Ray runs for one trial."""
+    """The function that Ray runs for one trial."""
     try:
         _train(trial_from_dict(params[CONFIG]), placement)
     except OSError as error:
@@ -36,7 +36,7 @@ def _train(config: TrialConfig, placement: Placement) -> None:
     with Watchdog(config, placement) as watchdog:
 
         def report(epoch: int, value: float) -> None:
-            watchdog.rest()  # the driver may take its time
+            watchdog.rest()  # the driver may answer late, which is no fault of the trial
             tune.report({EPOCH: epoch, METRIC: value})
             watchdog.report()
 
@@ -44,7 +44,7 @@ def _train(config: TrialConfig, placement: Placement) -> None:
 
 
 def search(plan: SearchPlan, trials: int) -> Ending | None:
-    """Search fold after fold until each has its share of `trials`; returns why it ended early, if it did."""
+    """Search fold after fold until each has its share of `trials`; returns the reason for an early end, or None."""
     store = plan.store
     watch = Watch(store, plan.budget)
     store.tidy()
@@ -65,12 +65,12 @@ def search(plan: SearchPlan, trials: int) -> Ending | None:
 
 
 def share(plan: SearchPlan, trials: int) -> int:
-    """Trials of each fold: an equal part of all, rounded up."""
+    """Number of trials of each fold: an equal share, rounded up."""
     return -(-trials // len(plan.folds))
 
 
 def _search_fold(plan: SearchPlan, fold: str, wanted: int, watch: Watch) -> None:
-    """Run trials until the fold has `wanted` of them; a round that adds none is the last."""
+    """Run rounds of trials until the fold has `wanted` of them, or until a round adds none."""
     before = -1
     while before < (finished := plan.store.count("sweep", fold)) < wanted and watch.ending is None:
         before = finished
@@ -83,7 +83,7 @@ def _tune(plan: SearchPlan, fold: str, missing: int, watch: Watch) -> None:
     rule = begin_rule(plan.search, plan.store, fold)
     trainable = tune.with_parameters(train, placement=plan.placement)
     needs = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
-    local = plan.resources.cluster.name == "local"  # elsewhere one trial waits for the next place, wherever it appears
+    local = plan.resources.cluster.name == "local"  # on a cluster one trial waits for the next free place
     tuner = tune.Tuner(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(

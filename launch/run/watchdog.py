@@ -1,4 +1,4 @@
-"""Ends the process of a trial that hangs, and leaves behind where it was."""
+"""End the process of a hanging trial, and save its stack."""
 
 import faulthandler
 from types import TracebackType
@@ -10,9 +10,9 @@ from study.trial.pretrain import finetuned
 
 
 class Watchdog:
-    """Ends this process, its stack written to the study's `hung` folder, when `report` is not called in time.
+    """Ends this process when `report` is not called in time, and writes its stack to the study's `hung` folder.
 
-    The time is `placement.timeout` in minutes, 0 for as long as it takes. The file goes when the block is left.
+    The time is `placement.timeout` in minutes; 0 for no limit. The file is removed when the block ends.
     """
 
     def __init__(self, config: TrialConfig, placement: Placement) -> None:
@@ -30,12 +30,12 @@ class Watchdog:
         return self
 
     def report(self) -> None:
-        """The trial lives: its time begins anew."""
+        """The trial is alive: start the time again."""
         if self.file is not None:
             faulthandler.dump_traceback_later(self.seconds, exit=True, file=self.file)
 
     def rest(self) -> None:
-        """What comes now, up to the next report, may take as long as it wants."""
+        """Stop the time until the next report."""
         faulthandler.cancel_dump_traceback_later()
 
     def __exit__(
@@ -48,7 +48,7 @@ class Watchdog:
 
 
 def death(store: StudyStore, key: str, times: int) -> str:
-    """Why a trial whose process died `times` times has no result."""
+    """The error message of a trial whose process died `times` times."""
     path = store.hung_path(key)
     stack = path.read_text().strip() if path.exists() else ""
     if stack:

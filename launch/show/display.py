@@ -1,10 +1,10 @@
-"""The live table of a command that runs trials, and of `launch/status.py`, drawn from files alone."""
+"""The live table of a running command and of launch/status.py, drawn from files only."""
 
 import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -18,20 +18,20 @@ from study.records.study_trials import StudyTrials
 
 SHOWN_TRIALS = 8  # running trials in the table
 POLL_S = 1.0  # seconds
-SLOW, SHARE = 0.25, 20  # a look that takes longer than this many seconds is taken this much less often than it takes
+SLOW, SHARE = 0.25, 20  # a snapshot that takes longer than 0.25 s is taken only every 20 times that time
 
 
 class Display:
-    """Trials by state, the best so far with its parameters, what runs now, and when it will be over.
+    """Trials by state, the best trial so far with its settings, the running trials, and the time left.
 
-    In a terminal the table is redrawn in place; elsewhere every change of the number of finished trials is one line.
+    A terminal redraws the table in place; other outputs get one line whenever a trial finishes.
     """
 
     def __init__(self, store: StudyTrials, stage: str, wanted: int, epochs: int, console: Console) -> None:
         self.store, self.stage, self.wanted, self.epochs, self.console = store, stage, wanted, epochs, console
         self.begun, self.before = time.time(), store.count(stage)
-        self.seen: Snapshot | None = None  # the last look, if looking takes long
-        self.again = 0.0  # when to look again
+        self.seen: Snapshot | None = None  # the last snapshot
+        self.again = 0.0  # when to take the next one
         self.over = threading.Event()
         self.announcer = threading.Thread(target=self._announce, daemon=True)
         self.live = Live(console=console, get_renderable=self.render, refresh_per_second=1 / POLL_S)
@@ -45,7 +45,7 @@ class Display:
         self.live.stop() if self.console.is_terminal else self.announcer.join()
 
     def look(self) -> Snapshot:
-        """The study as it is now, or was a moment ago where looking is slow."""
+        """A snapshot of the study, or the last one when snapshots are slow."""
         begun = time.monotonic()
         if self.seen is None or begun >= self.again:
             self.seen = take_snapshot(self.store, self.stage, self.wanted, self.epochs)
@@ -54,11 +54,11 @@ class Display:
         return self.seen
 
     def render(self) -> RenderableType:
-        """The table as it is now."""
+        """The whole table."""
         return Group(self.headline(), *filter(None, [self.best()]), *cluster_lines(self.look()), *trials(self.look()))
 
     def headline(self) -> Text:
-        """Trials by state, and the time."""
+        """Trials by state, and the elapsed and left time."""
         found = self.look()
         return Text(f"{_states(found)}  {self._clock(found.finished)}".rstrip())
 
@@ -83,7 +83,7 @@ class Display:
 
 
 def _states(found: Snapshot) -> str:
-    """How many trials there are of each kind."""
+    """Number of trials by state."""
     ended = ", ".join(f"{count} {status.lower()}" for status, count in found.counts.items())
     stopped = sum(trial.interrupted for trial in found.running)
     running = f"{len(found.running) - stopped} running" + (f", {stopped} interrupted" if stopped else "")
@@ -99,7 +99,7 @@ def best_line(found: Snapshot) -> Text | None:
 
 
 def cluster_lines(found: Snapshot) -> Iterator[Text]:
-    """Workers by state, and what the queue says; nothing without a cluster."""
+    """Workers by state, and the state of the queue; nothing without a cluster."""
     if found.workers:
         kinds = Counter("silent" if worker.silent else worker.state for worker in found.workers)
         yield Text("workers: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
@@ -110,7 +110,7 @@ def cluster_lines(found: Snapshot) -> Iterator[Text]:
 
 
 def trials(found: Snapshot) -> Iterator[Table]:
-    """The trials that run now, those that have run longest first."""
+    """The running trials, the oldest first."""
     table = Table("running", "epoch", "now", "settings", box=None, header_style="dim", pad_edge=False)
     for trial in found.running[:SHOWN_TRIALS]:
         note = "interrupted" if trial.interrupted else describe(trial.settings)
@@ -120,7 +120,7 @@ def trials(found: Snapshot) -> Iterator[Table]:
 
 
 def whole(found: Snapshot) -> RenderableType:
-    """Everything that status shows."""
+    """The whole output of launch/status.py."""
     return Group(
         Text(f"{found.name}: {_states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
         *filter(None, [best_line(found)]),
@@ -134,7 +134,7 @@ def whole(found: Snapshot) -> RenderableType:
 
 
 def hours_line(found: Snapshot) -> str:
-    """What the trials have cost."""
+    """The hours that trials have used."""
     hours = found.hours
     text = f"{hours.unit}: {hours.finished:.2f} in trials, {hours.failed:.2f} in failed ones"
     if hours.granted is None:
@@ -143,7 +143,7 @@ def hours_line(found: Snapshot) -> str:
 
 
 def workers(found: Snapshot) -> Iterator[Table]:
-    """The workers that have not left."""
+    """The workers that have not ended."""
     table = Table("worker", "node", "state", "seen", "size", "", box=None, header_style="dim", pad_edge=False)
     for worker in found.workers:
         state = f"silent, was {worker.state}" if worker.silent else worker.state
@@ -164,26 +164,34 @@ def _running_with_hosts(found: Snapshot) -> Iterator[Table]:
 
 
 def describe(settings: Mapping[str, Any]) -> str:
-    """Settings in one line: the last part of each name, numbers to three digits."""
+    """Settings in one line: the last part of each name, numbers with three digits."""
     given = {name.split(".")[-1]: value for name, value in settings.items() if value is not None}
     return " ".join(f"{name}={setting_text(value)}" for name, value in given.items())
 
 
 def setting_text(value: Any) -> str:
-    """A setting as people write it: numbers to three digits."""
+    """A setting as text; numbers with three digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def percent_text(value: float) -> str:
-    """A score as the field prints it."""
+    """A score in percent with one digit."""
     return f"{100 * value:.1f}"
 
 
 def interval_text(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
-    """`66.1 (60.2 to 71.3)`, in percent; a dash for what is undefined, the score alone where no interval is known."""
+    """`66.1 (60.2 to 71.3)` in percent; without an interval only the score, and a dash for an undefined score."""
     if value is None or math.isnan(value):
         return "-"
     around = (
         "" if low is None or high is None or math.isnan(low) else f" ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
     )
     return f"{100 * value:{sign}.1f}{around}"
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose columns line up as plain text, too."""
+    lines = [heads, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    head, *body = (f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
+    return "\n".join([head, f"|{'|'.join('-' * (width + 2) for width in widths)}|", *body])

@@ -1,4 +1,4 @@
-"""A page that is written again and again while trials run, and served on this machine alone."""
+"""A page that is rewritten while trials run, and served on this machine only."""
 
 import threading
 import time
@@ -12,14 +12,14 @@ from data.errors import InputError
 from data.files import write_atomic
 
 HOST = "127.0.0.1"
-DRAWING_S = 30.0  # that a browser may need for the page before it counts the seconds to the next one
+DRAWING_S = 30.0  # extra time for a slow browser to ask for the last page
 WAITING = "<!doctype html><meta charset=utf-8><title>au-study</title><p>No finished trial yet; this page waits for one."
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # On top of the page's own policy: no other page can hold this one.
+    # In addition to the page's own policy: no other page may embed this one.
     "Content-Security-Policy": "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -27,17 +27,17 @@ HEADERS = {
 
 @dataclass
 class Live:
-    """What is served now; a browser asks again after `every` seconds, unless that is None."""
+    """The content to serve; a browser reloads it after `every` seconds, or never if that is None."""
 
     content: bytes = WAITING.encode()
     every: float | None = None
-    seen: bool = False  # by any browser
-    last_seen: threading.Event = field(default_factory=threading.Event)  # the page that will not change any more
+    seen: bool = False  # whether a browser has loaded the page
+    last_seen: threading.Event = field(default_factory=threading.Event)  # a browser has loaded the last page
 
 
 @dataclass(frozen=True)
 class LivePage:
-    """What is watched: how its page is built and where it goes, when it is another one, and when it is the last."""
+    """How to build the page, where it goes, a state that changes with it, and whether all trials have ended."""
 
     build: Callable[[], str]
     path: Path
@@ -47,7 +47,7 @@ class LivePage:
 
 @contextmanager
 def serving(live: Live, port: int) -> Iterator[str]:
-    """Serve `live.content` under the address that is given, and nothing else, until the block ends."""
+    """Serve only `live.content`, until the block ends; yields the address."""
     try:
         server = ThreadingHTTPServer((HOST, port), _handler(live))
     except (OSError, OverflowError) as error:
@@ -65,7 +65,7 @@ def serving(live: Live, port: int) -> Iterator[str]:
 
 def _handler(live: Live) -> type[BaseHTTPRequestHandler]:
     class OnePage(BaseHTTPRequestHandler):
-        """Answers GET and HEAD of `/`, to who asks for this machine by name or number."""
+        """Answers GET and HEAD of `/` for the hosts localhost and 127.0.0.1."""
 
         server_version, sys_version = "au-study", ""
 
@@ -93,29 +93,30 @@ def _handler(live: Live) -> type[BaseHTTPRequestHandler]:
             return status
 
         def _found(self) -> tuple[int, bytes]:
-            # Another site that names itself 127.0.0.1 (DNS rebinding) sends its own name.
+            # A web site that points its own name to 127.0.0.1 (DNS rebinding) sends that name as the host.
             port = self.connection.getsockname()[1]
             if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
-                return 403, b"this page is for this machine alone"
-            return (200, live.content) if self.path == "/" else (404, b"there is one page: /")
+                return 403, b"this page is only for this machine"
+            return (200, live.content) if self.path == "/" else (404, b"the only page is /")
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the terminal shows what happens to the page."""
+            """Print nothing; the terminal shows other messages."""
 
     return OnePage
 
 
 def watch(job: LivePage, every: float, port: int, say: Callable[[str], None]) -> None:
-    """Write the page and serve it, every `every` seconds until all trials have ended.
+    """Write and serve the page, again every `every` seconds, until all trials end.
 
-    The last page is served until a browser that had an earlier one has it.
+    If a browser loaded an earlier page, the last page is served until it is loaded as well.
     """
     live = Live(every=every)
     with serving(live, port) as address:
         say(f"live page: {address}; Ctrl-C ends it")
         state, said = None, ""
         while True:
-            finished, before, state = job.is_finished(), state, job.state()  # in this order: the last page has all
+            # `is_finished` first: then the last page contains all trials
+            finished, before, state = job.is_finished(), state, job.state()
             if state != before:
                 said = _rebuilt(job, live, said, say)
             if finished:
@@ -128,7 +129,7 @@ def watch(job: LivePage, every: float, port: int, say: Callable[[str], None]) ->
 
 
 def _rebuilt(job: LivePage, live: Live, said: str, say: Callable[[str], None]) -> str:
-    """Write and show the page; a store that gives none, new or damaged, leaves the last one. Returns what is said."""
+    """Write and serve a new page; a new or damaged study leaves the old page. Returns the last message."""
     try:
         content = job.build().encode("utf-8", "replace")
     except InputError as error:

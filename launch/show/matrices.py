@@ -1,4 +1,4 @@
-"""The tables of a transfer study as people read them: sources and methods in rows, targets in columns, in percent."""
+"""The tables of a transfer study for the terminal: sources and methods in rows, targets in columns, in percent."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,17 +11,17 @@ from launch.show.display import interval_text
 from study.experiments.cross_dataset.transfer import Transfer
 from study.records.score_table import FIXED_THRESHOLD, RULES
 
-WIDTH = 160  # of what is no terminal
+WIDTH = 160  # when the output is no terminal
 RULE_NAMES = {"0.5": "0.5", "validation": "source validation", "base_rate": "base rate", "oracle": "oracle"}
 _NOTE = (
-    "In brackets 95 % over the people of the target. On another dataset: all of its frames, mean over detectors. On "
-    "the own one (bold): mean of folds, each detector on the people that it is tested on. Retention: the score on "
-    "those same parts over that of the target's own detectors of the method."
+    "In brackets 95 % intervals over the target's subjects. On another dataset: all of its frames, mean over detectors."
+    " On the own dataset (bold): mean over folds, each detector on its test subjects. Retention: the score on the same"
+    " test parts divided by the score of the target's own detectors of this method."
 )
 
 
 def print_matrices(found: Transfer, kind: str, rule: str) -> Iterator[Table | Text]:
-    """What is printed of a study: AUs of the `kind`, tests and retention at the threshold `rule`."""
+    """The tables to print: on the AUs of `kind`, with tests and retention at the threshold `rule`."""
     table = found.table.filter(pl.col("au").is_null() & (pl.col("aus_kind") == kind))
     yield Text("\n".join(caption(found, table, kind)))
     if table.is_empty():
@@ -38,7 +38,7 @@ def print_matrices(found: Transfer, kind: str, rule: str) -> Iterator[Table | Te
 
 
 def caption(found: Transfer, table: pl.DataFrame, kind: str) -> Iterator[str]:
-    """What the numbers are of."""
+    """Lines that explain the numbers."""
     spec = found.spec
     yield "Labels: " + "; ".join(f"{name} {convention}" for name, convention in spec.conventions.items()) + "."
     if kind == "common":
@@ -51,7 +51,7 @@ def caption(found: Transfer, table: pl.DataFrame, kind: str) -> Iterator[str]:
 
 
 def _matrix(title: str, table: pl.DataFrame, lines: dict[tuple[str, str], str]) -> Table:
-    """A line for each source, method, and rule and metric; always-positive is the same for all methods."""
+    """One row for each source, method, and entry of `lines`: (rule, metric) -> name."""
     targets = table["target"].unique(maintain_order=True).to_list()
     drawn = _table(f"{title}, %", "trained on", "method", "", *targets)
     for source, method in table.select("source", "method").unique(maintain_order=True).iter_rows():

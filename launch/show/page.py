@@ -1,4 +1,4 @@
-"""The page of studies: the one door from the commands to `reports`, beside launch/report.py."""
+"""The page of studies; only this module and launch/report.py import `reports`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +16,13 @@ from study.search.importance import ped_anova
 
 
 def write_page(store: StudyStore) -> Path:
-    """Write the page of `store` and return where it lies."""
+    """Write the page of `store`; returns its path."""
     write_atomic(store.report_path, page_of([store.root]).encode("utf-8", "replace"))
     return store.report_path
 
 
 def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
-    """The page of a study, of a comparison of variants, or of several studies, read anew."""
+    """The page of a search, of an ablation study, or of several searches."""
     stores = [StudyStore(root) for root in roots]
     if len(stores) > 1:
         facts = [facts_of(store, name) for name, store in zip(study_labels(roots), stores, strict=True)]
@@ -33,7 +33,7 @@ def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
 
 
 def materials(store: StudyStore, pictures: bool | None) -> Materials:
-    """What the frame store of the study adds to its page; nothing where it is gone."""
+    """What the page needs from the frame store; empty if the store is missing."""
     frames = frames_of(store)
     if frames is None:
         return Materials()
@@ -41,7 +41,7 @@ def materials(store: StudyStore, pictures: bool | None) -> Materials:
 
 
 def study_labels(roots: Sequence[Path]) -> list[str]:
-    """The names of the folders, with as many folders above as it takes to tell them apart."""
+    """Names of the folders, with as many parent folders as needed to make them different."""
     parts = [root.resolve().parts for root in roots]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]

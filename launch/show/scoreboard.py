@@ -1,4 +1,4 @@
-"""The scores of a final evaluation as tables for a terminal."""
+"""The scores of a final evaluation as tables for the terminal."""
 
 import polars as pl
 from rich.console import Console
@@ -32,13 +32,13 @@ WITH_INTERVAL = (("f1", "0.5"), ("auc", "0.5"))
 AGGREGATE_NAMES = {"folds": "mean of folds", "pooled": "pooled"}
 COLUMN_HEADS = {BIAS: "selection bias"}
 _NOTE = (
-    "Percent; in brackets the 95 % interval of a bootstrap of subjects, after ± the standard deviation over seeds. "
-    "Tuned thresholds: those with the best F1 on each detector's validation part."
+    "Percent; in brackets 95 % bootstrap intervals over subjects, after ± the standard deviation over seeds. "
+    "Tuned thresholds: the best F1 on each detector's validation part."
 )
 
 
 def print_scores(scores: pl.DataFrame, console: Console) -> None:
-    """The mean over AUs of every selection, then the AUs of the first."""
+    """Print the mean over AUs of every selection, then each AU of the first selection."""
     selections = scores["selection"].unique(maintain_order=True).to_list()
     console.print(overview(scores.filter(pl.col("au").is_null()), selections))
     console.print(_by_au(scores.filter(selection=selections[0], aggregate="folds")))
@@ -46,7 +46,7 @@ def print_scores(scores: pl.DataFrame, console: Console) -> None:
 
 
 def overview(means: pl.DataFrame, selections: list[str]) -> Table:
-    """One row a metric and aggregate, one column a selection."""
+    """One row for each metric and aggregate, one column for each selection."""
     heads = [COLUMN_HEADS.get(name, f"selection={name}") for name in selections]
     table = Table("mean over AUs", "", *heads, box=None, header_style="bold")
     for metric, rule, name in ROWS:
@@ -61,7 +61,7 @@ def overview(means: pl.DataFrame, selections: list[str]) -> Table:
 
 
 def _by_au(scores: pl.DataFrame) -> Table:
-    """One row an AU, one column a metric, mean of folds; to fit a terminal only some with their intervals."""
+    """One row for each AU, one column for each metric, mean over folds; some without intervals, to fit a terminal."""
     title = f"selection={scores['selection'][0]}, mean of folds"
     table = Table("AU", *OF_AN_AU.values(), title=title, title_justify="left", box=None, header_style="bold")
     for au in scores["au"].drop_nulls().unique().sort():
@@ -73,12 +73,12 @@ def _by_au(scores: pl.DataFrame) -> Table:
 
 
 def brief(found: pl.DataFrame) -> str:
-    """The score alone."""
+    """The score without interval and spread."""
     return cell(found).partition(" ")[0]
 
 
 def cell(found: pl.DataFrame, sign: str = "") -> str:
-    """`66.1 (60.2 to 71.3) ±0.4`, without what is not known; a dash for an undefined score."""
+    """`66.1 (60.2 to 71.3) ±0.4`, without unknown parts; a dash for an undefined score."""
     row = found.row(0, named=True)
     value, low, high, spread = (row[name] for name in ("value", "low", "high", "seed_sd"))
     return interval_text(value, low, high, sign) + ("" if spread is None else f" ±{100 * spread:.1f}")

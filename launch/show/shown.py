@@ -1,6 +1,6 @@
-"""What a page shows of the frame store itself, where that is at hand: its labels, and pictures where they may be shown.
+"""What a page shows of the frame store, if it is available: label counts, and images if they may be shown.
 
-Frames of people are shown only when asked for: the licences of the datasets do not allow to pass them on.
+Frames of real people are shown only on request, because the licences of the datasets forbid sharing them.
 """
 
 from io import BytesIO
@@ -25,7 +25,7 @@ TitledPicture = tuple[str, str, bytes]  # title, caption, PNG
 
 
 def frames_of(store: StudyStore) -> FrameStore | None:
-    """The frame store that the study was run on; None when it is gone, or is another one by now."""
+    """The frame store of the study; None when it is missing or was replaced."""
     path = Path(store.spec().store)
     try:
         frames = open_store(path) if path.is_dir() else None
@@ -36,7 +36,7 @@ def frames_of(store: StudyStore) -> FrameStore | None:
 
 
 def labels_of(frames: FrameStore, store: StudyStore) -> pl.DataFrame | None:
-    """One row a subject and AU: subject, fold (the one that tests on the subject), au, frames, coded, active."""
+    """One row for each subject and AU: subject, its test fold, au, frames, coded, active."""
     try:
         data = trial_from_dict(store.spec().config).data
         found = folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed)
@@ -61,7 +61,7 @@ def _labels(table: pl.DataFrame, fold: Fold) -> pl.DataFrame:
 
 
 def sheets_of(frames: FrameStore, asked: bool | None) -> tuple[TitledPicture, ...]:
-    """A contact sheet: always with `asked` true, never with false, else of frames that anybody may see."""
+    """A contact sheet: always if `asked` is true, never if false, else only if the images are free to share."""
     dataset = str(frames.table["dataset"][0])
     free = dataset in CATALOG and CATALOG[dataset].images_are_free
     if not (free if asked is None else asked):

@@ -1,4 +1,4 @@
-"""How far a study is, as plain data, from its files alone: no Ray, no SLURM, on any machine that sees the folder."""
+"""The progress of a study as plain data, from its files only: works without Ray and SLURM, on any machine."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,8 @@ from study.records.study_spec import EXTERNAL, what_it_is
 from study.records.study_trials import StudyTrials
 from study.search.objectives import goals_of
 
-SILENT_AFTER_S = 60.0  # a worker or head that showed nothing for this long is taken for dead
-RECENT = 20  # finished trials that the end is estimated from
+SILENT_AFTER_S = 60.0  # without a heartbeat for this long, a worker or head counts as dead
+RECENT = 20  # number of finished trials for the estimate of the time left
 ALIVE = ("starting", "staging", "joined", "idle", "busy", "draining", "running")
 _ENDED = ("gone", "lost", "pending", "completing")
 QUEUE = ("waiting", "queue", "error", "excluded")
@@ -30,13 +30,13 @@ class Running:
     value: float
     host: str
     seconds: float  # since its last epoch
-    interrupted: bool  # it shows nothing for much longer than an epoch takes
+    interrupted: bool  # no progress for much longer than an epoch takes
     settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class WorkerView:
-    """A worker that has not said that it is gone."""
+    """A worker that has not ended."""
 
     job: str
     node: str
@@ -55,17 +55,17 @@ class Hours:
     unit: str
     finished: float
     failed: float
-    granted: float | None  # to the workers; None without a cluster
+    granted: float | None  # hours of all workers; None without a cluster
 
     @property
     def lost(self) -> float | None:
-        """Granted and in no trial: starting, idle, and epochs that were begun anew after a loss."""
+        """Granted hours outside of trials: starting, idle, and epochs repeated after a loss."""
         return None if self.granted is None else max(self.granted - self.finished - self.failed, 0.0)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that status shows."""
+    """Everything that launch/status.py shows."""
 
     name: str
     stage: str
@@ -77,10 +77,10 @@ class Snapshot:
     head: str
     workers: list[WorkerView]
     queue: str
-    dashboard: str  # how to come to that of Ray
+    dashboard: str  # how to open Ray's dashboard
     hours: Hours
-    left_s: float | None  # None when nobody can say
-    stages: list[float]  # pre-training: seconds since each stage was last written
+    left_s: float | None  # None if unknown
+    stages: list[float]  # seconds since the last write of each pre-training
 
     @property
     def finished(self) -> int:
@@ -89,7 +89,7 @@ class Snapshot:
 
 
 def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: int = 0) -> Snapshot:
-    """Look at the files of a study; what is not given is what its latest command was about."""
+    """The snapshot of a study; stage, wanted trials and epochs are by default those of its latest command."""
     spec, work, now = store.spec(), store.work(), time.time()
     if spec.kind == EXTERNAL:
         raise InputError(f"{store.root} has no trials: it {what_it_is(spec)}")
@@ -121,13 +121,13 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
 
 
 def time_left(outcomes: Sequence[Outcome], left: int) -> float | None:
-    """Seconds until `left` more trials are finished at the pace of the latest ones."""
+    """Seconds for `left` more trials at the pace of the latest ones."""
     ends = sorted(one.started + one.seconds for one in outcomes)[-RECENT:]
     return left * (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else None
 
 
 def granted(events: Iterable[Event], heartbeats: dict[str, Heartbeat], now: float) -> dict[str, float]:
-    """Seconds that each worker had its node: from when it starts until it ends or waits in the queue again."""
+    """Seconds that each worker had its node (from start until end or requeue), times its GPUs or cores."""
     since: dict[str, float] = {}
     total: dict[str, float] = {}
     for event in events:
@@ -135,7 +135,7 @@ def granted(events: Iterable[Event], heartbeats: dict[str, Heartbeat], now: floa
             since.setdefault(event.job, event.time)
         elif event.kind in _ENDED and event.job in since:
             total[event.job] = total.get(event.job, 0.0) + event.time - since.pop(event.job)
-    for job, begun in since.items():  # no driver was there to see it end
+    for job, begun in since.items():  # no driver recorded the end
         last = heartbeats.get(job)
         end = (
             now if last and last.state != "gone" and now - last.time < SILENT_AFTER_S else last.time if last else begun
@@ -159,7 +159,7 @@ def _hours(
 def _running(trial: Outcome, store: StudyTrials, now: float) -> Running:
     try:
         age = now - store.progress_path(trial.key).stat().st_mtime
-    except FileNotFoundError:  # finished in this moment
+    except FileNotFoundError:  # just finished
         age = 0.0
     patience = SILENT_AFTER_S + 3 * trial.slowest
     settings = {"fold": trial.fold, "seed": trial.seed} if trial.stage == "final" else trial.settings
@@ -177,17 +177,17 @@ def _head(folder: ClusterFolder, now: float) -> str:
         return ""
     where = f"{head.host}, job {head.job}" if head.job else f"{head.host}, pid {head.pid}"
     age = now - head.time
-    return f"{where}; it says nothing since {age:.0f} s" if age > SILENT_AFTER_S else where
+    return f"{where}; no heartbeat for {age:.0f} s" if age > SILENT_AFTER_S else where
 
 
 def _dashboard(events: Sequence[Event]) -> str:
-    """What the latest head said of its dashboard."""
+    """How to open the dashboard of the latest head."""
     last = next((event for event in reversed(events) if event.kind in ("head", "dashboard")), None)
     return last.text if last and last.kind == "dashboard" else ""
 
 
 def _queue(events: Sequence[Event]) -> str:
-    """How many workers wait, and what the driver last heard about it."""
+    """How many workers wait in the queue, and the last known reason."""
     last = {event.job: event.kind for event in events if event.job}
     waiting = sum(kind in ("submitted", "pending") for kind in last.values())
     said = next((event.text for event in reversed(events) if event.kind in QUEUE), "")

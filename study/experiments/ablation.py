@@ -1,7 +1,7 @@
-"""Variants of methods side by side: the trials that takes, and one row of numbers for each.
+"""Ablation studies: the trials of each variant of a method, and one row of scores for each.
 
-All variants are scored on the same test subjects, and every bootstrap draws the same subjects: the interval of a
-difference is that of paired replicates.
+All variants are scored on the same test subjects, and each bootstrap replicate draws the same subjects for all, so the
+intervals of differences are from paired replicates.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,20 +18,20 @@ from study.scoring.evaluation import Evaluation, evaluation_of_scores
 from study.scoring.sampled import ScoreRow, difference_row, mean_row, sampled_rows
 from study.search.best_trial import final_trials
 
-Condition = tuple[str, float]  # name of a variant, and the label noise it is trained with
+Condition = tuple[str, float]  # name of a variant, and the share of flipped training labels
 _COLUMNS = {"f1": ("f1", False), "rare": ("rare_f1", False), "f1_gain": ("f1", True), "rare_gain": ("rare_f1", True)}
 _SUFFIXES = dict(zip(INTERVAL_ENDS, ("", "_low", "_high"), strict=True))
 
 
 def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds: int) -> list[TrialConfig]:
-    """The variant `config` trained with flipped labels, on every fold with every seed."""
+    """The variant `config` with a share `noise` of flipped labels, on every fold with every seed."""
     return final_trials(replace(config, data=replace(config.data, label_noise=noise)), fold_names, seeds)
 
 
 def ablation_table(done: Mapping[Condition, Sequence[TrialResult]], against: Mapping[str, str]) -> pl.DataFrame:
-    """Scores of the finished trials of each cell, and their gains over the variant that each one is compared with.
+    """Scores of each condition from its finished trials, and its gain over the variant that `against` names.
 
-    No gains where that is the condition itself, or where it is not finished.
+    There is no gain over the variant itself, and none over a variant without finished trials.
     """
     found = {
         cell: evaluation_of_scores((r.config.data.fold, r.config.seed, r.scores["test"]) for r in results)
@@ -48,12 +48,12 @@ def ablation_table(done: Mapping[Condition, Sequence[TrialResult]], against: Map
 
 
 def rare_aus(evaluation: Evaluation) -> tuple[int, ...]:
-    """The rarest third of the AUs on the frames that are scored."""
+    """The third of the AUs with the lowest base rates on the scored frames."""
     return tuple(evaluation.aus[at] for at in rarest_third(_frames(evaluation)))
 
 
 def baseline_rows(evaluation: Evaluation, rare: Sequence[int], names: ScoreRow) -> Iterator[ScoreRow]:
-    """What all variants share: always-positive over all AUs and over the rare ones, and the base rates of those."""
+    """The rows of a `Baseline`."""
     always, of = evaluation.number("always_positive"), names | {"aggregate": "folds"}
     yield mean_row(always, of | {"metric": "always_positive"})
     yield mean_row(always.on(rare), of | {"metric": "rare_always_positive"})
@@ -64,7 +64,7 @@ def baseline_rows(evaluation: Evaluation, rare: Sequence[int], names: ScoreRow) 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What all variants share: always-positive over all AUs and over the rare ones, and the base rates of those."""
+    """Chance level of all variants: F1 of always-positive over all AUs and over the rare ones, and their base rates."""
 
     always_positive: float | None
     rare_always_positive: float | None
@@ -72,7 +72,7 @@ class Baseline:
 
 
 def baseline_in(scores: pl.DataFrame) -> Baseline | None:
-    """That of an ablation's scores; None where a former revision wrote them, which kept none."""
+    """The baseline in the scores of an ablation study; None in files of a former revision, which have none."""
     always, rare, rates = (
         scores.filter(metric=metric) for metric in ("always_positive", "rare_always_positive", "base_rate")
     )
@@ -83,7 +83,7 @@ def baseline_in(scores: pl.DataFrame) -> Baseline | None:
 
 
 def _frames(evaluation: Evaluation) -> np.ndarray:
-    """Counts [A, 4] of the first seed: every seed scores the same frames."""
+    """Counts [A, 4] of the first seed; every seed scores the same frames."""
     return np.asarray(evaluation.groups[0][0].counts[FIXED_THRESHOLD].sum(axis=0))
 
 
@@ -113,7 +113,7 @@ def _gains(
 
 
 def comparison_frame(scores: pl.DataFrame) -> pl.DataFrame:
-    """The columns of comparison.csv, one row a variant and label noise; scores are fractions, null is undefined."""
+    """The table of comparison.csv, one row for each condition; scores are fractions, null is undefined."""
     cells = scores.group_by("method", "condition", maintain_order=True)
     rows = [_wide(str(variant), str(condition), part) for (variant, condition), part in cells]
     return pl.DataFrame(rows, infer_schema_length=None)

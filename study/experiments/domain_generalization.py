@@ -1,11 +1,10 @@
-"""Detectors trained on several datasets, on one that none of them has seen: which trials that takes, which candidate
-is chosen by which rule, and what it is worth.
+"""Domain generalisation: detectors trained on several datasets and tested on an unseen one.
 
-A trial trains on some datasets and knows of no target, so that targets share the trials of the same sources. The
-rules, after Gulrajani & Lopez-Paz (DomainBed, ICLR 2021), choose among candidates of one method:
+A trial has source datasets but no target, so that several targets share the trials of the same sources. These rules
+choose among the candidates of one method (Gulrajani & Lopez-Paz, DomainBed, ICLR 2021):
 
 - pooled: the objective on the validation subjects of all sources, pooled;
-- leave_one_source_out: each source in turn is left out of the training and is what the detector is scored on; the mean;
+- leave_one_source_out: the mean objective when each source in turn is left out of training and used for the score;
 - oracle: the objective on the target itself, with the weights of the last epoch, so that the target chooses no epoch.
 """
 
@@ -37,15 +36,15 @@ from study.trial.multi_source import check_target
 
 POOLED, LEFT_OUT, _ORACLE = "pooled", "leave_one_source_out", "oracle"
 GENERALIZATION_SELECTIONS = (POOLED, LEFT_OUT, _ORACLE)
-ONLY = "none"  # the rule where there is one candidate
-OWN = "own"  # the rule of a study of the target itself
+ONLY = "none"  # the rule for a single candidate
+OWN = "own"  # the rule for a study of the target itself
 _METRICS = (("f1", "0.5"), ("f1", "validation"), ("f1", "base_rate"), ("auc", "0.5"), ("always_positive", "0.5"))
 _OF = " of "  # `condition` of a score table is "<chosen candidate> of <how many>"
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """What is trained on, and the dataset that is tested on."""
+    """The datasets to train on, and the dataset to test on."""
 
     target: FrameStore
     sources: tuple[FrameStore, ...]
@@ -62,13 +61,13 @@ class Split:
 
     @cached_property
     def union(self) -> UnionStore:
-        """The sources as one."""
+        """All sources as one store."""
         return UnionStore(self.sources)
 
 
 @dataclass(frozen=True)
 class Generalization:
-    """What is asked for: every split, every candidate by name, every seed."""
+    """A domain generalisation study: every split, every candidate, every seed."""
 
     splits: tuple[Split, ...]
     candidates: Mapping[str, TrialConfig]
@@ -77,14 +76,14 @@ class Generalization:
 
     @property
     def methods(self) -> dict[str, list[str]]:
-        """The names of the candidates of each method; rules choose among those."""
+        """Names of the candidates of each method; a rule chooses one of them."""
         found: dict[str, list[str]] = {}
         for name, config in self.candidates.items():
             found.setdefault(config.method_name, []).append(name)
         return found
 
     def rules(self, method: str) -> tuple[str, ...]:
-        """The rules that choose among the candidates of `method`; none does for a single one."""
+        """The rules that choose among the candidates of `method`; `ONLY` for a single candidate."""
         return self.selections if len(self.methods[method]) > 1 else (ONLY,)
 
     def trials(self, split: Split, name: str) -> list[TrialConfig]:
@@ -92,7 +91,7 @@ class Generalization:
         return [source_trial(self.candidates[name], split.sources, seed) for seed in range(self.seeds)]
 
     def asked(self) -> Iterator[tuple[TrialConfig, str, FrameStore]]:
-        """Every trial, and which of its weights are scored on which dataset."""
+        """Every trial, with the weights and the dataset to score."""
         for split in self.splits:
             for name, config in self.candidates.items():
                 for rule in self.rules(config.method_name):
@@ -103,7 +102,7 @@ class Generalization:
 
 
 def source_trial(config: TrialConfig, sources: Sequence[FrameStore], seed: int) -> TrialConfig:
-    """The candidate `config` trained on `sources`; their order is no part of it."""
+    """The candidate `config` trained on `sources`; their order does not matter."""
     ordered = sorted(sources, key=lambda store: (dataset_of(store), store.fingerprint))
     data = DataSettings(
         dataset="+".join(map(dataset_of, ordered)),
@@ -117,21 +116,21 @@ def source_trial(config: TrialConfig, sources: Sequence[FrameStore], seed: int) 
 
 
 def left_out(split: Split) -> list[Split]:
-    """Each source as the target of all others; the target itself is in none of these."""
+    """Each source as the target of the other sources; the real target is not used."""
     return [Split(source, tuple(other for other in split.sources if other is not source)) for source in split.sources]
 
 
 def check_splits(asked: Generalization) -> None:
-    """`InputError` that lists every reason why a split is not possible."""
+    """Raise one `InputError` that lists every reason why a split is impossible."""
     problems = []
     for split in asked.splits:
         several = any(LEFT_OUT in asked.rules(method) for method in asked.methods)
         if several and len(split.sources) < 2:
-            problems.append(f"{LEFT_OUT} needs at least two datasets to train on, there is {split.name}")
+            problems.append(f"{LEFT_OUT} needs at least two datasets to train on; there is only {split.name}")
         else:
             for one in [split, *(left_out(split) if several else [])]:
                 problems += _problems(one)
-    raise_all("these datasets cannot be trained and tested on:", list(dict.fromkeys(problems)))
+    raise_all("training and testing on these datasets is not possible:", list(dict.fromkeys(problems)))
 
 
 def _problems(split: Split) -> list[str]:
@@ -143,13 +142,13 @@ def _problems(split: Split) -> list[str]:
 
 
 def chosen_by(rule: str, asked: Generalization, split: Split, method: str, store: StudyStore) -> str:
-    """The name of the candidate of `method` that `rule` chooses for `split`; the first of equals."""
+    """The name of the candidate of `method` that `rule` chooses for `split`; of equal ones the first."""
     names = asked.methods[method]
     return max(names, key=lambda name: (candidate_value(rule, asked, split, name, store), -names.index(name)))
 
 
 def candidate_value(rule: str, asked: Generalization, split: Split, name: str, store: StudyStore) -> float:
-    """The number that `rule` maximises; the mean over seeds."""
+    """The number that `rule` maximises, mean over seeds."""
     if rule == LEFT_OUT:
         return float(np.mean([_on_target("best", asked, one, name, store) for one in left_out(split)]))
     if rule == _ORACLE:
@@ -174,7 +173,7 @@ def _predicted(trial: TrialConfig, weights: str, target: FrameStore, store: Stud
 def generalization_table(
     asked: Generalization, store: StudyStore, done: Mapping[str, TrialResult], own: Mapping[str, StudyStore]
 ) -> pl.DataFrame:
-    """Scores of all methods, splits and rules whose trials are `done`; `own` are studies by target."""
+    """Scores of all methods, splits and rules whose trials are `done`, and of `own`, the target's own studies."""
     tables = [scores_frame([])]
     for split in asked.splits:
         tables += _own_scores(split, own)
@@ -186,7 +185,7 @@ def generalization_table(
 
 
 def generalization_export(scores: pl.DataFrame) -> pl.DataFrame:
-    """The columns of generalize.csv: `chosen` is the candidate of the row, one of `candidates`."""
+    """The table of generalize.csv: `chosen` is the name of the chosen candidate, `candidates` their number."""
     condition = pl.col("condition").str
     names = {"sources": "source", **{name: name for name in ("selection", "rule", "metric", "au", *INTERVAL_ENDS)}}
     return scores.select(
@@ -213,7 +212,7 @@ def _scores(rule: str, asked: Generalization, split: Split, method: str, store: 
 
 
 def _own_scores(split: Split, own: Mapping[str, StudyStore]) -> Iterator[pl.DataFrame]:
-    """The final detectors of a study of the target, each on the people whom its fold tests on."""
+    """Scores of the final detectors of a study of the target, each on the test subjects of its fold."""
     store = own.get(dataset_of(split.target))
     if store is not None:
         chosen: Chosen = {}
@@ -229,7 +228,7 @@ def _shown(found: Evaluation, names: Mapping[str, str]) -> pl.DataFrame:
 
 
 def _evaluation(split: Split, trials: Sequence[TrialConfig], weights: str, store: StudyStore) -> Evaluation:
-    """The detectors of `trials`, one a seed, on all frames of the target."""
+    """The detectors of `trials`, one for each seed, on all frames of the target."""
     rates, target = source_rates(split), dataset_of(split.target)
     tallies = []
     for trial in trials:
@@ -240,7 +239,7 @@ def _evaluation(split: Split, trials: Sequence[TrialConfig], weights: str, store
 
 
 def source_rates(split: Split) -> Floats:
-    """Share [A] of active among the coded frames of the sources, mean over those that code the AU."""
+    """Base rates [A], mean over the sources that code the AU."""
     by_source = np.full((len(split.sources), len(split.aus)), np.nan)
     for number, store in enumerate(split.sources):
         coded = [au for au in split.aus if au in aus_of(store.table)]

@@ -1,7 +1,7 @@
-"""Hyper-parameters on other datasets: what the best configuration of one search is worth where it was not searched.
+"""Hyper-parameter transfer: the score of the best configuration of one search on other datasets.
 
-Every configuration is trained anew on the target, its own best one, too: a search names the luckiest of many trials.
-Regret is the test F1 of the target's own configuration less that of the other, on the same people.
+Every configuration is trained again on the target, also the target's own best one, because the best of many trials was
+in part lucky. Regret is the test F1 of the target's own configuration minus that of the other, on the same subjects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _ENDS = {"f1": ("f1", "low", "high"), "regret": ("regret", "regret_low", "regret
 
 
 def configuration_on(chosen: TrialConfig, target: TrialConfig) -> TrialConfig:
-    """The settings of `chosen` with the frames, the epochs and the objective of `target`'s study."""
+    """The settings of `chosen` with the frames, epochs and objective of the study of `target`."""
     return replace(
         chosen,
         data=target.data,
@@ -33,9 +33,9 @@ def configuration_on(chosen: TrialConfig, target: TrialConfig) -> TrialConfig:
 
 
 def regret_table(target: str, results: Mapping[str, Sequence[TrialResult]]) -> pl.DataFrame:
-    """F1 and regret of each source's configuration, from its final trials on one target, whose own are among them.
+    """F1 and regret of the configuration of each source, from its final trials on one target.
 
-    Sources and targets are named by their studies.
+    Sources and targets are named after their studies; the target is one of the sources.
     """
     f1 = {
         source: evaluation_of_scores((r.config.data.fold, r.config.seed, r.scores["test"]) for r in found).number("f1")
@@ -53,7 +53,7 @@ def regret_table(target: str, results: Mapping[str, Sequence[TrialResult]]) -> p
 
 
 def regret_matrix(scores: pl.DataFrame) -> pl.DataFrame:
-    """source, target, f1, low, high, regret, regret_low, regret_high: a row for each configuration and target."""
+    """One row for each source and target: f1, low, high, regret, regret_low, regret_high."""
     parts = [
         scores.filter(metric=metric).select(
             "source", "target", **dict(zip(names, map(pl.col, INTERVAL_ENDS), strict=True))
@@ -65,26 +65,26 @@ def regret_matrix(scores: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Saved:
-    """How soon two searches of the same thing reached the best score of the worse of them, fold by fold."""
+    """How many trials two searches of the same study need for a score that both reach, fold by fold."""
 
-    score: float  # mean over folds
-    cold: int  # trials until then, that one included, summed over folds
+    score: float  # the best score of the weaker search, mean over folds
+    cold: int  # trials up to this score, summed over folds
     warm: int
 
 
 def trials_saved(cold: StudyStore, warm: StudyStore) -> Saved:
-    """Compare a search that began from nothing with one that began from another study's best trials."""
+    """Compare a search without start points with one that started from the best trials of another study."""
     ours, theirs = _values(warm), _values(cold)
     shared = [fold for fold in ours if fold in theirs]
     if not shared:
-        raise InputError(f"{cold.root} and {warm.root} have finished trials on no fold in common: run launch/sweep.py")
+        raise InputError(f"{cold.root} and {warm.root} share no fold with finished trials: run launch/sweep.py")
     scores = {fold: min(_best(ours[fold]), _best(theirs[fold])) for fold in shared}
     reached = [sum(_reached(values[fold], scores[fold]) for fold in shared) for values in (theirs, ours)]
     return Saved(sum(scores.values()) / len(shared), *reached)
 
 
 def _values(store: StudyStore) -> dict[str, list[float | None]]:
-    """By fold with a finished trial: the value of each of its trials, None without one, in the order of their start."""
+    """Values of the trials of each fold in the order of their start; None for a trial that was not finished."""
     found: dict[str, list[float | None]] = {}
     for one in store.outcomes("sweep"):
         found.setdefault(one.fold, []).append(one.value if one.status == "DONE" else None)

@@ -1,8 +1,8 @@
-"""Robustness studies: how a method's test score falls when its training data or its test pictures are degraded.
+"""Robustness studies: how the test score of a method falls with worse training data or degraded test images.
 
-A level is in percent, but for `subjects`, where it is a number of people. Kinds of `TRAINING` make training data worse
-and are trials of their own; those of `data.degrade` degrade the test pictures of detectors that were trained on
-good ones. The test labels never change.
+A level is in percent, except for `subjects`, a number of people. Disturbances in `TRAINING` change the training data
+and need new trials; those of `data.degrade` change the test images of detectors trained on unchanged data. Test labels
+never change.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,12 +31,12 @@ TRAINING: dict[str, Change] = {
     "subjects": lambda data, level: replace(data, train_subjects=round(level)),
 }
 DISTURBANCES = (*TRAINING, *DEGRADATIONS)
-UNDISTURBED = {"positives": 100.0}  # where it is not 0
+UNDISTURBED = {"positives": 100.0}  # the level without effect, where it is not 0
 
 
 @dataclass(frozen=True)
 class Point:
-    """One level of one kind for one method."""
+    """One method at one level of one disturbance."""
 
     method: str
     kind: str
@@ -44,12 +44,12 @@ class Point:
 
 
 def undisturbed(kind: str) -> float:
-    """The level at which `kind` changes nothing."""
+    """The level at which `kind` has no effect."""
     return UNDISTURBED.get(kind, 0.0)
 
 
 def stressed(config: TrialConfig, kind: str, level: float) -> TrialConfig:
-    """The trial that trains on degraded data; `config` itself for a kind that degrades test pictures."""
+    """The trial with worse training data; `config` itself for a disturbance of test images."""
     if kind in DEGRADATIONS or level == undisturbed(kind):
         return config
     try:
@@ -61,7 +61,7 @@ def stressed(config: TrialConfig, kind: str, level: float) -> TrialConfig:
 def robustness_table(points: Mapping[Point, Sequence[DetectorScore]], dataset: str) -> pl.DataFrame:
     """Scores of every point: F1 of each AU and their mean with intervals, and the mean AUC.
 
-    F1 is the mean of folds, as everywhere. Every point is resampled with the same draws of subjects.
+    F1 is the mean over folds. The bootstrap draws the same subjects for every point.
     """
     return scores_frame([row for point, detectors in points.items() for row in _rows(point, detectors, dataset)])
 
@@ -71,7 +71,7 @@ def _rows(point: Point, detectors: Sequence[DetectorScore], dataset: str) -> Ite
     names = {"method": point.method, "condition": with_level(point.kind, point.level)}
     names |= {"source": dataset, "target": dataset, "rule": FIXED_THRESHOLD, "aggregate": "folds"}
     yield from sampled_rows(found.number("f1"), names | {"metric": "f1"})
-    # Degraded pictures keep histograms only: ties within a bin count half in this AUC, and it has no interval.
+    # For degraded images only histograms are saved: this AUC counts pairs in one bin as half won, and has no interval.
     areas: dict[str, list[float]] = {}
     for one in detectors:
         areas.setdefault(one.fold, []).append(mean_defined(auc(one.score.histogram)))
@@ -79,7 +79,7 @@ def _rows(point: Point, detectors: Sequence[DetectorScore], dataset: str) -> Ite
 
 
 def curves_of(scores: pl.DataFrame) -> pl.DataFrame:
-    """method, kind, level, metric, au, value, low, high: the scores of a robustness study by disturbance and level."""
+    """The scores of a robustness study with columns for disturbance (`kind`) and `level`, for curves."""
     kinds, levels = zip(*map(level_of, scores["condition"]), strict=True) if scores.height else ((), ())
     return scores.select(
         "method",

@@ -1,13 +1,13 @@
-"""Selection rules, made explicit: which configuration of the search each outer fold is finally tested with.
+"""Selection rules: which configuration of the search is tested on each outer fold.
 
-    nested   chosen on validation subjects of the fold's own training part, from the fold's own search: nobody whom the
-             fold tests on has been looked at
-    shared   one for all folds, chosen in the first one that was searched: the other folds test on subjects that took
+    nested   chosen by the fold's own search, on validation subjects from its training part: the test subjects have no
+             influence on the choice
+    shared   one configuration for all folds, chosen in the first searched fold: test subjects of the other folds took
              part in the choice
-    oracle   the best on the fold's test subjects, among its best by validation: what much of the literature does, and
-             never report this as a result
+    oracle   of the fold's best by validation, the best on its test subjects: common in the literature, but never
+             report it as a result
 
-The score of oracle less that of nested is the selection bias.
+The score of oracle minus that of nested is the selection bias.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,24 +30,24 @@ from study.scoring.thresholds import rule_thresholds
 from study.search.best_trial import choose, final_trials
 from study.search.objectives import goals_of
 
-Chosen = dict[str, list[TrialResult]]  # fold -> its final trials, a seed each
+Chosen = dict[str, list[TrialResult]]  # fold -> its final trials, one for each seed
 
 
 @dataclass(frozen=True)
 class SelectionPlan:
-    """What a rule asks for: in each fold the seeds of a configuration, or of several that the test part decides on."""
+    """The trials that a rule needs: for each fold, the seeds of one configuration, or of several (oracle)."""
 
     selection: str
     candidates: dict[str, list[list[TrialConfig]]]
 
     @property
     def trials(self) -> list[TrialConfig]:
-        """All of its trials."""
+        """All trials of the plan."""
         return [trial for candidates in self.candidates.values() for seeds in candidates for trial in seeds]
 
 
 def asked_selections(asked: str | Sequence[str]) -> list[str]:
-    """The rules that a command line names, one or several."""
+    """The selection rules in a command line, one or several."""
     names = [asked] if isinstance(asked, str) else [*asked]
     wrong = [name for name in names if name not in SELECTIONS]
     if wrong or not names or len({*names}) < len(names):
@@ -56,7 +56,7 @@ def asked_selections(asked: str | Sequence[str]) -> list[str]:
 
 
 def plan(store: StudyStore, selection: str, fold_names: Sequence[str], seeds: int, candidates: int) -> SelectionPlan:
-    """The final trials of a rule; `InputError` names the folds whose search has no finished trial."""
+    """The final trials of a rule; `InputError` names the folds without a finished trial."""
     searched = [fold for fold in fold_names if store.count("sweep", fold) and _done(store, fold)]
     if selection == "shared" and searched:
         chosen = {fold: [choose(store, searched[0])] for fold in fold_names}
@@ -80,22 +80,22 @@ def _check_searched(store: StudyStore, selection: str, missing: Sequence[str]) -
 
 
 def _done(store: StudyStore, fold: str) -> list[str]:
-    """Keys of a fold's finished trials that keep the constraints, best on validation first."""
+    """Keys of a fold's finished trials that satisfy the constraints, best on validation first."""
     return [one.key for one in goals_of(store.spec()).ranked(store.outcomes("sweep", fold))]
 
 
 def _best(store: StudyStore, fold: str, count: int) -> list[TrialResult]:
-    """The best on validation."""
+    """The `count` best trials of a fold on validation."""
     found = [store.result(key) for key in _done(store, fold)[:count]]
     return [result for result in found if result is not None]
 
 
 def decided_trials(store: StudyStore, asked: SelectionPlan) -> Chosen:
-    """The trials of each fold that a rule stands for, when all of its plan are done: of several the best on test."""
+    """The chosen trials of each fold, after all trials of the plan; of several candidates the best on test."""
     chosen = {}
     for fold, candidates in asked.candidates.items():
         finished = [[_finished(store, trial.key) for trial in seeds] for seeds in candidates]
-        chosen[fold] = max(finished, key=_test_f1)  # the first among equals
+        chosen[fold] = max(finished, key=_test_f1)  # of equal ones the first, the best by validation
     return chosen
 
 
@@ -107,12 +107,12 @@ def _finished(store: StudyStore, key: str) -> TrialResult:
 
 
 def _test_f1(results: Sequence[TrialResult]) -> float:
-    """Mean over seeds and AUs of the F1 on the fold's test subjects together."""
+    """F1 on the fold's test subjects, mean over AUs and seeds."""
     return float(np.mean([mean_defined(f1(result.scores["test"].counts.sum(axis=0))) for result in results]))
 
 
 def final_trials_of(store: StudyStore, selection: str = "nested") -> list[TrialResult]:
-    """The final trials that a selection rule stands for, by fold and seed; `InputError` before launch/final.py."""
+    """The final trials of a selection rule, by fold and seed; `InputError` before launch/final.py."""
     recorded = store.selections()
     if selection not in recorded:
         known = f"; there is {', '.join(recorded)}" if recorded else ""
@@ -124,7 +124,7 @@ def final_trials_of(store: StudyStore, selection: str = "nested") -> list[TrialR
 
 
 def record(plans: Sequence[SelectionPlan], chosen: Mapping[str, Chosen]) -> dict[str, SelectionRecord]:
-    """Which trials belong to which rule, as the store keeps it."""
+    """The record of which trials each rule chose."""
     return {
         one.selection: SelectionRecord(
             {fold: _keys(result.config for result in results) for fold, results in chosen[one.selection].items()},
@@ -139,7 +139,7 @@ def _keys(trials: Iterable[TrialConfig]) -> tuple[str, ...]:
 
 
 def score_selections(store: StudyStore, chosen: Mapping[str, Chosen]) -> pl.DataFrame:
-    """Scores of every rule, and the selection bias where nested and oracle are there."""
+    """Scores of every rule, and the selection bias if both nested and oracle were run."""
     evaluations = {selection: evaluation_of(store, trials) for selection, trials in chosen.items()}
     tables = [
         score_table(evaluation, names_of(chosen[selection]) | {"selection": selection})
@@ -151,7 +151,7 @@ def score_selections(store: StudyStore, chosen: Mapping[str, Chosen]) -> pl.Data
 
 
 def names_of(chosen: Chosen) -> dict[str, str]:
-    """Method, and the dataset that is source and target, of final trials, as a score table names them."""
+    """The columns method, source and target of a score table for these final trials."""
     configs = [result.config for results in chosen.values() for result in results]
     dataset = configs[0].data.dataset
     return {
@@ -162,9 +162,9 @@ def names_of(chosen: Chosen) -> dict[str, str]:
 
 
 def evaluation_of(store: StudyStore, chosen: Chosen, aus: tuple[int, ...] = ()) -> Evaluation:
-    """The kept predictions of the trials, at 0.5 and at the thresholds that are best on each one's validation part.
+    """The saved predictions of the trials, at threshold 0.5 and at the best thresholds on validation frames.
 
-    Of some of the AUs where `aus` are given.
+    `aus` limits them to these AUs.
     """
     tallies = []
     for trials in zip(*chosen.values(), strict=True):

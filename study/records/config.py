@@ -1,7 +1,7 @@
-"""What a trial is: one frozen, nested configuration whose hash is the trial's name.
+"""TrialConfig: one frozen, nested configuration, whose hash is the name of the trial.
 
-Everything that can change the result is in `TrialConfig`; where and how it runs (paths, devices, threads) is in
-`Placement` and is not part of the name.
+Everything that can change the result is in `TrialConfig`. Where and how a trial runs (paths, devices, threads) is in
+`Placement`, which is not part of the name.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ NOISE_KINDS = ("symmetric", "per_au", "boundary")
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which frames, and how they are divided."""
+    """Which frames, and how they are divided into folds."""
 
     dataset: str = setting("synthetic", "name of the dataset")
     fingerprint: str = setting("", "fingerprint of the frame store")
@@ -50,10 +50,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """Pre-training without labels: the stage before fine-tuning, and further frames to learn from.
-
-    The stage keeps everything of `optim` but what stands here.
-    """
+    """Pre-training without labels, before fine-tuning; all settings that are not here are those of `optim`."""
 
     epochs: int = setting(16, "method.then=finetune: epochs of pre-training, before the `optim.epochs` of fine-tuning")
     lr: float = setting(2e-3, "method.then=finetune: peak learning rate of pre-training")
@@ -83,7 +80,7 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """One trial, completely."""
+    """The complete configuration of one trial."""
 
     data: DataSettings = field(default_factory=DataSettings)
     sources: SourceSettings = field(default_factory=SourceSettings)
@@ -99,6 +96,7 @@ class TrialConfig:
     score_test: bool = setting(False, "score the test part, once, at the end; never set in a search")
 
     def __post_init__(self) -> None:
+        assert type(self.method) is METHOD_SETTINGS[self.method_name], "the settings of another method"
         raise_all("pretrain:", _unused_pretraining(self))
         raise_all("sources:", _not_of_several(self))
 
@@ -109,7 +107,7 @@ class TrialConfig:
     def value(self, name: str) -> Any:
         """Value of the setting with the dotted name `name`, e.g. `method.ratios.max`.
 
-        `bce:method.balance` is None for a trial of any other method than bce.
+        `bce:method.balance` is a setting of the method bce; for a trial of another method it is None.
         """
         owner, _, path = name.rpartition(":")
         return reduce(getattr, path.split("."), self) if owner in ("", self.method_name) else None
@@ -128,27 +126,26 @@ def key_of(config: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a trial runs and keeps its files; never part of its name."""
+    """Where a trial runs and keeps its files; not part of its name."""
 
     store: Path
     study: Path
     device: str = "cpu"
     threads: int = 1
     weights_file: Path | None = None
-    keep_detector: bool = True  # of a trial that scores the test part
-    targets: tuple["PredictionTarget", ...] = ()  # what the detector of a trial on several datasets is asked for
-    worse: tuple[tuple[str, float], ...] = ()  # kinds and levels of worse test pictures that it is scored on, too
-    gpus: float = 0.0  # of the trial, for those who count hours
+    keep_detector: bool = True  # whether a trial that scores the test part saves its weights
+    targets: tuple["PredictionTarget", ...] = ()  # predictions wanted of a trial on several datasets
+    worse: tuple[tuple[str, float], ...] = ()  # disturbances and levels of test images to score as well
+    gpus: float = 0.0  # GPUs of the trial, to count GPU hours
     timeout: float = 0.0  # minutes without a report after which the trial counts as hung; 0 for never
 
 
-PredictionTarget = tuple[
-    str, str
-]  # (weights of the "best" or the "last" epoch, fingerprint of a store beside `Placement.store`)
+# (weights of the "best" or the "last" epoch, fingerprint of a store beside `Placement.store`)
+PredictionTarget = tuple[str, str]
 
 
 def _not_of_several(config: TrialConfig) -> list[str]:
-    """What is asked of a trial on several datasets that only one on a single dataset can do."""
+    """Settings that a trial on several datasets cannot have."""
     names = [f"data.{name}" for name in ("label_noise", "positives", "train_subjects")] + ["pretrain.stores"]
     default = {name: getattr(DataSettings, name.removeprefix("data."), ()) for name in names}
     given = [name for name in names if config.value(name) != default[name]]
@@ -159,7 +156,7 @@ def _not_of_several(config: TrialConfig) -> list[str]:
 
 
 def _unused_pretraining(config: TrialConfig) -> list[str]:
-    """What is given for a pre-training that this trial has not."""
+    """Pre-training settings of a trial without pre-training."""
     asked, method = config.pretrain, config.method
     if isinstance(method, ClpSettings) and method.then == "finetune":
         return []
@@ -172,7 +169,8 @@ def _unused_pretraining(config: TrialConfig) -> list[str]:
 
 
 def trial_from_dict(values: Mapping[str, Any]) -> TrialConfig:
-    """The `TrialConfig` that `values` describe; `InputError` lists wrong keys with their nearest allowed names."""
+    """The `TrialConfig` of these values; `InputError` lists wrong keys with the nearest allowed names."""
     method = settings_of(values.get("method_name", TrialConfig.method_name))
-    config: TrialConfig = settings_from_dict(TrialConfig, values, types={"method": method})
+    # an absent method means the defaults of the named one, not those of the field
+    config: TrialConfig = settings_from_dict(TrialConfig, {"method": {}, **values}, types={"method": method})
     return config

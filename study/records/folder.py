@@ -6,22 +6,22 @@
     trials/<key>.json      one TrialResult each, written once
     running/<key>.json     progress of a trial that has no result yet
     checkpoints/<key>.pt   state of the fit, deleted when the trial has a result
-    pretrained/<key>.pt    a stage of pre-training, begun or whole, and its lock; trials share it
+    pretrained/<key>.pt    weights after pre-training, finished or not, and a lock; trials share them
     detectors/<key>.pt     weights of the detectors of the final evaluation
-    detectors/<key>.nan    those that gave NaN, and do not count any more
-    predictions/<key>.parquet           their probabilities on the validation and test frames of their fold
-    predictions/<key>-<store>.parquet   and on all frames of another dataset
+    detectors/<key>.nan    weights whose output was NaN; such a trial counts as failed
+    predictions/<key>.parquet           probabilities on the validation and test frames of the detector's fold
+    predictions/<key>-<store>.parquet   probabilities on all frames of another dataset
     scores/<kind>.parquet  every number of the study; see `study.records.score_table`
     scores/final.json      which trials belong to which selection rule
-    degraded/<key>-*.json  their scores on test pictures made worse
+    degraded/<key>-*.json  scores of a detector on disturbed test images
     sampled/<key>.json     what the sampler drew for a trial, written when the trial is started
-    hung/<key>.txt         where a trial that stopped reporting was; gone when it has a result
-    trials.index           outcomes of the finished trials, so that the next command need not read them all
-    optuna.journal         the search for optuna-dashboard, written anew by every command and never read
+    hung/<key>.txt         stack of a trial that stopped reporting; deleted when it has a result
+    trials.index           summary of the finished trials, so that the next command starts faster
+    optuna.journal         the search, for optuna-dashboard; rewritten by every command, never read by us
     report.html            the page
-    comparison.md, .csv    the table of a comparison, to be read elsewhere
-    generalize.csv         that of detectors trained on several datasets
-    sweep.lock             held by the one driver
+    comparison.md, .csv    table of an ablation study, for other programs
+    generalize.csv         table of a domain generalisation study, for other programs
+    sweep.lock             held by the one command that runs trials
 
 Every file is whole or absent; a store can be read at any time, by anyone, without a lock.
 """
@@ -41,20 +41,20 @@ from study.records.versioned import record_of, versioned
 
 
 def study_root(runs_root: str, name: str) -> Path:
-    """The folder of the study `name`; `InputError` for what is no name."""
+    """The folder of the study `name`; `InputError` when `name` is not one plain folder name."""
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"name={name!r}; a study's name is one folder below runs_root, e.g. name=bp4d-aunce")
     return Path(runs_root) / name
 
 
 def train_again_text(root: Path) -> str:
-    """What to do when files of a finished trial of the study in `root` are gone."""
+    """Advice for the user when files of a finished trial of the study in `root` are missing."""
     example = f"python launch/final.py name={root.name} retry_failed=true"
     return f"To train it again, run the command that trained it with retry_failed=true, e.g. {example}"
 
 
 class StudyFolder:
-    """Where everything of a study lies, and what was asked of it; imports in a moment."""
+    """Paths of everything in a study, and its settings; imports fast, without torch and polars."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -70,7 +70,7 @@ class StudyFolder:
         return self.root / "checkpoints" / f"{key}.pt"
 
     def pretrained_path(self, key: str) -> Path:
-        """Where the stage of pre-training `key` keeps its state, and stays when it is whole."""
+        """Where the pre-training `key` keeps its state, and at the end its weights."""
         return self.root / "pretrained" / f"{key}.pt"
 
     def detector_path(self, key: str) -> Path:
@@ -82,7 +82,7 @@ class StudyFolder:
         return self.root / "predictions" / f"{key}{'-' if target else ''}{target[:12]}.parquet"
 
     def degraded_path(self, key: str, kind: str, level: float) -> Path:
-        """Where the score of the detector `key` on test pictures made worse lies."""
+        """Where the score of the detector `key` on disturbed test images lies."""
         return self.root / "degraded" / f"{key}-{kind}-{level:g}.json"
 
     @property
@@ -101,11 +101,11 @@ class StudyFolder:
 
     @property
     def journal_path(self) -> Path:
-        """Where the search lies as a journal of Optuna's."""
+        """Where the search lies as an Optuna journal."""
         return self.root / "optuna.journal"
 
     def progress_path(self, key: str) -> Path:
-        """Where it is shown how far the running trial `key` is."""
+        """Where the running trial `key` writes its progress."""
         return self.root / "running" / f"{key}.json"
 
     @property
@@ -128,11 +128,11 @@ class StudyFolder:
 
     @property
     def lock_path(self) -> Path:
-        """What the one driver holds."""
+        """The lock of the one command that runs trials."""
         return self.root / "sweep.lock"
 
     def lock(self) -> AbstractContextManager[None]:
-        """Held while a command adds trials; `InputError` when another one does."""
+        """Held while a command runs trials; `InputError` when another command holds it."""
         busy = f"another command is running trials of {self.root}; wait for it, or give another name=<study>"
         return exclusive_lock(self.lock_path, busy)
 
@@ -140,14 +140,14 @@ class StudyFolder:
         """Whether a command is running trials of this study now."""
         return is_locked(self.lock_path)
 
-    # --- what was asked
+    # --- settings
 
     def exists(self) -> bool:
-        """Whether a study lies here."""
+        """Whether there is a study in this folder."""
         return (self.root / "study.json").exists()
 
     def spec(self) -> StudySpec:
-        """What was asked of this study; `InputError` when there is none."""
+        """The settings of this study; `InputError` when there is none."""
         path = self.root / "study.json"
         if path.exists():
             return spec_from_json(path.read_bytes(), str(path))
@@ -156,7 +156,7 @@ class StudyFolder:
         raise InputError(f"no study in {self.root}: run launch/sweep.py name={self.root.name}")
 
     def open_study(self, asked: StudySpec, free: tuple[str, ...]) -> None:
-        """Begin the study, or go on with it: everything but the `free` fields must be as it was."""
+        """Begin the study, or continue it; then all settings but the `free` ones must be unchanged."""
         if self.exists():
             raise_all(
                 f"{self.root} was begun with other settings; give them again, or another name=<study>:",
@@ -173,12 +173,12 @@ class StudyFolder:
         write_atomic(self.root / "provenance.json", json.dumps(facts, indent=1).encode())
 
     def work(self) -> LatestWork:
-        """What the latest command that runs trials is about."""
+        """What the latest command runs."""
         found: LatestWork = settings_from_dict(LatestWork, self._read("work.json"), "work.json")
         return found
 
     def write_work(self, work: LatestWork) -> None:
-        """Replace what `work` says."""
+        """Replace the record that `work` reads."""
         write_atomic(self.root / "work.json", work.to_json())
 
     def selections(self) -> dict[str, SelectionRecord]:

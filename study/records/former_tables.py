@@ -1,6 +1,6 @@
-"""Score tables as former revisions wrote them, made into the one schema: a function a form, for `score_files` alone.
+"""Score tables of former revisions, converted to the present schema; one function for each old file format.
 
-Each is a file of its own in the folder of its study, but for scores/final.parquet, which had fewer columns.
+Used by `score_files` only. Formerly each kind of study had its own file; scores/final.parquet had fewer columns.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _FIXED = {"rule": pl.lit(FIXED_THRESHOLD), **_FOLDS}
 
 
 def upgraded(kind: str, root: Path) -> pl.DataFrame | None:
-    """The scores of `kind` that a former revision left in `root`; None without any."""
+    """The scores of `kind` that a former revision wrote to `root`; None when there are none."""
     paths = [root / name for name in _FILES.get(kind, ())]
     if not paths or not all(path.exists() for path in paths):
         return None
@@ -23,7 +23,7 @@ def upgraded(kind: str, root: Path) -> pl.DataFrame | None:
 
 
 def completed(scores: pl.DataFrame) -> pl.DataFrame:
-    """`scores` with the columns of the schema that it lacks, as null; rows of bias say what they are against."""
+    """`scores` with the missing columns of the schema as null; rows of the selection bias are against "nested"."""
     if "against" in scores.columns or "selection" not in scores.columns:
         return scores
     nested = pl.when(pl.col("selection") == "bias").then(pl.lit("nested"))
@@ -37,7 +37,7 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def _scores(frame: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
-    """The frame with these columns, those of the schema in their order; what is missing is null."""
+    """The frame with `columns` added, in the order of the schema; missing columns are null."""
     whole = frame.with_columns(**columns)
     return whole.select(
         pl.col(name).cast(kind) if name in whole.columns else pl.lit(None, kind).alias(name)

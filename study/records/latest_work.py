@@ -1,4 +1,4 @@
-"""LatestWork: what the latest command runs, for those who only see files; the schema of work.json."""
+"""LatestWork: what the latest command runs, for programs that only read files; the schema of work.json."""
 
 import dataclasses
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LatestWork:
-    """Empty before the first command that runs trials."""
+    """The defaults stand for a study in which no trial was run yet."""
 
     command: str = ""
     stage: str = ""

@@ -1,7 +1,7 @@
-"""Outcome: what a search needs to know of a finished trial, a hundredth of its result; and the index that keeps them.
+"""Outcome: the summary of a trial that a search needs, a hundredth of its result; and the index file of all outcomes.
 
-Results never change, so what was read once need not be read again: the driver, the only writer, keeps the outcomes in
-one file. An entry counts only while its result has the same size and time, so the index can be lost or stale.
+Results never change, so the driver keeps all outcomes in one file and need not read the results again. An entry is used
+only while its result file has the same size and time: a lost or old index costs time and nothing else.
 """
 
 import json
@@ -19,7 +19,7 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished or running trial; `curve` holds the objective after each epoch, `numbers` what goals may be about."""
+    """A finished or running trial; `curve` is the objective after each epoch, `numbers` the scores by name."""
 
     key: str
     stage: str
@@ -34,20 +34,20 @@ class Outcome:
     error: str | None
     numbers: dict[str, float]
     gpus: float  # that the trial had
-    host: str  # where it ran; empty where nobody could say
+    host: str  # where it ran; empty if unknown
     slowest: float  # seconds of its longest epoch
-    settings: dict[str, Any]  # the searched ones by dotted name; None where this trial has not got them
+    settings: dict[str, Any]  # the searched ones by dotted name; None where this trial has no such setting
     stamp: Stamp = (0, 0)  # of the file that it was read from
 
     @property
     def reports(self) -> dict[int, float]:
-        """What the trial reported after each epoch; the last one of a finished trial is its value."""
+        """Objective by epoch; for a finished trial, the last epoch has its final value."""
         last = {len(self.curve): self.value} if self.status == "DONE" and self.value is not None else {}
         return dict(enumerate(self.curve, start=1)) | last
 
 
 def outcome_of(result: TrialResult, searched: Iterable[str]) -> Outcome:
-    """What is kept of a result; `searched` are the dotted names of the settings that are kept."""
+    """The outcome of a result; `searched` are the dotted names of the settings to keep."""
     config = result.config
     return Outcome(
         key=config.key,
@@ -70,14 +70,14 @@ def outcome_of(result: TrialResult, searched: Iterable[str]) -> Outcome:
 
 
 def numbers_of(score: Score | None) -> dict[str, float]:
-    """What the score of the validation subjects says of a trial; empty where there is none."""
+    """Objectives, and F1 on rare AUs, on the validation subjects; empty for no score."""
     if score is None:
         return {}
     return {name: objective_value(score, name) for name in OBJECTIVES} | {"rare_f1": rare_f1(score)}
 
 
 def rare_f1(score: Score) -> float:
-    """Mean F1 over the rarest third of the AUs in `score`, at least one; counts pooled over subjects."""
+    """Mean F1 over the rarest third of the AUs (at least one); counts are summed over subjects first."""
     counts = score.counts.sum(axis=0)
     return mean_defined(f1(counts[rarest_third(counts)]))
 
@@ -88,12 +88,12 @@ def stamp_of(file: os.stat_result) -> Stamp:
 
 
 def index_to_bytes(outcomes: Iterable[Outcome]) -> bytes:
-    """The index."""
+    """The content of the index file."""
     return json.dumps([vars(outcome) for outcome in outcomes]).encode()
 
 
 def index_from_bytes(content: bytes) -> dict[str, Outcome]:
-    """Outcomes by key; nothing of an index that this version did not write."""
+    """Outcomes by key; empty when another version wrote the index, which is then built again."""
     try:
         return {one["key"]: Outcome(**{**one, "stamp": tuple(one["stamp"])}) for one in json.loads(content)}
     except (ValueError, TypeError, KeyError):

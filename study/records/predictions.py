@@ -27,7 +27,7 @@ _SPLITS = ("val", "test")
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """A frame of the schema above; `aus` in the order of its columns."""
+    """A frame with the columns above; `aus` in their order."""
 
     frame: pl.DataFrame
     aus: tuple[int, ...]
@@ -83,9 +83,9 @@ def predictions_of(
     aus: tuple[int, ...],
     splits: str | Sequence[str],
 ) -> Predictions:
-    """Put probabilities [n, A] and labels [n, A] (-1 not coded) to the `n` rows of a FrameTable.
+    """Join probabilities [n, A] and labels [n, A] (-1 is not coded) to the `n` rows of a FrameTable.
 
-    `splits` is one word for all rows, or one for each. `InputError` for probabilities that are none.
+    `splits` is one word for all rows, or one for each. `InputError` for NaN and for values outside 0 to 1.
     """
     assert probabilities.shape == labels.shape == (table.height, len(aus))
     names = [splits] * table.height if isinstance(splits, str) else splits
@@ -100,17 +100,17 @@ def predictions_of(
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write `predictions` whole or not at all."""
+    """Write `predictions` to `path`; a killed process never leaves half a file."""
     with atomic_path(path) as temporary:
         predictions.frame.write_parquet(temporary, compression="zstd")
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote; `InputError` names what is wrong with it."""
+    """Read a file of `write_predictions`; `InputError` lists what is wrong in it."""
     try:
         frame = pl.read_parquet(path)
     except FileNotFoundError:
-        raise InputError(f"the predictions {path} are gone. {train_again_text(path.parents[1])}") from None
+        raise InputError(f"the predictions {path} are missing. {train_again_text(path.parents[1])}") from None
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path} is no file of predictions ({first_line(error)})") from error
     raise_all(f"{path} is no file of predictions:", _problems(frame))
@@ -159,11 +159,13 @@ def _row_problems(frame: pl.DataFrame) -> list[str]:
     problems += [f"split {split!r}; allowed: {', '.join(_SPLITS)}" for split in splits]
     problems += [f"{name}: {frame[name].null_count()} empty" for name in KEY if frame[name].null_count()]
     repeated = frame.height - frame.select(pl.struct(KEY).n_unique()).item() if frame.height else 0
-    return problems + [f"{repeated} frames stand there more than once"] * bool(repeated)
+    if repeated:
+        problems.append(f"{repeated} frames are listed more than once")
+    return problems
 
 
 def _matrix(frame: pl.DataFrame, kind: type[np.generic]) -> np.ndarray:
-    """[n, A] of one type, AU by AU in memory: metrics look at one AU at a time."""
+    """The columns as one array [n, A], AU by AU in memory, because metrics read one AU at a time."""
     out = np.empty((frame.width, frame.height), kind)
     for at, column in enumerate(frame.iter_columns()):
         out[at] = column.to_numpy()

@@ -1,4 +1,4 @@
-"""TrialResult: the result of one trial, as one small file of whole numbers; read without torch, by all who read it."""
+"""TrialResult: the result of one trial, a small JSON file of counts; needs no torch."""
 
 import dataclasses
 import json
@@ -75,7 +75,7 @@ def result_from_json(content: bytes, origin: str) -> TrialResult:
 
 
 def _checked_config(key: str, plain: Mapping[str, Any]) -> TrialConfig:
-    """The configuration of the trial `key`; `ValueError` where it is that of another trial or version."""
+    """The configuration of the trial `key`; `ValueError` when it belongs to another trial or version."""
     config = trial_from_dict(plain)
     if config.key == key:
         return config
@@ -87,7 +87,7 @@ def _checked_config(key: str, plain: Mapping[str, Any]) -> TrialConfig:
 
 @contextmanager
 def _naming(origin: str) -> Iterator[None]:
-    """Whatever is wrong with the content of a result becomes an `InputError` that names the file."""
+    """Turn every error in the content of a result into an `InputError` that names the file."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -95,7 +95,7 @@ def _naming(origin: str) -> Iterator[None]:
 
 
 def score_to_plain(score: Score) -> dict[str, Any]:
-    """A score as JSON holds it."""
+    """A score as plain lists, for JSON."""
     return {
         "subjects": list(score.subjects),
         "aus": list(score.aus),

@@ -1,4 +1,4 @@
-"""Score tables as files: scores/<kind>.parquet in the folder of a study, written and read here alone."""
+"""Score tables as files: only this module writes and reads scores/<kind>.parquet in the folder of a study."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def scores_path(root: Path, kind: str) -> Path:
 
 
 def write_scores(root: Path, kind: str, scores: pl.DataFrame) -> Path:
-    """Replace the scores of `kind` in the folder `root`, whole or not at all; returns where they lie."""
+    """Replace the scores of `kind` in the folder `root`; returns the path of the file."""
     check_scores(scores)
     path = scores_path(root, kind)
     with atomic_path(path) as temporary:
@@ -35,9 +35,9 @@ def write_scores(root: Path, kind: str, scores: pl.DataFrame) -> Path:
 
 
 def read_scores(root: Path, kind: str) -> pl.DataFrame:
-    """The scores of `kind` in the folder `root`, also as a former revision wrote them; empty where there are none.
+    """The scores of `kind` in the folder `root`, also in the format of a former revision; empty when there are none.
 
-    `InputError` for what is damaged.
+    `InputError` for a damaged file.
     """
     path, again = scores_path(root, kind), f"run launch/{WRITERS[kind]}.py name={root.name} again"
     try:

@@ -1,4 +1,4 @@
-"""The one schema of score tables: every number that is shown, in a row that says what it is of."""
+"""The one schema of all score tables: one row for each number, with columns that say what it measures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ SELECTIONS = ("nested", "shared", "oracle")
 BIAS = "bias"
 # How a candidate of a study on several datasets was chosen; see `study.experiments.domain_generalization`.
 CANDIDATE_SELECTIONS = ("pooled", "leave_one_source_out", "oracle", "none", "own")
-# Where a probability becomes a detection; metrics that read no threshold (auc, always_positive) stand under "0.5".
+# The threshold on a probability; metrics without a threshold (auc, always_positive) have "0.5" as well.
 FIXED_THRESHOLD = "0.5"
 RULES = (FIXED_THRESHOLD, "validation", "base_rate", "oracle")
 METRICS = (
@@ -25,8 +25,9 @@ METRICS = (
     "lift",
     "always_positive",
 )
-# What single kinds of study have beside: the rarest third of the AUs, the share of active frames, what is left of the
-# score of a target's own detectors, what a configuration loses on another dataset, trials, and seconds of one.
+# Further metrics of single kinds of study: F1 on the rarest third of the AUs, the share of active frames, the share of
+# the target's own score that a foreign detector keeps, the loss of a configuration on another dataset, the number of
+# trials, and the seconds of one trial.
 FURTHER_METRICS = (
     "rare_f1",
     "rare_always_positive",
@@ -40,11 +41,11 @@ FURTHER_METRICS = (
 # folds: in every fold by itself, then the mean, as the field does; pooled: of all folds' frames together.
 AGGREGATES = ("folds", "pooled")
 
-# A word is null where it does not apply. `condition` is what else tells rows apart, in the words of the study's kind:
+# A text is null where it does not apply. `condition` is what else distinguishes rows, in the words of its study:
 # a disturbance and its level, a set of AUs, a chosen candidate. `au` is null for the mean over `aus`. `low` and `high`
-# are the ends of the 95 % interval of the subject bootstrap, `seed_sd` the standard deviation over seeds of the number
-# that one seed gives. Where `against` names something, the row is the difference to it, in paired replicates, with its
-# p-value, and that after Holm's correction. All but trials and seconds are fractions; null is undefined.
+# are the ends of the 95 % interval of the subject bootstrap; `seed_sd` is the standard deviation over seeds. With
+# `against`, the value is the difference to that method, from paired replicates, with its p-value before and after
+# Holm's correction. All but trials and seconds are fractions; a null number is undefined.
 SCORES: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("method", "source", "target", "condition"), pl.String),
     **dict.fromkeys(("selection", "rule", "metric", "aggregate"), pl.String),
@@ -65,7 +66,7 @@ _ALLOWED = {
 
 
 def scores_frame(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
-    """A score table of `rows`; NaN becomes null, and what breaks the schema is an `InputError`."""
+    """A score table of `rows`; NaN becomes null. `InputError` for rows that break the schema."""
     frame = pl.DataFrame(list(rows), schema=SCORES).with_columns(pl.selectors.float().fill_nan(None))
     check_scores(frame)
     return frame
@@ -83,12 +84,12 @@ def level_of(condition: str) -> tuple[str, float]:
 
 
 def label_noise(share: float) -> str:
-    """The `condition` of training labels of which a share is flipped; in percent, as levels are."""
+    """The `condition` of flipped training labels; the share is written in percent, like levels."""
     return with_level("label_noise", 100 * share)
 
 
 def check_scores(frame: pl.DataFrame) -> None:
-    """Raise one `InputError` with everything in `frame` that is not of the schema."""
+    """Raise one `InputError` that lists everything in `frame` that breaks the schema."""
     if dict(frame.schema) != SCORES:
         raise_all("the score table is not valid:", [f"columns {dict(frame.schema)}, expected {SCORES}"])
     raise_all(

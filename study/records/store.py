@@ -46,7 +46,7 @@ COUNTS: dict[str, type[pl.DataType]] = {
 
 
 class StudyStore(StudyTrials):
-    """A study whose trials are read, written and gone on with."""
+    """A study whose trials are read, written and continued."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -55,7 +55,7 @@ class StudyStore(StudyTrials):
     # --- the final evaluation
 
     def final_scores(self) -> pl.DataFrame:
-        """Scores of the latest final evaluation (`study.records.score_table.SCORES`); without rows before it."""
+        """Scores of the latest final evaluation (`study.records.score_table.SCORES`); empty before the first."""
         return read_scores(self.root, "final")
 
     def write_final(self, selections: Mapping[str, SelectionRecord], scores: pl.DataFrame) -> None:
@@ -67,7 +67,7 @@ class StudyStore(StudyTrials):
     # --- results
 
     def begin(self, config: TrialConfig, params: dict[str, Any], facts: Mapping[str, Any] | None = None) -> None:
-        """Note that a trial was started and what the sampler drew for it, so that nothing drawn is ever lost.
+        """Record that a trial starts and what the sampler drew for it: a later command must know even if this one dies.
 
         `facts` are for the sampler of a later command.
         """
@@ -75,17 +75,17 @@ class StudyStore(StudyTrials):
         write_atomic(self.root / "sampled" / f"{config.key}.json", json.dumps(content).encode())
 
     def write_progress(self, result: TrialResult) -> None:
-        """Show how far a running trial is."""
+        """Replace the progress of a running trial."""
         write_atomic(self.progress_path(result.config.key), result.to_json())
 
     def prune(self, key: str) -> None:
-        """Make the last progress of a trial that was stopped early its result."""
+        """Make the last progress of a pruned trial its result."""
         progress = self.progress(key)
         assert progress is not None, f"trial {key} was pruned before its first epoch"
         self.write(dataclasses.replace(progress, status="PRUNED"))
 
     def write(self, result: TrialResult) -> TrialResult:
-        """Write the result of a trial once; when there is one already, that one stays. Returns the one that is kept."""
+        """Write the result of a trial; an existing result is never replaced. Returns the result on disk."""
         key = result.config.key
         write_once(self.result_path(key), result.to_json())
         self.progress_path(key).unlink(missing_ok=True)
@@ -96,7 +96,7 @@ class StudyStore(StudyTrials):
         return kept
 
     def results(self) -> Iterator[TrialResult]:
-        """Every finished trial, in the order of their start."""
+        """The result of every finished trial, in the order of their start."""
         for key in self._files("trials").keys() - self._seen.keys():
             found = self.result(key)
             assert found is not None
@@ -110,14 +110,14 @@ class StudyStore(StudyTrials):
             self._seen.pop(key, None)
 
     def unfinished(self) -> list[tuple[TrialConfig, dict[str, Any]]]:
-        """Trials that were started by a sampler and have no result, with what the sampler drew."""
+        """Trials that were started and have no result, with what the sampler drew for them."""
         left = {key: one for key, one in self.begun().items() if not self.result_path(key).exists()}
         return [(trial_from_dict(one["config"]), one["params"]) for one in left.values()]
 
     # --- frames for tables and figures
 
     def trials(self) -> pl.DataFrame:
-        """One row a finished trial: key, stage, status, value, fold, seed, method, epochs, times, param/<name>."""
+        """One row for each finished trial: the columns of TRIALS and `param/<name>` for each searched setting."""
         found, searched = self.outcomes(), self.spec().searched
         plain = {name: [getattr(one, name) for one in found] for name in TRIALS if name != "epochs"}
         plain["epochs"] = [len(one.curve) for one in found]
@@ -126,7 +126,7 @@ class StudyStore(StudyTrials):
         return frame.hstack(pl.DataFrame(settings)) if found and searched else frame
 
     def epochs(self) -> pl.DataFrame:
-        """One row an epoch: key, stage, epoch, loss, value, seconds."""
+        """One row for each epoch: key, stage, epoch, loss, value, seconds."""
         rows = [
             {
                 "key": r.config.key,
@@ -142,12 +142,12 @@ class StudyStore(StudyTrials):
         return pl.DataFrame(rows, schema=EPOCHS)
 
     def counts(self, keys: Collection[str] | None = None) -> pl.DataFrame:
-        """One row a trial (all, or those of `keys`), split, subject and AU, with its tp, fp, fn and tn."""
+        """One row for each trial (all, or those of `keys`), split, subject and AU: tp, fp, fn and tn."""
         chosen = [result for result in self.results() if keys is None or result.config.key in keys]
         return pl.DataFrame([row for result in chosen for row in _count_rows(result)], schema=COUNTS)
 
     def environments(self) -> pl.DataFrame:
-        """One row a trial: key, and what is known of where it ran, e.g. host, device, torch, protocol."""
+        """One row for each trial: key, and where and how it ran, e.g. host, device, torch, protocol."""
         rows = [{"key": result.config.key, **result.environment} for result in self.results()]
         return pl.DataFrame(rows, schema_overrides={"key": pl.String}, infer_schema_length=None)
 

@@ -1,4 +1,4 @@
-"""StudySpec: what was asked of a study, and the one schema of its study.json. Needs no torch."""
+"""StudySpec: the settings of a study, and the one schema of its study.json; needs no torch."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ HYPERPARAMETER_TRANSFER, DOMAIN_GENERALIZATION = "hyperparameter_transfer", "dom
 PRUNING = ("asha", "hyperband", "median", "none")
 SEVERAL_METHODS = "methods"  # `StudySpec.method` of a search over several, and their key in its space
 
-_USER_KEYS = {"space": "search", "size": "dataset.size", "sha256": "predictions"}  # where a field is called otherwise
+_USER_KEYS = {"space": "search", "size": "dataset.size", "sha256": "predictions"}  # field -> key of the command
 
 
 @dataclass(frozen=True)
@@ -34,28 +34,28 @@ class PruningSettings:
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """Of launch/sweep.py: the best configuration is searched for, in each of `StudySpec.folds` by itself."""
+    """A study of launch/sweep.py: a search for the best configuration, separately in each of `StudySpec.folds`."""
 
     seed: int
     sampler: str
-    warm_start: str  # the study whose best trials are tried first; empty for none
+    warm_start: str  # study whose best trials are tried first; empty for none
     pruning: PruningSettings
     constraints: tuple[tuple[str, str, float], ...]  # number, at_least | at_most, bound
-    space: dict[str, Any]  # as it was given
+    space: dict[str, Any]  # as the user wrote it
     searched: tuple[str, ...]  # dotted names of the settings in which trials differ
 
 
 @dataclass(frozen=True)
 class AblationSpec:
-    """Of launch/compare.py: variants of methods, each with several shares of flipped labels."""
+    """A study of launch/compare.py: variants of methods, each with several shares of flipped labels."""
 
-    variants: dict[str, Any]  # what each has beside or instead of `StudySpec.config`
+    variants: dict[str, Any]  # name -> settings that differ from `StudySpec.config`
     label_noise: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class RobustnessSpec:
-    """Of launch/stress.py: variants of methods, each at several levels of several kinds of trouble."""
+    """A study of launch/stress.py: variants of methods, each at several levels of several disturbances."""
 
     variants: dict[str, Any]
     levels: dict[str, tuple[float, ...]]
@@ -63,14 +63,14 @@ class RobustnessSpec:
 
 @dataclass(frozen=True)
 class HyperparameterTransferSpec:
-    """Of launch/regret.py: the best configuration of each of these searches on the datasets of all."""
+    """A study of launch/regret.py: the best configuration of each search, on the datasets of all."""
 
     studies: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """The dataset that is tested on, and those that are trained on, joined by `+`."""
+    """The dataset to test on (target), and those to train on (sources, joined by `+`)."""
 
     target: str
     sources: str
@@ -78,25 +78,25 @@ class SplitSpec:
 
 @dataclass(frozen=True)
 class DomainGeneralizationSpec:
-    """Of launch/generalize.py: training on several datasets, tests on others."""
+    """A study of launch/generalize.py: training on several datasets, tests on others."""
 
     splits: tuple[SplitSpec, ...]
     candidates: dict[str, Any]  # configurations by name
-    selection: tuple[str, ...]  # the rules that choose one of them
+    selection: tuple[str, ...]  # rules that choose a candidate
 
 
 @dataclass(frozen=True)
 class ExternalSpec:
-    """Of launch/score.py: the predictions of another detector."""
+    """A study of launch/score.py: the predictions of an external detector."""
 
     fingerprint: str  # of the frame store that they are for
     sha256: str  # of the file that they were read from
     scale: str
-    trained_on: str  # empty where that is none of our datasets
+    trained_on: str  # empty for a dataset that we do not know
     convention: str  # what a positive label means
     frames: int  # of the store
-    covered: int  # with predictions
-    unknown: int  # with predictions, and not in the store
+    covered: int  # frames of the store that have predictions
+    unknown: int  # predictions of frames that are not in the store
 
 
 Asked = (
@@ -121,7 +121,7 @@ _READ_BY = {
 
 @dataclass(frozen=True)
 class StudySpec:
-    """What was asked of a study: what all kinds have, empty where one has no such thing, and `asked`, of its kind."""
+    """Settings of a study: those of all kinds (empty where a kind has none), and `asked`, those of its own kind."""
 
     name: str
     dataset: str
@@ -129,13 +129,13 @@ class StudySpec:
     method: str = ""
     objectives: tuple[str, ...] = ()  # the first decides
     epochs: int = 0
-    trials: int = 0  # that the study will hold
+    trials: int = 0  # number wanted
     aus: tuple[int, ...] = ()
-    folds: tuple[str, ...] = ()  # where variants are trained, those that were named; none for all
+    folds: tuple[str, ...] = ()  # for variants: the folds that the user named; empty for all
     seeds: int = 0
     size: int = 0  # of a frame, in pixels
     store: str = ""  # folder of the frames
-    weights_file: str = ""  # that training begins with
+    weights_file: str = ""  # initial weights
     config: dict[str, Any] = field(default_factory=dict)  # settings that the trials have in common
 
     @property
@@ -145,17 +145,17 @@ class StudySpec:
 
     @property
     def stage(self) -> str:
-        """The stage of the trials that are asked for."""
+        """The stage of the trials that this study runs."""
         return "sweep" if self.kind == SEARCH else "final"
 
     @property
     def objective(self) -> str:
-        """What trials are stopped early and chosen by, on validation subjects."""
+        """The number by which trials are pruned and chosen, on validation subjects."""
         return self.objectives[0]
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """Dotted names of the settings in which trials differ; none in what is no search."""
+        """Dotted names of the searched settings; empty for other kinds of study."""
         return self.asked.searched if isinstance(self.asked, SearchSpec) else ()
 
     def to_json(self) -> bytes:
@@ -164,19 +164,19 @@ class StudySpec:
 
 
 def search_in(root: Path, spec: StudySpec) -> SearchSpec:
-    """What was asked of the search in `root`; `InputError` says who reads a study of another kind."""
+    """The settings of the search in `root`; for other kinds of study, `InputError` says which command reads them."""
     if not isinstance(spec.asked, SearchSpec):
         raise InputError(f"{root} {what_it_is(spec)}; give a study of launch/sweep.py")
     return spec.asked
 
 
 def what_it_is(spec: StudySpec) -> str:
-    """What is no search, and who reads it, e.g. `is a robustness study: its curves are in ...`."""
+    """The kind of a study that is no search, and where its results are, e.g. `is a robustness study: ...`."""
     return _READ_BY[spec.kind]
 
 
 def spec_from_json(content: bytes, origin: str) -> StudySpec:
-    """The spec in the study.json `origin`, of this version or an older one; `InputError` for all others."""
+    """The spec in the study.json `origin`, of this or an older version; `InputError` for a newer or damaged one."""
     plain = versioned(content, origin)
     if "version" not in plain:
         plain = _from_version_1(plain)
@@ -188,7 +188,7 @@ def spec_from_json(content: bytes, origin: str) -> StudySpec:
 
 
 def _from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a study.json without a version, whose kind only its keys told, in version 2."""
+    """A study.json of version 1 (which had no version number) as version 2; only its keys tell its kind."""
     marks = {
         "foreign": EXTERNAL,
         "generalize": DOMAIN_GENERALIZATION,
@@ -208,7 +208,7 @@ def _from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed_settings(before: StudySpec, now: StudySpec, free: tuple[str, ...]) -> list[str]:
-    """A line for each setting that is not as it was, by the name that users know; but for the fields in `free`."""
+    """One line for each changed setting, by the name that users know; fields in `free` may change."""
     old, new = _side_by_side(before), _side_by_side(now)
     assert {*free} <= {*new}, f"{free}: not all of them are fields of a {now.kind} study"
     names = [name for name in sorted({*old, *new} - {*free}) if old.get(name) != new.get(name)]
@@ -216,14 +216,14 @@ def changed_settings(before: StudySpec, now: StudySpec, free: tuple[str, ...]) -
 
 
 def _side_by_side(spec: StudySpec) -> dict[str, Any]:
-    """All settings as JSON has them: tuples are lists."""
+    """All settings by the names that users know, as JSON values, so that tuples equal lists."""
     plain: dict[str, Any] = json.loads(spec.to_json())
     asked = plain.pop("asked")
     return {_USER_KEYS.get(name, name): value for name, value in (plain | asked).items()}
 
 
 def _changes(name: str, before: Any, now: Any) -> Iterator[str]:
-    """One line for each setting that differs, however deep it lies."""
+    """One line for each setting that differs, also inside nested settings."""
     if isinstance(before, dict) and isinstance(now, dict):
         for inner in sorted({*before, *now}):
             if before.get(inner) != now.get(inner):

@@ -1,4 +1,4 @@
-"""StudyTrials: how the trials of a study ended, from its files alone; needs neither torch nor polars."""
+"""StudyTrials: how the trials of a study ended, from its files only; needs no torch and no polars."""
 
 import json
 import os
@@ -15,18 +15,18 @@ from study.records.result import TrialResult, result_from_json
 
 
 class StudyTrials(StudyFolder):
-    """A study whose trials are read, not run."""
+    """A study whose trials are only read."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self._outcomes: dict[str, Outcome] | None = None  # None: the index was not read yet
+        self._outcomes: dict[str, Outcome] | None = None  # None until the index is read
 
     def result(self, key: str) -> TrialResult | None:
         """The result of the trial `key`, or None."""
         return self._result_at(self.result_path(key))
 
     def progress(self, key: str) -> TrialResult | None:
-        """How far the running trial `key` is, or None."""
+        """Progress of the running trial `key`, or None."""
         return self._result_at(self.progress_path(key))
 
     def _result_at(self, path: Path) -> TrialResult | None:
@@ -36,7 +36,7 @@ class StudyTrials(StudyFolder):
             return None
 
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
-        """Every finished trial in the order of its start, without its counts; of a stage and a fold where given."""
+        """Every finished trial (of a stage and fold where given), in the order of their start."""
         if self._outcomes is None:
             path = self._index_path
             self._outcomes = index_from_bytes(path.read_bytes()) if path.exists() else {}
@@ -47,7 +47,7 @@ class StudyTrials(StudyFolder):
         return sorted(chosen, key=lambda one: (one.started, one.key))
 
     def outcome(self, key: str) -> Outcome | None:
-        """How the trial `key` ended, or None."""
+        """The outcome of the finished trial `key`, or None."""
         path = self.result_path(key)
         return self._outcome(key, stamp_of(path.stat()), self._searched()) if path.exists() else None
 
@@ -60,19 +60,19 @@ class StudyTrials(StudyFolder):
         return replace(outcome_of(result, searched), stamp=stamp)
 
     def running(self) -> list[Outcome]:
-        """How far every trial is that has finished an epoch and has no result yet, in the order of their start.
+        """Every trial with a finished epoch and no result yet, in the order of their start.
 
-        The status and the error of these mean nothing.
+        Their status and error have no meaning.
         """
         keys, searched = [key for key in self._files("running") if not self.result_path(key).exists()], self._searched()
-        found = [outcome_of(one, searched) for one in map(self.progress, keys) if one]  # None: finished in this moment
+        found = [outcome_of(one, searched) for one in map(self.progress, keys) if one]  # None: it has just finished
         return sorted(found, key=lambda one: one.started)
 
     def _searched(self) -> list[str]:
         return [*self.spec().searched] if self.exists() else []
 
     def write_index(self) -> None:
-        """Keep the outcomes for the next command; only for the holder of the lock."""
+        """Save the outcomes for the next command; only the holder of the lock may do this."""
         write_atomic(self._index_path, index_to_bytes(self.outcomes()))
 
     def count(self, stage: str = "sweep", fold: str = "") -> int:
@@ -80,13 +80,13 @@ class StudyTrials(StudyFolder):
         return len(self.outcomes(stage, fold))
 
     def lacking(self) -> int:
-        """Number of trials of the search that are asked for and have no result; every fold has its own share."""
+        """Number of wanted trials of the search without a result; each fold has an equal share."""
         spec, found = self.spec(), [one.fold for one in self.outcomes("sweep")]
         each = spec.trials // len(spec.folds)
         return sum(max(each - found.count(fold), 0) for fold in spec.folds)
 
     def tidy(self) -> None:
-        """Remove what trials left that have a result, and what writers left that were killed an hour ago or more."""
+        """Remove temporary files of finished trials, and partial files of writers killed over an hour ago."""
         for folder, suffix in (("checkpoints", ".pt"), ("running", ".json"), ("hung", ".txt")):
             for path in (self.root / folder).glob(f"[!.]*{suffix}"):
                 if self.result_path(path.stem).exists():
@@ -96,22 +96,22 @@ class StudyTrials(StudyFolder):
                 path.unlink(missing_ok=True)
 
     def sampled(self) -> dict[str, dict[str, Any]]:
-        """What the sampler drew for every trial that it ever started, by key."""
+        """What the sampler drew for each started trial, by key."""
         return {key: content["params"] for key, content in self.begun().items()}
 
     def begun(self) -> dict[str, dict[str, Any]]:
-        """Config, params and facts of every trial that was ever started, by key, in the order of their start."""
+        """Config, params and facts of every started trial, by key, in the order of their start."""
         found = {
             key: json.loads((self.root / "sampled" / f"{key}.json").read_bytes()) for key in self._files("sampled")
         }
         return dict(sorted(found.items(), key=lambda pair: (pair[1].get("facts", {}).get("begun", 0.0), pair[0])))
 
     def _files(self, folder: str) -> dict[str, Stamp]:
-        """Keys that a folder has a whole file of; a name that begins with a dot is that of a write in progress."""
+        """Keys of the finished files in a folder; names of files that are being written begin with a dot."""
         found = {}
         with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".json") and not entry.name.startswith("."):
-                    with suppress(FileNotFoundError):  # removed in this moment
+                    with suppress(FileNotFoundError):  # just removed
                         found[entry.name.removesuffix(".json")] = stamp_of(entry.stat())
         return found

@@ -1,4 +1,4 @@
-"""TransferSpec: what the tables of launch/transfer.py are of, and the one schema of their transfer.json."""
+"""TransferSpec: what the tables of launch/transfer.py contain, and the one schema of their transfer.json."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from study.records.versioned import record_of, to_versioned, versioned
 
 @dataclass(frozen=True)
 class TransferMember:
-    """A study whose detectors are scored on other datasets, or the predictions of another detector."""
+    """A study whose detectors are scored on other datasets, or the predictions of an external detector."""
 
     name: str
     method: str
-    source: str  # dataset that was trained on
+    source: str  # dataset it was trained on
     target: str  # dataset of its own frames
     aus: tuple[int, ...]
     detectors: int
-    trained_on: tuple[str, ...] = ()  # fingerprints of the frame stores; none of another detector
+    trained_on: tuple[str, ...] = ()  # fingerprints of the frame stores; empty for an external detector
 
 
 @dataclass(frozen=True)
 class TransferSpec:
-    """What was asked for and what of it could be scored; the keys of the mappings are datasets."""
+    """What was wanted and what could be scored; the keys of the mappings are datasets."""
 
     name: str
     selection: str
@@ -28,9 +28,9 @@ class TransferSpec:
     conventions: dict[str, str]  # what a positive label means
     stores: dict[str, str]  # fingerprints
     common_aus: tuple[int, ...]
-    base_rates: dict[str, dict[int, float]]  # by AU, where they were given
+    base_rates: dict[str, dict[int, float]]  # by AU, for datasets where the user gave them
     replicates: int
-    notes: tuple[str, ...]  # on what is left out
+    notes: tuple[str, ...]  # what was left out, and why
 
     def to_json(self) -> bytes:
         """The content of transfer.json."""

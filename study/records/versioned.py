@@ -13,16 +13,18 @@ VERSION = 2
 
 
 def to_versioned(record: Any, **more: str) -> bytes:
-    """The record as JSON, with its version and what else is said of it."""
+    """The record as JSON, with its version and the fields of `more`."""
     return json.dumps({"version": VERSION, **more} | dataclasses.asdict(record), indent=1, allow_nan=False).encode()
 
 
 def versioned(content: bytes, origin: str) -> dict[str, Any]:
-    """What the file `origin` holds; `InputError` when it is damaged, or newer than this software."""
+    """The content of the file `origin`; `InputError` when it is damaged, or newer than this software."""
     try:
-        plain: dict[str, Any] = json.loads(content)
+        plain = json.loads(content)
     except ValueError as error:
         raise InputError(_damaged(origin, error)) from error
+    if not isinstance(plain, dict):
+        raise InputError(_damaged(origin, f"expected an object, found {type(plain).__name__}"))
     version = plain.get("version", 1)
     if version not in (1, VERSION):
         raise InputError(
@@ -34,12 +36,12 @@ def versioned(content: bytes, origin: str) -> dict[str, Any]:
 def record_of(
     kind: type[Any], plain: Mapping[str, Any], origin: str, types: Mapping[str, Any] = MappingProxyType({})
 ) -> Any:
-    """The record in what `versioned` gave; `types` as for `data.settings.settings_from_dict`."""
+    """The record in the result of `versioned`; `types` as in `data.settings.settings_from_dict`."""
     try:
         return settings_from_dict(kind, {k: v for k, v in plain.items() if k != "version"}, types=types)
     except InputError as error:
         raise InputError(_damaged(origin, error)) from error
 
 
-def _damaged(origin: str, error: ValueError) -> str:
-    return f"{origin} is damaged; restore it, or begin again under another name. {error}"
+def _damaged(origin: str, problem: object) -> str:
+    return f"{origin} is damaged; restore it, or begin again under another name. {problem}"

@@ -1,4 +1,4 @@
-"""Base rates, and the thresholds that give a detector those of a target without a look at its labels."""
+"""Base rates, and the thresholds that match them without the labels of the target."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,25 +14,25 @@ Rates = Mapping[str, Mapping[int, float]]  # dataset -> AU -> share of active fr
 
 
 def matched_thresholds(found: Predictions, rates: Sequence[float]) -> Floats:
-    """Thresholds [A] that let through as near to the share `rates` [A] of these frames as ties allow."""
+    """Thresholds [A] at which the share of positive frames is as near to `rates` [A] as ties allow."""
     probabilities = found.probabilities
     return np.array([matched_threshold(probabilities[:, at], rate) for at, rate in enumerate(rates)])
 
 
 def matched_threshold(probabilities: np.ndarray, rate: float) -> float:
-    """The threshold that lets through a number of frames [n] nearest to `rate * n`; the higher of two as near.
+    """The threshold that makes nearest to `rate * n` of the frames [n] positive; of two equally near the higher.
 
-    One of the probabilities, which it then lets through, or what is above all of them.
+    It is one of the probabilities, whose frames are then positive, or a number above all of them.
     """
     values, frames = np.unique(probabilities, return_counts=True)
-    above = np.nextafter(values[-1], values.dtype.type(np.inf))  # in their own precision, or it would be rounded down
+    above = np.nextafter(values[-1], values.dtype.type(np.inf))  # in the same precision, else it is rounded down
     candidates, passed = np.append(values, above), np.append(np.cumsum(frames[::-1])[::-1], 0)
     far = np.abs(passed - rate * len(probabilities))
     return float(candidates[far == far.min()].max())
 
 
 def read_rates(path: Path, targets: Mapping[str, tuple[int, ...]]) -> dict[str, dict[int, float]]:
-    """Base rates from a CSV with the columns dataset, au, rate; a target that is named has one for all of its AUs."""
+    """Base rates from a CSV with the columns dataset, au, rate; a dataset in it needs rates for all of its AUs."""
     if not path.is_file():
         raise InputError(f"base_rates={path}: no such file; give a CSV with the columns dataset, au, rate")
     with path.open(newline="") as file:

@@ -1,6 +1,6 @@
-"""Scores from whole numbers, and how much of them is the choice of subjects.
+"""Scores from counts, and their uncertainty from the choice of subjects (bootstrap).
 
-The metrics themselves, and what is undefined, stand in `model.metrics`.
+The metrics, and when they are undefined, are in `model.metrics`.
 
 Shapes: K seeds, S subjects, A action units, R bootstrap replicates; the last axis of counts is (tp, fp, fn, tn).
 """
@@ -24,47 +24,43 @@ REPLICATES = 2_000
 
 
 def mean(values: Floats, axis: int) -> Floats:
-    """Mean over `axis` of the defined values; NaN where none is."""
+    """Mean of the defined values over `axis`; NaN if there are none."""
     return ratio(np.nansum(values, axis), (~np.isnan(values)).sum(axis))
 
 
 def fold_mean(folds: Sequence[Floats], axis: int = 0) -> Floats:
-    """Mean over the seeds of each fold, which are its `axis`, then over folds.
-
-    With the same seeds in every fold the order of the two means does not matter; without, every fold still weighs the
-    same.
-    """
+    """Mean over the seeds of each fold (`axis`), then over folds, so that folds with fewer seeds have equal weight."""
     return mean(np.stack([mean(values, axis) for values in folds]), 0)
 
 
 def student_quantile(freedom: int, level: float = 0.95) -> float:
-    """The t that a share `level` of Student's distribution lies within, on both sides of 0."""
+    """The t with a share `level` of Student's distribution between -t and t."""
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def subject_interval(value: float, replicates: Floats, subjects: int, folds: int = 1) -> tuple[float, float]:
-    """95 % interval of a score whose replicates [R] drew its `subjects` inside each of `folds` folds.
+    """95 % interval of a score from bootstrap replicates [R] that drew `subjects` within each of `folds` folds.
 
-    Student's t around the score less the bias that the bootstrap sees, with `subjects - folds` degrees of freedom. A
-    bootstrap of a dozen people is too narrow, by their number, and off to one side, because F1 is a ratio:
-    `tests/benchmarks/coverage.py` shows what share of such intervals hold the truth, and what percentiles hold.
-    NaN, NaN where no fold has two subjects.
+    Student's t with `subjects - folds` degrees of freedom, around the score minus the bias that the bootstrap finds.
+    Percentiles of a bootstrap of a dozen people are too narrow, and one-sided because F1 is a ratio:
+    `tests/benchmarks/coverage.py` compares how often either interval contains the truth. NaN, NaN without two subjects
+    in one fold.
     """
     freedom, defined = subjects - folds, replicates[~np.isnan(replicates)]
     if freedom < 1 or defined.size < 2 or np.isnan(value):
         return np.nan, np.nan
-    error = float(defined.std(ddof=1)) * np.sqrt(subjects / freedom)  # the bootstrap's is that of a plug-in variance
+    error = float(defined.std(ddof=1)) * np.sqrt(subjects / freedom)  # the bootstrap divides by n, not by n - 1
     centre, reach = 2 * value - float(defined.mean()), student_quantile(freedom) * error
     return float(centre - reach), float(centre + reach)
 
 
 def subject_weights(subjects: int, rng: np.random.Generator, replicates: int = REPLICATES) -> Floats:
-    """How often each subject is drawn in each replicate, [R, S]; every row sums to S."""
+    """Number of times that each subject is drawn in each replicate [R, S]; every row sums to S."""
     return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=replicates).astype(float)
 
 
 def fold_cubes(counts: pl.DataFrame, aus: tuple[int, ...]) -> dict[str, Counts]:
-    """Counts rows -> one array [K, S, A, 4] a fold; a subject without coded frames of an AU is 0 there."""
+    """Counts as one array [K, S, A, 4] for each fold; 0 for a subject without coded frames of an AU."""
     parts = counts.filter(pl.col("au").is_in(aus)).partition_by("fold", as_dict=True)
     return {str(fold): _cube(parts[(fold,)], aus) for (fold,) in sorted(parts)}
 
@@ -86,7 +82,7 @@ def _cube(part: pl.DataFrame, aus: tuple[int, ...]) -> Counts:
 
 @dataclass(frozen=True)
 class Draws:
-    """A score per AU, and the same score in every replicate; the counts behind it are summed over subjects."""
+    """A score of each AU, and the same score in every bootstrap replicate."""
 
     point: Floats  # [A]
     replicates: Floats  # [R, A]
@@ -94,16 +90,16 @@ class Draws:
 
 @dataclass(frozen=True)
 class Resampled:
-    """Numbers of each fold summed over subjects: as observed [K, A, 4], and resampled [R, K, A, 4].
+    """Counts of each fold summed over subjects: observed [K, A, 4], and resampled [R, K, A, 4].
 
-    The last axis is whatever the metrics read: confusion counts, or pairs of frames for the AUC.
+    The last axis has confusion counts, or pairs of frames for the AUC.
     """
 
     observed: dict[str, Counts]
     drawn: dict[str, Floats]
 
     def mean_of_folds(self, metric: Metric) -> Draws:
-        """The field's number: the metric in every fold and seed, then `fold_mean`."""
+        """The usual score of the field: the metric in every fold and seed, then `fold_mean`."""
         point = fold_mean([metric(counts) for counts in self.observed.values()])
         return Draws(point, fold_mean([metric(counts) for counts in self.drawn.values()], axis=1))
 
@@ -114,7 +110,7 @@ class Resampled:
         return Draws(metric(np.asarray(point)), metric(np.asarray(draws)))
 
     def by_seed(self, metric: Metric, pooled: bool = False) -> Floats:
-        """The number that each seed alone gives, [K, A]; every fold has the same seeds."""
+        """The score of each seed alone [K, A]; every fold has the same seeds."""
         observed = np.stack([*self.observed.values()])
         return metric(observed.sum(0)) if pooled else mean(metric(observed), 0)
 
@@ -122,11 +118,11 @@ class Resampled:
 def subject_draws(
     subjects: Mapping[str, int], rng: np.random.Generator, replicates: int = REPLICATES
 ) -> dict[str, Floats]:
-    """Weights [R, S] of each fold's subjects, drawn with replacement inside the fold."""
+    """Weights [R, S] of the subjects of each fold, drawn with replacement within the fold."""
     return {fold: subject_weights(number, rng, replicates) for fold, number in subjects.items()}
 
 
 def reweighted(cubes: Mapping[str, Counts], weights: Mapping[str, Floats]) -> Resampled:
-    """Sum cubes [K, S, A, 4] over subjects: each counted once, and counted as `weights` [R, S] of its fold say."""
+    """Sum cubes [K, S, A, 4] over subjects, once with weight 1 and once with the `weights` [R, S] of the fold."""
     drawn = {fold: np.tensordot(weights[fold], cube.astype(float), axes=(1, 1)) for fold, cube in cubes.items()}
     return Resampled({fold: cube.sum(1) for fold, cube in cubes.items()}, drawn)

@@ -1,8 +1,7 @@
-"""What detectors are worth on frames that they have not seen, and how much of it is chance.
+"""Evaluation: the one way from counts by subject to scores with intervals.
 
-An `Evaluation` is the one way from whole numbers by subject to a score: any metric, under any rule of thresholds, of
-every AU and of their mean, with the bootstrap of subjects and the spread over seeds. Two evaluations of the same people
-draw the same ones, so that the replicates of a difference are paired.
+Any metric, at any threshold rule, of every AU and of their mean, with the subject bootstrap and the spread over seeds.
+Two evaluations of the same subjects draw the same subjects in each replicate, so differences are paired.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,19 +42,19 @@ OF_COUNTS: dict[str, Metric] = {
 }
 WITHOUT_THRESHOLD = ("auc", "always_positive")
 _SIGNED = ("mcc", "lift")
-TEST = ("bootstrap", "test")  # the name of the draws of the people of test parts
+TEST = ("bootstrap", "test")  # random stream that draws the subjects of test parts
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Detectors on the same people, in groups of tallies: the seeds of a selection, or those of each training fold.
+    """Tallies of detectors on the same subjects, in groups: the seeds of a selection, or of each training fold.
 
-    A score is the mean over the tallies of a group, then over groups, then over parts. The people of each part are
-    drawn anew in every replicate; the detectors and their thresholds stay what they are.
+    A score is the mean over the tallies of a group, then over groups, then over parts. Every replicate draws the
+    subjects of each part again; detectors and thresholds stay the same.
     """
 
     groups: tuple[tuple[Tally, ...], ...]
-    parts: People = field(default_factory=dict)  # those of the tallies, unless given
+    parts: People = field(default_factory=dict)  # subjects by part; by default those of the tallies
     stream: tuple[str | int, ...] = TEST
     replicates: int = REPLICATES
     _summed: dict[str, list[Resampled]] = field(init=False, default_factory=dict, repr=False)
@@ -66,12 +65,12 @@ class Evaluation:
 
     @property
     def aus(self) -> tuple[int, ...]:
-        """AUs in the order of all axes A."""
+        """AUs in the order of the axis A."""
         return self.groups[0][0].aus
 
     @property
     def people(self) -> People:
-        """Who is drawn together."""
+        """Subjects by part; the bootstrap draws within parts."""
         return self.parts or self.groups[0][0].people
 
     @property
@@ -80,11 +79,11 @@ class Evaluation:
         return tuple(self.groups[0][0].counts)
 
     def has(self, metric: str, rule: str = FIXED_THRESHOLD) -> bool:
-        """Whether the tallies tell this number."""
+        """Whether the tallies have what this metric needs."""
         return self.groups[0][0].wins is not None if metric == "auc" else rule in self.rules
 
     def number(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Sampled:
-        """The metric of every AU and of their mean, in every replicate, and as each seed alone gives it."""
+        """The metric of every AU and of their mean: value, replicates, and value of each seed alone."""
         drawn = self.draws(metric, rule, aggregate)
         return Sampled(
             aus=self.aus,
@@ -98,7 +97,7 @@ class Evaluation:
         )
 
     def draws(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Draws:
-        """The metric per AU, and in every replicate."""
+        """The metric of every AU: value and replicates."""
         function = _function(metric)
         parts = self._resampled(metric, rule, aggregate)
         if aggregate == "pooled":
@@ -108,7 +107,7 @@ class Evaluation:
         return Draws(mean(np.stack(point), 0), mean(np.stack(replicates), 0))
 
     def by_seed(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Floats:
-        """The metric that each seed alone gives, [K, A]; [0, A] where seeds are missing somewhere."""
+        """The metric of each seed alone, [K, A]; [0, A] if a group lacks a seed."""
         if not self._complete:
             return np.empty((0, len(self.aus)))
         function = _function(metric)
@@ -125,7 +124,7 @@ class Evaluation:
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
-        """The people of each part on the axis S."""
+        """Indices on the axis S of the subjects of each part."""
         order = {name: at for at, name in enumerate(n for names in self.groups[0][0].people.values() for n in names)}
         return {part: np.array([order[name] for name in names], np.int64) for part, names in self.people.items()}
 
@@ -135,7 +134,7 @@ class Evaluation:
         return subject_draws(sizes, numpy_generator(*self.stream), self.replicates)
 
     def _resampled(self, metric: str, rule: str, aggregate: str) -> list[Resampled]:
-        """For each part, or for all people together, the sums of each group that the metric reads."""
+        """The sums that the metric needs, for each part, or for all subjects together (pooled)."""
         what = f"{'pairs' if metric == 'auc' else rule} {aggregate}"
         if what not in self._summed:
             places, weights = [*self._places.values()], [*self._weights.values()]
@@ -157,7 +156,7 @@ def _counts(groups: Sequence[Sequence[Tally]], rule: str, place: np.ndarray, wei
 
 
 def _pairs(groups: Sequence[Sequence[Tally]], rule: str, place: np.ndarray, weights: Floats) -> Resampled:
-    """Pairs of the people at `place`, won and all, both twice: as observed [K, A, 2], and resampled [R, K, A, 2]."""
+    """Twice the won pairs, and all pairs, of the subjects at `place`: observed [K, A, 2], resampled [R, K, A, 2]."""
     observed, drawn = {}, {}
     for at, group in enumerate(groups):
         once = np.ones((1, len(place)))
@@ -167,7 +166,7 @@ def _pairs(groups: Sequence[Sequence[Tally]], rule: str, place: np.ndarray, weig
 
 
 def _pair_sums(group: Sequence[Tally], place: np.ndarray, weights: Floats) -> Floats:
-    """Won and all pairs, both twice, for weights [R, S] of the subjects at `place`: [R, K, A, 2]."""
+    """Twice the won pairs and twice all pairs [R, K, A, 2], with weights [R, S] of the subjects at `place`."""
     sums = np.empty((len(weights), len(group), len(group[0].aus), 2))
     for seed, one in enumerate(group):
         frames = np.tensordot(weights, one.classes()[place].astype(float), axes=1)  # [R, A, 2]
@@ -185,12 +184,12 @@ def _share_won(pairs: np.ndarray) -> np.ndarray:
 def evaluation_of_cubes(
     cubes: Mapping[str, Counts], aus: tuple[int, ...], stream: tuple[str | int, ...] = TEST
 ) -> Evaluation:
-    """The evaluation of counts [K, S, A, 4] of each fold at threshold 0.5, which tell no AUC."""
+    """The evaluation of counts [K, S, A, 4] of each fold at threshold 0.5; it has no AUC."""
     return Evaluation((tallies_of_cubes(cubes, aus),), stream=stream)
 
 
 def evaluation_of_scores(scores: Iterable[tuple[str, int, Score]]) -> Evaluation:
-    """The same from (fold, seed, score) of each detector, in whatever order they come."""
+    """The evaluation of (fold, seed, score) of each detector, in any order; it has no AUC."""
     ordered = sorted(scores, key=lambda one: one[:2])
     folds: dict[str, list[Counts]] = {}
     for fold, _, score in ordered:
@@ -204,12 +203,12 @@ def score_table(
     columns: Sequence[tuple[str, str]] = (),
     aggregates: Sequence[str] = AGGREGATES,
 ) -> pl.DataFrame:
-    """Rows of each (metric, rule) of `columns`, of all that there are unless given; `names` say what they are of."""
+    """Rows of each (metric, rule) in `columns`, by default all; `names` are further columns, the same in all rows."""
     return _table(evaluation.number, names, columns or [*_columns(evaluation)], aggregates)
 
 
 def bias_table(oracle: Evaluation, nested: Evaluation, names: Mapping[str, object]) -> pl.DataFrame:
-    """Scores of `oracle` less those of `nested` on the same frames, in paired replicates, and over the same AUs."""
+    """Scores of `oracle` minus those of `nested`, in paired replicates."""
     assert (oracle.aus, oracle.people) == (nested.aus, nested.people)
     names = {**names, "selection": BIAS, "against": "nested"}
     return _table(lambda *of: minus(oracle.number(*of), nested.number(*of)), names, [*_columns(oracle)], AGGREGATES)
@@ -230,7 +229,7 @@ def _table(
 
 
 def _columns(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
-    """Every metric under every rule that it reads."""
+    """Each metric with each rule that applies to it."""
     if evaluation.has("auc"):
         yield "auc", FIXED_THRESHOLD
     yield "always_positive", FIXED_THRESHOLD

@@ -1,21 +1,21 @@
-"""Exact AUC by subject: how many pairs of an active and an inactive frame are in the right order.
+"""Exact AUC: the share of pairs of an active and an inactive frame that are in the right order ("won").
 
-The matrix of won pairs between subjects holds the AUC of every bootstrap sample of them: with P active and N inactive
-frames of each subject and a sample that draws subject s `w[s]` times, AUC = w' U w / (2 (w' P) (w' N)).
+The matrix U of won pairs between subjects gives the AUC of every bootstrap sample: with P active and N inactive frames
+of each subject, and a sample that draws subject s `w[s]` times, AUC = w' U w / (2 (w' P) (w' N)).
 """
 
 import numpy as np
 
 from study.scoring.bootstrap import Counts, Floats
 
-WINDOW = 32  # frames whose pairs are compared one by one; the rest is counted in blocks of this size
+WINDOW = 32  # pairs within blocks of this many frames are compared one by one, pairs of blocks by counts
 BLOCKS = 4096  # blocks in memory at once
 
 
 def won_pairs(probabilities: np.ndarray, active: np.ndarray, person: np.ndarray, subjects: int) -> Counts:
-    """Twice the pairs of an active frame of s and an inactive frame of t that are in the right order, int64 [S, S].
+    """Twice the number of won pairs of an active frame of subject s and an inactive frame of subject t, int64 [S, S].
 
-    Of frames [n]: probability, whether it is active, number of the subject. A tie counts half.
+    Of each frame [n]: probability, whether it is active, number of the subject. A tie counts half.
     """
     if not len(probabilities):
         return np.zeros((subjects, subjects), np.int64)
@@ -28,9 +28,9 @@ def won_pairs(probabilities: np.ndarray, active: np.ndarray, person: np.ndarray,
 
 
 def _blocks(first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Block of each frame [n], and whether it holds more than one value; `first` marks the first frame of a value.
+    """The block of each frame [n], and whether that block has several values; `first` marks the first frame of a value.
 
-    Frames of one value are in one block; a block of several values is shorter than two windows.
+    Frames with the same value are in one block; a block with several values is shorter than two windows.
     """
     starts = np.flatnonzero(first)
     sizes = np.diff(starts, append=len(first))
@@ -61,7 +61,7 @@ def _between_blocks(block: np.ndarray, active: np.ndarray, person: np.ndarray, s
 def _within_blocks(
     rank: np.ndarray, block: np.ndarray, mixed: np.ndarray, active: np.ndarray, person: np.ndarray, subjects: int
 ) -> Counts:
-    """What to add [S, S] because the frames of a block are not all tied: 1 for a won pair, -1 for a lost one."""
+    """The correction [S, S] for frames of a block that are not tied: 1 for a won pair, -1 for a lost one."""
     total = np.zeros(subjects * subjects, np.int64)
     block = np.where(mixed, block, -1 - np.arange(len(block))).astype(np.int32)  # where all are tied, no pair counts
     for apart in range(1, 2 * WINDOW):
@@ -77,5 +77,5 @@ def _within_blocks(
 
 
 def sampled_wins(wins: Counts, weights: Floats) -> Floats:
-    """`w' U w` [R] of wins [S, S] for weights [R, S]."""
+    """`w' U w` [R] for the won pairs U [S, S] and weights [R, S]."""
     return np.asarray(((weights @ wins.astype(float)) * weights).sum(axis=1))

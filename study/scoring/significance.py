@@ -1,9 +1,9 @@
-"""Two methods on the same subjects: the difference, its interval, its p-value, and Holm's correction of many.
+"""Two methods on the same subjects: difference, interval and p-value, and Holm's correction for many tests.
 
-The p-value belongs to the interval: it is below 0.05 where the interval of `study.scoring.bootstrap` leaves out 0.
-Counting the replicates beyond 0 instead cannot give less than 1 / replicates, which the correction of a hundred tests
-turns into 0.05 and more; flipping subjects between two methods needs a metric that is a mean over subjects, and
-neither F1 nor the AUC is one. For a metric that is, this is the paired t-test.
+The p-value agrees with the interval: it is below 0.05 when the interval of `study.scoring.bootstrap` excludes 0.
+A p-value counted from replicates cannot be smaller than 1 / replicates, and a correction for a hundred tests makes 0.05
+of that. A permutation test needs a metric that is a mean over subjects, which F1 and AUC are not. For a metric that is,
+this test is the paired t-test.
 """
 
 import math
@@ -33,21 +33,21 @@ def student_p(t: float, freedom: int) -> float:
 
 
 def difference(a: Overall, b: Overall, subjects: int, parts: int = 1) -> Difference:
-    """Two scores whose replicates [R] drew the same of `subjects` people, within each of `parts` groups of them."""
+    """Compare two scores whose replicates [R] drew the same subjects, `subjects` in all, within `parts` groups."""
     value, freedom = a[0] - b[0], subjects - parts
     low, high = subject_interval(value, a[1] - b[1], subjects, parts)
     if math.isnan(low):
         return Difference(value, low, high, math.nan)
-    if high - low < 1e-12:  # no replicate varies: the methods agree, or it tells nothing
+    if high - low < 1e-12:  # no variation: the methods agree, or there is no information
         return Difference(value, low, high, 1.0 if abs(value) < 1e-12 else math.nan)
     t = (high + low) / (high - low) * student_quantile(freedom)
     return Difference(value, max(low, -1.0), min(high, 1.0), student_p(t, freedom))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction, which holds whatever the tests have to do with each other; NaN stays and counts not.
+    """Holm's step-down correction, valid also for dependent tests; NaN stays NaN and is not counted.
 
-    The smallest of m is multiplied by m, the next by m - 1, ...; none comes out smaller than the one before it.
+    The smallest of m p-values is multiplied by m, the next by m - 1, ...; the order stays the same.
     """
     order = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
     corrected, largest = [math.nan] * len(p_values), 0.0

@@ -1,4 +1,4 @@
-"""Detectors on people, in whole numbers by subject: what every score and its interval is computed from."""
+"""Tally: the counts of detectors by subject, from which every score and interval is computed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ People = Mapping[str, tuple[str, ...]]  # part -> its subjects
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """One detector, or the detectors of one seed, a fold each; the people of all parts, one after another, are S."""
+    """Counts of one detector, or of the detectors of one seed, one for each fold; S are the subjects of all parts."""
 
     aus: tuple[int, ...]
     people: People
     counts: Mapping[str, Counts]  # rule -> [S, A, 4]
-    wins: Counts | None = None  # [A, S, S], see `study.scoring.exact_auc`; None where only counts were kept
+    wins: Counts | None = None  # [A, S, S], see `study.scoring.exact_auc`; None when only counts were saved
 
     def classes(self) -> Counts:
-        """Active and inactive frames of every subject, [S, A, 2]."""
+        """Number of active and inactive frames of every subject, [S, A, 2]."""
         cells = next(iter(self.counts.values()))
         active, inactive = cells[..., [metrics.TP, metrics.FN]], cells[..., [metrics.FP, metrics.TN]]
         return np.stack([active.sum(-1), inactive.sum(-1)], axis=-1)
@@ -35,9 +35,9 @@ class Tally:
 def tally(
     parts: Mapping[str, Predictions], thresholds: Mapping[str, Thresholds], people: People | None = None
 ) -> Tally:
-    """Count the predictions of each part, a fold, at the thresholds of each rule; parts share their AUs and no subject.
+    """Count the predictions of each part (fold) at the thresholds of each rule; parts have no subject in common.
 
-    `people` are those of the predictions, or more, some of whom have no frame.
+    `people` may include subjects without frames; by default they are those of the predictions.
     """
     (aus,) = {part.aus for part in parts.values()}
     parts = {name: parts[name] for name in sorted(parts)}
@@ -71,9 +71,9 @@ def _wins(said: Sequence[np.ndarray], truth: Sequence[np.ndarray], person: np.nd
 
 
 def tallies_of_cubes(cubes: Mapping[str, Counts], aus: tuple[int, ...]) -> tuple[Tally, ...]:
-    """A tally a seed from counts [K, S, A, 4] of each fold at threshold 0.5; a fold may have fewer seeds than others.
+    """One tally for each seed from counts [K, S, A, 4] of each fold at threshold 0.5.
 
-    The subjects are numbered; what a seed lacks is 0, so that no score is defined there.
+    Subjects are numbered. A fold may have fewer seeds than others: its counts are then 0, and its scores undefined.
     """
     people = {fold: tuple(f"{fold}/{number}" for number in range(cube.shape[1])) for fold, cube in cubes.items()}
     found = []

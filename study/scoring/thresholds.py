@@ -1,4 +1,4 @@
-"""Where a probability becomes a detection."""
+"""Threshold rules: from which probability on an AU counts as active."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ def rule_thresholds(
     rates: Sequence[float] | None = None,
     oracle: bool = False,
 ) -> dict[str, Floats]:
-    """Thresholds [A] for the frames `found` by every rule of `study.records.score_table.RULES` that can be applied.
+    """Thresholds [A] for the frames `found`, for each rule of `study.records.score_table.RULES` that is possible.
 
-    `validation` needs the same detector's frames `val`; `base_rate` the `rates` [A] that are assumed of `found`. Only
-    `oracle` looks at the labels of `found`.
+    `validation` needs validation frames `val` of the same detector, `base_rate` needs the assumed `rates` [A]. Only
+    `oracle` uses the labels of `found`.
     """
     rules = {"0.5": fixed_thresholds(found.aus)}
     if val is not None:
@@ -45,10 +45,10 @@ def tuned_thresholds(predictions: Predictions) -> Floats:
 
 
 def best_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The threshold with the highest F1 of one AU, among 0.5 and every probability that was predicted.
+    """The threshold with the highest F1 of one AU, among 0.5 and all predicted probabilities.
 
-    Of equals the one nearest to 0.5, and of two equally near the lower; 0.5 where nothing is active. Frames [n] whose
-    label is -1 do not count.
+    Of equal ones the one nearest to 0.5, of two equally near the lower; 0.5 if no frame is active. Frames [n] with the
+    label -1 do not count.
     """
     coded = labels >= 0
     values, at = np.unique(probabilities[coded], return_inverse=True)
@@ -57,7 +57,7 @@ def best_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
         return DEFAULT
     tp, predicted = (np.cumsum(frames[::-1])[::-1] for frames in (active, np.bincount(at, minlength=len(values))))
     scores = ratio(2 * tp, predicted + active.sum())
-    at_default = np.searchsorted(values, DEFAULT)  # the first value that 0.5 lets through
+    at_default = np.searchsorted(values, DEFAULT)  # the first value that is positive at 0.5
     candidates = np.append(values.astype(float), DEFAULT)
     scores = np.append(scores, scores[at_default] if at_default < len(values) else 0.0)
     best = candidates[scores == scores.max()]

@@ -1,4 +1,4 @@
-"""Selection rules: functions over results, applied after training, that never see the test part."""
+"""The best trials of a search, chosen after training; the test part is never used."""
 
 from collections import Counter
 from dataclasses import replace
@@ -12,16 +12,16 @@ from study.search.objectives import Goals, goals_of
 
 
 def choose(store: StudyStore, fold: str | None = None) -> TrialResult:
-    """The finished trial of the search (of a fold) that is best on the validation subjects; the earliest among equals.
+    """The best finished trial of the search (or of one fold) on the validation subjects; of equal ones the earliest.
 
-    Best by the first objective, among the trials that keep the constraints.
+    Best in the first objective, among the trials that satisfy the constraints.
     """
     ranked, _ = _ranked(store, fold)
     return _result(store, ranked[0])
 
 
 def best_configurations(store: StudyStore) -> list[TrialConfig]:
-    """The configurations of all finished trials of a search, best first, each in its place among those of its fold."""
+    """Configurations of all finished trials: first the best of every fold, then the second best of every fold, ..."""
     ranked, _ = _ranked(store, None)
     place: dict[str, int] = {}
     seen: Counter[str] = Counter()
@@ -45,7 +45,7 @@ def _beats(other: tuple[float, ...], point: tuple[float, ...]) -> bool:
 
 
 def _ranked(store: StudyStore, fold: str | None) -> tuple[list[Outcome], Goals]:
-    """Finished trials that keep the constraints, at least one, best first."""
+    """Finished trials that satisfy the constraints, at least one, best first."""
     goals = goals_of(store.spec()) if store.exists() else Goals()
     done = [one for one in store.outcomes("sweep", fold or "") if one.status == "DONE"]
     where = f"{store.root}{f' on fold {fold}' if fold else ''}"
@@ -56,8 +56,8 @@ def _ranked(store: StudyStore, fold: str | None) -> tuple[list[Outcome], Goals]:
         nearest = min(done, key=lambda one: sum(max(missed, 0.0) for missed in goals.violations(one).values()))
         missed = ", ".join(f"{name} by {by:.3g}" for name, by in goals.violations(nearest).items() if by > 0)
         raise InputError(
-            f"none of the {len(done)} finished trials in {where} keeps the constraints; the nearest, {nearest.key}, "
-            f"misses {missed}. Run more trials, or start another study with looser constraints."
+            f"none of the {len(done)} finished trials in {where} satisfies the constraints; the nearest, {nearest.key},"
+            f" misses {missed}. Run more trials, or start another study with looser constraints."
         )
     return ranked, goals
 
@@ -69,7 +69,7 @@ def _result(store: StudyStore, outcome: Outcome) -> TrialResult:
 
 
 def final_trials(chosen: TrialConfig, fold_names: list[str], seeds: int) -> list[TrialConfig]:
-    """The chosen configuration on every fold with several seeds, each to score its test part once."""
+    """The chosen configuration on every fold with several seeds; each scores the test part of its fold once."""
     return [
         replace(chosen, data=replace(chosen.data, fold=fold), seed=seed, score_test=True)
         for seed in range(seeds)

@@ -1,4 +1,4 @@
-"""The search of one fold: proposes its trials, learns how they ended, and is begun anew from the store."""
+"""The search of one fold: it proposes trials and learns how they ended; a new command rebuilds it from the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,13 +25,13 @@ from study.search.sampler import (
 from study.search.space import Params, Space
 from study.search.start_points import matches
 
-REPEATS = 3  # proposals in a row that were tried before; then one is drawn at random
-TRIES = 500  # random draws that were all tried before; then there is nothing left
+REPEATS = 3  # after so many proposals in a row that were tried before, one is drawn at random
+TRIES = 500  # after so many random draws that were tried before, the space counts as exhausted
 
 
 @dataclass(frozen=True)
 class Search:
-    """How a study is searched: the same for every fold."""
+    """Settings of a search, the same for every fold."""
 
     base: TrialConfig
     space: Space
@@ -42,7 +42,7 @@ class Search:
     pruning: PruningSettings = field(default_factory=PruningSettings)
 
     def base_of(self, fold: str) -> TrialConfig:
-        """What the trials of a fold are variations of."""
+        """The configuration that the trials of a fold vary."""
         return replace(self.base, data=replace(self.base.data, fold=fold))
 
 
@@ -50,13 +50,11 @@ class Search:
 class _Open:
     trial: optuna.Trial
     key: str
-    epochs: set[int] = field(
-        default_factory=set
-    )  # that were reported; a trial that is started again reports them again
+    epochs: set[int] = field(default_factory=set)  # already reported; a restarted trial reports them again
 
 
 class Proposals:
-    """Proposes the trials of one fold; knows them by the names that the driver gives them."""
+    """Proposes the trials of one fold; `name` is the driver's name of a running trial."""
 
     def __init__(self, search: Search, store: StudyStore, fold: str, memory: SamplerMemory) -> None:
         self.search, self.store, self.memory, self.base = search, store, memory, search.base_of(fold)
@@ -65,7 +63,7 @@ class Proposals:
         self.known: set[str] = set()
 
     def ask(self, name: str) -> TrialConfig | None:
-        """A new trial, noted in the store before it starts; None when nothing is left that was not tried."""
+        """A new trial, recorded in the store before it starts; None when the space is exhausted."""
         for _ in range(REPEATS):
             trial = self.memory.ask()
             config = self.search.space.apply(self.base, trial.params)
@@ -80,7 +78,7 @@ class Proposals:
         return self._begin(name, trial, self.search.space.apply(self.base, trial.params))
 
     def _never_tried(self) -> Params | None:
-        """Something new, for a sampler that repeats itself."""
+        """A random point that was not tried yet, for a sampler that repeats itself."""
         seed = seed_for("fresh", self.search.seed, self.fold, len(self.known)) % 2**32
         storage, sampler = optuna.storages.InMemoryStorage(), make_sampler("random", seed)
         scratch = new_memory(storage, "fresh", sampler, self.search.space, self.search.goals)
@@ -100,24 +98,24 @@ class Proposals:
         return config
 
     def key_of(self, name: str) -> str:
-        """The key of the open trial that the driver calls `name`."""
+        """The key of the running trial `name`."""
         return self.open[name].key
 
     def report(self, name: str, epoch: int, value: float) -> None:
-        """Note the value of an open trial after an epoch."""
+        """Record the value of a running trial after an epoch."""
         trial = self.open[name]
         if epoch not in trial.epochs:
             trial.epochs.add(epoch)
             report(trial.trial, self.search.goals.objectives, epoch, value)
 
     def tell(self, name: str) -> None:
-        """Close the trial with its result in the store."""
+        """Tell the sampler how the trial ended, from its result in the store."""
         done = self.open.pop(name)
         self.memory.tell(done.trial, self.store.outcome(done.key))
 
 
 def begin_search(search: Search, store: StudyStore, folds: tuple[str, ...]) -> dict[str, Proposals]:
-    """The search of every fold as far as the store knows it, mirrored to the journal in the study's folder."""
+    """The search of every fold, rebuilt from the store, and written to the Optuna journal of the study."""
     storage, journal = new_journal(store.journal_path)
     begun = store.begun()
     found = {fold: _begin_fold(search, store, fold, storage, begun) for fold in folds}
@@ -151,9 +149,9 @@ def _begin_fold(
 
 
 def begin_rule(search: Search, store: StudyStore, fold: str) -> Rule:
-    """The pruning rule, which has seen all that was reported on the fold before.
+    """The pruning rule of a fold after all earlier reports.
 
-    The last report of a trial that goes on may not have been decided on: it is made again, and decided then.
+    The last report of a running trial is left out: the trial makes it again, and the rule decides then.
     """
     rule = make_rule(search.pruning, search.base.optim.epochs)
     replay(rule, ((one.key, one.reports) for one in store.outcomes("sweep", fold)))

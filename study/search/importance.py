@@ -1,4 +1,4 @@
-"""Which searched settings matter to the objective."""
+"""How much each searched setting matters to the objective."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ MIN_TRIALS = 4
 
 
 def ped_anova(trials: pl.DataFrame) -> pl.DataFrame:
-    """How much each searched setting matters to the objective (PED-ANOVA): parameter, importance, descending.
+    """Importance of each searched setting by PED-ANOVA (Watanabe et al., IJCAI 2023), largest first.
 
-    `trials` as `StudyStore.trials()` gives them; only finished ones count. Empty with fewer than 4 of them, and when
-    all of them have the same value. Settings that only some trials have, those of one method, are compared with each
-    other over those trials: the shares of each such group sum to 1.
+    `trials` as in `StudyStore.trials()`; only finished ones count. Empty with fewer than 4 of them, and when all have
+    the same value. Settings of a single method are compared with each other over the trials of that method: the
+    importances of such a group sum to 1.
     """
     done = trials.filter((pl.col("status") == "DONE") & (pl.col("stage") == "sweep"))
     groups: dict[tuple[bool, ...], list[str]] = {}
@@ -28,7 +28,7 @@ def ped_anova(trials: pl.DataFrame) -> pl.DataFrame:
 
 
 def _shares(done: pl.DataFrame, names: list[str]) -> list[dict[str, Any]]:
-    """The shares of settings that all of `done` have."""
+    """Importances of settings that every trial in `done` has."""
     names = [name for name in names if done[name].n_unique() > 1]
     if done.height < MIN_TRIALS or not names or done["value"].n_unique() == 1:
         return []
@@ -43,7 +43,7 @@ def _shares(done: pl.DataFrame, names: list[str]) -> list[dict[str, Any]]:
 
 
 def _distribution(values: pl.Series) -> BaseDistribution:
-    """The range that was seen; on a log scale when it is wide."""
+    """The observed range; on a log scale when it is wide."""
     if not values.dtype.is_numeric():
         return CategoricalDistribution(values.unique().sort().to_list())
     low, high = values.to_list()[values.arg_min() or 0], values.to_list()[values.arg_max() or 0]

@@ -1,4 +1,4 @@
-"""Objectives and constraints of a search, as numbers of finished trials on their validation subjects."""
+"""Objectives and constraints of a search: numbers of finished trials, on validation subjects."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +17,14 @@ _BOUNDS = {"at_least": -1.0, "at_most": 1.0}  # the sign that makes a violation 
 
 @dataclass(frozen=True)
 class Goals:
-    """Objectives, the first of which decides, and bounds on numbers: (number, at_least | at_most, bound)."""
+    """Objectives (the first decides) and constraints (number, at_least | at_most, bound)."""
 
     objectives: tuple[str, ...] = ("f1",)
     constraints: tuple[tuple[str, str, float], ...] = ()
 
     @property
     def directions(self) -> list[Literal["maximize", "minimize"]]:
-        """Which way each objective is better."""
+        """The direction of each objective."""
         return ["maximize" if name in MAXIMISED else "minimize" for name in self.objectives]
 
     def values(self, trial: Outcome) -> list[float]:
@@ -33,18 +33,18 @@ class Goals:
         return [trial.value, *(self._number(trial, name) for name in self.objectives[1:])]
 
     def violations(self, trial: Outcome) -> dict[str, float]:
-        """By how much a finished trial misses each bound; a bound is met where this is not positive."""
+        """How far a finished trial misses each bound; zero or less means that the bound holds."""
         return {
             f"{name} {bound} {limit:g}": _BOUNDS[bound] * (self._number(trial, name) - limit)
             for name, bound, limit in self.constraints
         }
 
     def feasible(self, trial: Outcome) -> bool:
-        """Whether a finished trial keeps every bound."""
+        """Whether a finished trial satisfies every bound."""
         return all(missed <= 0 for missed in self.violations(trial).values())
 
     def ranked(self, trials: Iterable[Outcome]) -> list[Outcome]:
-        """The finished ones of `trials` that keep every bound, best first; the earliest among equals."""
+        """Finished trials that satisfy every bound, best first; of equal ones the earliest first."""
         done = [(one.value, one) for one in trials if one.status == "DONE" and self.feasible(one)]
         ranked = [(-value, one.started, one) for value, one in done if value is not None and math.isfinite(value)]
         return [one for *_, one in sorted(ranked, key=lambda entry: entry[:2])]
@@ -60,7 +60,7 @@ def parse_goals(objective: str, others: Sequence[str], bounds: Mapping[str, Mapp
     problems = [f"objectives: {name!r}; allowed: {', '.join(NUMBERS)}" for name in objectives if name not in NUMBERS]
     if objectives[0] != objective:
         problems.append(
-            f"objectives: the first, {objectives[0]}, must be objective={objective}, which prunes and chooses"
+            f"objectives: the first, {objectives[0]}, must be objective={objective}, used for pruning and selection"
         )
     problems += [f"objectives: {name} is listed twice" for name in {*objectives} if objectives.count(name) > 1]
     constraints, bounded = [], {name for name, limits in bounds.items() if limits}
@@ -84,5 +84,5 @@ def _wrong_bound(name: str, limits: Mapping[str, Any]) -> str:
 
 
 def goals_of(spec: StudySpec) -> Goals:
-    """Objectives and constraints of a search; of any other study, its objective alone."""
+    """Objectives and constraints of a search; for other kinds of study only the objective."""
     return Goals(spec.objectives, spec.asked.constraints if isinstance(spec.asked, SearchSpec) else ())

@@ -1,4 +1,4 @@
-"""Optuna's journal with one writer: it needs no lock, and nothing is read back from the file."""
+"""An Optuna journal with one writer, which needs no lock and never reads the file back."""
 
 import json
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ Log = dict[str, Any]
 
 
 class OneWriter(BaseJournalBackend):
-    """Appends to a file that a `JournalFileBackend` of other processes can read at any time."""
+    """Writes a file that other processes can read with `JournalFileBackend` at any time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.begun: list[bytes] | None = []  # lines that were not written yet; None once the file is there
+        self.begun: list[bytes] | None = []  # lines before `publish`; None after it
         self.unread: list[Log] = []
         self.read = 0
 
     def append_logs(self, logs: list[Log]) -> None:
-        """Keep, or write, one line a log."""
+        """Write one line for each log; before `publish` only keep it."""
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
         self.unread += [json.loads(line) for line in lines]
         content = "".join(f"{line}\n" for line in lines).encode()
@@ -34,20 +34,20 @@ class OneWriter(BaseJournalBackend):
             self.begun.append(content)
 
     def read_logs(self, log_number_from: int) -> Iterator[Log]:
-        """What was appended since the last call."""
+        """The logs appended since the last call."""
         assert log_number_from == self.read
         fresh, self.unread = self.unread, []
         self.read += len(fresh)
         return iter(fresh)
 
     def publish(self) -> None:
-        """Put what was appended so far in place of the file of the last command; from here on it grows."""
+        """Replace the file of the last command by the lines so far; later lines are appended to it."""
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(b"".join(self.begun or []))
         self.begun = None
 
 
 def new_journal(path: Path) -> tuple[JournalStorage, OneWriter]:
-    """A storage that mirrors all it is told to `path`, once it is published."""
+    """A storage in memory whose logs are also written to `path`, from `publish` on."""
     backend = OneWriter(path)
     return JournalStorage(backend), backend

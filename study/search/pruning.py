@@ -1,7 +1,7 @@
-"""Early stopping: rules that see every report of every trial of a fold, and say which trial is too far behind.
+"""Early stopping (pruning): rules that read every report of every trial of a fold, and stop trials that fall behind.
 
-A rule is a function of the reports alone, and a report that is made again changes nothing: a command that goes on with
-a search feeds the rule the learning curves in the store, and prunes from there as if it had never stopped.
+A rule depends on the reports only, and a repeated report changes nothing. So a command that continues a search replays
+the learning curves in the store, and then decides exactly as an uninterrupted search would.
 """
 
 from bisect import bisect_right
@@ -17,20 +17,20 @@ Curve = Mapping[int, float]  # value by epoch
 
 
 class Rule(Protocol):
-    """Whether a trial is to be stopped after a report; larger values are better."""
+    """Decides whether a trial stops after a report; larger values are better."""
 
     def note(self, key: str, epoch: int, value: float) -> None:
-        """See a report that was decided on before."""
+        """Record a report that an earlier command already decided on."""
 
     def stops(self, key: str, epoch: int, value: float) -> bool:
-        """See a report, and decide; False for one that was seen before."""
+        """Record a report and decide; False for a repeated report."""
 
 
 class Rungs:
-    """Asynchronous successive halving (Li et al. 2020); with several brackets, asynchronous Hyperband.
+    """Asynchronous successive halving (ASHA, Li et al. 2020); with several brackets, asynchronous Hyperband.
 
-    At epochs `grace * reduction ** k` a trial goes on if it is among the best 1 / `reduction` of those that were
-    there before it. Bracket b starts at the rung b; which bracket a trial is in follows from its name.
+    The rungs are the epochs `grace * reduction ** k`. There a trial continues if it is among the best 1 / `reduction`
+    of the trials that reached the rung before it. Bracket b starts at rung b; the key of a trial decides its bracket.
     """
 
     def __init__(self, epochs: int, grace: int, reduction: int, brackets: int = 1) -> None:
@@ -42,16 +42,16 @@ class Rungs:
         self.brackets: list[dict[int, dict[str, float]]] = [
             {epoch: {} for epoch in rungs[bracket:]} for bracket in range(max(min(brackets, len(rungs) + 1), 1))
         ]
-        # every bracket gets the same epochs in all, so those that stop early get more trials
+        # every bracket gets the same total of epochs, so brackets that stop trials early get more trials
         weights = [reduction**halvings / (halvings + 1) for halvings in reversed(range(len(self.brackets)))]
         self.bounds = (np.cumsum(weights) / np.sum(weights)).tolist()
 
     def note(self, key: str, epoch: int, value: float) -> None:
-        """Put the trial on the rung of this epoch, if there is one."""
+        """Record the value if this epoch is a rung."""
         self._bracket(key).get(epoch, {}).setdefault(key, value)
 
     def stops(self, key: str, epoch: int, value: float) -> bool:
-        """Whether the trial is behind on the rung of this epoch; it is judged once at each."""
+        """Whether the trial falls behind at the rung of this epoch; each rung decides once."""
         rung = self._bracket(key).get(epoch)
         if rung is None or key in rung:
             return False
@@ -68,7 +68,7 @@ class Rungs:
 
 
 class Median:
-    """The median rule of Google Vizier: trials whose best value is below the median of the others' means end."""
+    """The median rule of Google Vizier: a trial stops when its best value is below the median of the others' means."""
 
     def __init__(self, grace: int) -> None:
         self.grace = grace
@@ -79,7 +79,7 @@ class Median:
         self.curves.setdefault(key, {}).setdefault(epoch, value)
 
     def stops(self, key: str, epoch: int, value: float) -> bool:
-        """Whether the trial is behind, from the epoch `grace` on; it is judged once at each epoch."""
+        """Whether the trial falls behind; from the epoch `grace` on, each epoch decides once."""
         seen = epoch in self.curves.get(key, {})
         self.note(key, epoch, value)
         others = [curve for name, curve in self.curves.items() if name != key and max(curve) >= epoch]
@@ -101,7 +101,7 @@ class Never:
 
 
 def make_rule(asked: PruningSettings, epochs: int) -> Rule:
-    """The rule that is asked for, for trials of `epochs` epochs."""
+    """The rule of these settings, for trials of `epochs` epochs."""
     if asked.name == "asha":
         return Rungs(epochs, asked.grace, asked.reduction)
     if asked.name == "hyperband":
@@ -110,7 +110,7 @@ def make_rule(asked: PruningSettings, epochs: int) -> Rule:
 
 
 def replay(rule: Rule, curves: Iterable[tuple[str, Curve]]) -> None:
-    """Let the rule see the reports of earlier commands; what was decided then is not decided again."""
+    """Feed the rule the reports of earlier commands, without deciding again."""
     for key, curve in curves:
         for epoch, value in sorted(curve.items()):
             rule.note(key, epoch, value)

@@ -1,6 +1,6 @@
-"""Samplers by name, and the trials that Optuna knows: what is proposed, and what became of it.
+"""Samplers by name, and the Optuna study that they learn from.
 
-The store is the record: every command begins a new Optuna study from it and tells it all that happened.
+Only the store is permanent: every command makes a new Optuna study and tells it all earlier trials.
 """
 
 import warnings
@@ -34,7 +34,7 @@ SAMPLERS = tuple(_SAMPLERS)
 
 
 def make_sampler(name: str, seed: int, conditional: bool = False) -> BaseSampler:
-    """The sampler called `name`; `conditional`: for a space in which not every trial has every setting."""
+    """The sampler `name`; `conditional` for a space in which not every trial has every setting."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # the commands show their own progress
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -60,14 +60,14 @@ def sampler_problems(name: str, space: Space, goals: Goals) -> list[str]:
 
 @dataclass(frozen=True)
 class SamplerMemory:
-    """A study of Optuna's over a space, with goals; knows how to tell it of trials."""
+    """An Optuna study over a space with goals, in the terms of our trials."""
 
     study: optuna.Study
     space: Space
     goals: Goals
 
     def ask(self) -> optuna.Trial:
-        """A trial with everything drawn that it needs."""
+        """A new trial with all its settings drawn."""
         trial = self.study.ask()
         method = suggest(trial, METHOD, self.space.method_choice) if self.space.methods else ""
         for name, distribution in self.space.of(method).items():
@@ -75,7 +75,7 @@ class SamplerMemory:
         return trial
 
     def tell(self, trial: optuna.Trial, outcome: Outcome | None) -> None:
-        """Close an open trial with what became of it; one without a result has failed."""
+        """End a running trial with its outcome; None means that it failed without a result."""
         if outcome is None:
             self.study.tell(trial, state=TrialState.FAIL)
             return
@@ -89,11 +89,11 @@ class SamplerMemory:
             self.study.tell(trial, state=_STATES[outcome.status])
 
     def add(self, outcome: Outcome, params: Params, facts: Mapping[str, Any]) -> None:
-        """Tell of a trial of an earlier command."""
+        """Add a finished trial of an earlier command."""
         self.study.add_trial(self.frozen(outcome, params, facts))
 
     def frozen(self, outcome: Outcome, params: Params, facts: Mapping[str, Any]) -> FrozenTrial:
-        """A finished trial as Optuna knows it: pruned ones as PRUNED, with their learning curve."""
+        """A finished trial in Optuna's form; a pruned one with its learning curve."""
         done, single = outcome.status == "DONE", len(self.goals.objectives) == 1
         tune = {TUNE_ATTRIBUTE: facts[TUNE_ATTRIBUTE]} if TUNE_ATTRIBUTE in facts else {}
         pruned = {"value": outcome.curve[-1]} if outcome.status == "PRUNED" and single else {}
@@ -109,7 +109,7 @@ class SamplerMemory:
         )
 
     def enqueue(self, params: Params) -> None:
-        """Make the next trial one with these `params`; what they leave out is drawn."""
+        """Use these `params` for the next trial; missing ones are drawn."""
         self.study.enqueue_trial(dict(params))
 
     @staticmethod
@@ -118,7 +118,7 @@ class SamplerMemory:
 
 
 def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    """Draw one setting of a trial."""
+    """Draw the value of one setting."""
     if isinstance(distribution, CategoricalDistribution):
         return trial.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, IntDistribution):
@@ -128,7 +128,7 @@ def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> A
 
 
 def system_attributes(study: optuna.Study, trial: optuna.Trial) -> dict[str, Any]:
-    """What the sampler noted at a trial, e.g. the state of CMA-ES; without what an enqueued trial was told."""
+    """The sampler's own attributes of a trial, e.g. the state of CMA-ES, without fixed start values."""
     noted = study.get_trials(deepcopy=False)[trial.number].system_attrs
     return {name: value for name, value in noted.items() if name != "fixed_params"}
 
@@ -136,12 +136,12 @@ def system_attributes(study: optuna.Study, trial: optuna.Trial) -> dict[str, Any
 def new_memory(
     storage: optuna.storages.BaseStorage, name: str, sampler: BaseSampler, space: Space, goals: Goals
 ) -> SamplerMemory:
-    """An empty study called `name`."""
+    """An empty Optuna study called `name`."""
     study = optuna.create_study(storage=storage, study_name=name, directions=goals.directions, sampler=sampler)
     return SamplerMemory(study, space, goals)
 
 
 def report(trial: optuna.Trial, objectives: Sequence[str], epoch: int, value: float) -> None:
-    """Note the value after an epoch; Optuna has no learning curves with several objectives."""
+    """Report the value after an epoch; with several objectives Optuna has no learning curves."""
     if len(objectives) == 1:
         trial.report(value, epoch)

@@ -1,16 +1,16 @@
-"""The search space: from YAML to Optuna's distributions, and from sampled numbers to a trial.
+"""The search space: from YAML to Optuna distributions, and from drawn numbers to a trial.
 
-A space is a nested mapping that mirrors `TrialConfig`; each leaf says how one setting is drawn:
+A space is a nested mapping with the structure of `TrialConfig`; each leaf says how one setting is drawn:
 
     optim:  {lr: {log_uniform: [1e-4, 1e-2]}}
     method: {draw: {choice: [anchor, au]}, ratios: {simplex: [self, max, mean]}}
     head:   {dim: {int: [16, 64]}}
 
-A `simplex` over K parts is K - 1 independent uniform numbers for the sampler (broken sticks); uniform draws of them
-are uniform on the simplex, the Dirichlet distribution with all parameters 1.
+A `simplex` over K shares that sum to 1 is K - 1 independent uniform numbers for the sampler (stick breaking). Their
+uniform draws are uniform on the simplex: the Dirichlet distribution with all parameters 1.
 
-With `methods: {aunce: {...}, bce: {...}}` the sampler also draws the method, and then only that method's own settings,
-which are called `aunce:method.temperature`; what stands beside `methods` is drawn for all of them.
+With `methods: {aunce: {...}, bce: {...}}` the sampler draws the method first, then only the settings of that method,
+named e.g. `aunce:method.temperature`. Settings outside `methods` are drawn for every method.
 """
 
 import dataclasses
@@ -55,29 +55,29 @@ _FIXED = (
 
 @dataclass(frozen=True)
 class Space:
-    """A checked search space: distributions by dotted name, the simplexes among them, and what only one method has."""
+    """A checked search space: distributions and simplexes by dotted name, and the spaces of single methods."""
 
     distributions: dict[str, BaseDistribution]
     simplexes: dict[str, tuple[str, ...]]
-    methods: dict[str, "Space"] = field(default_factory=dict)  # names in them are without the method
+    methods: dict[str, "Space"] = field(default_factory=dict)  # their names have no `<method>:` in front
 
     def of(self, method: str) -> dict[str, BaseDistribution]:
-        """What is drawn for a trial of `method` once the method is known, under the names that the sampler knows."""
+        """What is drawn for a trial of `method`, by the names that the sampler uses."""
         own = self.methods[method].distributions if method in self.methods else {}
         return self.distributions | {f"{method}:{name}": distribution for name, distribution in own.items()}
 
     def distributions_of(self, params: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-        """The distributions of everything that was drawn for a trial."""
+        """The distributions of the drawn `params`."""
         drawn = self.of(params.get(METHOD, ""))
         return drawn | ({METHOD: self.method_choice} if self.methods else {})
 
     @property
     def method_choice(self) -> CategoricalDistribution:
-        """How the method is drawn."""
+        """The distribution of the method."""
         return CategoricalDistribution([*self.methods])
 
     def settings(self, params: Mapping[str, Any]) -> Params:
-        """Sampled numbers -> values of settings by dotted name; sticks become shares of their simplex."""
+        """Drawn numbers -> settings by dotted name; sticks become the shares of their simplex."""
         method = params.get(METHOD, "")
         own = {name.partition(":")[2]: value for name, value in params.items() if name.startswith(f"{method}:")}
         common = {name: value for name, value in params.items() if ":" not in name and name != METHOD}
@@ -91,7 +91,7 @@ class Space:
         return values
 
     def apply(self, base: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
-        """The trial that `params` make of `base`, or of the defaults of the method that was drawn."""
+        """`base`, or the defaults of the drawn method, with the settings of `params`."""
         config = (method_base(base, params[METHOD]) if self.methods else base).to_dict()
         for name, value in self.settings(params).items():
             *path, last = name.split(".")
@@ -103,20 +103,20 @@ class Space:
 
     @property
     def settings_names(self) -> list[str]:
-        """Dotted names of the settings that the space decides, parts of a simplex one by one."""
+        """Dotted names of all searched settings; each share of a simplex counts as one."""
         plain = [name for name in self.distributions if not self._is_stick(name)]
         shares = [f"{name}.{part}" for name, parts in self.simplexes.items() for part in parts]
         own = [f"{method}:{name}" for method, space in self.methods.items() for name in space.settings_names]
         return [*([METHOD] if self.methods else []), *plain, *shares, *own]
 
     def largest(self, name: str, base: TrialConfig) -> Any:
-        """The largest value of the number `name` that is searched for trials of `base`, or that of `base`."""
+        """The largest value that the setting `name` can have in trials of `base`."""
         own = self.methods[base.method_name].distributions if self.methods else {}
         searched = self.distributions | own
         return max(_extremes(searched[name])) if name in searched else base.value(name)
 
     def bases(self, base: TrialConfig) -> list[TrialConfig]:
-        """What the trials of each method are variations of."""
+        """The configurations that the trials vary, one for each method."""
         return [method_base(base, method) for method in self.methods] or [base]
 
     def _is_stick(self, name: str) -> bool:
@@ -124,14 +124,14 @@ class Space:
 
 
 def method_base(base: TrialConfig, method: str) -> TrialConfig:
-    """`base` if it is of `method`, else the same trial with the default settings of that method."""
+    """`base`, changed to `method` with its default settings if it has another method."""
     if base.method_name == method:
         return base
     return replace(base, method_name=method, method=METHOD_SETTINGS[method]())
 
 
 def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
-    """Check `spec` against the settings of `base`; one `InputError` lists every mistake."""
+    """The space that the YAML `spec` describes, checked against `base`; one `InputError` lists every mistake."""
     problems: list[str] = []
     methods = _branches(spec.get(SEVERAL_METHODS, {}), base, problems)
     common = {name: value for name, value in spec.items() if name != SEVERAL_METHODS}
@@ -155,7 +155,7 @@ def parse_space(spec: Mapping[str, Any], base: TrialConfig) -> Space:
 
 
 def _branches(spec: Any, base: TrialConfig, problems: list[str]) -> dict[str, Space]:
-    """The spaces of the methods that are searched over."""
+    """The spaces of the searched methods; mistakes are added to `problems`."""
     if not isinstance(spec, Mapping) or set(spec) - set(METHOD_SETTINGS) or len(spec) == 1:
         names = ", ".join(METHOD_SETTINGS)
         problems.append(f"{SEVERAL_METHODS}: {spec!r}; two or more of {names}, each with a space of its own")
@@ -185,7 +185,7 @@ def _flat(spec: Mapping[str, Any], base: TrialConfig, problems: list[str], place
 
 
 def broken_sticks(uniforms: Sequence[float]) -> list[float]:
-    """K - 1 numbers in [0, 1] -> K shares that sum to 1; uniform numbers give uniform shares."""
+    """Stick breaking: K - 1 numbers in [0, 1] -> K shares that sum to 1; uniform numbers give uniform shares."""
     shares, left = [], 1.0
     for number, uniform in enumerate(uniforms):
         share = left * (1 - (1 - uniform) ** (1 / (len(uniforms) - number)))
@@ -205,7 +205,7 @@ def _two(bounds: Sequence[Any], kinds: tuple[type, ...]) -> tuple[Any, Any]:
 
 
 def _leaves(spec: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    """(dotted name, how it is drawn) of every leaf of the nested space."""
+    """Dotted name and distribution of every leaf of the nested space."""
     for key, value in spec.items():
         name = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping) and not set(value) & set(_KINDS):
@@ -262,7 +262,7 @@ def _parts(name: str, argument: Any, current: Any) -> tuple[str, ...]:
 
 
 def _check_extremes(space: Space, base: TrialConfig) -> None:
-    """Try them, so that a bound or choice outside a setting's own range fails before the first trial."""
+    """Build a trial at each end of the range, so that a value that a setting forbids fails before the first trial."""
     extremes = {name: _extremes(distribution) for name, distribution in space.distributions.items()}
     for values in zip(*extremes.values(), strict=True):
         try:

@@ -1,4 +1,4 @@
-"""Start points: settings that a search tries first, from what people write to what the sampler draws."""
+"""Start points: settings that a search tries first, in the sampler's terms."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +13,9 @@ from study.search.space import METHOD, Params, Space
 
 
 def start_points(space: Space, given: Sequence[Any]) -> list[Params]:
-    """What the sampler must draw for the settings `given`, nested or dotted; what they leave out is drawn.
+    """The sampler's params for the settings `given`, which are nested or dotted; missing settings are drawn.
 
-    Raises one `InputError` that lists unknown names and values outside the space.
+    One `InputError` lists unknown names and values outside the space.
     """
     points, problems = [], []
     for number, point in enumerate(given, start=1):
@@ -28,10 +28,10 @@ def start_points(space: Space, given: Sequence[Any]) -> list[Params]:
 
 
 def points_like(space: Space, configs: Sequence[TrialConfig]) -> list[Params]:
-    """What the sampler must draw for the settings of `configs`, found by another search; some may not fit, and go."""
+    """The sampler's params for the configurations of another search; those outside this space are left out."""
     points = []
     for config in configs:
-        with suppress(InputError, AttributeError):  # outside the space, or a setting that its method has not
+        with suppress(InputError, AttributeError):  # outside the space, or its method lacks a searched setting
             point = _point(space, _settings_in(space, config))
             if point not in points:
                 points.append(point)
@@ -39,7 +39,7 @@ def points_like(space: Space, configs: Sequence[TrialConfig]) -> list[Params]:
 
 
 def _settings_in(space: Space, config: TrialConfig) -> Params:
-    """The settings of `config` that `space` searches, by dotted name."""
+    """The searched settings of `config`, by dotted name."""
     if space.methods and config.method_name not in space.methods:
         raise InputError(f"{config.method_name} is not searched")
     branch = space.methods.get(config.method_name)
@@ -49,12 +49,12 @@ def _settings_in(space: Space, config: TrialConfig) -> Params:
 
 
 def matches(point: Params, params: Params) -> bool:
-    """Whether a trial with `params` is one that `point` asks for."""
+    """Whether a trial with `params` has all values of `point`."""
     return all(name in params and params[name] == value for name, value in point.items())
 
 
 def stick_lengths(shares: Sequence[float]) -> list[float]:
-    """K shares that sum to 1 -> the K - 1 uniform numbers that `broken_sticks` makes them of."""
+    """The inverse of `broken_sticks`: K shares that sum to 1 -> K - 1 numbers in [0, 1]."""
     sticks, left = [], 1.0
     for number, share in enumerate(shares[:-1]):
         part = min(share / left, 1.0) if left > 0 else 0.0
@@ -88,7 +88,7 @@ def _point(space: Space, given: Any) -> Params:
 
 
 def _taken(part: Space, values: Params, prefix: str) -> Params:
-    """What the sampler draws for those of `values` that `part` decides; they are taken out."""
+    """The sampler's params for the `values` that `part` searches; these are removed from `values`."""
     params = {f"{prefix}{name}": values.pop(name) for name in part.distributions if name in values and "#" not in name}
     for simplex, parts in part.simplexes.items():
         shares = {one: values.pop(f"{simplex}.{one}") for one in parts if f"{simplex}.{one}" in values}

@@ -1,4 +1,4 @@
-"""Scores of final detectors on degraded test pictures; the labels stay the same."""
+"""Scores of final detectors on degraded test images; the labels stay the same."""
 
 import json
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ def detector_score(result: TrialResult) -> DetectorScore:
 def degraded(
     store: StudyStore, result: TrialResult, frames: FrameStore, kind: str, level: float, device: str
 ) -> DetectorScore:
-    """Score of a final detector on its degraded test pictures; computed only once."""
+    """Score of a final detector on degraded test images; computed once, then read from its file."""
     path = store.degraded_path(result.config.key, kind, level)
     if not path.exists():
         detector, config = kept_detector(store, result).to(device), result.config

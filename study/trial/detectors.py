@@ -1,4 +1,4 @@
-"""The detectors of trials: new ones, and those that finished trials keep."""
+"""The detectors of trials: new ones, and the saved ones of finished trials."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from study.trial.pretrain import trained_by
 
 
 def new_detector(config: TrialConfig, aus: tuple[int, ...], weights_file: Path | None = None) -> Detector:
-    """The detector of a trial, not trained yet."""
+    """The untrained detector of a trial."""
     domains = len(config.sources.stores) if config.sources.norm == "per_dataset" else 1
     return Detector(
         aus,
@@ -29,13 +29,13 @@ def new_detector(config: TrialConfig, aus: tuple[int, ...], weights_file: Path |
 
 
 def weights_key(config: TrialConfig, weights: str) -> str:
-    """What files about the "best" or "last" weights of a trial are called after."""
+    """The file stem for the "best" or "last" weights of a trial."""
     assert weights in ("best", "last")
     return config.key if weights == "best" else f"{config.key}-last"
 
 
 def lacks_files(config: TrialConfig, placement: Placement, store: StudyStore) -> bool:
-    """Whether files are gone that the trial, which is finished, kept beside its result."""
+    """Whether files that the finished trial saved beside its result are missing."""
     if not (config.score_test and placement.keep_detector):
         return False
     names = [weights_key(config, weights) for weights in (("best", "last") if config.sources.stores else ("best",))]
@@ -43,12 +43,12 @@ def lacks_files(config: TrialConfig, placement: Placement, store: StudyStore) ->
 
 
 def kept_detector(store: StudyStore, result: TrialResult, weights: str = "best") -> Detector:
-    """The detector of a finished trial, on the CPU; `InputError` when its file is gone."""
+    """The saved detector of a finished trial, on the CPU; `InputError` when its file is missing."""
     config, path = result.config, store.detector_path(weights_key(result.config, weights))
     state = load_checkpoint(path)
     if state is None:
-        raise InputError(f"the detector {path} is gone. {train_again_text(store.root)}")
-    backbone = replace(config.backbone, weights="")  # what it began with is not needed, and may not be at hand
+        raise InputError(f"the detector {path} is missing. {train_again_text(store.root)}")
+    backbone = replace(config.backbone, weights="")  # the initial weights are not needed, and may not be available
     detector = new_detector(replace(config, backbone=backbone), result.scores["val"].aus)
     detector.load_state_dict(state)
     return detector

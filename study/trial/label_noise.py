@@ -1,4 +1,4 @@
-"""Training data degraded on purpose, to see what a method loses: wrong labels, fewer active labels, fewer people.
+"""Training data made worse on purpose, to measure what a method loses: wrong labels, fewer positives, fewer subjects.
 
 The test part never changes.
 """
@@ -20,7 +20,7 @@ Flips = Callable[[FrameStore, int, float, int], np.ndarray]  # (frames, AU, shar
 
 
 def worsened(frames: FrameStore, fold: Fold, data: DataSettings, seed: int) -> tuple[FrameStore, Fold]:
-    """`frames` and `fold` as `data` asks for them; unchanged where it asks for nothing."""
+    """`frames` and `fold` with the changes that `data` sets; unchanged by default."""
     frames = with_label_noise(frames, fold, data.label_noise, seed, data.noise_kind)
     frames = with_fewer_positives(frames, fold, data.positives, seed)
     return frames, with_fewer_subjects(frames, fold, data.train_subjects, seed)
@@ -29,11 +29,11 @@ def worsened(frames: FrameStore, fold: Fold, data: DataSettings, seed: int) -> t
 def with_label_noise(
     frames: FrameStore, fold: Fold, share: float, seed: int, kind: str = DataSettings.noise_kind
 ) -> FrameStore:
-    """`frames` with a `share` of the coded labels of `fold` flipped; those of its test part stay as they are.
+    """`frames` with a `share` of the coded training and validation labels of `fold` flipped.
 
-    Validation labels are flipped as well: whoever has noisy labels has no clean ones to choose an epoch with. Whether
-    a label is flipped depends on the store, the seed, the AU and the row alone, so that every method meets the same
-    errors, and what is flipped at 10 % is flipped at 20 %.
+    Validation labels are flipped as well: a lab with noisy labels has no clean ones to choose an epoch with. Whether a
+    label is flipped depends only on the store, the seed, the AU and the row. So all methods get the same errors, and
+    labels flipped at 10 % are also flipped at 20 %.
     """
     if share == 0:
         return frames
@@ -45,12 +45,12 @@ def with_label_noise(
 
 
 def _symmetric(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarray:
-    """Every label with the same probability."""
+    """Every label is flipped with the same probability."""
     return _draws("label noise", frames, seed, au) < share
 
 
 def _per_au(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarray:
-    """Some AUs are coded worse than others: rates from 0 to 2 `share`, evenly spaced, in an order drawn by the seed."""
+    """Each AU has its own rate, because some are harder to code: 0 to 2 `share`, evenly spaced, in random order."""
     aus = aus_of(frames.table)
     order = numpy_generator("noisy AUs", frames.fingerprint, seed).permutation(len(aus))
     rate = 2 * share * order[aus.index(au)] / max(len(aus) - 1, 1) if len(aus) > 1 else share
@@ -70,7 +70,7 @@ def _boundary(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarra
 
 
 def _to_boundary(labels: np.ndarray, sequence: np.ndarray) -> np.ndarray:
-    """How many labels [n] lie between each and the nearest change within its sequence [n]; infinite without one."""
+    """Distance in labels [n] from each label to the nearest change in its sequence; infinite without a change."""
     place = np.arange(len(labels))
     change = np.flatnonzero((labels[1:] != labels[:-1]) & (sequence[1:] == sequence[:-1])) + 1
     bounds = np.concatenate([[-1], change, [len(labels)]])
@@ -84,7 +84,7 @@ def _to_boundary(labels: np.ndarray, sequence: np.ndarray) -> np.ndarray:
 
 
 def _sequence_numbers(frames: FrameStore) -> np.ndarray:
-    """A number [n] for each frame's sequence, in the order of the table."""
+    """Number of the sequence of each frame [n], in the order of the table."""
     return frames.table.select(pl.struct("subject", "sequence").rle_id()).to_series().to_numpy()
 
 
@@ -92,9 +92,9 @@ FLIPS: dict[str, Flips] = {"symmetric": _symmetric, "per_au": _per_au, "boundary
 
 
 def with_fewer_positives(frames: FrameStore, fold: Fold, share: float, seed: int) -> FrameStore:
-    """`frames` with a `share` of the active training labels of every AU kept, the others not coded any more.
+    """`frames` with a `share` of the positive training labels of each AU; the others become not coded.
 
-    The frames stay for their other AUs. What is kept at 10 % is kept at 20 %.
+    The frames stay, for their other AUs. Labels kept at 10 % are also kept at 20 %.
     """
     if share == 1:
         return frames
@@ -106,7 +106,7 @@ def with_fewer_positives(frames: FrameStore, fold: Fold, share: float, seed: int
 
 
 def with_fewer_subjects(frames: FrameStore, fold: Fold, count: int, seed: int) -> Fold:
-    """`fold` with `count` of its training subjects, all for 0 or when there are no more; the first of a drawn order."""
+    """`fold` with at most `count` training subjects (0 for all), first in a random order, so that sets are nested."""
     people = np.asarray(frames.subjects_of(fold.train))
     names = np.unique(people)
     if not 0 < count < len(names):
@@ -116,7 +116,7 @@ def with_fewer_subjects(frames: FrameStore, fold: Fold, count: int, seed: int) -
 
 
 def _draws(what: str, frames: FrameStore, seed: int, au: int) -> np.ndarray:
-    """One uniform number [n] for each row."""
+    """Uniform random numbers [n], one for each row."""
     return numpy_generator(what, frames.fingerprint, seed, au).random(len(frames))
 
 

@@ -1,4 +1,4 @@
-"""Training on several datasets: which frames a trial reads, and what its detector says of datasets it never saw."""
+"""Training on several datasets: the frames of a trial, and the predictions of its detector on other datasets."""
 
 import copy
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ from study.records.predictions import Predictions, predictions_of, write_predict
 from study.records.store import StudyStore
 from study.trial.detectors import weights_key
 
-ADAPTED = 20_000  # frames of the target from which norm=adapt estimates its statistics
+ADAPTED = 20_000  # unlabelled frames of the target from which norm=adapt estimates BatchNorm statistics
 
 
 def opened(config: TrialConfig, placement: Placement) -> FrameStore | UnionStore:
-    """The frames that a trial trains on; several stores lie side by side. `ValueError` when they are others."""
+    """The frames of a trial, from one store or several; `ValueError` when the store is not that of the trial."""
     if config.sources.stores:
         return UnionStore(tuple(named_store(placement.store.parent, name) for name in config.sources.stores))
     frames = open_store(placement.store)
@@ -53,7 +53,10 @@ def new_loader(config: TrialConfig, frames: FrameStore | UnionStore, device: tor
 
 
 def check_target(target: FrameStore, sources: UnionStore) -> tuple[int, ...]:
-    """AUs on which a detector of `sources` is tested on `target`; `InputError` if it cannot, or must not, be."""
+    """The AUs to test on `target` after training on `sources`.
+
+    `InputError` when they share no AU, when frame sizes differ, and when both contain the same subjects.
+    """
     aus = shared_aus(aus_of(target.table), sources.aus)
     problems = [line for store in sources.stores for line in shared_subjects(store, target)]
     problems += size_problems((sources.stores[0], target))
@@ -64,7 +67,7 @@ def check_target(target: FrameStore, sources: UnionStore) -> tuple[int, ...]:
 
 
 def predict_target(config: TrialConfig, detector: Detector, target: FrameStore, device: torch.device) -> Predictions:
-    """What `detector` says of all frames of a dataset that it was not trained on; no label is looked at before."""
+    """Predictions of `detector` for all frames of a new dataset; its labels are only attached at the end."""
     aus = shared_aus(detector.aus, aus_of(target.table))
     if not aus:
         raise InputError(f"{target.path.name} codes no AU of this detector, which knows {list(detector.aus)}")
@@ -79,14 +82,14 @@ def predict_target(config: TrialConfig, detector: Detector, target: FrameStore, 
 
 def _some_pictures(loader: Loader, seed: int) -> Iterator[Tensor]:
     rows = numpy_generator("adapt", seed).permutation(len(loader.store))[:ADAPTED]
-    whole = max(len(rows) // loader.batch_size, 1) * loader.batch_size  # a small last batch would count like the others
+    whole = max(len(rows) // loader.batch_size, 1) * loader.batch_size  # a small last batch would get the same weight
     return (batch.views[:, 0] for batch in loader.score(rows[:whole]))
 
 
 def keep_predictions(
     config: TrialConfig, detector: Detector, weights: str, loader: Loader, val: np.ndarray, store: StudyStore
 ) -> None:
-    """Keep what `detector` says of the validation subjects."""
+    """Save the predictions of `detector` for the validation subjects."""
     path = store.predictions_path(weights_key(config, weights))
     probabilities, labels = predict(detector, loader, val), loader.store.labels(loader.aus)[val]
     write_predictions(path, predictions_of(loader.store.table[val], probabilities, labels, loader.aus, "val"))
@@ -95,6 +98,6 @@ def keep_predictions(
 def keep_target(
     config: TrialConfig, detector: Detector, weights: str, target: FrameStore, store: StudyStore, device: torch.device
 ) -> None:
-    """Keep what `detector` says of `target`."""
+    """Save the predictions of `detector` for `target`."""
     path = store.predictions_path(weights_key(config, weights), target.fingerprint)
     write_predictions(path, predict_target(config, detector, target, device))

@@ -1,8 +1,8 @@
-"""Pre-training without labels: further frames to learn from, and the stage that comes before fine-tuning.
+"""Pre-training without labels, before fine-tuning, also on further datasets.
 
-A stage is a fit like any other, and its checkpoint, once it is whole, is its result. It is named by the trial that it
-would be on its own, so trials that differ only in how they are fine-tuned share it. No label reaches the encoder; the
-epoch that is kept is the best of the watching probe on the validation subjects, as for every label-free method.
+Pre-training is a fit like any other, and its final checkpoint is its result. The file has the key of a trial that would
+only pre-train, so trials that differ only in fine-tuning share it. The encoder sees no label; the online probe chooses
+the best epoch on the validation subjects, as for every method without labels.
 """
 
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ from study.records.config import Placement, PretrainSettings, TrialConfig
 
 
 def finetuned(config: TrialConfig) -> bool:
-    """Whether the trial is a stage of pre-training and then of fine-tuning."""
+    """Whether the trial pre-trains first and then fine-tunes."""
     return isinstance(config.method, ClpSettings) and config.method.then == "finetune"
 
 
 def trained_by(config: TrialConfig) -> tuple[Method, MethodSettings]:
-    """The method of the epochs that a trial reports, and its settings; cross-entropy where it fine-tunes."""
+    """The method, and its settings, of the epochs that a trial reports; fine-tuning uses cross-entropy."""
     if finetuned(config):
         return METHODS["bce"], BceSettings()
     return METHODS[config.method_name], config.method
 
 
 def stage_of(config: TrialConfig) -> TrialConfig:
-    """The pre-training of a trial that fine-tunes, as a trial of its own."""
+    """The pre-training of a trial that fine-tunes, as a separate trial."""
     assert isinstance(config.method, ClpSettings)
     asked, probe = config.pretrain, config.probe
     return replace(
@@ -45,10 +45,10 @@ def stage_of(config: TrialConfig) -> TrialConfig:
 
 
 def pretrain(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
-    """Pre-train the encoder of `detector`, or read what another trial pre-trained; yields the epochs of the stage.
+    """Pre-train the encoder of `detector`, or load the weights that another trial pre-trained; yields the epochs.
 
-    Trials that need the same stage wait for the one that is at it; a stage that was stopped goes on. The classifier
-    stays as it was.
+    Trials that need the same weights wait for the one that trains them; interrupted pre-training continues. The
+    classifier does not change.
     """
     classifier = {name: value.clone() for name, value in detector.classifier.state_dict().items()}
     with exclusive_lock(job.checkpoint.with_suffix(".lock")):
@@ -57,5 +57,5 @@ def pretrain(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
 
 
 def pretrained_stores(config: TrialConfig, placement: Placement) -> tuple[FrameStore, ...]:
-    """The stores that are pre-trained on without labels; they lie beside the trial's own."""
+    """The further stores for pre-training; they lie beside the trial's own store."""
     return tuple(named_store(placement.store.parent, fingerprint) for fingerprint in config.pretrain.stores)

@@ -1,4 +1,4 @@
-"""A trial from its configuration to its result: a pure function, but for the files that make it resumable."""
+"""Run one trial: from its configuration to its result, with the files that make it resumable."""
 
 import platform
 import time
@@ -41,12 +41,12 @@ def no_report(epoch: int, value: float) -> None:
 
 
 def run_trial(config: TrialConfig, placement: Placement, report: Report = no_report) -> TrialResult:
-    """Run one trial and write its result; a trial that has a result is not run again.
+    """Run one trial and write its result; a trial with a result is not run again.
 
-    `report` is called after every epoch; for the last one with the value of the finished trial, whose result is then
-    written. It may end a trial earlier by raising `SystemExit`: no result is written, and the same call goes on from
-    that epoch. Any `Exception` but that of a full or failing disk becomes a FAILED result. Bad input should be found
-    before: see `launch/plan/preflight.py`.
+    `report` is called after every epoch; at the last one with the final value, after the result is written. It may stop
+    the trial by raising `SystemExit`: then no result is written, and the next call continues from that epoch. Any
+    `Exception` becomes a FAILED result, except for a full or failing disk. `launch/plan/preflight.py` finds bad input
+    before the first trial.
     """
     store = StudyStore(placement.study)
     finished = store.result(config.key)
@@ -67,7 +67,7 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
 
 
 def environment(device: str, threads: int, gpus: float = 0.0) -> dict[str, str]:
-    """Versions and machine that a result depends on, and the share of it that the trial got."""
+    """Versions, machine, threads and GPUs that a result depends on."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -81,7 +81,7 @@ def environment(device: str, threads: int, gpus: float = 0.0) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What a configuration becomes."""
+    """Everything that is built from a configuration."""
 
     frames: FrameStore | UnionStore
     loader: Loader
@@ -91,7 +91,7 @@ class _Parts:
 
 
 def lost_trial(config: TrialConfig, store: StudyStore, reason: str) -> TrialResult:
-    """Write the FAILED result of a trial that could not do so itself."""
+    """Write the FAILED result of a trial whose process died."""
     begun = TrialResult(config, "FAILED", None, [], {}, time.time(), 0.0)
     return _write_failed(store, store.progress(config.key) or begun, reason)
 
@@ -148,7 +148,7 @@ def _build(config: TrialConfig, frames: FrameStore | UnionStore, placement: Plac
 
 
 def _pretrained(config: TrialConfig, parts: _Parts, store: StudyStore) -> float:
-    """Pre-train the encoder; returns the seconds that its epochs took, whichever trial they were trained for."""
+    """Pre-train the encoder; returns the seconds of its epochs, also when another trial trained them."""
     stage = stage_of(config)
     job = _fitting(stage, parts, store.pretrained_path(stage.key))
     return sum(score.seconds for score in pretrain(parts.detector, job))
@@ -171,7 +171,7 @@ def _fitting(config: TrialConfig, parts: _Parts, checkpoint: Path) -> Fitting:
 
 
 def _final_scores(config: TrialConfig, parts: _Parts) -> tuple[dict[str, Score], Predictions | None]:
-    """Validation score of the final detector, and its one look at the test part where the trial is asked for it."""
+    """Validation score of the final detector, and its test score and predictions if the trial scores the test part."""
     detector, loader, fold = parts.detector, parts.loader, parts.fold
     if trained_by(config)[0].end_to_end:
         val = score_rows(detector, loader, fold.val)
@@ -187,7 +187,7 @@ def _final_scores(config: TrialConfig, parts: _Parts) -> tuple[dict[str, Score],
 
 
 def _predictions(parts: _Parts) -> Predictions:
-    """What the detector says of the validation and test frames."""
+    """Predictions of the detector for the validation and test frames."""
     loader, fold = parts.loader, parts.fold
     rows = np.concatenate([fold.val, fold.test])
     splits = ["val"] * len(fold.val) + ["test"] * len(fold.test)
@@ -196,7 +196,7 @@ def _predictions(parts: _Parts) -> Predictions:
 
 
 def _score_targets(config: TrialConfig, parts: _Parts, placement: Placement, store: StudyStore) -> None:
-    """Keep what the detector says of datasets that it never saw, and that of the last epoch, which nothing chose."""
+    """Save predictions for the target datasets, of the best weights and of the last ones, which no labels selected."""
     for weights in ("best", "last"):
         if weights == "last":
             state = load_checkpoint(store.checkpoint_path(config.key))
@@ -211,7 +211,7 @@ def _score_targets(config: TrialConfig, parts: _Parts, placement: Placement, sto
 
 
 def epoch_of(score: EpochScore) -> Epoch:
-    """What is kept of an epoch."""
+    """The record of an epoch, with counts summed over subjects."""
     return Epoch(score.epoch, score.loss, score.value, score.score.counts.sum(axis=0).tolist(), score.seconds)
 
 

@@ -161,7 +161,7 @@ def test_final_trials_of_before_that_kept_no_predictions(store: StudyStore, runs
     asked = plan(store, "nested", ["part1", "part2"], seeds=1, candidates=3)
     for config in asked.trials:
         store.write(result(config))
-    where = rf"the predictions .*{asked.trials[0].key}.parquet are gone"
+    where = rf"the predictions .*{asked.trials[0].key}.parquet are missing"
     with pytest.raises(InputError, match=rf"{where}. .* launch/final.py name=mine retry_failed=true"):
         finish_final(store, [asked], console())
 
@@ -201,7 +201,7 @@ FAULTS = {
     "no such selection": ("selection=best; allowed: nested, shared, oracle", ["selection=best"]),
     "no study": ("no study", ["name=y"]),
     "nothing finished": ("selection=nested: the search of empty has no finished trial on fold part1", ["name=empty"]),
-    "store gone": ("is gone", ["name=gone"]),
+    "store gone": ("is missing", ["name=gone"]),
     "another store": ("another store than", ["name=other"]),
 }
 

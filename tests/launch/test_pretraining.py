@@ -61,7 +61,7 @@ def test_stores_become_part_of_the_trials(stores: dict[str, FrameStore], folder:
 
 def test_all_stores_that_are_not_there_are_named(stores: dict[str, FrameStore], folder: Path) -> None:
     said = refused(stores, folder, "pretrain.stores=[gft,disfa,nothing-32px-0]")
-    assert f"must lie in {folder / 'stores'}" in said
+    assert f"must be in {folder / 'stores'}" in said
     assert "no store of gft at 32 px: launch/prepare.py dataset=gft dataset.size=32" in said
     assert "nothing-32px-0 is not a finished store" in said
     assert "disfa" not in said.replace("[gft,disfa", "")

@@ -103,11 +103,11 @@ def test_nothing_runs(
 ) -> None:
     answers(monkeypatch, tmp_path / "bin", squeue="")
     assert stop(store) == 0
-    assert capsys.readouterr().out.strip() == "nothing of it runs on this machine"
+    assert capsys.readouterr().out.strip() == "no command of this study runs on this machine"
     now = time.time()
     ClusterFolder(store.cluster_path).open().write_head(Head("", "elsewhere", 1, now, now, 1))
     assert stop(store) == 0
-    assert "last seen on elsewhere: give this command there" in capsys.readouterr().out.replace("\n", " ")
+    assert "last seen on elsewhere: run this command there" in capsys.readouterr().out.replace("\n", " ")
 
 
 def test_there_is_no_such_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

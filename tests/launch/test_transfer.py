@@ -215,8 +215,8 @@ def test_a_foreign_detector_stands_in_the_tables(lab: Lab, capsys: pytest.Captur
 def test_foreign_predictions_that_cannot_be_scored(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     file = exported(lab, "mine")
     for arguments, said in (
-        (["trained_on=gft"], "trained_on=gft is what is scored"),
-        (["trained_on=BP4D+GFT"], "trained_on=BP4D+GFT is what is scored"),
+        (["trained_on=gft"], "trained_on=gft is the scored dataset"),
+        (["trained_on=BP4D+GFT"], "trained_on=BP4D+GFT is the scored dataset"),
         (["scale=percent"], "scale='percent'; allowed: probability, intensity5"),
         (["dataset=videos"], "dataset=videos has no labels"),
     ):

@@ -82,7 +82,7 @@ def test_a_threshold_of_disfa_is_another_dataset(
     (folder / "runs" / "disfa-lower").symlink_to(tmp_path / "runs" / name)
     arguments = [f"runs_root={folder / 'runs'}", "name=lower"]
     assert run("transfer", "studies=[bp4d-bce,disfa-bce,disfa-lower]", *arguments) == 2
-    assert "disfa-bce and disfa-lower are of two stores of disfa" in capsys.readouterr().err
+    assert "disfa-bce and disfa-lower use two stores of disfa" in capsys.readouterr().err
     assert run("transfer", "studies=[bp4d-bce,disfa-lower]", *arguments) == 0
     asked = json.loads((folder / "runs" / "lower" / "transfer.json").read_text())
     assert asked["conventions"]["disfa"] == "intensity >= 1"

@@ -1,7 +1,7 @@
-"""From the files of studies to cells: one study on one target, on frames that all studies of the target have.
+"""Scores of every study on every target dataset, on the frames for which all studies of the target have predictions.
 
-Detectors are never joined into one: a score is that of each by itself, then the mean over the seeds of a fold, then
-over folds. Its interval is over the people of the target, who are drawn anew for all detectors of all studies at once.
+There is no ensemble: each detector is scored alone, then follows the mean over seeds, then over folds. The bootstrap
+draws the subjects of the target, the same ones for all detectors of all studies.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,21 +23,21 @@ from study.scoring.sampled import Sampled
 from study.scoring.tally import Tally, tally
 from study.scoring.thresholds import rule_thresholds
 
-_TRANSFER = ("bootstrap", "transfer")  # the name of the draws of all people of a target
+_TRANSFER = ("bootstrap", "transfer")  # random stream that draws from all subjects of a target
 
 
 @dataclass(frozen=True, eq=False)
 class PairScores:
-    """One study on one target: over all of its people, and over those of each part, whom one of its folds tests on."""
+    """One study on one target: on all of its subjects, and on each part (the test subjects of one of its folds)."""
 
     study: Study
     target: str
-    whole: Evaluation | None  # None on its own dataset, where every detector was trained on others of the people
-    parts: Evaluation | None  # None where no study of the target says what its parts are
+    whole: Evaluation | None  # None on its own dataset, where each detector was trained on some of the subjects
+    parts: Evaluation | None  # None when there is no study of the target, which defines the parts
 
     @property
     def own(self) -> bool:
-        """Whether these are the target's own detectors, each on the people that its fold tests on."""
+        """Whether these are the target's own detectors, each on the test subjects of its fold."""
         return self.whole is None
 
     @property
@@ -46,11 +46,11 @@ class PairScores:
         return self._evaluation(self.own).aus
 
     def has(self, metric: str, rule: str) -> bool:
-        """Whether the study has this number; of a foreign one nobody knows a validation part."""
+        """Whether the study has this number; external predictions have no validation part."""
         return self._evaluation(self.own).has(metric, rule)
 
     def number(self, metric: str, rule: str, aus: Sequence[int], by_part: bool) -> Sampled:
-        """A number of some AUs, over all people of the target or part by part."""
+        """A metric of some AUs, on all subjects of the target or as the mean over its parts."""
         return self._evaluation(by_part).number(metric, rule).on(aus)
 
     def _evaluation(self, by_part: bool) -> Evaluation:
@@ -61,20 +61,20 @@ class PairScores:
 
 @dataclass(frozen=True, eq=False)
 class TargetDataset:
-    """One dataset, who is scored on it, and on which of its frames."""
+    """One dataset, the studies that are scored on it, and the frames that count."""
 
     name: str
     frames: FrameStore
     own: tuple[Study, ...]
-    visitors: tuple[Study, ...]  # those with an AU of it, foreign ones among them
-    keys: pl.DataFrame  # of the frames that all of them have predictions for
+    visitors: tuple[Study, ...]  # other studies that share an AU with it, and external predictions
+    keys: pl.DataFrame  # of the frames for which all of them have predictions
     people: tuple[str, ...]
-    parts: dict[str, tuple[str, ...]]  # whom each fold of its own studies tests on
-    notes: tuple[str, ...]  # on frames that are left out
+    parts: dict[str, tuple[str, ...]]  # fold of its own studies -> test subjects
+    notes: tuple[str, ...]  # which frames are left out
 
 
 def targets_of(studies: Sequence[Study]) -> list[TargetDataset]:
-    """The dataset of every study once; the predictions of all visitors are there."""
+    """Every dataset once, after the predictions of all visitors are made."""
     return [_target(name, studies) for name in dict.fromkeys(study.target for study in studies)]
 
 
@@ -97,7 +97,7 @@ def _target(name: str, studies: Sequence[Study]) -> TargetDataset:
 
 
 def _lost(text: str, found: pl.DataFrame, frames: FrameStore) -> list[str]:
-    """How many frames of the store are not among those that were found, with an example."""
+    """A line with the number of frames of the store that are not in `found`, with an example."""
     lost = frames.table.select(KEY).join(found, on=KEY, how="anti").sort(KEY)
     if lost.is_empty():
         return []
@@ -111,16 +111,16 @@ def _files(study: Study, frames: FrameStore) -> list[Path]:
 
 
 def _parts(own: Sequence[Study], keys: pl.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Whom each fold tests on; `InputError` when the studies of a dataset do not agree."""
+    """Test subjects of each fold; `InputError` when studies of one dataset differ in them."""
     found: dict[str, tuple[str, ...]] = {}
     problems = []
     for study in own:
         for fold, tested in _tested(study).items():
             there = keys.filter(pl.col("subject").is_in(tested))["subject"].unique().sort()
             if found.setdefault(fold, tuple(there)) != tuple(there):
-                problems.append(f"fold {fold} of {study.name} and of {own[0].name} tests on others")
+                problems.append(f"fold {fold} has other test subjects in {study.name} than in {own[0].name}")
         if set(found) != set(_tested(study)):
-            problems.append(f"{study.name} has not the folds of {own[0].name}")
+            problems.append(f"{study.name} and {own[0].name} have different folds")
     raise_all("the studies of one dataset must have the same folds:", problems)
     return {fold: people for fold, people in found.items() if people}
 
@@ -130,7 +130,7 @@ def _tested(study: Study) -> dict[str, tuple[str, ...]]:
 
 
 def cells_of(target: TargetDataset, rates: Rates) -> Iterator[PairScores]:
-    """Every study that has an AU of the target, on it."""
+    """The scores of each study that shares an AU with the target."""
     for study in target.own:
         yield PairScores(study, target.name, None, _own(study, target, rates))
     for study in target.visitors:
@@ -140,7 +140,7 @@ def cells_of(target: TargetDataset, rates: Rates) -> Iterator[PairScores]:
 
 
 def _own(study: Study, target: TargetDataset, rates: Rates) -> Evaluation:
-    """A tally a seed, of the detectors of all folds, each on the people whom its fold tests on."""
+    """One tally for each seed: the detectors of all folds, each on the test subjects of its fold."""
     by_fold: dict[str, list[TrialResult]] = {}
     for result in study.results:
         by_fold.setdefault(result.config.data.fold, []).append(result)
@@ -157,7 +157,7 @@ def _own(study: Study, target: TargetDataset, rates: Rates) -> Evaluation:
 
 
 def _visiting(study: Study, target: TargetDataset, rates: Rates) -> Evaluation:
-    """Detectors of another dataset on all people of the target, those of a training fold in one group."""
+    """Detectors of another dataset on all subjects of the target; the seeds of one training fold are a group."""
     aus, people = pair_aus(study, target.frames), {"": target.people}
     groups: dict[str, list[Tally]] = {}
     for result, path in zip(study.results or (None,), _files(study, target.frames), strict=True):
@@ -169,7 +169,7 @@ def _visiting(study: Study, target: TargetDataset, rates: Rates) -> Evaluation:
 
 
 def _covered(found: Predictions, target: TargetDataset) -> Predictions:
-    """Those of the frames that are scored."""
+    """The predictions for the frames that count."""
     if target.keys.height == len(target.frames):
         return found
     return Predictions(found.frame.join(target.keys, on=KEY, how="semi", maintain_order="left"), found.aus)
@@ -178,9 +178,9 @@ def _covered(found: Predictions, target: TargetDataset) -> Predictions:
 def _thresholds(
     study: Study, result: TrialResult | None, found: Predictions, target: TargetDataset, rates: Rates
 ) -> dict[str, Floats]:
-    """Thresholds [A] of each rule that the study allows.
+    """Thresholds [A] of each rule that is possible for the study.
 
-    `base_rate` assumes what `rates` say of the target, or else the share that the detector was trained on.
+    `base_rate` uses the `rates` of the target, or, when the user gave none, the base rates of the training data.
     """
     val, assumed = None, rates.get(target.name)
     if result is not None:

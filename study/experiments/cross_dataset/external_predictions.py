@@ -1,11 +1,9 @@
-"""Probabilities of any other detector: a parquet or CSV in long form, matched with the frames of a store.
+"""External predictions: probabilities of any other detector, as parquet or CSV in long form; ours are exported alike.
 
-Ours are written in the same form:
+    dataset, subject, sequence, frame, au, probability      one row for each frame and AU
 
-    dataset, subject, sequence, frame, au, probability      one row a frame and AU
-
-Header names in any case, further columns are not read; an AU is 1, AU1, AU01 or au_1. `InputError` for what cannot be
-one probability of one frame; frames that are missing or unknown are counted.
+Column names may be upper or lower case, and further columns are ignored; an AU is written 1, AU1, AU01 or au_1. Wrong
+values are an `InputError`; missing and unknown frames are counted.
 """
 
 from collections.abc import Sequence
@@ -28,22 +26,22 @@ LONG: dict[str, type[pl.DataType]] = {
 }
 _NAMES, VALUES = ("dataset", "subject", "sequence"), ("frame", "au", "probability")
 AU = r"^(?i:au)?_?0*([1-9]\d?)(?:\.0*)?$"
-SCALES = {"probability": 1.0, "intensity5": 5.0}  # what a 1 of ours is in the file
+SCALES = {"probability": 1.0, "intensity5": 5.0}  # value in the file that means probability 1
 SUFFIXES = (".parquet", ".csv")
-_SHOWN = 3  # frames that are named as examples
+_SHOWN = 3  # examples in a message
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How the frames of a file match those of a store; a frame is present when it has all AUs."""
+    """How the frames of a file match those of a store; a frame is covered when it has all AUs."""
 
     frames: int  # of the store
     covered: int
-    unknown: int  # frames of the file that the store does not have
-    missing: tuple[str, ...] = ()  # the first of them
-    strangers: tuple[str, ...] = ()  # the first of the unknown
+    unknown: int  # frames of the file that are not in the store
+    missing: tuple[str, ...] = ()  # examples of frames that are not covered
+    strangers: tuple[str, ...] = ()  # examples of unknown frames
     dropped: tuple[int, ...] = ()  # AUs of the file that the store does not code
-    others: dict[str, int] = field(default_factory=dict)  # rows of other datasets
+    others: dict[str, int] = field(default_factory=dict)  # rows by other dataset
 
     def notes(self) -> list[str]:
         """Notes for the user, one line each; none when everything matches."""
@@ -82,7 +80,7 @@ def read_foreign(path: Path, store: FrameStore, scale: str = "probability") -> t
 
 
 def long_form(predictions: Predictions) -> pl.DataFrame:
-    """The frame that `read_foreign` reads, from predictions of ours."""
+    """Our predictions in the form that `read_foreign` reads."""
     parts = [
         predictions.frame.select(*KEY, pl.lit(au).cast(pl.Int64).alias("au"), probability=probability_column(au))
         for au in predictions.aus
@@ -91,26 +89,26 @@ def long_form(predictions: Predictions) -> pl.DataFrame:
 
 
 def write_long(frame: pl.DataFrame, path: Path) -> None:
-    """Write a long table as what the name says, .parquet or .csv, whole or not at all."""
+    """Write a table in long form as .parquet or .csv, by the suffix of `path`."""
     with atomic_path(path) as temporary:
         frame.write_parquet(temporary, compression="zstd") if path.suffix == ".parquet" else frame.write_csv(temporary)
 
 
 def check_suffix(path: Path) -> None:
-    """`InputError` unless the name says parquet or CSV."""
+    """`InputError` unless the suffix is .parquet or .csv."""
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path} is neither {' nor '.join(SUFFIXES)}")
 
 
 def check_file(path: Path) -> None:
-    """`InputError` unless there is a file that the name says to be parquet or CSV."""
+    """`InputError` unless `path` is a file with the suffix .parquet or .csv."""
     check_suffix(path)
     if not path.is_file():
         raise InputError(f"no file {path}; give predictions=<file>.parquet or .csv")
 
 
 def _long(path: Path) -> pl.LazyFrame:
-    """The rows of the file, unchanged, with our column names."""
+    """The rows of the file, not yet checked, with our column names."""
     check_file(path)
     try:
         rows = pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_csv(path, infer_schema=False)
@@ -121,13 +119,13 @@ def _long(path: Path) -> pl.LazyFrame:
     for name in names:
         by_name.setdefault(name.strip().lower(), []).append(name)
     problems = [f"no column {name!r}; it has {names}" for name in LONG if name not in by_name]
-    problems += [f"{' and '.join(by_name[name])} are one name" for name in LONG if len(by_name.get(name, ())) > 1]
+    problems += [f"{' and '.join(by_name[name])} name one column" for name in LONG if len(by_name.get(name, ())) > 1]
     raise_all(f"{path} is no table of predictions:", problems)
     return rows.select(pl.col(by_name[name][0]).alias(name) for name in LONG)
 
 
 def _checked(rows: pl.LazyFrame, path: Path, one: float) -> pl.DataFrame:
-    """The rows with our types, probabilities 0 to 1; `InputError` names the values that are none."""
+    """The rows with our types and probabilities from 0 to 1; `InputError` lists wrong values."""
     number, text = pl.col("frame").cast(pl.Float64, strict=False), pl.col("au").cast(pl.String).str.strip_chars()
     value = pl.col("probability").cast(pl.Float64, strict=False)
     try:
@@ -152,7 +150,7 @@ def _checked(rows: pl.LazyFrame, path: Path, one: float) -> pl.DataFrame:
 
 
 def _not(rows: pl.DataFrame, name: str, wanted: str) -> list[str]:
-    """One line for the rows whose `name` came to nothing, with the first such value."""
+    """One line for the rows with a wrong value of `name`, with examples."""
     given = rows.filter(pl.col(name).is_null())[f"given_{name}"]
     if given.is_empty():
         return []
@@ -166,11 +164,11 @@ def _refuse_repeated(rows: pl.DataFrame, path: Path) -> None:
         f"AU {row['au']} of frame {row['frame']} of {row['subject']}/{row['sequence']} is listed {row['len']} times"
         for row in repeated.head(_SHOWN).iter_rows(named=True)
     ]
-    raise_all(f"{path} has {repeated.height:,} probabilities twice or more:", lines)
+    raise_all(f"{path} lists {repeated.height:,} probabilities more than once:", lines)
 
 
 def _wide(rows: pl.DataFrame, aus: Sequence[int]) -> pl.DataFrame:
-    """One row a frame and a column an AU, null where there is no probability."""
+    """One row for each frame and one column for each AU, null where there is no probability."""
     columns = [pl.col("probability").filter(pl.col("au") == au).first().alias(probability_column(au)) for au in aus]
     return rows.group_by(*KEY).agg(columns)
 

@@ -1,7 +1,7 @@
-"""Which study is scored on which dataset, and what must not be compared.
+"""Which study is scored on which dataset, and which comparisons are refused.
 
-A study brings its frame store, on which all others are scored, and its final detectors. A foreign one brings the
-predictions that some other detector made for its store, and nobody knows which people it was trained on.
+A study has a frame store, on which all other studies are scored, and its final detectors. An external study (`foreign`)
+has only the predictions of another detector for its store; which subjects that was trained on is unknown.
 """
 
 from collections.abc import Sequence
@@ -31,24 +31,24 @@ from study.records.store import StudyStore
 from study.records.study_spec import ExternalSpec
 from study.trial.detectors import kept_detector
 
-FOREIGN = "foreign"  # the one set of predictions of a foreign study, where others have keys of trials
+FOREIGN = "foreign"  # in file names of external predictions, in place of the key of a trial
 ELSEWHERE = "elsewhere"
-BATCHES = 32  # read and predicted from report to report
+BATCHES = 32  # between two progress reports
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """One method on one dataset; `results` are its final trials, none of a foreign one."""
+    """One method on one dataset; `results` are its final trials, empty for external predictions."""
 
     store: StudyStore
     method: str
-    source: str  # dataset that it was trained on
+    source: str  # dataset it was trained on
     frames: FrameStore
     results: tuple[TrialResult, ...] = ()
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The name of the study's folder."""
         return self.store.root.name
 
     @property
@@ -58,19 +58,19 @@ class Study:
 
     @property
     def foreign(self) -> bool:
-        """Whether its detectors come from other software."""
+        """Whether it has external predictions only."""
         return not self.results
 
     @cached_property
     def aus(self) -> tuple[int, ...]:
-        """The AUs that its detectors know."""
+        """The AUs that its detectors predict."""
         if self.foreign:
             return self.store.spec().aus
         return self.results[0].scores["test"].aus
 
     @cached_property
     def training_rates(self) -> dict[str, dict[int, float]]:
-        """Share of active among the coded frames that the detectors of each fold were trained on, by AU."""
+        """Base rates in the training frames of each fold, by AU."""
         data, aus = self.results[0].config.data, aus_of(self.frames.table)
         labels, found = self.frames.labels(aus), {}
         for name, fold in folds(self.frames.table, data.fold_scheme, data.val_share, data.fold_seed).items():
@@ -85,7 +85,7 @@ def member(store: StudyStore, results: Sequence[TrialResult]) -> Study:
     spec = store.spec()
     path = Path(spec.store)
     if not path.is_dir():
-        raise InputError(f"{store.root.name}: the frame store {path} is gone; build it again with launch/prepare.py")
+        raise InputError(f"{store.root.name}: the frame store {path} is missing; build it again with launch/prepare.py")
     frames = open_store(path)
     if isinstance(spec.asked, ExternalSpec):
         _check_store(store, frames, spec.asked.fingerprint)
@@ -98,8 +98,8 @@ def member(store: StudyStore, results: Sequence[TrialResult]) -> Study:
 def _check_store(store: StudyStore, frames: FrameStore, fingerprint: str) -> None:
     if frames.fingerprint != fingerprint:
         raise InputError(
-            f"{store.root.name}: {frames.path} is store {frames.fingerprint[:12]}, its detectors are of store "
-            f"{fingerprint[:12]}; restore that store, or start another study"
+            f"{store.root.name}: its detectors belong to store {fingerprint[:12]}, but {frames.path} is store "
+            f"{frames.fingerprint[:12]}; restore the former store, or start another study"
         )
 
 
@@ -109,8 +109,8 @@ def check_studies(studies: Sequence[Study]) -> None:
     for one, other in combinations(studies, 2):
         if one.target == other.target and one.frames.fingerprint != other.frames.fingerprint:
             problems.append(
-                f"{one.name} and {other.name} are of two stores of {one.target}, {one.frames.path.name} and "
-                f"{other.frames.path.name}; one dataset must be one store"
+                f"{one.name} and {other.name} use two stores of {one.target}, {one.frames.path.name} and "
+                f"{other.frames.path.name}; all studies of a dataset must use one store"
             )
     for source, target in permutations(studies, 2):
         if source.target != target.target and not source.foreign:
@@ -125,18 +125,18 @@ def _not_distinct(studies: Sequence[Study]) -> list[str]:
         place = study.method, study.source, study.target if study.foreign else ""
         first = seen.setdefault(place, study.name)
         if first != study.name:
-            problems.append(f"{first} and {study.name} are both {study.method} of {study.source}; give one")
+            problems.append(f"{first} and {study.name} are both {study.method} on {study.source}; give one of them")
     return problems
 
 
 def _misfits(source: Study, target: FrameStore) -> list[str]:
-    """Faces of another scale, and people of the target whom the source's detectors have seen."""
+    """Reasons against scoring `source` on `target`: another scale of faces, or subjects seen in training."""
     name = target.table["dataset"][0]
     problems = []
     if source.frames.size != target.size:
         problems.append(
             f"{target.path.name} holds frames of {target.size} px, {source.name} was trained on {source.frames.size} "
-            f"px. Faces must have one scale: launch/prepare.py dataset={name} dataset.size={source.frames.size}"
+            f"px. All faces must have one scale: run launch/prepare.py dataset={name} dataset.size={source.frames.size}"
         )
     for seen in trained_on(source):
         both = sorted(set(seen.table.filter(dataset=name)["subject"]) & set(target.table["subject"]))
@@ -149,7 +149,7 @@ def _misfits(source: Study, target: FrameStore) -> list[str]:
 
 
 def trained_on(study: Study) -> list[FrameStore]:
-    """Every store whose frames reached the detectors of a study, with labels or without."""
+    """Every store that the detectors of a study were trained on, with labels or without."""
     configs = [result.config for result in study.results]
     fingerprints = sorted({name for config in configs for name in (*config.pretrain.stores, *config.sources.stores)})
     others = [named_store(study.frames.path.parent, fingerprint) for fingerprint in fingerprints]
@@ -157,17 +157,17 @@ def trained_on(study: Study) -> list[FrameStore]:
 
 
 def pair_aus(source: Study, target: FrameStore) -> tuple[int, ...]:
-    """The AUs that the detectors know and the target codes."""
+    """The AUs that the detectors predict and the target codes."""
     return shared_aus(source.aus, aus_of(target.table))
 
 
 def common_aus(studies: Sequence[Study]) -> tuple[int, ...]:
-    """The AUs that all detectors know and all datasets code."""
+    """The AUs that all detectors predict and all datasets code."""
     return shared_aus(*(study.aus for study in studies), *(aus_of(study.frames.table) for study in studies))
 
 
 def label_convention(table: pl.DataFrame) -> str:
-    """What a positive label of a FrameTable means, as far as the table and the name of its dataset tell."""
+    """The meaning of a positive label in a FrameTable, from its dataset and its intensities."""
     name, aus = str(table["dataset"][0]), aus_of(table)
     row = CATALOG.get(name)
     if row and row.aus and row.threshold is None:
@@ -186,7 +186,7 @@ def _is_threshold(table: pl.DataFrame, aus: tuple[int, ...], level: int) -> bool
 def predict_all(
     study: Study, result: TrialResult, target: FrameStore, device: str, progress: Progress = no_progress
 ) -> None:
-    """Keep the probabilities of one final detector for all frames of `target`; computed only once."""
+    """Save the predictions of a final detector for all frames of `target`; computed once."""
     path = study.store.predictions_path(result.config.key, target.fingerprint)
     if path.exists():
         return
@@ -201,7 +201,7 @@ def predict_all(
     if np.isnan(probabilities).any():
         lost = int(np.isnan(probabilities).any(axis=1).sum())
         kept = study.store.detector_path(result.config.key)
-        kept.replace(kept.with_suffix(".nan"))  # so that it counts as lost, and can be trained again
+        kept.replace(kept.with_suffix(".nan"))  # so that it counts as missing, and can be trained again
         raise InputError(
             f"{study.name}: detector {result.config.key} gives NaN for {lost:,} of {len(rows):,} frames of "
             f"{target.path.name}. {train_again_text(study.store.root)}"

@@ -1,12 +1,12 @@
-"""The tables of a transfer study: every method of every dataset on every other, and what differs between methods.
+"""The tables of a transfer study: every method of every dataset on every other, and the differences between methods.
 
     <runs_root>/<name>/scores/transfer.parquet   scores of each study on each dataset, and the differences between
                                                  the methods of one source on one target
-    <runs_root>/<name>/transfer.json             what was asked, AUs, label conventions, what was left out
+    <runs_root>/<name>/transfer.json             settings, AUs, label conventions, what was left out
 
-A score on another dataset is over all of its frames. On the detector's own dataset it is the field's number, the mean
-over folds of the parts that they test on. `retention_<metric>` is what is left of that: the score of a source's
-detectors on those same parts, fold by fold, over that of the target's own detectors of the same method.
+A score on another dataset is over all of its frames. A score on the detector's own dataset is the usual one, the mean
+over folds on their test parts. `retention_<metric>` is the score of a source's detectors on the same test parts,
+divided by the score of the target's own detectors of the same method.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ from study.scoring.sampled import ScoreRow, difference_row, over, sampled_rows
 from study.scoring.significance import holm
 
 AU_SETS = ("pair", "common")
-PAIR, COMMON = AU_SETS  # the `condition` of a score: the AUs of both datasets, or those that all have in common
+PAIR, COMMON = AU_SETS  # the `condition` of a score: AUs that both datasets share, or AUs that all datasets share
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Transfer:
 
     @property
     def table(self) -> pl.DataFrame:
-        """Scores of each study on each dataset, with its name, for people and pages."""
+        """Scores of each study on each dataset, for the console and the page."""
         found = self.scores.filter(pl.col("against").is_null())
         names = {"study": self._study(), "aus_kind": pl.col("condition")}
         columns = {name: pl.col(name) for name in ("aus", "rule", "metric", "au", *INTERVAL_ENDS)}
@@ -48,14 +48,14 @@ class Transfer:
 
     @property
     def tests(self) -> pl.DataFrame:
-        """Differences between the methods of one source on one target, for people and pages."""
+        """Differences between the methods of one source on one target, for the console and the page."""
         found = self.scores.filter(pl.col("against").is_not_null())
         methods = {"method_a": pl.col("method"), "method_b": pl.col("against")}
         ends = {"difference": pl.col("value"), **{name: pl.col(name) for name in ("low", "high", "p", "p_holm")}}
         return found.select("source", "target", "rule", "metric", **methods, aus=pl.col("aus"), **ends)
 
     def _study(self) -> pl.Expr:
-        """The study that a row is of; two of one method and source differ in their targets, and are foreign."""
+        """The name of the study of a row; external studies of one method and source differ in the target only."""
         found = pl.lit(None, pl.String)
         for study in self.spec.studies:
             here = (pl.col("method") == study.method) & (pl.col("source") == study.source)
@@ -66,7 +66,7 @@ class Transfer:
 
 
 def read_transfer(folder: Path) -> Transfer:
-    """What `write_transfer` wrote; `InputError` when it is not there or not whole."""
+    """Read the files of `write_transfer`; `InputError` when they are missing or damaged."""
     scores, path = read_scores(folder, "transfer"), folder / "transfer.json"
     if not path.exists() or scores.is_empty():
         raise InputError(f"no transfer study in {folder}: run launch/transfer.py name={folder.name}")
@@ -74,13 +74,13 @@ def read_transfer(folder: Path) -> Transfer:
 
 
 def write_transfer(folder: Path, transfer: Transfer) -> None:
-    """Write the scores and what was asked, each whole or not at all."""
+    """Write the scores and the settings of a transfer study."""
     write_scores(folder, "transfer", transfer.scores)
     write_atomic(folder / "transfer.json", transfer.spec.to_json())
 
 
 def transfer_table(cells: Sequence[PairScores], common: Sequence[int]) -> pl.DataFrame:
-    """Scores of all cells, on the AUs of each pair and on the `common` ones, then the differences between methods."""
+    """Scores of all cells on the AUs of each pair and on the `common` AUs, then the differences between methods."""
     own = {(cell.target, cell.study.method): cell for cell in cells if cell.own}
     rows: list[ScoreRow] = []
     for cell in cells:
@@ -103,15 +103,15 @@ def _rows(cell: PairScores, kind: str, aus: tuple[int, ...], own: PairScores | N
 
 
 def _metrics(cell: PairScores) -> Iterator[tuple[str, str]]:
-    """Rule and metric of the numbers of a cell."""
+    """Each (threshold rule, metric) that the cell has."""
     yield from ((rule, "f1") for rule in RULES if cell.has("f1", rule))
     yield from ((FIXED_THRESHOLD, metric) for metric in ("auc", "always_positive"))
 
 
 def _differences(cells: Sequence[PairScores]) -> list[ScoreRow]:
-    """Each two methods of a source on a target, and each of them with every foreign detector there.
+    """Each pair of methods of one source on one target, and each of ours against each external detector.
 
-    On the AUs that both know and the target codes. Holm's correction is over all rows of one metric and rule.
+    On the AUs that both predict and the target codes. Holm's correction is over all rows of one metric and rule.
     """
     rows = [row for a, b, source in _opponents(cells) for row in _tests(a, b, source)]
     families: dict[tuple[str, str], list[ScoreRow]] = {}
@@ -124,7 +124,7 @@ def _differences(cells: Sequence[PairScores]) -> list[ScoreRow]:
 
 
 def _opponents(cells: Sequence[PairScores]) -> Iterator[tuple[PairScores, PairScores, str]]:
-    """Two cells of one target, and the source that the comparison is about."""
+    """Two cells of one target to compare, and their source."""
     for target in dict.fromkeys(cell.target for cell in cells):
         there = sorted((cell for cell in cells if cell.target == target), key=_by_name)
         for a, b in combinations(there, 2):
@@ -134,7 +134,7 @@ def _opponents(cells: Sequence[PairScores]) -> Iterator[tuple[PairScores, PairSc
 
 
 def _by_name(cell: PairScores) -> tuple[bool, str]:
-    """Our methods first, so that a difference is ours less a foreign one."""
+    """Our methods first, so that a difference is ours minus an external one."""
     return cell.study.foreign, cell.study.method
 
 

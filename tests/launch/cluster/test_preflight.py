@@ -47,11 +47,11 @@ def test_everything_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         "trial.gpus=4",
     )
     assert said == [
-        "cluster.extra.signal: this is set by the command itself; leave it out",
+        "cluster.extra.signal: the command sets this itself; leave it out",
         "cluster.time=61 minutes; partition short allows 60",
         "partition short has no node for 4 cores 0 MB 4 GPUs; it has: 16 cores 64000 MB 2 GPUs; "
         "32 cores 128000 MB 0 GPUs. Change cluster.worker_* or the partition",
-        "cluster.head_partition='absent'; there are: gpu, short, closed",
+        "cluster.head_partition='absent'; allowed: gpu, short, closed",
         "cluster.account='nobody'; yours: lab, other",
         "cluster.qos='fast'; yours: long, normal",
     ]
@@ -129,7 +129,7 @@ def test_a_node_with_other_versions_and_another_disk(tmp_path: Path, monkeypatch
     here = versions()["ray"]
     look = looked(tmp_path)
     said = [*_verdict(Seen("node1", other, "word", ["node1 lacks something"]), look, "word")]
-    assert said[0].startswith(f"what node1 writes to {tmp_path} is not the same there as here: put runs_root on a disk")
+    assert said[0].startswith(f"what node1 writes to {tmp_path} is different there and here: put runs_root on a disk")
     assert said[1:] == [
         f"ray is 1.0 on node1, {here} on this machine; see cluster.python and cluster.setup",
         "node1 lacks something",

@@ -123,5 +123,5 @@ def test_session_folders_stay_while_something_works_in_them(scratch: Path) -> No
 def test_a_scratch_that_sockets_do_not_fit_in_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="too long for unix sockets"):
         session_folder(tmp_path / ("x" * SOCKET_LIMIT), "w")
-    with pytest.raises(InputError, match="no folder here"):
+    with pytest.raises(InputError, match="is no folder; give one"):
         session_folder(Path("/no/such"), "w")

@@ -148,6 +148,6 @@ def test_asked_to_stop_everything_ends_and_the_same_command_goes_on(run: Run) ->
 
 def test_a_cluster_without_a_worker_that_can_work_is_given_up_with_the_reason(run: Run) -> None:
     run.start(worker_gpus=1)
-    assert "0 GPUs here, 1 were asked" in run.finish(code=1)
+    assert "the node gives 0 GPUs, cluster.worker_gpus=1" in run.finish(code=1)
     assert run.kinds().count("excluded") >= 3, "one look may find two at once"
     assert left(run) == []

@@ -50,16 +50,16 @@ def work(tmp_path: Path) -> Making:
 
 
 def test_the_cost_of_what_is_left(work: Making) -> None:
-    assert cost_text(work()) == "unknown before the first trials are finished"
+    assert cost_text(work()) == "unknown until the first trials are finished"
     assert cost_text(work(todo=0)) == "nothing"
     store = work().store
     for seed, seconds in ((1, 1800.0), (2, 5400.0)):
         store.write(dataclasses.replace(result(trial(seed=seed)), seconds=seconds))
     assert cost_text(work()) == (
-        "about 16.0 core-hours (2 finished trials took 3600 s each), 2:00:00 with all of them at work"
+        "about 16.0 core-hours (2 finished trials took 3600 s each), 2:00:00 with all workers busy"
     )
     assert cost_text(work(resources=Resources(4, 2, 0.25, "cuda"))).startswith("about 2.0 GPU-hours ")
-    assert cost_text(work(stage="final")) == "unknown before the first trials are finished"
+    assert cost_text(work(stage="final")) == "unknown until the first trials are finished"
 
 
 def test_the_disk_that_is_left_to_write(work: Making) -> None:
@@ -106,7 +106,7 @@ def test_trials_that_are_run_again_are_forgotten_when_it_begins(
     for one in (kept, lost):
         store.write(one)
     work(keys=RunKeys(retry_failed=True), again=(lost.config.key,)).begin(Console())
-    assert capsys.readouterr().out == "1 trials are run again that failed or lost their files\n"
+    assert capsys.readouterr().out == "1 trials that failed or lost their files are run again\n"
     assert [one.config for one in store.results()] == [kept.config]
 
 

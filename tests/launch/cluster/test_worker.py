@@ -179,8 +179,8 @@ def test_resources_are_those_of_the_allocation(environment: dict[str, str], foun
     [
         ({GPUS: "2", "CUDA_VISIBLE_DEVICES": "0"}, 1, "SLURM_GPUS_ON_NODE=2, but CUDA_VISIBLE_DEVICES=0"),
         ({GPUS: "1", "CUDA_VISIBLE_DEVICES": "NoDevFiles"}, 1, "NoDevFiles"),
-        ({}, 1, "0 GPUs here, 1 were asked"),
-        ({GPUS: "1"}, 2, "1 GPUs here, 2 were asked"),
+        ({}, 1, "the node gives 0 GPUs, cluster.worker_gpus=1"),
+        ({GPUS: "1"}, 2, "the node gives 1 GPUs, cluster.worker_gpus=2"),
     ],
 )
 def test_gpus_that_are_not_what_was_asked_are_refused(environment: dict[str, str], asked: int, text: str) -> None:

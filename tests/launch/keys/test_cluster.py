@@ -17,7 +17,7 @@ from launch.keys.cluster import ClusterSettings
         ({"cpus": -1}, "cpus=-1"),
         ({"time": 0}, "time=0"),
         ({"stagger": 0.9}, "stagger=0.9"),
-        ({"name": "slurm", "time": 5, "signal_s": 300}, "signal_s=300 leaves nothing of time=5 minutes"),
+        ({"name": "slurm", "time": 5, "signal_s": 300}, "signal_s=300 is longer than time=5 minutes"),
     ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, Any], text: str) -> None:

@@ -55,7 +55,7 @@ FAULTS = [
     ([ALL, "variants=claims", "only=[bcee]"], "only: no variant 'bcee'"),
     ([ALL, "optim.lr=-1"], "lr=-1.0 lies outside"),
     ([ALL, "method.form=official"], "give form=corrected"),
-    ([ALL, "pretrain.stores=[videos]"], "pretrain.stores is for launch/sweep.py alone"),
+    ([ALL, "pretrain.stores=[videos]"], "pretrain.stores is only for launch/sweep.py"),
     ([ALL, "max_concurrent=-1"], "max_concurrent=-1"),
 ]
 
@@ -104,7 +104,7 @@ def test_the_size_is_the_one_that_all_have(root: Path, stores: dict[str, FrameSt
     assert {split.target.size for split in planned(tmp_path, tmp_path / "runs", ALL).asked.splits} == {24}
     store_of(tmp_path, "gft", size=32)
     given = "train_on=[gft]", "test_on=[bp4d]"
-    with pytest.raises(InputError, match=r"several sizes in common; .* There is gft 24, 32 px; bp4d 24, 32 px"):
+    with pytest.raises(InputError, match=r"several common sizes; .* Found: gft 24, 32 px; bp4d 24, 32 px"):
         planned(tmp_path, tmp_path / "runs", *given)
     plan = planned(tmp_path, tmp_path / "runs", *given, "dataset.size=32")
     assert {trial.views.crop for trial in plan.trials} == {32}, "7/8 of it, to a multiple of 8"
@@ -167,7 +167,7 @@ def test_weights_of_a_file_must_be_given_again(root: Path, stores: dict[str, Fra
     store = StudyStore(tmp_path / "searched")
     store.open_study(search_spec(weights_file="mine.pt"), free=())
     store.write(result(replace(base, backbone=replace(base.backbone, weights="sha256:1234"))))
-    with pytest.raises(InputError, match=r"began with the weights of mine.pt"):
+    with pytest.raises(InputError, match=r"used the weights of mine.pt"):
         planned(root, tmp_path, ALL, "study=searched", "seeds=1")
 
 
@@ -178,5 +178,5 @@ def test_an_own_study_must_be_of_a_target(root: Path, stores: dict[str, FrameSto
     assert [*planned(root, tmp_path, ALL, "dataset.crop=16", "own=[a]").own] == ["gft"]
     with pytest.raises(InputError) as raised:
         planned(root, tmp_path, ALL, "dataset.crop=16", "own=[a,b,c]")
-    assert "b is of another store of bp4d" in str(raised.value)
-    assert "c is of affwild2, which is not tested on; tested on are bp4d, disfa, gft" in str(raised.value)
+    assert "b uses another store of bp4d" in str(raised.value)
+    assert "c is a study of affwild2; allowed: studies of bp4d, disfa, gft" in str(raised.value)

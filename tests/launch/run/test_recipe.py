@@ -91,7 +91,7 @@ def test_the_recipe_begins_says_runs_and_finishes(store: StudyStore, monkeypatch
     assert steps == [[FAILED.key, LOST.key, NEW.key], None]
     assert isinstance(out.file, io.StringIO)
     said = out.file.getvalue().splitlines()
-    assert said[:3] == ["2 trials are run again that failed or lost their files", "first this", made.headline]
+    assert said[:3] == ["2 trials that failed or lost their files are run again", "first this", made.headline]
 
 
 def test_results_that_are_known_elsewhere_are_adopted_before_anything_runs(

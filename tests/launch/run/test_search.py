@@ -38,7 +38,7 @@ def test_broken_code_ends_a_search_and_the_mended_one_goes_on(trees: TreeMaker, 
     assert store.count() < 12
     blocked.unlink()
     output = finish(start("sweep", *arguments, "retry_failed=true"))
-    assert "trials are run again that failed or lost their files" in output
+    assert "trials that failed or lost their files are run again" in output
     assert {one.status for one in store.outcomes()} <= {"DONE", "PRUNED"}
     assert store.count() == 12
 

@@ -69,4 +69,4 @@ def test_a_study_is_looked_at_and_stopped(tmp_path: Path) -> None:
     said = answers([["status", *given], ["status", *given, "json=true"], ["stop", *given]], LOOKING)
     assert [code for code, _ in said] == [0, 0, 0]
     assert '"finished": 3' in said[1][1]
-    assert "nothing of it runs on this machine" in said[2][1]
+    assert "no command of this study runs on this machine" in said[2][1]

@@ -132,7 +132,7 @@ def test_workers_queue_and_head(store: StudyStore) -> None:
     folder.event("queue", "", "QOSMaxSubmitJobPerUserLimit")
     assert take_snapshot(store).queue == "QOSMaxSubmitJobPerUserLimit"
     folder.write_head(Head("5", "node3", 1, now, now - 300, 1))
-    assert "says nothing since 300 s" in take_snapshot(store).head
+    assert "no heartbeat for 300 s" in take_snapshot(store).head
 
 
 def test_hours_that_workers_had(store: StudyStore) -> None:

@@ -98,7 +98,7 @@ def test_worse_pictures_are_scored_once(
 
 
 def test_a_detector_that_is_gone_is_named(frames: FrameStore, result: TrialResult, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{result.config.key}.pt is gone"):
+    with pytest.raises(InputError, match=f"{result.config.key}.pt is missing"):
         kept_detector(StudyStore(tmp_path), result)
 
 

@@ -54,7 +54,7 @@ def test_probabilities_that_are_none_are_refused(bad: float) -> None:
 
 
 def test_a_file_that_is_gone_says_how_to_get_it_back(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"are gone. .* launch/final.py name=.* retry_failed=true"):
+    with pytest.raises(InputError, match=r"are missing. .* launch/final.py name=.* retry_failed=true"):
         read_predictions(tmp_path / "0123456789abcdef-fedcba.parquet")
 
 
@@ -71,7 +71,7 @@ FAULTS = {
     "AU 4: 2 frames without a probability": pl.when(pl.col("frame") != 3).then("p_4").alias("p_4"),
     "AU 12: labels": pl.lit(9, pl.Int8).alias("y_12"),
     "split 'train'; allowed: val, test": pl.lit("train").alias("split"),
-    "20 frames stand there more than once": (pl.col("frame") % 10).cast(pl.Int32).alias("frame"),
+    "20 frames are listed more than once": (pl.col("frame") % 10).cast(pl.Int32).alias("frame"),
     "sequence: 40 empty": pl.lit(None, pl.String).alias("sequence"),
 }
 

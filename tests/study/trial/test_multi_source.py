@@ -205,7 +205,7 @@ def test_the_best_and_the_last_epoch_are_kept(
 
 
 def test_weights_that_are_gone_are_named(sources: list[FrameStore], finished: TrialResult, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{finished.config.key}-last.pt is gone. .* retry_failed=true"):
+    with pytest.raises(InputError, match=f"{finished.config.key}-last.pt is missing. .* retry_failed=true"):
         kept_detector(StudyStore(tmp_path), finished, "last")
 
 

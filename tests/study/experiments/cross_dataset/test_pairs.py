@@ -124,13 +124,13 @@ def test_one_dataset_is_one_store_and_one_method_one_study(source: StudyStore, g
     again = final_study(tmp_path / "gft-again", gft, FOLDS[:1])
     with pytest.raises(InputError) as caught:
         check_studies([opened_final(one) for one in (source, another, again)])
-    assert "gft-bce and gft-more are of two stores of gft" in str(caught.value)
-    assert "gft-bce and gft-again are both bce of gft; give one" in str(caught.value)
+    assert "gft-bce and gft-more use two stores of gft" in str(caught.value)
+    assert "gft-bce and gft-again are both bce on gft; give one of them" in str(caught.value)
 
 
 def test_frames_that_are_gone_or_others_are_refused(source: StudyStore, bp4d: FrameStore, tmp_path: Path) -> None:
     results = final_trials_of(source)
-    faults = ((tmp_path / "no" / "store", "store is gone"), (bp4d.path, r"is store \w{12}, its detectors are of"))
+    faults = ((tmp_path / "no" / "store", "store is missing"), (bp4d.path, r"belong to store \w{12}, but .* is store"))
     for path, said in faults:
         copy = StudyStore(tmp_path / path.name)
         copy.open_study(replace(source.spec(), store=str(path)), free=())
@@ -159,12 +159,12 @@ def test_a_foreign_study_says_whose_predictions_it_holds(bp4d: FrameStore, tmp_p
     study = member(store, ())
     assert (study.method, study.source, study.aus, study.foreign) == ("foreign:openface", "elsewhere", (1, 12), True)
     (store.root / "study.json").write_bytes(changed(store.spec(), fingerprint="other").to_json())
-    with pytest.raises(InputError, match="its detectors are of store other"):
+    with pytest.raises(InputError, match="its detectors belong to store other"):
         member(store, ())
 
 
 def test_a_detector_that_is_gone_is_named(source: StudyStore, bp4d: FrameStore) -> None:
     study = opened_final(source)
     lost = replace(study.results[0], config=replace(study.results[0].config, seed=77))
-    with pytest.raises(InputError, match="is gone"):
+    with pytest.raises(InputError, match="is missing"):
         predict_all(study, lost, bp4d, "cpu")

@@ -269,7 +269,7 @@ def test_holm_is_over_all_tests_of_a_metric_and_rule(world: World) -> None:
 
 def test_studies_of_a_dataset_must_have_the_same_folds(world: World, tmp_path: Path) -> None:
     other = final_study(tmp_path / "gft-aunce", world.frames["gft"], ("random3-1",), scheme="random3", method="aunce")
-    with pytest.raises(InputError, match=r"gft-aunce has not the folds of gft-bce"):
+    with pytest.raises(InputError, match=r"gft-aunce and gft-bce have different folds"):
         targets_of([world.study("gft-bce"), opened_final(other)])
 
 
