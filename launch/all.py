@@ -67,7 +67,9 @@ def _run(step: PlanStep, journal: Journal, console: Console) -> int:
     log, begun = journal.log_path(step), time.time()
     log.parent.mkdir(parents=True, exist_ok=True)
     console.print(f"{step.name}: {step.line}", markup=False, highlight=False, soft_wrap=True)
+    # appended, so that the log also shows earlier tries
     with log.open("ab") as output:
+        # a separate process: a crash of one step must not end the others
         command = [sys.executable, str(HERE / f"{step.run}.py"), *step.keys]
         code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL).returncode
     seconds = time.time() - begun

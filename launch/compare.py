@@ -26,6 +26,7 @@ from study.experiments.ablation import ablation_table, baseline_in, comparison_f
 from study.records.score_files import write_scores
 from study.records.study_spec import AblationSpec
 
+# may change when the study continues: more of them only adds trials
 _FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
 _HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in the rarest third", "s a trial")
 

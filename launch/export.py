@@ -68,6 +68,7 @@ def _elsewhere(store: StudyStore, result: TrialResult, dataset: str) -> Predicti
     """The predictions of a detector on another dataset, which launch/transfer.py saved."""
     own = store.predictions_path(result.config.key)
     kept: dict[str, list[Path]] = {}
+    # the file names contain only a part of the store's fingerprint, so the dataset is read from the file
     for path in sorted(own.parent.glob(f"{own.stem}-*.parquet")):
         name = str(pl.read_parquet(path, columns=["dataset"], n_rows=1)["dataset"][0])
         kept.setdefault(name, []).append(path)

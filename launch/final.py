@@ -90,6 +90,7 @@ def _jobs(
 ) -> tuple[list[GivenTrial], Resources]:
     """Every trial once, with its placement, after a check of the frame store."""
     trials = unique_trials(plans)
+    # folds and labels depend on the store: another one would give other test subjects
     if frames.fingerprint != trials[0].data.fingerprint:
         raise InputError(f"{frames.path} is not the store that the search used; build that one again")
     available, weights = resources(keys), weights_of(store.spec().weights_file, trials[0])
@@ -113,6 +114,7 @@ def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Con
     if len(finished(store, trials, console)) < len(trials):
         return 1
     chosen = {one.selection: decided_trials(store, one) for one in plans}
+    # computed again from saved predictions, so that a killed command loses nothing
     scores = score_selections(store, chosen)
     store.write_final(record(plans, chosen), scores)
     print_scores(scores, console)

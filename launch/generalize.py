@@ -31,6 +31,7 @@ from study.records.score_files import write_scores
 from study.trial.detectors import kept_detector, weights_key
 from study.trial.multi_source import keep_target
 
+# may change when the study continues: more of them only adds trials
 _FREE = ("trials", "store", "weights_file", "dataset", "method", "splits", "candidates", "selection", "seeds")
 _SHOWN = {
     "F1 %": ("f1", "0.5"),
@@ -79,6 +80,7 @@ def _finish(plan: MultiSourcePlan, console: Console) -> int:
     """Print and save the table of all rows whose trials are done; 1 when a trial is missing or failed."""
     store, trials = plan.store, plan.trials
     done = finished(store, trials, console)
+    # a target that was added later needs no new training
     score_missing(plan, done, console)
     scores = generalization_table(plan.asked, store, done, plan.own)
     if scores.height:

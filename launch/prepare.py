@@ -46,6 +46,7 @@ def main(keys: PrepareKeys) -> int:
         check_sheet(Path(keys.sheet))
     if keys.sheet and keys.doctor:
         raise InputError("doctor=true builds no store, so sheet= has nothing to show. Give one of them.")
+    # the doctor never builds a store: a wrong tree must not cost hours first
     if keys.doctor:
         return doctor(keys, console)
     store = prepare_store(keys, console)

@@ -105,6 +105,7 @@ def plan_regret(keys: RegretKeys) -> RegretPlan:
 
 def _chosen(study: StudyStore) -> TrialConfig:
     """The best configuration of a study, from the first fold that it searched."""
+    # one configuration for each study, as a user would carry it to a new dataset
     fold = next((fold for fold in study.spec().folds if study.count("sweep", fold)), None)
     return choose(study, fold).config
 
@@ -134,6 +135,7 @@ def _target(
         ),
     )
     trials = {source: final_trials(config, [*divided], seeds) for source, config in configs.items()}
+    # only scores are compared, and detectors of every pair would fill the disk
     placement = replace(available.placement(frames, store, weights), keep_detector=False)
     return RegretTarget(name, study, placement, trials)
 
@@ -159,6 +161,7 @@ def _adopt(plan: RegretPlan) -> None:
         for trial in target.trials[target.name]:
             there = target.study.result(trial.key)
             if there is not None and there.status == "DONE":
+                # same key, same result: training it again would give the same numbers
                 plan.store.write(there)
 
 

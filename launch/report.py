@@ -28,11 +28,13 @@ def main(keys: ReportKeys) -> int:
     roots = asked(keys)
     if keys.export:
         return write_exports(keys, roots)
+    # checked before the page is built, which takes seconds
     path = page_path(keys, roots)
     check_writable(path.parent)
     if keys.watch:
         job = LivePage(partial(page_of, roots, keys.pictures), path, partial(state, roots), partial(is_finished, roots))
         return watched(job, keys.every, keys.port)
+    # names from file systems may contain bytes that are no UTF-8
     write_atomic(path, page_of(roots, keys.pictures).encode("utf-8", "replace"))
     print(f"report: {path}")
     return 0
@@ -109,6 +111,7 @@ def watched(job: LivePage, every: float, port: int) -> int:
 
 def state(roots: Sequence[Path]) -> object:
     """A value that changes when the page would: files of the studies and their times, without running trials."""
+    # names of files that are being written begin with a dot
     files = (path for root in roots for kind in ("json", "parquet", "csv") for path in root.rglob(f"[!.]*.{kind}"))
     found = {}
     for path in files:

@@ -49,6 +49,7 @@ def main(keys: ScoreKeys) -> int:
     frames = prepare_store(keys, console)
     predictions, coverage = read_foreign(path, frames, keys.scale)
     scores = _scores(predictions, keys)
+    # another command must not write the same study at once
     with store.lock():
         store.open_study(_describe(keys, frames, predictions, coverage), free=("store",))
         write_predictions(store.predictions_path(FOREIGN, frames.fingerprint), predictions)

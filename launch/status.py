@@ -26,6 +26,7 @@ EVERY = 5.0  # seconds between two updates
 
 def main(keys: StatusKeys) -> int:
     """Print the progress once, or update it until Ctrl-C."""
+    # StudyTrials needs no torch and no polars, so status starts fast
     store, console = StudyTrials(study_root(keys.runs_root, keys.name)), Console()
     found = take_snapshot(store)
     if keys.json:

@@ -56,8 +56,10 @@ def _stop(store: StudyFolder, folder: ClusterFolder, console: Console) -> int:
     console.print(f"stopping {store.root}: {', '.join(said)}", soft_wrap=True, markup=False, highlight=False)
     if folder.root.exists():
         folder.ask_stop()
+    # jobs in the queue cannot read the request to stop
     slurm.cancel([job.id for job in jobs if job.state == "PENDING"])
     if driver is not None:
+        # like Ctrl-C: the command ends its own workers
         _signal(driver, signal.SIGINT)
     if not _within(OBEY_S, lambda: _gone(store, folder)):
         slurm.cancel([job.id for job in _jobs(folder)])
@@ -105,6 +107,7 @@ def lock_holder(path: Path) -> int | None:
     place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     for line in Path("/proc/locks").read_text().splitlines():
         words = line.split()
+        # a line with -> is a process that waits for the lock
         if "FLOCK" in words and place in words and "->" not in words:
             return int(words[words.index(place) - 1])
     return None

@@ -43,6 +43,7 @@ from study.records.study_spec import RobustnessSpec
 from study.search.best_trial import final_trials
 from study.trial.degraded import DetectorScore, degraded, detector_score
 
+# may change when the study continues: more of them only adds trials
 _FREE = ("trials", "store", "weights_file", "variants", "levels", "folds", "seeds")
 
 
@@ -57,6 +58,7 @@ class RobustnessPlan:
     def jobs(self) -> list[tuple[TrialConfig, Placement]]:
         """Every trial once; those on unchanged data come first and save their detectors, for degraded test images."""
         good = self._trials([point for point in self.trials if trained_on_good(point)])
+        # the detectors of worse training data are scored once and never used again
         worse = [config for config in self._trials(self.trials) if config not in good]
         keeping, other = self.variants.placement, replace(self.variants.placement, keep_detector=False)
         placed = [(config, replace(keeping, worse=self._pictures(config))) for config in good]
@@ -136,6 +138,7 @@ def plan_stress(keys: StressKeys, frames: FrameStore) -> RobustnessPlan:
     trials = {}
     for name, config in variants.configs.items():
         for kind in chosen_kinds(keys):
+            # every curve starts at the undisturbed level, which all kinds share
             for level in sorted({undisturbed(kind), *map(float, keys.levels[kind])}):
                 point = Point(name, kind, level)
                 trials[point] = final_trials(stressed(config, kind, level), variants.folds, keys.seeds)

@@ -48,6 +48,7 @@ def sweep_work(keys: SweepKeys, plan: SearchPlan, frames: FrameStore, console: C
     store, each, number = plan.store, share(plan, keys.trials), len(plan.folds)
     found = [one for one in store.outcomes("sweep") if not keys.retry_failed or one.status != "FAILED"]
     finished = Counter(one.fold for one in found)
+    # every fold is searched separately, so that its test subjects have no influence
     places = f" on {number} folds" if number > 1 else ""
     return Work(
         command="sweep",
@@ -104,6 +105,7 @@ def finish_sweep(store: StudyStore, wanted: int, console: Console, ending: Endin
     if ending is not None:
         console.print(ending.said, markup=False, soft_wrap=True)
         console.print(_left(store, len(found), wanted))
+        # without a finished trial there is nothing to choose
         if ending.code or not any(trial.status == "DONE" for trial in found):
             return ending.code
     elif len(found) < wanted:

@@ -59,6 +59,7 @@ def main(keys: TransferKeys) -> int:
     targets = {study.target: aus_of(study.frames.table) for study in studies}
     rates = read_rates(Path(keys.base_rates), targets) if keys.base_rates else {}
     device = device_here("cuda") if keys.device == "auto" else keys.device
+    # predictions are saved one by one, so that a killed command continues here
     for source, target in pairs:
         _predict(source, target, device, console)
     reached = targets_of(studies)
@@ -89,6 +90,7 @@ def _folder(keys: TransferKeys) -> Path:
     raise_all("the studies cannot be compared:", problems)
     store = study_store(keys.runs_root, keys.name)
     if store.exists():
+        # tables beside trials would make a folder with two meanings
         raise InputError(f"{store.root} is a study; give another name=<folder for the tables>")
     return store.root
 

@@ -54,6 +54,7 @@ def method_keys(command: str) -> dict[str, type[Any]]:
 
 def _schema(command: str) -> type[Any]:
     """The class that Hydra fills in. It always has `search`, because the YAML of a backbone may contain one."""
+    # without this room, Hydra would refuse backbone=<name> for commands that search nothing
     keys, room = mutable(keys_of(command)), ("search", dict[str, Any], empty("read by launch/sweep.py alone"))
     searches = "search" in key_names(command)
     return keys if searches else dataclasses.make_dataclass(keys.__name__, [room], bases=(keys,))

@@ -78,6 +78,7 @@ class ClusterSettings:
 
     def slots(self, cpus: int, gpus: float) -> int:
         """How many trials of `cpus` cores and `gpus` GPUs fit on a worker."""
+        # GPUs can be shared by trials, cores are always whole
         fitting = self.worker_cpus // cpus
         if gpus:
             whole = self.for_trials(gpus).worker_gpus

@@ -36,6 +36,7 @@ def mutable(settings: type[Any]) -> type[Any]:
             fields.append((f.name, f.type, field(default_factory=f.default_factory, metadata=f.metadata)))
         else:
             fields.append((f.name, _hydra_type(f.type), field(default=f.default, metadata=f.metadata)))
+    # without repr and eq, which are never used, this takes half the time
     return dataclasses.make_dataclass(settings.__name__, fields, repr=False, eq=False)  # twice as fast to make
 
 

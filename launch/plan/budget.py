@@ -28,6 +28,7 @@ def parse_budget(time_budget: str, gpu_hours: float, gpus: float) -> Budget:
     """The budget of these keys, for trials of `gpus` GPUs each; `InputError` for wrong values."""
     if not 0 <= gpu_hours < math.inf:
         raise InputError(f"gpu_hours={gpu_hours:g}; hours of GPUs, or 0 for no bound")
+    # hours of trials without GPUs would never be counted
     if gpu_hours and not gpus:
         raise InputError(f"gpu_hours={gpu_hours:g}, but a trial has no GPU: give trial.gpus=, or use time_budget=")
     return Budget(seconds_of(time_budget), gpu_hours)

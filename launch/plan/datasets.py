@@ -55,6 +55,7 @@ def prepare_store(keys: StoreKeys, console: Console) -> FrameStore:
     if dataset(keys.dataset.name).aus:
         fold_names(reading.table, fold_scheme(keys.dataset))  # fail before the slow part if it cannot be divided
     faces = find_faces(keys, reading, root, console)
+    # the name contains the fingerprint: another alignment or size is another folder
     path = store_path(faces, folder, settings)
     found, others = path.exists(), stores_of(folder, path.name.split("-")[0], settings.size)
     if others and not found:
@@ -90,6 +91,7 @@ def find_faces(keys: StoreKeys, reading: Reading, root: Path, console: Console) 
     settings = align_settings(keys.dataset)
     if settings.name != "precropped":
         check_writable(face_cache(keys.store_root))
+    # fail with advice before the frames are read
     if settings.name in ("landmarks", "box") and not settings.landmarks:
         try:
             find_landmarks(keys.dataset.name, root)
@@ -138,6 +140,7 @@ def raw_tree(keys: StoreKeys, console: Console) -> Path:
         return root
     if not tree:
         return Path(os.environ.get("AU_DATA") or "$AU_DATA") / name  # if unset, "$AU_DATA" appears in the message
+    # the hash of all settings in the name: other settings draw another tree
     root = Path(keys.store_root) / "raw" / f"{name}-{seed_for(*tree.items()):016x}"
     draw_tree(root, tree, console)
     return root

@@ -73,6 +73,7 @@ def sweep_problems(keys: SweepKeys) -> list[str]:
         partial(check_writable, Path(keys.runs_root)),
         partial(resources, keys),
         partial(parse_budget, keys.time_budget, keys.gpu_hours, keys.trial.gpus),
+        # the search is checked with placeholders, because reading the dataset may take minutes
         lambda: search_of(keys, searched_trial(keys, "unknown yet", "unknown yet")),
     )
     return dataset_problems(keys) + crop_problems(keys) + problems
@@ -91,6 +92,7 @@ def search_of(keys: SweepKeys, base: TrialConfig) -> Search:
     goals = parse_goals(base.optim.objective, keys.objectives, bounds, keys.trial.gpus)
     problems = sampler_problems(keys.sampler, space, goals)
     if len(goals.objectives) > 1 and keys.pruning.name != "none":
+        # Optuna and ASHA compare trials by one number
         problems.append("trials cannot be pruned by several objectives; give pruning.name=none")
     raise_all("the search is not valid:", problems)
     points = (*start_points(space, keys.start_points), *warm_points(keys, space))
@@ -117,6 +119,7 @@ def _check_warm_start(keys: SweepKeys, folds: tuple[str, ...]) -> None:
     if not keys.warm_start:
         return
     other = searched_study(keys.runs_root, keys.warm_start).spec()
+    # two searches of one fold never see its test subjects
     alone = len(folds) == 1 and other.folds == folds
     if other.dataset == keys.dataset.name and not alone:
         searched = f"searched {', '.join(other.folds)} of the same dataset"
@@ -152,6 +155,7 @@ def _check_pretraining(
     pooled = [pool(frames, others, fold) for fold in divided.values()]
     clip = METHODS[base.method_name].clip(base.method)
     if clip is not None:
+        # the longest clip of the space must fit, else trials would fail later
         longest = {name: space.largest(f"method.clip.{name}", base) for name in ("frames", "stride")}
         for together, fold in pooled:
             clips_of(together.table, fold.train, replace(clip, **longest))

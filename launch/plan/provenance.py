@@ -13,6 +13,7 @@ PACKAGES = ("torch", "torchvision", "ray", "optuna", "hydra-core", "polars", "nu
 def provenance_facts(fingerprint: str) -> dict[str, str]:
     """Facts about this command, in the order of the page."""
     return {
+        # quoted, so that it can be pasted into a shell
         "command": shlex.join(["python", *sys.argv]),
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "git revision": _revision(),

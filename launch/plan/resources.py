@@ -64,6 +64,7 @@ def _of_workers(keys: RunKeys) -> Resources:
         f"max_concurrent={wanted}; {worker} runs {slots} trials at once": 0 < wanted < slots,
     }
     raise_all("resources:", _problems(keys, checks))
+    # max_concurrent limits the number of workers, because a worker runs all of its slots
     workers = min(cluster.max_workers, wanted // slots or cluster.max_workers)
     device = "cuda" if gpus else "cpu"
     return Resources(
@@ -79,6 +80,7 @@ def _idle(cluster: ClusterSettings, slots: int, gpus: float) -> bool:
 
 
 def _of_this_machine(keys: RunKeys) -> Resources:
+    # not os.cpu_count(): a container or a SLURM job may use fewer cores than the machine has
     cores, found = len(os.sched_getaffinity(0)), torch.cuda.device_count()
     cpus, gpus, each = keys.cluster.cpus or cores, keys.trial.gpus, keys.trial.cpus
     checks = {

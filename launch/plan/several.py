@@ -177,6 +177,7 @@ def _common(keys: GeneralizeKeys, size: int) -> dict[str, Any]:
         dataset="several", fold_scheme="sources", fold="all", fold_seed=keys.seed, val_share=keys.val_share
     )
     sources = SourceSettings((UNKNOWN,), keys.balanced, keys.norm)
+    # about 7/8 of the size, and a multiple of 8 for all backbones
     views = replace(keys.views, crop=keys.dataset.crop or 8 * round(7 * size / 64))
     return {**common_settings(keys, data), "views": views, "sources": sources, "pretrain": keys.pretrain}
 
@@ -198,6 +199,7 @@ def _best_of(keys: GeneralizeKeys, ours: TrialConfig) -> dict[str, TrialConfig]:
     """The best finished trials of a search (of any fold), with the data settings of `ours`."""
     store, found = searched_study(keys.runs_root, keys.study), dict[str, TrialConfig]()
     for best in best_configurations(store):
+        # the settings move to other datasets; data and seed do not
         config = replace(best, data=ours.data, sources=ours.sources, seed=0)
         if config not in found.values():
             found[best.key[:8]] = config

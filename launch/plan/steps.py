@@ -73,6 +73,7 @@ class Journal:
         if not path.exists():
             return None
         kept = json.loads(path.read_bytes())
+        # another command line means another result
         return float(kept["seconds"]) if kept["command"] == step.line else None
 
     def note(self, step: PlanStep, seconds: float) -> None:
@@ -106,5 +107,6 @@ def run_steps(steps: Sequence[PlanStep], run: RunStep, parallel: int) -> dict[st
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(future)
                 codes[name] = future.result()
+                # a failed step is never marked as done, so nothing that needs it becomes ready
                 if codes[name] == 0:
                     order.done(name)

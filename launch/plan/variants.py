@@ -32,6 +32,7 @@ from study.records.study_spec import AblationSpec, RobustnessSpec, StudySpec
 
 Settings = Mapping[str, Any]
 AGAINST = "against"
+# a variant may change these, but not the frames, the seeds or what is scored
 GROUPS = tuple(f.name for f in fields(TrialConfig) if f.name not in ("data", "seed", "score_test"))
 
 
@@ -105,6 +106,7 @@ def plan_comparison(keys: CompareKeys, frames: FrameStore) -> AblationPlan:
         for noise in keys.label_noise
         for name, config in plan.configs.items()
     }
+    # an ablation compares scores; hundreds of detectors would fill the disk
     placement = replace(plan.placement, keep_detector=False)
     against = {name: _against(keys, name) for name in plan.configs}
     return AblationPlan(plan.store, cells, against, placement, plan.resources)
@@ -174,6 +176,7 @@ def variant(keys: VariantKeys, name: str, common: Settings) -> TrialConfig:
         raise InputError(f"variant {name}: against={entry[AGAINST]!r}; allowed: {', '.join(keys.variants)}")
     if "stores" in (entry.get("pretrain") or {}):
         raise InputError(f"variant {name}: pretrain.stores is only for launch/sweep.py")
+    # the seed is a plain number, all other groups are settings
     below = {group: value if isinstance(value, int) else asdict(value) for group, value in common.items()}
     own = {group: settings for group, settings in entry.items() if group != AGAINST}
     try:

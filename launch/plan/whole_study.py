@@ -66,6 +66,7 @@ def _studies(
         yield PlanStep(f"sweep-{study}", "sweep", asked, needs=(f"store-{dataset}",), trains=True)
         final = (runs, f"name={study}", f"seeds={seeds}")
         yield PlanStep(f"final-{study}", "final", final, needs=(f"sweep-{study}",), trains=True)
+        # the page shows transfer and robustness, so it is written after them
         before = "transfer" if len(given) > 1 else f"final-{study}"
         yield PlanStep(f"report-{study}", "report", (runs, f"name={study}"), needs=(before, stress[dataset]))
     if len(given) > 1:

@@ -38,6 +38,7 @@ def run_command(command: str, arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         keys = compose_keys(command, given, partial(key_problems, command))
+        # before the import of the command, which takes seconds
         if isinstance(keys, RunKeys) and keys.cluster.name == "slurm" and not keys.dry_run:
             import_module("launch.cluster.preflight").check_cluster(keys)
         code: int = _module(command).main(keys)
@@ -55,6 +56,7 @@ def with_keys(command: str, words: Sequence[str]) -> list[str]:
     free = [word for word in words if "=" not in word and not word.startswith("-")]
     if not free or command not in FREE_WORDS:
         return list(words)
+    # Hydra would read spaces and commas in a path as syntax
     quoted = ",".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in free)
     return [*(word for word in words if word not in free), f"{FREE_WORDS[command]}=[{quoted}]"]
 
@@ -119,6 +121,7 @@ def _compose(command: str, overrides: Sequence[str]) -> tuple[_Plain, str]:
     _refuse(command, overrides)
     config = _composed(command, overrides)
     plain = _plain(config)
+    # the room that `launch.keys` adds for the YAML of a backbone
     if "search" not in key_names(command):
         del plain["search"]
     unread = ", ".join(_unread(plain, keys_of(command)))

@@ -26,6 +26,7 @@ class Watch(tune.Stopper):  # type: ignore[misc]
 
     def __init__(self, store: StudyStore, budget: Budget, now: Callable[[], float] = time.monotonic) -> None:
         self.store, self.budget, self.now = store, budget, now
+        # a monotonic clock: the time of the machine may be changed while a search runs
         self.begun, self.looked = now(), -_POLL_S
         self.ending: Ending | None = None
         self.alike: list[str] = []
@@ -82,5 +83,6 @@ def failure_signature(error: str) -> str:
     lines = error.strip().splitlines()
     if not lines or "FloatingPointError" in lines[-1] or "NaN probability" in lines[-1]:
         return ""
+    # lines in libraries differ between versions and threads
     places = [line.strip() for line in lines if line.startswith('  File "') and "site-packages" not in line]
     return "\n".join([*places[-1:], lines[-1]])

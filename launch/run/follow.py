@@ -88,6 +88,7 @@ def _follow(work: Work, console: Console) -> int:
 def _find_or_submit(work: Work, console: Console) -> str:
     """The head job of this study, queued, running or new; there are never two."""
     with exclusive_lock(work.folder.root / "submit.lock"):
+        # a job that has written its exit code may stay in the queue for some seconds
         alive = [job for job in our_jobs(work.folder, "head") if exit_code(work.folder, job.id) is None]
         if alive:
             console.print(f"head job {alive[0].id} is {alive[0].state.lower()}: following it with its own keys")
@@ -120,11 +121,13 @@ def _wait(work: Work, job: str, console: Console) -> tuple[str, int]:
         if time.monotonic() - looked < work.resources.cluster.poll_s:
             continue
         looked = time.monotonic()
+        # SLURM may be unavailable for minutes; the head job goes on
         with suppress(slurm.SlurmError):
             if our_jobs(work.folder, "head") or exit_code(work.folder, job) is not None:
                 continue
             if work.folder.asked_to_stop():
                 return job, 1
+            # a crash after progress is bad luck (a lost node), without progress it is probably a fault in the code
             before, finished = finished, work.store.count(work.stage)
             lives = LIVES if finished > before else lives - 1
             if lives == 0:

@@ -25,6 +25,7 @@ STAGE = "final"
 def run_work(work: Work, console: Console) -> int:
     """Run the trials on this machine or on the cluster, then finish; returns the exit code of the command."""
     check_writable(work.store.root)
+    # a head job comes back to this function with in_head_job=True
     code = elsewhere(work, console)
     if code is not None:
         return code
@@ -67,6 +68,7 @@ def given_work(
         frames=frozenset(name for config in trials for name in config.sources.stores or (config.data.fingerprint,)),
         stage=STAGE,
         wanted=len({one.key for one in store.outcomes(STAGE)} | {config.key for config in trials}),
+        # trials to run again still have a result here; `Work.begin` removes it
         todo=sum(store.result(config.key) is None for config in trials) + len(again),
         again=tuple(again),
         run=run,

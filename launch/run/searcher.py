@@ -31,6 +31,7 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """A new trial, unless the search is over."""
+        # Tune may ask for one more trial while the search ends
         if self.watch.stop_all():
             return None
         config = self.proposals.ask(trial_id)
@@ -64,7 +65,7 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
             if error or self.store.progress(config.key) is None:
                 lost_trial(config, self.store, death(self.store, config.key, RETRIES + 1))
             else:
-                self.store.prune(config.key)
+                self.store.prune(config.key)  # Tune ended it without an error
         outcome = self.store.outcome(config.key)
         assert outcome is not None
         return outcome

@@ -42,6 +42,7 @@ def exit_code(folder: ClusterFolder, job: str) -> int | None:
         kind, value = pickle.loads(JobPaths(folder.jobs, job, 0).result_pickle.read_bytes())
     except FileNotFoundError:
         return None
+    # "error": the job raised, and submitit saved the traceback
     return int(value) if kind == "success" else CRASHED
 
 

@@ -28,6 +28,7 @@ def run_all(jobs: Iterable[GivenTrial], store: StudyStore, resources: Resources)
     with ray_session(resources, store, lambda: sum(not store.result_path(key).exists() for key in todo)):
         task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=_RETRIES)(_finish)
         running = [(config, task.remote(config, placement)) for config, placement in todo.values()]
+        # one failed trial must not stop the others, so each is awaited separately
         for config, reference in running:
             try:
                 ray.get(reference)
@@ -35,6 +36,7 @@ def run_all(jobs: Iterable[GivenTrial], store: StudyStore, resources: Resources)
                 cause = getattr(error, "cause", None)
                 if disk_fails(cause):
                     raise InputError(disk_text(cause)) from error
+                # other errors come with the traceback of the trial
                 crashed = isinstance(error, ray.exceptions.WorkerCrashedError)
                 lost_trial(config, store, death(store, config.key, _RETRIES + 1) if crashed else str(error))
 

@@ -93,6 +93,7 @@ def _tune(plan: SearchPlan, fold: str, missing: int, watch: Watch) -> None:
             scheduler=StorePruning(rule, searcher, plan.search.base.optim.epochs),
             num_samples=missing,
             max_concurrent_trials=plan.resources.concurrent if local else None,
+            # a new process for each trial would import torch again, for seconds
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
@@ -107,4 +108,5 @@ def _tune(plan: SearchPlan, fold: str, missing: int, watch: Watch) -> None:
     try:
         tuner.fit()
     finally:
+        # thousands of small files that are never read again
         shutil.rmtree(plan.store.ray_folder, ignore_errors=True)

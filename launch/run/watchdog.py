@@ -32,6 +32,7 @@ class Watchdog:
     def report(self) -> None:
         """The trial is alive: start the time again."""
         if self.file is not None:
+            # a C thread: it also works when Python is blocked inside a library
             faulthandler.dump_traceback_later(self.seconds, exit=True, file=self.file)
 
     def rest(self) -> None:

@@ -33,6 +33,7 @@ class Display:
         self.seen: Snapshot | None = None  # the last snapshot
         self.again = 0.0  # when to take the next one
         self.over = threading.Event()
+        # outside of a terminal, Live prints nothing before its end
         self.announcer = threading.Thread(target=self._announce, daemon=True)
         self.live = Live(console=console, get_renderable=self.render, refresh_per_second=1 / POLL_S)
 
@@ -85,6 +86,7 @@ class Display:
 def _states(found: Snapshot) -> str:
     """Number of trials by state."""
     ended = ", ".join(f"{count} {status.lower()}" for status, count in found.counts.items())
+    # after a kill, progress files of trials stay until the next command
     stopped = sum(trial.interrupted for trial in found.running)
     running = f"{len(found.running) - stopped} running" + (f", {stopped} interrupted" if stopped else "")
     return f"{found.finished}/{found.wanted} trials ({ended}), {running}"

@@ -52,6 +52,7 @@ def serving(live: Live, port: int) -> Iterator[str]:
         server = ThreadingHTTPServer((HOST, port), _handler(live))
     except (OSError, OverflowError) as error:
         raise InputError(f"port={port}: {error}; give another one, or port=0 for any that is free") from error
+    # a browser that keeps its connection open must not block the end
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()

@@ -57,6 +57,7 @@ def _matrix(title: str, table: pl.DataFrame, lines: dict[tuple[str, str], str]) 
     for source, method in table.select("source", "method").unique(maintain_order=True).iter_rows():
         mine = table.filter((pl.col("source") == source) & (pl.col("method") == method))
         for (rule, metric), name in lines.items():
+            # one row of `lines` may exist for some targets only
             rows = mine.filter((pl.col("rule") == rule) & (pl.col("metric") == metric))
             cells = {row["target"]: _cell(row, source) for row in rows.iter_rows(named=True)}
             if cells:

@@ -17,6 +17,7 @@ from study.search.importance import ped_anova
 
 def write_page(store: StudyStore) -> Path:
     """Write the page of `store`; returns its path."""
+    # names from file systems may contain bytes that are no UTF-8
     write_atomic(store.report_path, page_of([store.root]).encode("utf-8", "replace"))
     return store.report_path
 

@@ -31,6 +31,7 @@ def frames_of(store: StudyStore) -> FrameStore | None:
         frames = open_store(path) if path.is_dir() else None
     except InputError:
         return None
+    # studies of a former revision have no such entry
     used = store.provenance().get("frame store")
     return frames if frames is not None and used in (None, frames.fingerprint) else None
 

@@ -94,6 +94,7 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
     if spec.kind == EXTERNAL:
         raise InputError(f"{store.root} has no trials: it {what_it_is(spec)}")
     stage = stage or work.stage or spec.stage
+    # a sweep may be asked for more trials than its latest command ran
     wanted = wanted or (stage == "final" and work.trials) or spec.trials
     outcomes, folder = store.outcomes(stage), ClusterFolder(store.cluster_path)
     progress = [one for one in store.running() if one.stage == stage]
@@ -122,6 +123,7 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
 
 def time_left(outcomes: Sequence[Outcome], left: int) -> float | None:
     """Seconds for `left` more trials at the pace of the latest ones."""
+    # the pace of the latest trials, because the number of workers changes
     ends = sorted(one.started + one.seconds for one in outcomes)[-RECENT:]
     return left * (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else None
 
@@ -161,6 +163,7 @@ def _running(trial: Outcome, store: StudyTrials, now: float) -> Running:
         age = now - store.progress_path(trial.key).stat().st_mtime
     except FileNotFoundError:  # just finished
         age = 0.0
+    # epochs differ in length, e.g. the first one reads from a cold disk
     patience = SILENT_AFTER_S + 3 * trial.slowest
     settings = {"fold": trial.fold, "seed": trial.seed} if trial.stage == "final" else trial.settings
     return Running(trial.key, len(trial.curve), trial.curve[-1], trial.host, age, age > patience, settings)

@@ -37,11 +37,13 @@ def ablation_table(done: Mapping[Condition, Sequence[TrialResult]], against: Map
         cell: evaluation_of_scores((r.config.data.fold, r.config.seed, r.scores["test"]) for r in results)
         for cell, results in done.items()
     }
+    # the same AUs for all conditions, because all score the same test frames
     rare = rare_aus(next(iter(found.values())))
     rows: list[ScoreRow] = []
     for cell, results in done.items():
         other = against[cell[0]], cell[1]
         rows += _rows(cell, found[cell], rare, results)
+        # compared at the same share of label noise
         if other != cell and other in found:
             rows += _gains(cell, other[0], (found[cell], found[other]), rare)
     return scores_frame(rows)

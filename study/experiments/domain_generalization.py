@@ -103,6 +103,7 @@ class Generalization:
 
 def source_trial(config: TrialConfig, sources: Sequence[FrameStore], seed: int) -> TrialConfig:
     """The candidate `config` trained on `sources`; their order does not matter."""
+    # the same sources in another order are the same trial
     ordered = sorted(sources, key=lambda store: (dataset_of(store), store.fingerprint))
     data = DataSettings(
         dataset="+".join(map(dataset_of, ordered)),

@@ -25,6 +25,7 @@ def configuration_on(chosen: TrialConfig, target: TrialConfig) -> TrialConfig:
     return replace(
         chosen,
         data=target.data,
+        # size and weights belong to the target's frames, not to the searched settings
         views=replace(chosen.views, crop=target.views.crop),
         backbone=replace(chosen.backbone, weights=target.backbone.weights),
         optim=replace(chosen.optim, epochs=target.optim.epochs, objective=target.optim.objective),
@@ -47,6 +48,7 @@ def regret_table(target: str, results: Mapping[str, Sequence[TrialResult]]) -> p
         names |= {"rule": FIXED_THRESHOLD, "aggregate": "folds"}
         rows.append(mean_row(f1[source], names | {"metric": "f1"}))
         regret = difference_row(f1[target], f1[source], names | {"metric": "regret", "against": target})
+        # a configuration against itself: exactly 0, no test
         none = dict.fromkeys(INTERVAL_ENDS, 0.0) | {"p": None}
         rows.append(regret | (none if source == target else {}))
     return scores_frame(rows)

@@ -62,6 +62,7 @@ def plan(store: StudyStore, selection: str, fold_names: Sequence[str], seeds: in
         chosen = {fold: [choose(store, searched[0])] for fold in fold_names}
     else:
         _check_searched(store, selection, [fold for fold in fold_names if fold not in searched])
+        # only the oracle trains several configurations, because it looks at the test part
         count = candidates if selection == "oracle" else 1
         chosen = {fold: _best(store, fold, count) for fold in fold_names}
     return SelectionPlan(
@@ -167,6 +168,7 @@ def evaluation_of(store: StudyStore, chosen: Chosen, aus: tuple[int, ...] = ()) 
     `aus` limits them to these AUs.
     """
     tallies = []
+    # one tally for each seed: its detectors of all folds
     for trials in zip(*chosen.values(), strict=True):
         parts, thresholds = {}, {}
         for fold, trial in zip(chosen, trials, strict=True):

@@ -110,6 +110,7 @@ class TrialConfig:
         `bce:method.balance` is a setting of the method bce; for a trial of another method it is None.
         """
         owner, _, path = name.rpartition(":")
+        # a setting of another method is no error: tables show it as empty
         return reduce(getattr, path.split("."), self) if owner in ("", self.method_name) else None
 
     @cached_property
@@ -120,7 +121,9 @@ class TrialConfig:
 
 def key_of(config: Mapping[str, Any]) -> str:
     """Name of the trial with this configuration: sha1 of all of it."""
+    # sorted and without spaces, so that equal configurations have equal text
     text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    # 64 bits: among a million trials a collision has the chance 1 in 30 million
     return hashlib.sha1(text.encode()).hexdigest()[:16]
 
 

@@ -42,6 +42,7 @@ from study.records.versioned import record_of, versioned
 
 def study_root(runs_root: str, name: str) -> Path:
     """The folder of the study `name`; `InputError` when `name` is not one plain folder name."""
+    # a name with a slash or a dot in front could leave runs_root, or be hidden
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"name={name!r}; a study's name is one folder below runs_root, e.g. name=bp4d-aunce")
     return Path(runs_root) / name

@@ -11,12 +11,14 @@ import polars as pl
 from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, SCORES, label_noise, with_level
 
 _FOLDS = {"aggregate": pl.lit("folds")}
+# former tables of these kinds had only this rule and this aggregate
 _FIXED = {"rule": pl.lit(FIXED_THRESHOLD), **_FOLDS}
 
 
 def upgraded(kind: str, root: Path) -> pl.DataFrame | None:
     """The scores of `kind` that a former revision wrote to `root`; None when there are none."""
     paths = [root / name for name in _FILES.get(kind, ())]
+    # both tables of a transfer were written together; one alone is damage
     if not paths or not all(path.exists() for path in paths):
         return None
     return _UPGRADES[kind](*map(_read, paths))

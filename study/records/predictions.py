@@ -92,6 +92,7 @@ def predictions_of(
     columns = [table[name] for name in KEY] + [pl.Series("split", names, pl.String)]
     for at, au in enumerate(aus):
         columns.append(pl.Series(probability_column(au), probabilities[:, at].astype(np.float32)))
+        # null and not -1 in files, so that a mean over labels cannot count it by mistake
         coded = pl.Series(label_column(au), labels[:, at].astype(np.int8))
         columns.append(coded.set(coded < 0, None))
     predictions = Predictions(pl.DataFrame(columns), aus)
@@ -133,6 +134,7 @@ def _problems(frame: pl.DataFrame) -> list[str]:
     problems += [f"unknown column {name!r}" for name in frame.columns if name not in wanted]
     if not aus:
         problems.append("no column p_<AU>")
+    # values are checked only if all columns have the right types
     return problems or [*_value_problems(frame, aus), *_row_problems(frame)]
 
 
@@ -158,6 +160,7 @@ def _row_problems(frame: pl.DataFrame) -> list[str]:
     splits = [split for split in frame["split"].unique().to_list() if split not in _SPLITS]
     problems += [f"split {split!r}; allowed: {', '.join(_SPLITS)}" for split in splits]
     problems += [f"{name}: {frame[name].null_count()} empty" for name in KEY if frame[name].null_count()]
+    # a frame counted twice would give its subject too much weight
     repeated = frame.height - frame.select(pl.struct(KEY).n_unique()).item() if frame.height else 0
     if repeated:
         problems.append(f"{repeated} frames are listed more than once")
@@ -166,6 +169,7 @@ def _row_problems(frame: pl.DataFrame) -> list[str]:
 
 def _matrix(frame: pl.DataFrame, kind: type[np.generic]) -> np.ndarray:
     """The columns as one array [n, A], AU by AU in memory, because metrics read one AU at a time."""
+    # filled column by column and transposed at the end: no second copy
     out = np.empty((frame.width, frame.height), kind)
     for at, column in enumerate(frame.iter_columns()):
         out[at] = column.to_numpy()

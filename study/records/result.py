@@ -57,6 +57,7 @@ class TrialResult:
         plain |= {"format": FORMAT, "key": self.config.key, "config": self.config.to_dict()}
         plain["epochs"] = [dataclasses.asdict(epoch) for epoch in self.epochs]
         plain["scores"] = {split: score_to_plain(score) for split, score in self.scores.items()}
+        # NaN is no valid JSON; a failed trial has None instead
         return json.dumps(plain, indent=1, allow_nan=False).encode()
 
 
@@ -82,6 +83,7 @@ def _checked_config(key: str, plain: Mapping[str, Any]) -> TrialConfig:
     written = key_of(plain)
     if written != key:
         raise ValueError(f"it says it is trial {key}, but its configuration is trial {written}")
+    # with defaults for new settings it would look like another trial
     raise ValueError("its configuration lacks settings of this version")
 
 
@@ -106,5 +108,6 @@ def score_to_plain(score: Score) -> dict[str, Any]:
 
 def score_from_plain(plain: Mapping[str, Any]) -> Score:
     """The score that `score_to_plain` wrote."""
+    # counts, not scores: every metric and every interval can be computed from them later
     counts, histogram = (np.array(plain[name], dtype=np.int64) for name in ("counts", "histogram"))
     return Score(tuple(plain["subjects"]), tuple(plain["aus"]), counts, histogram)

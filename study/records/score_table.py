@@ -67,6 +67,7 @@ _ALLOWED = {
 
 def scores_frame(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
     """A score table of `rows`; NaN becomes null. `InputError` for rows that break the schema."""
+    # NaN would be ordered above all numbers, null is left out of means and sorts
     frame = pl.DataFrame(list(rows), schema=SCORES).with_columns(pl.selectors.float().fill_nan(None))
     check_scores(frame)
     return frame

@@ -61,6 +61,7 @@ class StudyStore(StudyTrials):
     def write_final(self, selections: Mapping[str, SelectionRecord], scores: pl.DataFrame) -> None:
         """Replace the results of the final evaluation."""
         plain = {rule: dataclasses.asdict(record) for rule, record in selections.items()}
+        # first the record of the choice, then its scores: a page never shows scores without a choice
         write_atomic(self.root / "scores" / "final.json", json.dumps(plain, indent=1).encode())
         write_scores(self.root, "final", scores)
 
@@ -87,7 +88,9 @@ class StudyStore(StudyTrials):
     def write(self, result: TrialResult) -> TrialResult:
         """Write the result of a trial; an existing result is never replaced. Returns the result on disk."""
         key = result.config.key
+        # two workers may finish the same trial after a network fault; the first result counts
         write_once(self.result_path(key), result.to_json())
+        # after the result is on disk: a kill between the two lines loses nothing
         self.progress_path(key).unlink(missing_ok=True)
         self.checkpoint_path(key).unlink(missing_ok=True)
         self.hung_path(key).unlink(missing_ok=True)

@@ -178,6 +178,7 @@ def what_it_is(spec: StudySpec) -> str:
 def spec_from_json(content: bytes, origin: str) -> StudySpec:
     """The spec in the study.json `origin`, of this or an older version; `InputError` for a newer or damaged one."""
     plain = versioned(content, origin)
+    # files before version 2 had no version number
     if "version" not in plain:
         plain = _from_version_1(plain)
     kind = plain.pop("kind", None)
@@ -210,6 +211,7 @@ def _from_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
 def changed_settings(before: StudySpec, now: StudySpec, free: tuple[str, ...]) -> list[str]:
     """One line for each changed setting, by the name that users know; fields in `free` may change."""
     old, new = _side_by_side(before), _side_by_side(now)
+    # a misspelt name in `free` would protect nothing
     assert {*free} <= {*new}, f"{free}: not all of them are fields of a {now.kind} study"
     names = [name for name in sorted({*old, *new} - {*free}) if old.get(name) != new.get(name)]
     return list(dict.fromkeys(line for name in names for line in _changes(name, old.get(name), new.get(name))))

@@ -40,6 +40,7 @@ class StudyTrials(StudyFolder):
         if self._outcomes is None:
             path = self._index_path
             self._outcomes = index_from_bytes(path.read_bytes()) if path.exists() else {}
+        # read once: it would be read again for every trial
         searched = self._searched()
         found = {key: self._outcome(key, stamp, searched) for key, stamp in self._files("trials").items()}
         self._outcomes = found
@@ -82,6 +83,7 @@ class StudyTrials(StudyFolder):
     def lacking(self) -> int:
         """Number of wanted trials of the search without a result; each fold has an equal share."""
         spec, found = self.spec(), [one.fold for one in self.outcomes("sweep")]
+        # trials of a study are a multiple of its folds
         each = spec.trials // len(spec.folds)
         return sum(max(each - found.count(fold), 0) for fold in spec.folds)
 
@@ -92,6 +94,7 @@ class StudyTrials(StudyFolder):
                 if self.result_path(path.stem).exists():
                     path.unlink(missing_ok=True)
         for path in self.root.glob("*/.*.partial"):
+            # a younger file may belong to a writer that is still running
             if path.stat().st_mtime < time.time() - 3600:
                 path.unlink(missing_ok=True)
 

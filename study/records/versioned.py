@@ -25,6 +25,7 @@ def versioned(content: bytes, origin: str) -> dict[str, Any]:
         raise InputError(_damaged(origin, error)) from error
     if not isinstance(plain, dict):
         raise InputError(_damaged(origin, f"expected an object, found {type(plain).__name__}"))
+    # a newer format may have another meaning, so it is never guessed
     version = plain.get("version", 1)
     if version not in (1, VERSION):
         raise InputError(

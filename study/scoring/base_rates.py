@@ -24,6 +24,7 @@ def matched_threshold(probabilities: np.ndarray, rate: float) -> float:
 
     It is one of the probabilities, whose frames are then positive, or a number above all of them.
     """
+    # equal probabilities cannot be separated by a threshold
     values, frames = np.unique(probabilities, return_counts=True)
     above = np.nextafter(values[-1], values.dtype.type(np.inf))  # in the same precision, else it is rounded down
     candidates, passed = np.append(values, above), np.append(np.cumsum(frames[::-1])[::-1], 0)

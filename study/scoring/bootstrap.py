@@ -50,12 +50,14 @@ def subject_interval(value: float, replicates: Floats, subjects: int, folds: int
     if freedom < 1 or defined.size < 2 or np.isnan(value):
         return np.nan, np.nan
     error = float(defined.std(ddof=1)) * np.sqrt(subjects / freedom)  # the bootstrap divides by n, not by n - 1
+    # the value minus the bias, which is estimated as mean of replicates minus value
     centre, reach = 2 * value - float(defined.mean()), student_quantile(freedom) * error
     return float(centre - reach), float(centre + reach)
 
 
 def subject_weights(subjects: int, rng: np.random.Generator, replicates: int = REPLICATES) -> Floats:
     """Number of times that each subject is drawn in each replicate [R, S]; every row sums to S."""
+    # the counts of drawing `subjects` times with replacement
     return rng.multinomial(subjects, np.full(subjects, 1 / subjects), size=replicates).astype(float)
 
 

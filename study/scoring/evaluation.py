@@ -57,6 +57,7 @@ class Evaluation:
     parts: People = field(default_factory=dict)  # subjects by part; by default those of the tallies
     stream: tuple[str | int, ...] = TEST
     replicates: int = REPLICATES
+    # many metrics read the same sums, which take most of the time
     _summed: dict[str, list[Resampled]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -131,6 +132,7 @@ class Evaluation:
     @cached_property
     def _weights(self) -> dict[str, Floats]:
         sizes = {part: len(names) for part, names in self.people.items()}
+        # a fixed seed: the same subjects for all evaluations, so that differences are paired
         return subject_draws(sizes, numpy_generator(*self.stream), self.replicates)
 
     def _resampled(self, metric: str, rule: str, aggregate: str) -> list[Resampled]:
@@ -160,6 +162,7 @@ def _pairs(groups: Sequence[Sequence[Tally]], rule: str, place: np.ndarray, weig
     observed, drawn = {}, {}
     for at, group in enumerate(groups):
         once = np.ones((1, len(place)))
+        # whole numbers: each weight is 1
         observed[str(at)] = _pair_sums(group, place, once)[0].astype(np.int64)
         drawn[str(at)] = _pair_sums(group, place, weights)
     return Resampled(observed, drawn)

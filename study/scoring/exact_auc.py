@@ -19,6 +19,7 @@ def won_pairs(probabilities: np.ndarray, active: np.ndarray, person: np.ndarray,
     """
     if not len(probabilities):
         return np.zeros((subjects, subjects), np.int64)
+    # sorted once, O(n log n); comparing all pairs would be O(n^2)
     order = np.argsort(probabilities, kind="stable")
     ordered, active, person = probabilities[order], active[order], person[order].astype(np.int32)
     first = np.concatenate([[True], ordered[1:] != ordered[:-1]])

@@ -46,6 +46,7 @@ def with_mean(columns: Floats) -> Floats:
 def minus(a: Sampled, b: Sampled) -> Sampled:
     """`a - b` of every AU, and the mean of these differences; both must have drawn the same subjects."""
     pairs = ((a.values, b.values), (a.replicates, b.replicates), (a.by_seed, b.by_seed))
+    # the mean of differences, over AUs that are defined in both
     columns = [with_mean(one[..., :-1] - other[..., :-1]) for one, other in pairs]
     return replace(a, values=columns[0], replicates=columns[1], by_seed=columns[2], within=(-1.0, 1.0))
 

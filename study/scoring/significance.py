@@ -40,6 +40,7 @@ def difference(a: Overall, b: Overall, subjects: int, parts: int = 1) -> Differe
         return Difference(value, low, high, math.nan)
     if high - low < 1e-12:  # no variation: the methods agree, or there is no information
         return Difference(value, low, high, 1.0 if abs(value) < 1e-12 else math.nan)
+    # centre over half width, in units of the standard error
     t = (high + low) / (high - low) * student_quantile(freedom)
     return Difference(value, max(low, -1.0), min(high, 1.0), student_p(t, freedom))
 

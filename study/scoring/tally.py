@@ -43,6 +43,7 @@ def tally(
     parts = {name: parts[name] for name in sorted(parts)}
     people = people or {name: tuple(part.frame["subject"].unique().sort()) for name, part in parts.items()}
     everyone = [person for names in people.values() for person in names]
+    # a subject in two parts would be counted twice
     assert len({*everyone}) == len(everyone), "a subject is in two folds"
     order = pl.Enum(everyone)
     person = {
@@ -55,6 +56,7 @@ def tally(
     for name in parts:
         for rule, cells in counts.items():
             found = metrics.count_predictions(said[name], truth[name], person[name], thresholds[name][rule])
+            # `found` ends with the last subject that has a frame
             cells[: len(found)] += found
     wins = _wins([*said.values()], [*truth.values()], np.concatenate([*person.values()]), len(everyone))
     return Tally(aus, people, counts, wins)

@@ -53,6 +53,7 @@ def best_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     coded = labels >= 0
     values, at = np.unique(probabilities[coded], return_inverse=True)
     active = np.bincount(at, weights=labels[coded] == 1, minlength=len(values))
+    # F1 is 0 at every threshold
     if not active.sum():
         return DEFAULT
     tp, predicted = (np.cumsum(frames[::-1])[::-1] for frames in (active, np.bincount(at, minlength=len(values))))

@@ -92,6 +92,7 @@ class Proposals:
         facts = {TUNE_ATTRIBUTE: name, "system": system_attributes(self.memory.study, trial)}
         trial.set_user_attr(TUNE_ATTRIBUTE, name)
         trial.set_user_attr(KEY_ATTRIBUTE, config.key)
+        # on disk before the trial starts: after a kill, the next command knows what was drawn
         self.store.begin(config, trial.params, facts)
         self.known.add(config.key)
         self.open[name] = _Open(trial, config.key)
@@ -104,6 +105,7 @@ class Proposals:
     def report(self, name: str, epoch: int, value: float) -> None:
         """Record the value of a running trial after an epoch."""
         trial = self.open[name]
+        # Optuna warns of a second report for the same epoch
         if epoch not in trial.epochs:
             trial.epochs.add(epoch)
             report(trial.trial, self.search.goals.objectives, epoch, value)
@@ -119,6 +121,7 @@ def begin_search(search: Search, store: StudyStore, folds: tuple[str, ...]) -> d
     storage, journal = new_journal(store.journal_path)
     begun = store.begun()
     found = {fold: _begin_fold(search, store, fold, storage, begun) for fold in folds}
+    # only now, so that optuna-dashboard never shows a half told history
     journal.publish()
     return found
 
@@ -139,11 +142,13 @@ def _begin_fold(
             memory.add(outcome, mine[outcome.key]["params"], mine[outcome.key].get("facts", {}))
     for key, one in mine.items():
         if key not in finished:
+            # first the interrupted trials, so that their checkpoints are used
             memory.enqueue(one["params"])
     drawn = [one["params"] for one in mine.values()]
     for point in search.points:
         if not any(matches(point, params) for params in drawn):
             memory.enqueue(point)
+    # unfinished trials are not `known`: they are enqueued, and proposed again
     proposals.known |= finished
     return proposals
 

@@ -21,6 +21,7 @@ def ped_anova(trials: pl.DataFrame) -> pl.DataFrame:
     groups: dict[tuple[bool, ...], list[str]] = {}
     for name in done.columns:
         if name.startswith("param/"):
+            # settings with the same missing trials belong to the same method
             groups.setdefault(tuple(done[name].is_null()), []).append(name)
     rows = [row for names in groups.values() for row in _shares(done.drop_nulls(names), names)]
     schema = {"parameter": pl.String, "importance": pl.Float64}
@@ -29,6 +30,7 @@ def ped_anova(trials: pl.DataFrame) -> pl.DataFrame:
 
 def _shares(done: pl.DataFrame, names: list[str]) -> list[dict[str, Any]]:
     """Importances of settings that every trial in `done` has."""
+    # PED-ANOVA cannot rate a setting with one value
     names = [name for name in names if done[name].n_unique() > 1]
     if done.height < MIN_TRIALS or not names or done["value"].n_unique() == 1:
         return []

@@ -46,6 +46,7 @@ class Goals:
     def ranked(self, trials: Iterable[Outcome]) -> list[Outcome]:
         """Finished trials that satisfy every bound, best first; of equal ones the earliest first."""
         done = [(one.value, one) for one in trials if one.status == "DONE" and self.feasible(one)]
+        # NaN compares false with everything, and would end anywhere in a sorted list
         ranked = [(-value, one.started, one) for value, one in done if value is not None and math.isfinite(value)]
         return [one for *_, one in sorted(ranked, key=lambda entry: entry[:2])]
 

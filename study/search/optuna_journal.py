@@ -25,6 +25,7 @@ class OneWriter(BaseJournalBackend):
     def append_logs(self, logs: list[Log]) -> None:
         """Write one line for each log; before `publish` only keep it."""
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
+        # what a reader of the file would see, e.g. lists in place of tuples
         self.unread += [json.loads(line) for line in lines]
         content = "".join(f"{line}\n" for line in lines).encode()
         if self.begun is None:

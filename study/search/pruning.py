@@ -55,6 +55,7 @@ class Rungs:
         rung = self._bracket(key).get(epoch)
         if rung is None or key in rung:
             return False
+        # the first trial at a rung always continues: there is nothing to compare with
         behind = bool(rung) and value < float(np.percentile([*rung.values()], (1 - 1 / self.reduction) * 100))
         rung[key] = value
         return behind
@@ -64,6 +65,7 @@ class Rungs:
 
     def bracket_of(self, key: str) -> int:
         """The bracket of a trial; `key` is hexadecimal."""
+        # from the key and not at random, so that a continued search finds the same bracket
         return min(bisect_right(self.bounds, int(key, 16) / 16 ** len(key)), len(self.bounds) - 1)
 
 
@@ -83,6 +85,7 @@ class Median:
         seen = epoch in self.curves.get(key, {})
         self.note(key, epoch, value)
         others = [curve for name, curve in self.curves.items() if name != key and max(curve) >= epoch]
+        # after `note`: a repeated report must not change the curve either
         if seen or epoch < self.grace or len(others) < MIN_OTHERS:
             return False
         means = [np.mean([v for at, v in curve.items() if self.grace <= at <= epoch]) for curve in others]

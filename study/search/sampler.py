@@ -37,6 +37,7 @@ def make_sampler(name: str, seed: int, conditional: bool = False) -> BaseSampler
     """The sampler `name`; `conditional` for a space in which not every trial has every setting."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # the commands show their own progress
     with warnings.catch_warnings():
+        # GP, QMC and TPE with `group` are marked experimental
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return _SAMPLERS[name](seed, conditional)
 
@@ -54,6 +55,7 @@ def sampler_problems(name: str, space: Space, goals: Goals) -> list[str]:
     if name == "cmaes" and len(goals.objectives) > 1:
         problems.append("sampler=cmaes has one objective; use tpe, gp, random or qmc")
     if name == "cmaes" and len(space.distributions) < 2:
+        # Optuna would only warn, and draw at random
         problems.append("sampler=cmaes needs two settings or more; use tpe, gp, random or qmc")
     return problems
 

@@ -79,6 +79,7 @@ class Space:
     def settings(self, params: Mapping[str, Any]) -> Params:
         """Drawn numbers -> settings by dotted name; sticks become the shares of their simplex."""
         method = params.get(METHOD, "")
+        # with several methods, only the settings of the drawn one are in `params`
         own = {name.partition(":")[2]: value for name, value in params.items() if name.startswith(f"{method}:")}
         common = {name: value for name, value in params.items() if ":" not in name and name != METHOD}
         return self._settings(common) | (self.methods[method]._settings(own) if self.methods else {})
@@ -188,9 +189,11 @@ def broken_sticks(uniforms: Sequence[float]) -> list[float]:
     """Stick breaking: K - 1 numbers in [0, 1] -> K shares that sum to 1; uniform numbers give uniform shares."""
     shares, left = [], 1.0
     for number, uniform in enumerate(uniforms):
+        # the first of K uniform shares has the distribution Beta(1, K - 1)
         share = left * (1 - (1 - uniform) ** (1 / (len(uniforms) - number)))
         shares.append(share)
         left -= share
+    # rounding may give -1e-17
     return [*shares, max(left, 0.0)]
 
 

@@ -33,6 +33,7 @@ def points_like(space: Space, configs: Sequence[TrialConfig]) -> list[Params]:
     for config in configs:
         with suppress(InputError, AttributeError):  # outside the space, or its method lacks a searched setting
             point = _point(space, _settings_in(space, config))
+            # two trials may differ only in settings that this space does not search
             if point not in points:
                 points.append(point)
     return points
@@ -109,6 +110,7 @@ def _fits(distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return any(type(value) is type(choice) and value == choice for choice in distribution.choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution)
+    # `type`, because True is an int for isinstance
     kinds = (int,) if isinstance(distribution, IntDistribution) else (int, float)
     return type(value) in kinds and distribution.low <= value <= distribution.high
 

@@ -42,5 +42,6 @@ def degraded(
         data, worse = config.data, Degraded(frames, kind, level)
         fold = folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed)[data.fold]
         loader = Loader(worse, aus_of(frames.table), config.views, config.optim.batch_size, torch.device(device))
+        # a file for each level: a killed command continues where it was
         write_once(path, json.dumps(score_to_plain(score_rows(detector, loader, fold.test))).encode())
     return replace(detector_score(result), score=score_from_plain(json.loads(path.read_bytes())))

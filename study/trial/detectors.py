@@ -15,6 +15,7 @@ from study.trial.pretrain import trained_by
 
 def new_detector(config: TrialConfig, aus: tuple[int, ...], weights_file: Path | None = None) -> Detector:
     """The untrained detector of a trial."""
+    # one set of BatchNorm statistics for each source
     domains = len(config.sources.stores) if config.sources.norm == "per_dataset" else 1
     return Detector(
         aus,

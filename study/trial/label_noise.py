@@ -37,6 +37,7 @@ def with_label_noise(
     """
     if share == 0:
         return frames
+    # never the test part: scores must stay comparable
     ours, columns = _rows_of(frames, fold.train, fold.val), []
     for au in aus_of(frames.table):
         flipped, label = FLIPS[kind](frames, au, share, seed) & ours, pl.col(au_column(au))
@@ -62,6 +63,7 @@ def _boundary(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarra
     column = frames.table[au_column(au)]
     coded = np.flatnonzero(column.is_not_null().to_numpy())
     distance = _to_boundary(column.to_numpy()[coded], _sequence_numbers(frames)[coded])
+    # random order among labels at the same distance
     order = np.lexsort((_draws("label noise", frames, seed, au)[coded], distance))
     flipped = np.zeros(len(frames), dtype=bool)
     nearest = order[: round(share * len(coded))]
@@ -100,6 +102,7 @@ def with_fewer_positives(frames: FrameStore, fold: Fold, share: float, seed: int
         return frames
     ours, columns = _rows_of(frames, fold.train), []
     for au in aus_of(frames.table):
+        # the same draw for every share, so that smaller sets are parts of larger ones
         lost, label = (_draws("fewer positives", frames, seed, au) >= share) & ours, pl.col(au_column(au))
         columns.append(pl.when((label == 1) & pl.lit(pl.Series(lost))).then(None).otherwise(label).alias(au_column(au)))
     return dataclasses.replace(frames, table=frames.table.with_columns(columns))

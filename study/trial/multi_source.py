@@ -58,6 +58,7 @@ def check_target(target: FrameStore, sources: UnionStore) -> tuple[int, ...]:
     `InputError` when they share no AU, when frame sizes differ, and when both contain the same subjects.
     """
     aus = shared_aus(aus_of(target.table), sources.aus)
+    # a subject in training and test would be a leak, whatever its name in the datasets
     problems = [line for store in sources.stores for line in shared_subjects(store, target)]
     problems += size_problems((sources.stores[0], target))
     if not aus:
@@ -73,6 +74,7 @@ def predict_target(config: TrialConfig, detector: Detector, target: FrameStore, 
         raise InputError(f"{target.path.name} codes no AU of this detector, which knows {list(detector.aus)}")
     loader = Loader(target, aus, config.views, config.optim.batch_size, device)
     if config.sources.norm == "adapt":
+        # the next target must start from the trained statistics
         detector = copy.deepcopy(detector)
         adapt_norms(detector, _some_pictures(loader, config.seed))
     probabilities = predict(detector, loader, np.arange(len(target)))

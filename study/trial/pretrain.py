@@ -50,7 +50,9 @@ def pretrain(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
     Trials that need the same weights wait for the one that trains them; interrupted pre-training continues. The
     classifier does not change.
     """
+    # fine-tuning starts from the initial classifier, whatever `fit` does to it
     classifier = {name: value.clone() for name, value in detector.classifier.state_dict().items()}
+    # trials of the same encoder run at once; only one of them may train it
     with exclusive_lock(job.checkpoint.with_suffix(".lock")):
         yield from fit(detector, job)
     detector.classifier.load_state_dict(classifier)

@@ -58,6 +58,7 @@ def run_trial(config: TrialConfig, placement: Placement, report: Report = no_rep
         result = _train_and_evaluate(begun, placement, store, report)
         result = store.write(result)
     except Exception as error:
+        # the result could not be written either; the driver ends the search
         if disk_fails(error):
             raise
         result = _write_failed(store, store.progress(config.key) or begun, traceback.format_exc())
@@ -102,6 +103,7 @@ def _write_failed(store: StudyStore, so_far: TrialResult, reason: str) -> TrialR
 
 def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudyStore, report: Report) -> TrialResult:
     config = begun.config
+    # else every trial starts a thread for every core of the machine
     torch.set_num_threads(placement.threads)
     frames = opened(config, placement)
     parts = _build(config, frames, placement)
@@ -118,11 +120,13 @@ def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudySt
                 begun, value=score.value, epochs=epochs, scores={"val": score.score}, seconds=spent + _seconds(epochs)
             )
         )
+        # the last report follows after the result is written, with the final value
         if score.epoch < config.optim.epochs:
             report(score.epoch, score.value)
     evaluated = time.perf_counter()
     scores, predictions = _final_scores(config, parts)
     if config.score_test and placement.keep_detector:
+        # before the result: a trial with a result has all of its files
         save_checkpoint(parts.detector.state_dict(), store.detector_path(config.key))
         if predictions is not None:
             write_predictions(store.predictions_path(config.key), predictions)
@@ -166,6 +170,7 @@ def _fitting(config: TrialConfig, parts: _Parts, checkpoint: Path) -> Fitting:
         probe=config.probe,
         seed=config.seed,
         checkpoint=checkpoint,
+        # the oracle rule scores the last epoch
         keep_last=bool(config.sources.stores),
     )
 
@@ -177,6 +182,7 @@ def _final_scores(config: TrialConfig, parts: _Parts) -> tuple[dict[str, Score],
         val = score_rows(detector, loader, fold.val)
     else:
         objective = config.optim.objective
+        # the classifier of these methods is only a probe; a new one is fitted on the final encoder
         val = linear_evaluation(detector, loader, fold.train, fold.val, config.probe, objective, config.seed)
     if not config.score_test or not len(fold.test):
         return {"val": val}, None

@@ -87,6 +87,7 @@ def _target(name: str, studies: Sequence[Study]) -> TargetDataset:
     for study in visitors:
         for path in _files(study, frames):
             found = pl.read_parquet(path, columns=list(KEY))
+            # only frames that all detectors have: a missing frame must not favour anybody
             keys = keys.join(found, on=KEY, how="semi", maintain_order="left")
             notes += _lost(f"{name}: {study.name} has no predictions for", found, frames)
     notes += _lost(f"{name}: all are scored without", keys, frames)
@@ -135,6 +136,7 @@ def cells_of(target: TargetDataset, rates: Rates) -> Iterator[PairScores]:
         yield PairScores(study, target.name, None, _own(study, target, rates))
     for study in target.visitors:
         whole = _visiting(study, target, rates)
+        # the stream of the own detectors, for paired differences
         parts = replace(whole, parts=target.parts, stream=TEST) if target.parts else None
         yield PairScores(study, target.name, whole, parts)
 

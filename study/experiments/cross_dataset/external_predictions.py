@@ -111,6 +111,7 @@ def _long(path: Path) -> pl.LazyFrame:
     """The rows of the file, not yet checked, with our column names."""
     check_file(path)
     try:
+        # as text, so that our own message names a wrong value and not a parser
         rows = pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_csv(path, infer_schema=False)
         names = rows.collect_schema().names()
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -75,6 +75,7 @@ class Study:
         labels, found = self.frames.labels(aus), {}
         for name, fold in folds(self.frames.table, data.fold_scheme, data.val_share, data.fold_seed).items():
             part = labels[fold.train]
+            # an AU without coded frames has no base rate
             rates = np.nan_to_num(ratio((part == 1).sum(axis=0), (part >= 0).sum(axis=0)))
             found[name] = dict(zip(aus, rates.tolist(), strict=True))
         return found
@@ -174,6 +175,7 @@ def label_convention(table: pl.DataFrame) -> str:
         return "occurrence"
     if not aus or intensities_of(table) != aus:
         return "not recorded"
+    # several levels fit if an intensity never occurs
     fitting = [level for level in INTENSITIES if level and _is_threshold(table, aus, level)]
     return f"intensity >= {' or '.join(map(str, fitting))}" if fitting else "not recorded"
 

@@ -116,6 +116,7 @@ def _differences(cells: Sequence[PairScores]) -> list[ScoreRow]:
     rows = [row for a, b, source in _opponents(cells) for row in _tests(a, b, source)]
     families: dict[tuple[str, str], list[ScoreRow]] = {}
     for row in rows:
+        # one family for each question that a reader asks of the table
         families.setdefault((row["metric"], row["rule"]), []).append(row)
     for family in families.values():
         for row, corrected in zip(family, holm([row["p"] for row in family]), strict=True):
