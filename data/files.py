@@ -13,6 +13,7 @@ from filelock import FileLock, SoftFileLock, Timeout
 from data.errors import InputError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)  # e.g. NFS without its lock service
 _POLL_S = 0.2  # seconds between two tries to get a lock
 _LOOK_S = 0.5  # seconds to try a lock that should be free: another `is_locked` holds it for a moment
 Progress = Callable[[int, int], None]  # (done, total)
@@ -73,6 +74,13 @@ def exclusive_lock(path: Path, busy: str | None = None) -> Iterator[None]:
     except Timeout:
         stale = f"; if none is running, remove {path}" if isinstance(lock, SoftFileLock) else ""
         raise InputError(f"{busy}{stale}") from None
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise InputError(
+                f"the file system of {path.parent} cannot lock files ({error.strerror}). Use a folder on another disk, "
+                "or ask the administrators to turn on file locks"
+            ) from error
+        raise
     with held:
         yield
 
@@ -90,6 +98,8 @@ def is_locked(path: Path) -> bool:
     except BlockingIOError:
         return True
     except OSError as error:
+        if error.errno in NO_LOCKS:
+            return False  # where nobody can hold a lock
         if error.errno != errno.ENOSYS:
             raise
         return path.stat().st_size > 0  # it is there as long as it is held, and says who holds it

@@ -18,7 +18,7 @@ from data.errors import InputError, complaints
 from data.folds import fold_names
 from data.store import FrameStore
 from launch.keys.trials import FinalKeys
-from launch.plan.preflight import searched_frames, searched_study, weights_of
+from launch.plan.preflight import searched_study, weights_of
 from launch.plan.resources import Resources, resources
 from launch.run.recipe import finished, given_work, run_work
 from launch.run.trials import GivenTrial
@@ -35,7 +35,7 @@ def main(keys: FinalKeys) -> int:
     console = Console()
     keys = named_study(keys)
     store = searched_study(keys.runs_root, keys.name)
-    frames = searched_frames(store)
+    frames = store.frames()
     names = fold_names(frames.table, trial_from_dict(store.spec().config).data.fold_scheme)
     selections = asked_selections(keys.selection)
     plans = [plan(store, selection, names, keys.seeds, keys.candidates) for selection in selections]

@@ -23,7 +23,7 @@ from rich.table import Table
 from data.errors import InputError, complaints, raise_all
 from data.folds import folds
 from launch.keys.trials import RegretKeys
-from launch.plan.preflight import check_weights, searched_frames, searched_study, study_store, weights_of
+from launch.plan.preflight import check_weights, searched_study, study_store, weights_of
 from launch.plan.resources import Resources, resources
 from launch.plan.variants import check_frames
 from launch.run.recipe import finished, given_work, run_work
@@ -118,7 +118,7 @@ def _target(
     available: Resources,
     seeds: int,
 ) -> RegretTarget:
-    frames, own = searched_frames(study), chosen[name]
+    frames, own = study.frames(), chosen[name]
     if frames.fingerprint != own.data.fingerprint:
         raise InputError(f"{frames.path} is not the store that the search of {name} used; build that one again")
     weights = weights_of(study.spec().weights_file, own)

@@ -100,7 +100,7 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The process on this machine that holds the lock file `path`, from the kernel's list of locks."""
+    """The process on this machine that holds the lock file `path`, or None."""
     if not path.exists():
         return None
     found = path.stat()
@@ -110,7 +110,8 @@ def lock_holder(path: Path) -> int | None:
         # a line with -> is a process that waits for the lock
         if "FLOCK" in words and place in words and "->" not in words:
             return int(words[words.index(place) - 1])
-    return None
+    holder = path.read_text().split()  # on a disk without kernel locks the file names its holder: process and machine
+    return int(holder[0]) if holder[1:2] == [socket.gethostname()] and Path("/proc", holder[0]).exists() else None
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -5,7 +5,9 @@ can change, so `mutable` copies them. Nothing here imports torch, so that `--hel
 """
 
 import dataclasses
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -33,6 +35,8 @@ COMMANDS = {  # command -> the module in this folder with its keys
 
 
 FREE_WORDS = {"report": "studies"}  # the key that words without = belong to
+CONF = Path(__file__).parents[1] / "conf"
+CONFIG_GROUPS = ("method", *(folder.name for folder in CONF.iterdir()))  # keys whose value is one name
 MOVED_KEYS = {"generalize": {"size": "dataset.size", "crop": "dataset.crop", "views.crop": "dataset.crop"}}
 
 
@@ -60,6 +64,7 @@ def _schema(command: str) -> type[Any]:
     return keys if searches else dataclasses.make_dataclass(keys.__name__, [room], bases=(keys,))
 
 
+@cache
 def register(command: str) -> None:
     """Register the typed keys of a command with Hydra."""
     store = ConfigStore.instance()

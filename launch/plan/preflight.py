@@ -11,7 +11,7 @@ from data.errors import InputError, complaints, raise_all
 from data.files import check_writable
 from data.folds import Fold, folds
 from data.pool import pool
-from data.store import FrameStore, open_store
+from data.store import FrameStore
 from launch.keys.trials import BoundKeys, SweepKeys, TrainKeys, TrialKeys
 from launch.plan.budget import Budget, parse_budget
 from launch.plan.datasets import check_labelled, dataset_problems, fold_scheme, unlabelled_stores
@@ -222,14 +222,6 @@ def check_weights(backbone: BackboneSettings, path: Path | None) -> None:
         build_backbone(backbone, seed=0, weights_file=path)
     elif backbone.weights:
         fetch_weights(backbone)
-
-
-def searched_frames(store: StudyStore) -> FrameStore:
-    """The frame store of a search."""
-    path = Path(store.spec().store)
-    if not path.is_dir():
-        raise InputError(f"the frame store {path} is missing; build it again with launch/prepare.py")
-    return open_store(path)
 
 
 def weights_of(path: str, trial: TrialConfig) -> Path | None:

@@ -16,7 +16,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from data.errors import InputError, complaints, raise_all
 from data.settings import check_least, typed_value
-from launch.keys import FREE_WORDS, MOVED_KEYS, key_names, keys_of, method_keys, register
+from launch.keys import CONFIG_GROUPS, FREE_WORDS, MOVED_KEYS, key_names, keys_of, method_keys, register
 from launch.keys.fields import named_studies, public_fields
 from launch.keys.runs import RunKeys
 from model.losses.settings import METHOD_SETTINGS
@@ -138,12 +138,8 @@ def _refuse(command: str, overrides: Sequence[str]) -> None:
         raise InputError(f"no such key: {', '.join(searched)}\nAll keys: python launch/{command}.py --help")
     moved = MOVED_KEYS.get(command, {})
     raise_all("these keys were renamed:", [f"{word}= is now {moved[word]}=" for word in words if word in moved])
-    listed = [word for word in overrides if re.match(r"\w+=\s*\[", word)]
-    groups = _composed(command, ()).hydra.runtime.choices if listed else ()
-    raise_all(
-        "these keys take one value:",
-        [f"{word}; run the command once for each value" for word in listed if word.split("=")[0] in groups],
-    )
+    listed = [word for word in overrides if re.match(r"\w+=\s*\[", word) and word.split("=")[0] in CONFIG_GROUPS]
+    raise_all("these keys take one value:", [f"{word}; run the command once for each value" for word in listed])
 
 
 def _plain(config: DictConfig) -> _Plain:
@@ -176,7 +172,8 @@ def _explain(command: str, overrides: Sequence[str], error: Exception) -> str:
         lines += _allowed_beside(command, error.__cause__)
     elif isinstance(error, OverrideParseException):
         lines.append(
-            "Write key=value, and quote a value that contains spaces or one of = , [ ] { }: 'data_root=\"/a b\"'."
+            "Write key=value. Put a value with spaces, other letters than a-z or marks such as = , # [ ] { } into two "
+            "pairs of quotes: 'data_root=\"/a b\"'."
         )
     return "\n".join([*lines, f"All keys: python launch/{command}.py --help"])
 

@@ -93,7 +93,9 @@ def _naming(origin: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{origin} is not a trial result: {error}. Move it away to go on without it.") from error
+        raise InputError(
+            f"{origin} is not a trial result: {error}. Restore it, or move it away to run the trial again."
+        ) from error
 
 
 def score_to_plain(score: Score) -> dict[str, Any]:

@@ -9,11 +9,14 @@ from typing import Any
 
 import polars as pl
 
+from data.errors import InputError
 from data.files import write_atomic, write_once
+from data.store import FrameStore, open_store
 from study.records.config import TrialConfig, trial_from_dict
 from study.records.result import TrialResult
 from study.records.score_files import read_scores, write_scores
 from study.records.selection_record import SelectionRecord
+from study.records.study_spec import EXTERNAL
 from study.records.study_trials import StudyTrials
 
 TRIALS: dict[str, type[pl.DataType]] = {
@@ -51,6 +54,18 @@ class StudyStore(StudyTrials):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self._seen: dict[str, TrialResult] = {}  # results never change
+
+    def frames(self) -> FrameStore:
+        """The frame store of the study; `InputError` when it is missing."""
+        spec = self.spec()
+        path = Path(spec.store)
+        if path.is_dir():
+            return open_store(path)
+        writer = "score" if spec.kind == EXTERNAL else "sweep"
+        raise InputError(
+            f"the frame store {path} of {self.root.name} is missing: build it again with launch/prepare.py. If it was "
+            f"moved, run the launch/{writer}.py command of this study again with store_root=<its new folder>"
+        )
 
     # --- the final evaluation
 

@@ -38,6 +38,8 @@ def record_of(
     kind: type[Any], plain: Mapping[str, Any], origin: str, types: Mapping[str, Any] = MappingProxyType({})
 ) -> Any:
     """The record in the result of `versioned`; `types` as in `data.settings.settings_from_dict`."""
+    if not isinstance(plain, Mapping):
+        raise InputError(_damaged(origin, f"expected an object, found {plain!r}"))
     try:
         return settings_from_dict(kind, {k: v for k, v in plain.items() if k != "version"}, types=types)
     except InputError as error:

@@ -107,6 +107,20 @@ def _no_flock(*_: object) -> None:
     raise OSError(errno.ENOSYS, "not implemented")
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_that_cannot_lock_is_refused(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    with (
+        pytest.raises(InputError, match=f"file system of {tmp_path} cannot lock files .*another disk"),
+        exclusive_lock(tmp_path / "lock"),
+    ):
+        pass
+    assert not is_locked(tmp_path / "lock")
+
+
 def _hold_and_die(path: Path) -> None:
     fcntl.flock = _no_flock
     with exclusive_lock(path):

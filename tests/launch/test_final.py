@@ -202,7 +202,7 @@ FAULTS = {
     "no study": ("no study", ["name=y"]),
     "nothing finished": ("selection=nested: the search of empty has no finished trial on fold part1", ["name=empty"]),
     "store gone": ("is missing", ["name=gone"]),
-    "another store": ("another store than", ["name=other"]),
+    "another store": ("is not the store that the search used", ["name=other"]),
 }
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import SoftFileLock
 
 import launch.stop
 from launch.cluster.files import ClusterFolder, Head
@@ -69,6 +71,17 @@ def test_the_kernel_knows_who_holds_a_lock(store: StudyStore, hold: list[subproc
     process.kill()
     process.wait()
     assert lock_holder(store.lock_path) is None
+
+
+def test_without_kernel_locks_the_file_names_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with SoftFileLock(path):
+        assert lock_holder(path) == os.getpid()
+        content = path.read_text()
+    elsewhere, ended = content.replace(socket.gethostname(), "elsewhere"), content.replace(str(os.getpid()), str(2**22))
+    for one in (elsewhere, ended):  # 2**22 is larger than any process number
+        path.write_text(one)
+        assert lock_holder(path) is None
 
 
 def test_one_study_is_stopped_and_no_other(

@@ -60,7 +60,7 @@ def test_it_serves_a_page_that_reloads_itself(served: tuple[Live, int]) -> None:
 def test_there_is_no_other_path(path: str, served: tuple[Live, int]) -> None:
     status, _, content = ask(served[1], path)
     assert status == 404
-    assert b"one page: /" in content
+    assert b"the only page is /" in content
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", "0.0.0.0"])

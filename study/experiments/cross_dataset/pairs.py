@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, permutations
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -21,7 +20,7 @@ from data.files import Progress, no_progress
 from data.folds import folds
 from data.frames import INTENSITIES, aus_of, intensities_of
 from data.loader import Loader
-from data.store import FrameStore, named_store, open_store
+from data.store import FrameStore, named_store
 from model.evaluate import predict
 from model.metrics import ratio
 from study.records.folder import train_again_text
@@ -83,11 +82,7 @@ class Study:
 
 def member(store: StudyStore, results: Sequence[TrialResult]) -> Study:
     """The study in `store` with its final trials; `InputError` when its frames are not those of its trials."""
-    spec = store.spec()
-    path = Path(spec.store)
-    if not path.is_dir():
-        raise InputError(f"{store.root.name}: the frame store {path} is missing; build it again with launch/prepare.py")
-    frames = open_store(path)
+    spec, frames = store.spec(), store.frames()
     if isinstance(spec.asked, ExternalSpec):
         _check_store(store, frames, spec.asked.fingerprint)
         return Study(store, spec.method, spec.asked.trained_on or ELSEWHERE, frames)

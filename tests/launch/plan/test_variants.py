@@ -71,7 +71,7 @@ FAULTS = [
     ("+variants.mine={method_name:bce,method:{balance:7}}", "balance=7.0 lies outside"),
     ("+variants.mine={method_name:bce,metod:{}}", "variant mine: ['metod'] not known; allowed: against, "),
     ("+variants.mine={method_name:bce,against:nobody}", "variant mine: against='nobody'; allowed: aunce, "),
-    ("+variants.mine={method_name:clp,pretrain:{stores:[disfa]}}", "variant mine: pretrain.stores is for launch/sweep"),
+    ("+variants.mine={method_name:clp,pretrain:{stores:[disfa]}}", "variant mine: pretrain.stores is only for"),
     ("+variants.mine=bce", "variant mine: ['bce'] not known"),
     ("optim.lr=-1", "  - optim:\n  - lr=-1.0 lies outside"),
 ]

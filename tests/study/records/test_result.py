@@ -94,7 +94,7 @@ def test_a_damaged_file_is_named(content: bytes, reason: str) -> None:
     message = str(raised.value)
     assert message.startswith("trials/abc.json is not a trial result: ")
     assert re.search(reason, message)
-    assert "Move it away" in message
+    assert "move it away" in message
 
 
 def test_a_score_survives() -> None:

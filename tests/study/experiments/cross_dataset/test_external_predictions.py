@@ -123,7 +123,7 @@ def test_a_csv_with_words_for_numbers_is_refused(store: FrameStore, tmp_path: Pa
 
 def test_files_that_are_no_tables_are_refused(store: FrameStore, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject,Au,AU\n")
-    with pytest.raises(InputError, match=r"(?s)no column 'dataset'.*no column 'frame'.*Au and AU are one name"):
+    with pytest.raises(InputError, match=r"(?s)no column 'dataset'.*no column 'frame'.*Au and AU name one column"):
         read_foreign(tmp_path / "a.csv", store)
     (tmp_path / "b.parquet").write_text("no parquet")
     for name, said in (("b.parquet", "cannot be read"), ("c.csv", "no file"), ("d.xlsx", "neither .parquet nor .csv")):
