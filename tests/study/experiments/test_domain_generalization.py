@@ -208,7 +208,7 @@ def test_what_cannot_be_trained_or_tested_is_said_at_once(stores: dict[str, Fram
         GENERALIZATION_SELECTIONS,
         1,
     )
-    with pytest.raises(InputError, match="leave_one_source_out needs at least two datasets .* only bp4d"):
+    with pytest.raises(InputError, match=r"leave_one_source_out needs at least two datasets .* only bp4d"):
         check_splits(single)
     check_splits(replace(single, selections=("pooled", "oracle")))
     strange = store_of(tmp_path, "affwild2", aus=(26,))
