@@ -47,6 +47,7 @@ def python(checkout: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", TOUCHED)
 def test_an_example_touches_few_files_and_passes_its_own_test(document: str, checkout: Path) -> None:
     assert {*apply_examples(document, checkout)} == TOUCHED[document]
@@ -54,6 +55,7 @@ def test_an_example_touches_few_files_and_passes_its_own_test(document: str, che
     python(checkout, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *tests)
 
 
+@pytest.mark.slow
 def test_a_dataset_is_added_as_the_readme_says(checkout: Path) -> None:
     apply_examples("data/README.md", checkout)
     assert "|clinic|" in python(checkout, "launch/prepare.py", "--help")

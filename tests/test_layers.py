@@ -152,6 +152,7 @@ def test_the_check_sees_a_forbidden_import(tmp_path: Path) -> None:
     assert room_of("launch.sweep") == ("launch", "")
 
 
+@pytest.mark.slow
 def test_data_and_model_need_no_launcher() -> None:
     modules = [
         module_of(path)

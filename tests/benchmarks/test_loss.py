@@ -25,6 +25,7 @@ def test_the_benchmark_prints_its_table(monkeypatch: pytest.MonkeyPatch, capsys:
     assert all(len(row) == 6 for row in rows)
 
 
+@pytest.mark.slow
 def test_memory_is_measured() -> None:
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("the kernel does not tell the peak memory of a process")

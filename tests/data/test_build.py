@@ -204,6 +204,7 @@ def run(target: Callable[..., None], *arguments: object) -> int | None:
     return process.exitcode
 
 
+@pytest.mark.slow
 def test_a_killed_build_is_continued(tree: Tree, read: list[Path]) -> None:
     assert run(_build_and_die, tree, 512) == -signal.SIGKILL
     assert bare(tree) == []
@@ -227,6 +228,7 @@ def _kill_soon(tree: Tree) -> None:
     build(tree, processes=2)
 
 
+@pytest.mark.slow
 def test_the_processes_of_a_killed_build_end(tree: Tree) -> None:
     assert run(_kill_soon, tree) == -signal.SIGKILL
     deadline = time.monotonic() + 30
@@ -270,6 +272,7 @@ def test_what_a_killed_build_made_of_other_files_is_made_again(tree: Tree) -> No
     np.testing.assert_array_equal(frames(store), expected(tree))
 
 
+@pytest.mark.slow
 def test_a_killed_build_from_video_is_continued(tmp_path: Path) -> None:
     paths = [video(tmp_path / "raw" / f"{name}.avi", 200) for name in "ab"]
     rows = [(path.stem, frame, path.name) for path in paths for frame in range(1, 201)]
@@ -299,6 +302,7 @@ def _build_with_another(tree: Tree, report: Path, start: Path) -> None:
     report.write_text(f"{len(read)} {store.fingerprint}")
 
 
+@pytest.mark.slow
 def test_two_builders_at_once_do_the_work_once(tree: Tree, tmp_path: Path) -> None:
     reports = [tmp_path / "one", tmp_path / "two"]
     builders = [SPAWN.Process(target=_build_with_another, args=(tree, r, tmp_path / "start")) for r in reports]

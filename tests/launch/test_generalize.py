@@ -88,7 +88,13 @@ def test_leave_one_out_in_one_command(
     assert len(ran) == 3
     assert table(tmp_path).equals(found)
 
+    assert run("final", "name=x", f"runs_root={tmp_path}") == 2
+    assert "is a study of domain generalisation: launch/generalize.py writes" in capsys.readouterr().err
+    assert run("status", "name=x", f"runs_root={tmp_path}") == 0
+    assert "3/3 trials (3 done" in capsys.readouterr().out
 
+
+@pytest.mark.slow
 def test_more_rules_train_and_score_only_what_is_missing(
     stores: dict[str, FrameStore], ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,16 +182,6 @@ def test_wrong_input_stops_before_anything_is_written(
     assert run("generalize", *arguments(stores, tmp_path / "r", "train_on=[bp4d]", "test_on=[bp4d]")) == 2
     assert "bp4d is in train_on and in test_on" in capsys.readouterr().err
     assert not (tmp_path / "r/x").exists()
-
-
-def test_it_is_no_study_of_one_kind(
-    stores: dict[str, FrameStore], ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("generalize", *arguments(stores, tmp_path, ALL, "method=bce")) == 0
-    assert run("final", "name=x", f"runs_root={tmp_path}") == 2
-    assert "is a study of domain generalisation: launch/generalize.py writes" in capsys.readouterr().err
-    assert run("status", "name=x", f"runs_root={tmp_path}") == 0
-    assert "3/3 trials (3 done" in capsys.readouterr().out
 
 
 def test_a_dry_run_starts_nothing(

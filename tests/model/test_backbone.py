@@ -28,7 +28,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "swin_b" else ()) for name in BACKBONES]
+)
 def test_tokens(name: str) -> None:
     backbone = build_backbone(BackboneSettings(name), seed=0).eval()
     with torch.no_grad():

@@ -12,7 +12,7 @@ from model.embedding import Embed, view_embedding
 from model.settings import BACKBONES
 from tests.model.small import CROP, equal, small_detector, state_of
 
-SLOW = ("resnet50", "swin_b")  # and built as resnet18 and swin_t are
+LARGE = ("resnet50", "swin_t", "swin_b")
 
 
 def views(frames: int = 4, side: int = CROP) -> Tensor:
@@ -47,7 +47,11 @@ def test_separate_views_have_their_own_statistics() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "separate"), [("tiny", True), *((name, False) for name in BACKBONES if name not in SLOW)]
+    ("backbone", "separate"),
+    [
+        ("tiny", True),
+        *(pytest.param(name, False, marks=pytest.mark.slow if name in LARGE else ()) for name in BACKBONES),
+    ],
 )
 def test_checkpointing_changes_nothing(backbone: str, separate: bool) -> None:
     results = []

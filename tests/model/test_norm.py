@@ -98,7 +98,9 @@ def test_training_without_domains_fails() -> None:
         DomainNorm(batch_norm(), 2).train()(maps(4))
 
 
-@pytest.mark.parametrize("backbone", ["tiny", "resnet18", "mobilenet_v3_small", "swin_t"])
+@pytest.mark.parametrize(
+    "backbone", ["tiny", "resnet18", "mobilenet_v3_small", pytest.param("swin_t", marks=pytest.mark.slow)]
+)
 def test_detectors_of_several_datasets_share_all_but_the_norms(backbone: str) -> None:
     """In evaluation, where rows do not depend on each other."""
     split = split_detector(backbone=backbone)

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[3]
 IMPORTS = "from pathlib import Path; from data.synthetic import write_tree"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "said"), [("gap", ""), ("gaps", "allowed for this tree: code_7, code_9_column, ")])
 def test_faults_are_loaded_from_any_folder(tmp_path: Path, fault: str, said: str) -> None:
     """With the packages alone on the path, as after `pip install -e .`, and another project's tests before them."""

@@ -78,6 +78,7 @@ def test_patterns_survive_jpeg_and_other_sizes() -> None:
     assert len({pattern(number, 3, 16).tobytes() for number in range(MODULUS)}) == MODULUS
 
 
+@pytest.mark.slow
 def test_pictures_of_bp4d_say_which_label_frame_they_are(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     write_tree("bp4d", tmp_path / "t", 1, full=True, progress=lambda *call: calls.append(call))
@@ -90,6 +91,7 @@ def test_pictures_of_bp4d_say_which_label_frame_they_are(tmp_path: Path) -> None
     assert max(links) > 1  # the same picture is stored once
 
 
+@pytest.mark.slow
 def test_videos_of_disfa_say_which_label_frame_they_are(tmp_path: Path) -> None:
     write_tree("disfa", tmp_path / "t", 1, full=True)
     table = read_dataset("disfa", tmp_path / "t", {}).table

@@ -46,6 +46,7 @@ def test_a_part_of_the_datasets_and_methods() -> None:
     assert {"store-gft", "stress", "transfer"} <= {*planned("small", "datasets=[gft,disfa]")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 def test_every_step_of_our_plans_is_a_command_with_keys_that_exist(name: str) -> None:
     steps = planned(name, "datasets=[bp4d,disfa]")  # one has the keys of all

@@ -33,6 +33,7 @@ SEARCHED = "launch.run.tune.train({'config': TrialConfig().to_dict()}, placement
 GIVEN = "launch.run.trials._finish(TrialConfig(), placement)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [SEARCHED, GIVEN])
 def test_a_trial_that_stops_reporting_ends_its_process_and_says_where(call: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", HANGS + call, tmp_path], capture_output=True, text=True, timeout=120)

@@ -24,7 +24,10 @@ def switched_off(epoch: int, value: float) -> None:
     raise SystemExit
 
 
-@pytest.mark.parametrize("method", METHOD_SETTINGS)
+@pytest.mark.parametrize(
+    "method",
+    [name if name in ("aunce", "bce") else pytest.param(name, marks=pytest.mark.slow) for name in METHOD_SETTINGS],
+)
 def test_an_interrupted_trial_comes_to_the_same(frames: FrameStore, tmp_path: Path, method: str) -> None:
     config = replace(small_trial(frames, method), score_test=True)
     whole = run_trial(config, placement(frames, tmp_path / "whole"))

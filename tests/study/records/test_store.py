@@ -276,6 +276,7 @@ def test_the_lock_is_given_back(store: StudyStore) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_two_writers_of_the_same_trials_leave_whole_results(store: StudyStore) -> None:
     with process(WRITE, store.root, 0.25) as one, process(WRITE, store.root, 0.75) as other:
         for writer in (one, other):

@@ -201,7 +201,7 @@ def test_two_trials_at_once_pre_train_once(frames: FrameStore, tmp_path: Path, t
     assert [result.status for result in StudyStore(tmp_path).results()] == ["DONE"] * 2
 
 
-@pytest.mark.parametrize("stopped", [2, 3, 4, 5])
+@pytest.mark.parametrize("stopped", [3, *(pytest.param(epoch, marks=pytest.mark.slow) for epoch in (2, 4, 5))])
 def test_a_stopped_trial_goes_on_to_the_same_end(
     frames: FrameStore, tmp_path: Path, stopped: int, monkeypatch: pytest.MonkeyPatch, trained: Trained
 ) -> None:
