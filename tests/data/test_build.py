@@ -189,12 +189,30 @@ def test_shards_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- interrupted, twice at once
 
 
-def _build_and_die(tree: Tree, at: int) -> None:
+def _build_until(tree: Tree, at: int, then: Callable[[], None]) -> None:
     def progress(done: int, total: int) -> None:
         if done >= at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            then()
 
     build_store(precropped(tree.table), tree.root, tree.folder, StoreSettings(SIZE), 1, progress)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _build_and_die(tree: Tree, at: int) -> None:
+    _build_until(tree, at, _die)
+
+
+def build_and_stop(tree: Tree, at: int) -> None:
+    """Leave an unfinished build, by Ctrl-C in this process."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _build_until(tree, at, stop)
 
 
 def run(target: Callable[..., None], *arguments: object) -> int | None:
@@ -253,8 +271,9 @@ def _processes_that_mention(text: str) -> list[int]:
     return found
 
 
-def test_what_a_killed_build_left_is_checked(tree: Tree, read: list[Path]) -> None:
-    run(_build_and_die, tree, 512)
+def test_what_a_stopped_build_left_is_checked(tree: Tree, read: list[Path]) -> None:
+    build_and_stop(tree, 512)
+    read.clear()
     (work,) = tree.folder.glob(".*.partial")
     shard_path(work, 0).write_bytes(b"too short")
     (work / "shards" / "00007.json").write_text("{")
@@ -265,8 +284,8 @@ def test_what_a_killed_build_left_is_checked(tree: Tree, read: list[Path]) -> No
     assert len(list((store.path / "shards").iterdir())) == 3
 
 
-def test_what_a_killed_build_made_of_other_files_is_made_again(tree: Tree) -> None:
-    run(_build_and_die, tree, 512)
+def test_what_a_stopped_build_made_of_other_files_is_made_again(tree: Tree) -> None:
+    build_and_stop(tree, 512)
     picture(tree.root / tree.table["path"][0], seed=4711)
     store = build(tree)
     np.testing.assert_array_equal(frames(store), expected(tree))
@@ -348,7 +367,7 @@ def test_a_video_that_ends_early_is_one_problem(tmp_path: Path) -> None:
 
 
 def test_progress_counts_what_was_there_already(tree: Tree) -> None:
-    run(_build_and_die, tree, 256)
+    build_and_stop(tree, 256)
     seen: list[tuple[int, int]] = []
     build_store(
         precropped(tree.table), tree.root, tree.folder, StoreSettings(SIZE), 1, lambda *where: seen.append(where)
@@ -397,15 +416,15 @@ def _more(tree: Tree) -> pl.DataFrame:
     return table.with_columns(index=pl.col("frame") - 1)
 
 
-def _die(shard: object) -> list[str]:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _die_on(shard: object) -> list[str]:
+    _die()
     return []
 
 
 def test_a_killed_process_is_an_input_error(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_module, "ROWS_PER_PROCESS", 100)
     with monkeypatch.context() as patched:
-        patched.setattr(build_module, "_write_shard", _die)
+        patched.setattr(build_module, "_write_shard", _die_on)
         with pytest.raises(InputError, match=r"was killed(.|\n)*a smaller processes="):
             build(tree, processes=2)
     assert bare(tree) == []

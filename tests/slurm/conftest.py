@@ -6,19 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from tests.slurm.sandbox import Sandbox, install, missing
+from tests.slurm.sandbox import PORT, Sandbox, install, missing
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Sandbox]:
-    """Four nodes for the whole session, whose paths are short: munge's and Ray's sockets allow 107 bytes."""
-    reason = missing() or install()
+def cluster(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Four nodes for this process of the session, whose paths are short: munge's and Ray's sockets allow 107 bytes."""
+    number = 0 if worker_id == "master" else int(worker_id.removeprefix("gw"))
+    with FileLock(tmp_path_factory.getbasetemp().parent / "slurm.lock"):
+        reason = missing() or install()
     if reason:
         pytest.skip(reason)
     root = Path(tempfile.mkdtemp(prefix="slurm-"))
     root.chmod(0o755)
-    sandbox = Sandbox(root / "s")
+    sandbox = Sandbox(root / "s", PORT + 500 * number)
     try:
         sandbox.start()
         yield sandbox

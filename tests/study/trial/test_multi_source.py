@@ -94,8 +94,18 @@ def test_the_order_in_which_sources_are_named_is_no_part_of_a_trial(sources: lis
     assert config.key != several_trial(sources[:1]).key
 
 
-@pytest.mark.parametrize("method", ["bce", "aunce", "clp"])
-@pytest.mark.parametrize("norm", ["shared", "per_dataset", "adapt"])
+@pytest.mark.parametrize(
+    ("norm", "method"),
+    [
+        *(("shared", method) for method in ("bce", "aunce", "clp")),
+        *((norm, "aunce") for norm in ("per_dataset", "adapt")),
+        *(
+            pytest.param(norm, method, marks=pytest.mark.slow)
+            for norm in ("per_dataset", "adapt")
+            for method in ("bce", "clp")
+        ),
+    ],
+)
 def test_a_training_reads_no_frame_of_the_target(
     stores: dict[str, FrameStore], sources: list[FrameStore], reads: Reads, tmp_path: Path, method: str, norm: str
 ) -> None:
