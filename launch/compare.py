@@ -20,7 +20,7 @@ from data.files import write_atomic
 from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.variants import AblationPlan, comparison_problems, plan_comparison, selected_variants, variants_spec
-from launch.run.recipe import finished, given_work, run_work
+from launch.run.recipe import complete, finished, given_work, run_work
 from launch.show.display import interval_text, markdown_table, percent_text
 from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
 from study.records.score_files import write_scores
@@ -54,11 +54,7 @@ def finish_ablation(plan: AblationPlan, console: Console) -> int:
     """Print and save the table of all rows whose trials are done; 1 when a trial is missing or failed."""
     store, trials = plan.store, plan.trials
     done = finished(store, trials, console)
-    whole = {
-        cell: [done[config.key] for config in configs]
-        for cell, configs in plan.cells.items()
-        if all(config.key in done for config in configs)
-    }
+    whole = complete(plan.cells, done)
     if whole:
         scores = ablation_table(whole, plan.against)
         text = ablation_markdown(scores)

@@ -26,7 +26,7 @@ from launch.keys.trials import RegretKeys
 from launch.plan.preflight import check_weights, searched_study, study_store, weights_of
 from launch.plan.resources import Resources, resources
 from launch.plan.variants import check_frames
-from launch.run.recipe import finished, given_work, run_work
+from launch.run.recipe import complete, finished, given_work, run_work
 from launch.run.trials import GivenTrial
 from launch.show.display import interval_text, percent_text
 from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table, trials_saved
@@ -171,8 +171,8 @@ def _finish(plan: RegretPlan, console: Console) -> int:
     done = finished(plan.store, trials, console)
     tables = []
     for target in plan.targets:
-        if all(trial.key in done for found in target.trials.values() for trial in found):
-            results = {source: [done[trial.key] for trial in found] for source, found in target.trials.items()}
+        results = complete(target.trials, done)
+        if len(results) == len(target.trials):
             tables.append(regret_table(target.name, results))
     if tables:
         path = write_scores(plan.store.root, "hyperparameter_transfer", pl.concat(tables))

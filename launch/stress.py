@@ -25,7 +25,7 @@ from launch.keys.trials import StressKeys
 from launch.plan.datasets import prepare_store, progress_bar
 from launch.plan.resources import device_here
 from launch.plan.variants import Variants, plan_variants, selected_variants, study_problems, variants_spec
-from launch.run.recipe import finished, given_work, run_work
+from launch.run.recipe import complete, finished, given_work, run_work
 from launch.show.display import interval_text
 from study.experiments.robustness import (
     DISTURBANCES,
@@ -149,11 +149,7 @@ def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
     """Score degraded images, print and save the curves of all finished points; 1 when a trial is missing."""
     store, trials = plan.variants.store, [config for config, _ in plan.jobs]
     done = finished(store, trials, console)
-    whole = {
-        point: [done[config.key] for config in configs]
-        for point, configs in plan.trials.items()
-        if all(config.key in done for config in configs)
-    }
+    whole = complete(plan.trials, done)
     if whole:
         dataset = str(frames.table["dataset"][0])
         scores = robustness_table(_scores(whole, plan, frames, console), dataset)

@@ -1,7 +1,7 @@
 """The one recipe of all commands that train: begin the study, run the trials here or on a cluster, finish."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -20,6 +20,7 @@ from study.records.store import StudyStore
 from study.trial.detectors import lacks_files
 
 STAGE = "final"
+Group = TypeVar("Group")
 
 
 def run_work(work: Work, console: Console) -> int:
@@ -93,6 +94,17 @@ def finished(store: StudyStore, trials: Sequence[TrialConfig], console: Console)
         what_next = RETRY if failed else "The same command continues."
         console.print(f"{len(done)} of {len(trials)} final trials are done. {what_next}", soft_wrap=True)
     return done
+
+
+def complete(
+    groups: Mapping[Group, Sequence[TrialConfig]], done: Mapping[str, TrialResult]
+) -> dict[Group, list[TrialResult]]:
+    """The results of every group whose trials are all among `done`."""
+    return {
+        group: [done[config.key] for config in trials]
+        for group, trials in groups.items()
+        if all(config.key in done for config in trials)
+    }
 
 
 def say_failed(errors: Mapping[str, str | None], console: Console) -> None:
