@@ -38,7 +38,7 @@ def main(keys: StopKeys) -> int:
     """Ask the processes to stop, then force them, then say how to continue."""
     store, console = StudyFolder(study_root(keys.runs_root, keys.name)), Console()
     store.spec()
-    folder = ClusterFolder(store.cluster_path.resolve())
+    folder = ClusterFolder(store.cluster_path)
     try:
         return _stop(store, folder, console)
     except slurm.SlurmError as error:

@@ -45,20 +45,15 @@ BEAT_S = 10.0
 @contextmanager
 def ray_session(resources: Resources, store: StudyStore, left: Left | None = None) -> Iterator[None]:
     """Run Ray until the block ends. `left` counts the remaining trials for a cluster, by default from the study."""
-    if resources.cluster.name == "local":
+    if not resources.cluster.uses_jobs:
         with local_ray(resources):
             yield
     else:
         slots = max(resources.cluster.slots(resources.cpus, resources.gpus), 1)
-        folder, frames = cluster_folder(store), Path(store.spec().store) if store.exists() else None
+        folder, frames = ClusterFolder(store.cluster_path), Path(store.spec().store) if store.exists() else None
         site = slurm_site(folder, resources.cluster, frames)
         with cluster_session(resources.cluster, folder, slots, left or trials_left(store), site):
             yield
-
-
-def cluster_folder(store: StudyStore) -> ClusterFolder:
-    """The folder of the study's cluster."""
-    return ClusterFolder(store.root.resolve() / "cluster")
 
 
 def trials_left(store: StudyStore) -> Left:

@@ -48,7 +48,7 @@ class Work:
     @property
     def folder(self) -> ClusterFolder:
         """The folder of the cluster."""
-        return ClusterFolder(self.store.cluster_path.resolve())
+        return ClusterFolder(self.store.cluster_path)
 
     @property
     def headline(self) -> str:
@@ -87,7 +87,7 @@ def _lines(work: Work) -> Iterator[str]:
     yield f"a trial gets {each} ({got.device}); {got.concurrent} at a time"
     yield f"cost: {cost_text(work)}"
     yield f"disk: about {size(disk_bytes(work))} more below {work.store.root}"
-    if cluster.name == "slurm":
+    if cluster.uses_jobs:
         slots = cluster.slots(got.cpus, got.gpus)
         yield f"workers: up to {cluster.max_workers}, each runs {slots} trials at a time; head={cluster.head}"
         for kind in _kinds(cluster.head):

@@ -62,10 +62,15 @@ class ClusterSettings:
 
     def __post_init__(self) -> None:
         problems = check_choices(self, CHOICES) + check_ranges(self, RANGES)
-        late = self.name == "slurm" and self.signal_s >= 60 * self.time
+        late = self.uses_jobs and self.signal_s >= 60 * self.time
         if late:
             problems.append(f"signal_s={self.signal_s} is longer than time={self.time} minutes")
         raise_all("cluster:", problems)
+
+    @property
+    def uses_jobs(self) -> bool:
+        """Whether trials run in jobs of a batch system, and not on this machine."""
+        return self.name != "local"
 
     @property
     def scratch_path(self) -> Path:

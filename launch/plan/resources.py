@@ -36,7 +36,7 @@ class Resources:
 
 def resources(keys: RunKeys) -> Resources:
     """Divide this machine, or the workers of the cluster, among trials; `InputError` for wrong keys."""
-    divided = _of_workers(keys) if keys.cluster.name == "slurm" else _of_this_machine(keys)
+    divided = _of_workers(keys) if keys.cluster.uses_jobs else _of_this_machine(keys)
     return replace(divided, timeout=keys.trial.timeout)
 
 

@@ -39,7 +39,7 @@ def run_command(command: str, arguments: Sequence[str] | None = None) -> int:
     try:
         keys = compose_keys(command, given, partial(key_problems, command))
         # before the import of the command, which takes seconds
-        if isinstance(keys, RunKeys) and keys.cluster.name == "slurm" and not keys.dry_run:
+        if isinstance(keys, RunKeys) and keys.cluster.uses_jobs and not keys.dry_run:
             import_module("launch.cluster.preflight").check_cluster(keys)
         code: int = _module(command).main(keys)
         return code

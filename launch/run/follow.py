@@ -61,7 +61,7 @@ def elsewhere(work: Work, console: Console) -> int | None:
     if work.keys.dry_run:
         console.print(plan_text(work), soft_wrap=True, markup=False, highlight=False)
         return 0
-    if cluster.name != "slurm" or work.keys.in_head_job:
+    if not cluster.uses_jobs or work.keys.in_head_job:
         return None
     work.folder.open()
     try:

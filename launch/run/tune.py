@@ -83,7 +83,6 @@ def _tune(plan: SearchPlan, fold: str, missing: int, watch: Watch) -> None:
     rule = begin_rule(plan.search, plan.store, fold)
     trainable = tune.with_parameters(train, placement=plan.placement)
     needs = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
-    local = plan.resources.cluster.name == "local"  # on a cluster one trial waits for the next free place
     tuner = tune.Tuner(
         tune.with_resources(trainable, needs),
         tune_config=tune.TuneConfig(
@@ -92,7 +91,8 @@ def _tune(plan: SearchPlan, fold: str, missing: int, watch: Watch) -> None:
             search_alg=searcher,
             scheduler=StorePruning(rule, searcher, plan.search.base.optim.epochs),
             num_samples=missing,
-            max_concurrent_trials=plan.resources.concurrent if local else None,
+            # on a cluster one trial waits for the next free place
+            max_concurrent_trials=None if plan.resources.cluster.uses_jobs else plan.resources.concurrent,
             # a new process for each trial would import torch again, for seconds
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),

@@ -111,8 +111,8 @@ class StudyFolder:
 
     @property
     def cluster_path(self) -> Path:
-        """Where the cluster that runs the trials keeps its files."""
-        return self.root / "cluster"
+        """Where the cluster keeps its files: an absolute path, the same in every job."""
+        return self.root.resolve() / "cluster"
 
     def hung_path(self, key: str) -> Path:
         """Where the stack of the trial `key` is written when it stops reporting."""
