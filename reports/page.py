@@ -40,6 +40,7 @@ def write_report(
 
 def study_page(report: StudyReport) -> str:
     """The page of a study as text."""
+    # a section without data is left out, not shown empty
     built = [section for build in _SECTIONS if (section := build(report)) is not None]
     return render_sections(report.spec.name, _facts(report), built)
 

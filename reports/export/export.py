@@ -34,6 +34,7 @@ FORMULA = r"^[=+\-@\t\r]"  # a spreadsheet would run a cell that begins with one
 
 def transfers_beside(folder: Path, names: Sequence[str]) -> dict[str, Transfer]:
     """The transfer studies in `folder` that use detectors of the studies `names`, by name."""
+    # a transfer study has no study.json of its own: its folder is known by transfer.json
     found = {path.parent.name: read_transfer(path.parent) for path in sorted(folder.glob("*/transfer.json"))}
     return {name: transfer for name, transfer in found.items() if {*transfer.table["study"]} & {*names}}
 
@@ -54,6 +55,7 @@ def export(
     members = [facts_of(store, name) for name, store in stores]
     compared = compare_studies(members) if len(members) > 1 else None
     grids = [] if not {*_WRITERS} & {*kinds} else _grids(members, compared, transfers)
+    # csv, parquet and the model card are possible before the final evaluation
     if {*kinds} <= {*_WRITERS} and not grids:
         raise InputError(f"{members[0].root} has no final scores yet: run launch/final.py name={members[0].name}")
     written = _grids_written(grids, kinds, folder)
@@ -116,6 +118,7 @@ def _grids_written(grids: Sequence[Grid], kinds: Sequence[str], folder: Path) ->
     for kind, (suffix, write) in _WRITERS.items():
         names = [slug(grid.name) for grid in grids]
         for at, (name, grid) in enumerate(zip(names, grids, strict=True)):
+            # two studies may have the same name in different folders
             again = f"-{names[:at].count(name) + 1}" if name in names[:at] else ""
             if kind in kinds:
                 written.append(_text(folder / f"{name}{again}{suffix}", write(grid)))
@@ -145,6 +148,7 @@ def _standings(compared: Comparison) -> Grid:
     rows = []
     for row in compared.standings.filter(pl.col("f1").is_not_null()).iter_rows(named=True):
         words = [word(row[name]) for name in ("study", "method", "dataset", "protocol", "subjects")]
+        # the baseline is no competitor: it must not be printed bold
         base = _idle(score(row["always_positive"]))
         scores = [score(row["f1"], row["low"], row["high"]), score(row["auc"]), base]
         rows.append(Row([*words, *scores], f"{row['protocol']}/{row['selection']}" if row["protocol"] else ""))
@@ -186,6 +190,7 @@ def frames(
 def _stacked(parts: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
     if len(parts) == 1:
         return parts[0][1]
+    # diagonal: studies with different searches have different param/ columns
     named = [frame.select(pl.lit(label).alias("study"), pl.all()) for label, frame in parts]
     return pl.concat(named, how="diagonal_relaxed")
 

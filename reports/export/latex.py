@@ -33,6 +33,7 @@ WIDE = 8  # with so many columns, a table takes both text columns of a paper
 
 def latex(grid: Grid) -> str:
     """The table as a float with caption and label."""
+    # a wide table would run over the margin of a column
     floating = "table*" if len(grid.heads) >= WIDE else "table"
     notes = [f"\\par\\smallskip\n\\raggedright\\scriptsize {latex_text(note)}" for note in grid.notes]
     lines = [

@@ -23,6 +23,7 @@ def markdown(grid: Grid) -> str:
 
 def markdown_text(words: object) -> str:
     """Text for one line of Markdown: no markup, no HTML, no link, no new cell."""
+    # a line break would end the row of the table
     line = text.clean(" ".join(str(words).split()))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*_\[\]|~#!$])", r"\\\1", line)

@@ -70,6 +70,7 @@ def _model(facts: Facts) -> Iterator[str]:
 def _training(facts: Facts) -> Iterator[str]:
     yield f"dataset: {facts.dataset}"
     yield from (f"frame store: {fingerprint}" for fingerprint in facts.fingerprints or _asked_fingerprint(facts))
+    # all final trials share these settings
     for result in facts.finals[:1]:
         data = result.config.data
         yield f"division: {data.fold_scheme}, by subject; seed of the division {data.fold_seed}"
@@ -182,6 +183,7 @@ def _limits(facts: Facts) -> Iterator[str]:
 def _measured_limits(facts: Facts) -> Iterator[str]:
     fewest = facts.counts.group_by("fold").agg(pl.col("subject").n_unique())["subject"].to_list()
     if min(fewest) < _FEW_SUBJECTS:
+        # the interval is computed from subjects, so few of them make it wide and unreliable
         few = text.plural(min(fewest), "test subject")
         yield f"A fold has only {few}: the effect of the choice of subjects is uncertain."
     if len(facts.seeds) < 3:
@@ -195,6 +197,7 @@ def _measured_limits(facts: Facts) -> Iterator[str]:
 
 def _weak_aus(scores: pl.DataFrame) -> Iterator[str]:
     """AUs with a score of little value, by the selection that may be reported."""
+    # weak AUs of the reported selection, not of the oracle
     quoted = next((selection for selection in QUOTED if selection in {*scores["selection"]}), "")
     mean = scores.filter(pl.col("rule") == "0.5", pl.col("aggregate") == "folds", pl.col("selection") == quoted)
     table = mean.filter(pl.col("metric").is_in(["f1", "always_positive"])).pivot("metric", index="au", values="value")

@@ -37,6 +37,7 @@ def study_dots(frame: pl.DataFrame) -> go.Figure:
     figure.update_xaxes(tickvals=list(place.values()), ticktext=[str(au) for au in aus], showgrid=False)
     figure.update_xaxes(range=[-0.6, max(len(aus), 4) - 0.4], zeroline=False)
     figure.update_yaxes(range=[0, 100])
+    # every study needs room in the legend
     figure.update_layout(hovermode="closest", showlegend=True, height=400 + 12 * len(names))
     return figure
 
@@ -50,6 +51,7 @@ def difference_dots(frame: pl.DataFrame) -> go.Figure:
     """Differences with their intervals, one row each: columns label, difference, low, high, pairing."""
     rows = frame.filter(pl.col("difference").is_not_null()).with_row_index("at")
     figure = blank("difference of F1 (points)", "")
+    # open circles: unpaired differences also contain the difference of the protocols
     for pairing, colour, symbol in (("paired", BLUE, "circle"), ("unpaired", NEUTRAL, "circle-open")):
         part = rows.filter(pl.col("pairing") == pairing)
         if part.height:

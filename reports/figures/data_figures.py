@@ -8,6 +8,7 @@ from reports.figures.figures import BLUE, NEUTRAL, blank, escaped, percents
 
 def base_rates(frame: pl.DataFrame) -> go.Figure:
     """Base rate of every AU, and its range over subjects; au, name, base_rate, least, most."""
+    # an AU that is never coded has no base rate
     rows = frame.drop_nulls("base_rate")
     figure = blank("action unit", "active frames (%)")
     titles = [escaped(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]

@@ -117,6 +117,7 @@ def confusion(frame: pl.DataFrame) -> go.Figure:
             marker={"color": colour},
             text=[text.count(count) for count in frame[cell]],
             textposition="none",
+            # <extra></extra> removes plotly's second box with the name of the trace
             hovertemplate=f"%{{y}}: {name} %{{x:.1f}} %, %{{text}} frames<extra></extra>",
         )
     figure.update_layout(barmode="stack", height=130 + 28 * frame.height)
@@ -135,6 +136,7 @@ def cooccurrence(frame: pl.DataFrame) -> go.Figure:
     most = max((abs(value) for value in percents(gap) if value is not None), default=0) or 1
     panels = [(frame["labelled"], shades, 0, 100), (frame["predicted"], shades, 0, 100), (gap, apart, -most, most)]
     for at, (values, colours, low, high) in enumerate(panels, start=1):
+        # rows of the frame are in the order given AU, other AU
         z = _square(percents(values), len(aus))
         figure.add_heatmap(
             z=z,

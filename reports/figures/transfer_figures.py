@@ -14,6 +14,7 @@ def matrices(frame: pl.DataFrame) -> go.Figure:
     columns = min(3, max(len(methods), 1))
     side = frame["source"].n_unique()
     figure = grid(len(methods), columns, methods, 150 + 46 * side)
+    # the scale of all panels together
     ends = [100 * value for value in frame["value"].drop_nulls()]
     for method, (row, column) in zip(methods, places(len(methods), columns), strict=True):
         part = frame.filter(pl.col("method") == method)

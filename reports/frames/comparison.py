@@ -97,11 +97,13 @@ def differences_frame(members: Sequence[Facts]) -> pl.DataFrame:
     rows = [
         _difference(a, b)
         for a, b in combinations(members, 2)
+        # scores on different datasets have no common subjects
         if a.dataset == b.dataset and a.counts.height and b.counts.height and {*a.aus} & {*b.aus}
     ]
     columns = {"difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "p": pl.Float64}
     schema = dict.fromkeys(("a", "b", "dataset", "pairing", "folds", "aus"), pl.String) | columns
     frame = pl.DataFrame(rows, schema=schema)
+    # one family: all pairs that the page shows
     corrected = pl.Series("p_holm", holm([NOTHING if p is None else p for p in frame["p"]]), dtype=pl.Float64)
     return frame.with_columns(corrected).with_columns(pl.selectors.float().fill_nan(None))
 
@@ -185,6 +187,7 @@ def _settings(members: Sequence[Facts]) -> pl.DataFrame:
     Names of studies would be no safe names of columns: they can be equal to "setting".
     """
     found = [dict(flat(_configuration(member))) for member in members]
+    # a method may lack a setting that another has
     names = sorted({name for values in found for name in values})
     differing = [name for name in names if len({repr(values.get(name)) for values in found}) > 1]
     columns = {
@@ -197,6 +200,7 @@ def _settings(members: Sequence[Facts]) -> pl.DataFrame:
 def _configuration(member: Facts) -> Mapping[str, Any]:
     """The configuration of the final trials or, before them, of the study; without seed and fold, which differ."""
     config = dict(member.finals[0].config.to_dict() if member.finals else member.spec.config)
+    # these differ between final trials of one study
     config = {name: value for name, value in config.items() if name not in ("seed", "score_test")}
     data = {name: value for name, value in dict(config.get("data", {})).items() if name != "fold"}
     asked = {"objective": member.spec.objective, "trials": member.spec.trials, "seed": member.search.seed}

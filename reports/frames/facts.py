@@ -96,6 +96,7 @@ def facts_of(store: StudyResults, name: str = "") -> Facts:
         trials=trials,
         finals=[result for key in keys if (result := store.result(key)) is not None],
         counts=counts,
+        # before the end of launch/final.py there are counts, but no predictions for other thresholds
         scores=scores if scores.height else scores_of_counts(counts, spec.aus, chosen.selection),
         complete=scores.height > 0,
     )

@@ -108,6 +108,7 @@ def _always_positive(studies: Sequence[StudyScores], aus: Sequence[int]) -> list
         known: dict[int | None, float] = dict(base.select("au", "value").iter_rows())
         cells = [score(known.get(au)) for au in (*aus, None)]
         name = Cell(f"always-positive on {study.dataset}")
+        # the baseline depends on the test labels only, so studies of one protocol share it
         rows[study.dataset, *(cell.score for cell in cells)] = Row([name, *cells])
     return list(rows.values())
 
@@ -119,6 +120,7 @@ def _published(dataset: str, aus: Sequence[int]) -> list[Row]:
         return []
     rows = []
     for row in frame.filter(pl.col("method") != "always-positive").iter_rows(named=True):
+        # some papers print a mean that does not follow from their own row
         mark = "*" if row["average_inconsistent"] else ""
         cells = [score(row.get(str(au))) for au in aus]
         rows.append(Row([Cell(f"{row['method']}{mark} [{row['source']}]"), *cells, score(row["mean"])]))

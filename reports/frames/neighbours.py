@@ -31,6 +31,7 @@ class Neighbours:
 def neighbours(root: Path, name: str, dataset: str) -> Neighbours:
     """Studies in the folder of `root` that include the study `name`; robustness studies if they are on `dataset`."""
     found = Neighbours()
+    # a store in a notebook may have no folder at all
     if not root.parent.is_dir():
         return found
     for folder in sorted(path for path in root.parent.iterdir() if path.is_dir()):

@@ -38,6 +38,7 @@ def predicted(runs: pl.DataFrame, path_of: Callable[[str], Path], aus: tuple[int
     there = [(fold, path) for fold, path in at if path.exists()]
     if not there:
         return None
+    # one file at a time: the probabilities of all runs together may not fit into memory
     tallies = [(fold, _tally(read_predictions(path).part("test").on(aus))) for fold, path in there]
     return Predicted(
         thresholds=thresholds_frame([(fold, tally.above) for fold, tally in tallies], aus),
@@ -114,6 +115,7 @@ _RELIABILITY |= {"mean_probability": pl.Float64, "share_active": pl.Float64}
 def _reliability_rows(bins: NDArray[np.float64], aus: tuple[int, ...]) -> Iterator[tuple[object, ...]]:
     for au, rows in zip(aus, bins.tolist(), strict=True):
         for at, (frames, active, total) in enumerate(rows):
+            # an empty bin has no mean
             shares = (total / frames, active / frames) if frames else (None, None)
             yield au, f"{at / _BINS:.1f} to {(at + 1) / _BINS:.1f}", int(frames), *shares
 

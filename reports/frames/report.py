@@ -85,6 +85,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
     bests = tables.best_trials(sweep, store)
     finals = tables.final_runs(trials, bests, store.selections())
     aus, keys = spec.aus, finals.runs["key"].to_list()
+    # read once for all sections: it is the slowest part of a page with many trials
     counts = store.counts([*keys, *(best["key"] for best in bests.values())])
     final_counts, scores = _of(counts, keys), store.final_scores()
     chosen = _of(counts, [best["key"] for best in bests.values()])
@@ -140,6 +141,7 @@ def _evaluation(
     counts: pl.DataFrame, split: str, aus: tuple[int, ...], recorded: pl.DataFrame | None = None
 ) -> SplitEvaluation | None:
     """The recorded scores of these trials or, without any, scores from their counts."""
+    # trials of a former revision may have more AUs
     rows = counts.filter(pl.col("split") == split, pl.col("au").is_in(aus)) if counts.height else counts
     if rows.is_empty():
         return None

@@ -37,6 +37,7 @@ def curves_frame(epochs: pl.DataFrame, trials: pl.DataFrame, best: list[str]) ->
     if epochs.is_empty():
         return pl.DataFrame()
     joined = epochs.join(trials.select("key", "trial", "fold", "status"), on="key", how="inner")
+    # plotly cannot draw infinite values
     joined = joined.filter(pl.col("value").is_not_null() & pl.col("value").is_finite())
     return joined.select(
         "trial", "key", "fold", "status", "epoch", "value", "loss", best=pl.col("key").is_in(best)
@@ -51,6 +52,7 @@ def thinned(frame: pl.DataFrame, most: int, keep: pl.Series | None = None, by: s
     kept = (keep.head(most) if keep is not None else numbers.head(0)).to_list()
     others = numbers.filter(~numbers.is_in(kept))
     room = most - len(kept)
+    # evenly spread over time, so that the shape of the search stays visible
     places = [at * others.len() // room for at in range(room)] if room else []
     return frame.filter(pl.col(by).is_in([*kept, *others[places].to_list()]))
 
@@ -118,6 +120,7 @@ def is_log(values: pl.Series, leaf: Mapping[str, Any]) -> bool:
 def ratios(values: pl.DataFrame) -> pl.DataFrame:
     """Pair-sampling ratios, one row for each trial: three parts that sum to 1; empty for any other number of parts."""
     names = [name for name in values.columns if ".ratios." in name]
+    # a triangle can show three shares only
     if len(names) != 3 or len({name.rpartition(".")[0] for name in names}) != 1:
         return pl.DataFrame()
     return values.select("trial", "key", "value", *names).drop_nulls()

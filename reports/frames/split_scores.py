@@ -64,6 +64,7 @@ def split_evaluation(
 ) -> SplitEvaluation:
     """The rows of one selection in a score table, and the counts of the same trials on the same split."""
     cubes = fold_cubes(counts, aus)
+    # subjects on the axis S of each fold
     people = [cube.shape[1] for cube in cubes.values()]
     fixed = scores.filter(rule=FIXED_THRESHOLD)
     return SplitEvaluation(

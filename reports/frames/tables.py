@@ -60,6 +60,7 @@ def best_trials(sweep: pl.DataFrame, store: Results) -> dict[str, dict[str, Any]
     One choice for each fold, because trials of different folds are scored on different people.
     """
     ranked = goals_of(store.spec()).ranked(store.outcomes("sweep"))
+    # reversed: the first, which is the best, is written last and stays
     best = {one.fold: one.key for one in reversed(ranked)}
     rows = sweep.filter(pl.col("key").is_in([*best.values()])).sort("fold")
     return {str(row["fold"]): row for row in rows.iter_rows(named=True)}
@@ -113,6 +114,7 @@ def final_runs(
         return Finals(finals, True, 0)
     known = {selection: _recorded_runs(finals, selection, recorded) for selection in QUOTED}
     for selection, runs in known.items():
+        # a search that went on after launch/final.py may have a better configuration now
         if runs.height and _of_bests(runs, bests, selection):
             return Finals(runs, True, finals.height - runs.height, selection, selection)
     if len(bests) > 1:
@@ -122,6 +124,7 @@ def final_runs(
         best = next(iter(bests.values()), None)
         runs, selection = (_runs_like(finals, best) if best else finals.clear()), "shared"
     current = not bests or runs.height > 0
+    # final trials of an earlier choice are still shown, and named as such
     if runs.is_empty():
         runs, selection = _runs_like(finals, finals.row(-1, named=True)), "shared"
     same = [name for name, others in known.items() if {*others["key"]} == {*runs["key"]}]

@@ -20,6 +20,7 @@ def percent(value: float | None) -> str:
 
 def points(value: float | None) -> str:
     """A difference of two scores with its sign: 0.109 -> +10.9"""
+    # a real minus sign is as wide as the plus sign
     return f"{100 * value:+.1f}".replace("-", "−") if value is not None and known(value) else NONE
 
 

@@ -48,6 +48,7 @@ def timeline_frame(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataF
     Trials that overlap on a host get different lanes. The length is the time spent on the trial; a trial that was
     interrupted and continued later has no pause.
     """
+    # a trial whose process died before its start has no time
     known = trials.filter(pl.col("started") > 0).sort("started", "key")
     if known.is_empty():
         return pl.DataFrame()
@@ -71,6 +72,7 @@ def _lanes(frame: pl.DataFrame) -> pl.Series:
     lanes = []
     for host, begins, finish in frame.select("host", "begins", "ends").iter_rows():
         taken = ends.setdefault(host, [])
+        # the lowest lane whose last trial has ended
         free = next((at for at, end in enumerate(taken) if end <= begins), len(taken))
         taken[free : free + 1] = [finish]  # the slice appends where `free` is the first new lane
         lanes.append(free + 1)

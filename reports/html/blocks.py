@@ -111,6 +111,7 @@ def table(
     """A frame as a table: the columns of `titles` in their order (default: all), printed by `formats`."""
     titles = titles or {column: column for column in frame.columns}
     printers = [(formats or {}).get(column, text.plain) for column in titles]
+    # the download has all rows
     head = frame.head(SHOWN_ROWS).select(titles.keys())
     rows = [[show(value) for show, value in zip(printers, row, strict=True)] for row in head.iter_rows()]
     return Table(

@@ -27,6 +27,7 @@ _NAMES |= {"always_positive": "always-positive", "seed_sd": "sd over seeds", "lo
 def title_of(column: str) -> str:
     """The title of a column on a page."""
     name = _NAMES.get(column, column.removeprefix(PARAM).replace("_", " "))
+    # the ends of an interval stand beside their score, whose title has the unit
     return f"{name} %" if FORMATS.get(column) is text.percent and column not in ("low", "high") else name
 
 

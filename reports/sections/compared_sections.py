@@ -66,6 +66,7 @@ def _answer(_differences: pl.DataFrame, dataset: str, names: list[str], value: f
     row = _differences.filter(
         (pl.col("a") == best) & (pl.col("b") == second) | (pl.col("a") == second) & (pl.col("b") == best)
     ).row(0, named=True)
+    # a pair is listed once, in the order of the studies
     sign = 1 if row["a"] == best else -1
     gain = f"{text.points(sign * row['difference'])} points"
     if row["low"] is None:
@@ -116,6 +117,7 @@ def _differences(comparison: Comparison) -> Section | None:
     )
     if labelled.height > SHOWN_PAIRS:
         caption += f" The figure shows the {SHOWN_PAIRS} largest of {labelled.height}."
+        # the table has all pairs
         labelled = labelled.sort(pl.col("difference").abs(), descending=True).head(SHOWN_PAIRS)
     drawing = comparison_figures.difference_dots(labelled)
     least = labelled.row(0, named=True)

@@ -95,6 +95,7 @@ def shift_section(labels: pl.DataFrame) -> pl.DataFrame:
 
 def _shift(labels: pl.DataFrame) -> Iterator[Block]:
     frame = shift_section(labels)
+    # with one fold there are no other subjects to compare with
     if frame["fold"].n_unique() < 2:
         return
     caption = (
