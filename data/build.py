@@ -57,18 +57,20 @@ def build_store(
     settings: StoreSettings,
     processes: int = 0,
     progress: Progress = no_progress,
+    rebuild: bool = False,
 ) -> FrameStore:
     """Build the store of `faces`, whose paths are relative to `root`, below `folder`, or open it if it is there.
 
     `processes` 0 takes one for each core. A second build of the same store waits, a later one continues. Every frame
-    that cannot be read is listed in one `InputError`, and then no store appears.
+    that cannot be read is listed in one `InputError`, and then no store appears. With `rebuild` an existing store is
+    replaced when the new one is complete.
     """
     path = store_path(faces, folder, settings)
-    if path.exists():
+    if path.exists() and not rebuild:
         return open_store(path)
     check_writable(folder)
     with exclusive_lock(folder / f".{path.name}.lock"):
-        if not path.exists():  # another process may have built it while this one waited
+        if rebuild or not path.exists():  # another process may have built it while this one waited
             _build(_Plan(faces, root, path.with_name(f".{path.name}.partial"), settings), path, processes, progress)
     return open_store(path, faces.table)
 
@@ -135,6 +137,7 @@ def _build(plan: _Plan, path: Path, processes: int, progress: Progress) -> None:
     try:
         _write_shards(plan, processes, progress)
         _write_facts(plan)
+        _remove(path)
         plan.folder.rename(path)
     except OSError as error:
         if error.errno not in _FULL:
@@ -150,6 +153,12 @@ def _build(plan: _Plan, path: Path, processes: int, progress: Progress) -> None:
     # their content is in the store's own files by now
     for record in (path / SHARDS).glob("*.json"):
         record.unlink()
+
+
+def _remove(path: Path) -> None:
+    """Remove a store, whose name is free at once: readers never see a part of it."""
+    if path.exists():
+        shutil.rmtree(path.rename(path.with_name(f".{path.name}.old")))
 
 
 def _write_shards(plan: _Plan, processes: int, progress: Progress) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from data.errors import InputError
 
 SHARDS = "shards"
+BUILD_AGAIN = "Build it again: launch/prepare.py with the same keys and rebuild=true."
 
 
 class Shards:
@@ -31,7 +32,7 @@ class Shards:
         for (handle, first, length), frame in zip(self._announced(rows), frames, strict=True):
             # pread needs no position, so that several threads may read through one handle
             if os.preadv(handle, [frame.data], first) != length:
-                raise InputError(f"{self.folder} was changed. Delete it and build it again.")
+                raise InputError(f"{self.folder} was changed. {BUILD_AGAIN}")
 
     def contents(self, rows: np.ndarray) -> Iterator[bytes]:
         """The bytes of each of `rows`."""

@@ -33,7 +33,7 @@ from data.faces.align import Faces
 from data.frames import KEY, aus_of, load_table, table_digest
 from data.media import decode_image
 from data.settings import StoreSettings
-from data.shards import Shards
+from data.shards import BUILD_AGAIN, Shards
 
 STORE_FORMAT = 2
 TABLE, EXCLUDED_FRAMES, SOURCES = "table.parquet", "excluded.parquet", "sources.parquet"
@@ -100,7 +100,7 @@ class FrameStore:
 
     def verify(self) -> None:
         """Read everything and raise `InputError` with the rows whose checksum is wrong."""
-        raise_all(f"{self.path} is damaged; delete it and build it again. Damaged:", self.shards.damaged())
+        raise_all(f"{self.path} is damaged. {BUILD_AGAIN} Damaged:", self.shards.damaged())
 
     def check_sources(self, root: Path, sample: int = 256) -> None:
         """Raise `InputError` if raw files below `root` are not those that the store was built from.
@@ -111,7 +111,7 @@ class FrameStore:
         chosen = np.unique(np.linspace(0, sources.height - 1, min(sample, sources.height)).astype(int))
         changed = [problem for source in sources[chosen].iter_rows() if (problem := source_problem(root, *source))]
         raise_all(
-            f"raw files changed after {self.path} was built. Delete that folder to build it again, or restore them:",
+            f"raw files changed after {self.path} was built. Restore them, or build the store again with rebuild=true:",
             changed,
         )
 
@@ -169,9 +169,7 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
     """
     facts = _facts(path)
     if facts.get("format") != STORE_FORMAT:
-        raise InputError(
-            f"{path} has format {facts.get('format')}, this version reads {STORE_FORMAT}. Delete it and build it again."
-        )
+        raise InputError(f"{path} has format {facts.get('format')}, this version reads {STORE_FORMAT}. {BUILD_AGAIN}")
     try:
         settings = StoreSettings(facts["size"], facts["codec"], facts["quality"])
         table = load_table(path / TABLE) if table is None else table
@@ -180,11 +178,11 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
         shards = Shards(path, facts["starts"], lengths, facts["crc32"])
         identity = _fingerprint(table, facts["alignment"], facts["crops"], settings)
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path} is damaged ({error}). Delete it and build it again.") from error
+        raise InputError(f"{path} is damaged ({error}). {BUILD_AGAIN}") from error
     problems = shards.wrong_sizes()  # checksums would take minutes: `verify` compares them
     if identity != facts["fingerprint"]:
         problems.append(f"{TABLE} or {STORE} was changed")
-    raise_all(f"{path} is damaged; delete it and build it again:", problems)
+    raise_all(f"{path} is damaged. {BUILD_AGAIN}", problems)
     return FrameStore(path, table, settings, identity, facts["alignment"], shards)
 
 
@@ -192,9 +190,9 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads((path / STORE).read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a finished store ({error}). Delete it and build it again.") from error
+        raise InputError(f"{path} is not a finished store ({error}). {BUILD_AGAIN}") from error
     if not isinstance(facts, dict):
-        raise InputError(f"{path} is not a finished store. Delete it and build it again.")
+        raise InputError(f"{path} is not a finished store. {BUILD_AGAIN}")
     return facts
 
 

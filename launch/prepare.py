@@ -49,7 +49,7 @@ def main(keys: PrepareKeys) -> int:
     # the doctor never builds a store: a wrong tree must not cost hours first
     if keys.doctor:
         return doctor(keys, console)
-    store = prepare_store(keys, console)
+    store = prepare_store(keys, console, keys.rebuild)
     _describe(store)
     if keys.sheet:
         contact_sheet(store, Path(keys.sheet))

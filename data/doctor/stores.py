@@ -14,6 +14,7 @@ from data.errors import InputError, raise_all
 from data.faces.align import Faces
 from data.seeds import numpy_generator
 from data.settings import StoreSettings
+from data.shards import BUILD_AGAIN
 from data.store import FrameStore, open_store, store_path, stores_of
 
 RENDERED, SAMPLED_VIDEOS = 32, 3  # frames that are rendered again, from at most this many videos
@@ -36,7 +37,7 @@ def examine_store(faces: Faces, root: Path, folder: Path, settings: StoreSetting
             path.name,
             str(error),
             "wrong",
-            "delete it; the same command without doctor=true builds it again",
+            BUILD_AGAIN,
         )
         return
     yield Check("frame store", path.name, path.name, "ok")
@@ -48,9 +49,7 @@ def _tried(what: str, wanted: str, check: Callable[[], None]) -> Check:
     try:
         check()
     except InputError as error:
-        return Check(
-            what, wanted, str(error), "wrong", "delete the store; the same command without doctor=true builds it again"
-        )
+        return Check(what, wanted, str(error), "wrong", BUILD_AGAIN)
     return Check(what, wanted, wanted, "ok")
 
 

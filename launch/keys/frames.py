@@ -65,6 +65,7 @@ class PrepareKeys(StoreKeys):
     doctor: bool = setting(
         False, "only compare the tree, and its store if there is one, with what is known of the dataset"
     )
+    rebuild: bool = setting(False, "build the store again, and replace the one that is there")
     sheet: str = setting("", "contact sheet of random frames to write: a .png or .html file")
 
 

@@ -43,13 +43,16 @@ def fold_scheme(wanted: DatasetKeys) -> str:
     return wanted.fold_scheme or dataset(wanted.name).fold_scheme
 
 
-def prepare_store(keys: StoreKeys, console: Console) -> FrameStore:
+def prepare_store(keys: StoreKeys, console: Console, rebuild: bool = False) -> FrameStore:
     """The frame store of `keys`, built if it does not exist, with a progress bar for each step.
 
-    If the raw tree is available, raw files that changed after the store was built are an `InputError`.
+    If the raw tree is available, raw files that changed after the store was built are an `InputError`. With `rebuild`
+    an existing store is replaced.
     """
     settings, folder, root = store_settings(keys.dataset), Path(keys.store_root), raw_tree(keys, console)
     if not root.is_dir():
+        if rebuild:
+            raise InputError(f"rebuild=true needs the raw tree; there is none at {root}. Give data_root=<raw tree>.")
         return _store_without_tree(keys, root)
     reading = read_tree(keys.dataset, root, console)
     if dataset(keys.dataset.name).aus:
@@ -57,12 +60,13 @@ def prepare_store(keys: StoreKeys, console: Console) -> FrameStore:
     faces = find_faces(keys, reading, root, console)
     # the name contains the fingerprint: another alignment or size is another folder
     path = store_path(faces, folder, settings)
-    found, others = path.exists(), stores_of(folder, path.name.split("-")[0], settings.size)
-    if others and not found:
-        names = ", ".join(other.name for other in others)
+    found = path.exists() and not rebuild
+    others = [other.name for other in stores_of(folder, path.name.split("-")[0], settings.size) if other != path]
+    if others and not path.exists():
+        names = ", ".join(others)
         console.print(f"note: {folder} also holds {names}, with other labels, faces or settings", highlight=False)
     with progress_bar(console, f"storing {keys.dataset.name} at {settings.size} px") as report:
-        store = build_store(faces, root, folder, settings, processes(keys.processes), report)
+        store = build_store(faces, root, folder, settings, processes(keys.processes), report, rebuild)
     if found:
         store.check_sources(root)
     _say(store.excluded, (*reading.notes, *faces.notes), console)

@@ -74,7 +74,7 @@ def test_a_damaged_store_is_wrong(faces: Faces, tmp_path: Path) -> None:
     (store.path / "store.json").write_text("{}")
     (check,) = checks(faces, tmp_path).values()
     assert check.verdict == "wrong"
-    assert "delete" in check.advice
+    assert "rebuild=true" in check.advice
 
 
 def test_few_videos_are_decoded(tmp_path: Path) -> None:

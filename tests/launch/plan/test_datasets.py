@@ -72,8 +72,30 @@ def test_changed_raw_frames_do_not_pass_for_the_stored_ones(copied_tree: TreeMak
     prepared(*arguments)
     one, other, *_ = sorted(tree.rglob("*.jpg"))
     one.write_bytes(other.read_bytes())
-    with pytest.raises(InputError, match=one.name):
+    with pytest.raises(InputError, match=rf"(?s)rebuild=true.*{one.name}"):
         prepared(*arguments)
+
+
+def test_a_damaged_store_is_replaced_by_rebuild(
+    copied_tree: TreeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree, stores = copied_tree("bp4d"), tmp_path / "stores"
+    arguments = ["dataset=bp4d", f"data_root={tree}", f"store_root={stores}"]
+    store = prepared(*arguments)
+    expected = store.read(np.arange(len(store)))
+    (store.path / "table.parquet").write_bytes(b"half a table")
+    with pytest.raises(InputError, match=r"is damaged .*launch/prepare.py with the same keys and rebuild=true"):
+        prepared(*arguments)
+    assert run("prepare", *SMALL, *arguments, "rebuild=true") == 0
+    np.testing.assert_array_equal(prepared(*arguments).read(np.arange(len(store))), expected)
+    assert [path.name for path in stores.iterdir() if not path.name.startswith(".")] == [store.path.name]
+    assert not list(stores.glob(".*.old"))
+    monkeypatch.setenv("AU_DATA", str(tmp_path / "nowhere"))
+    capsys.readouterr()
+    assert run("prepare", *SMALL, "dataset=bp4d", f"store_root={stores}", "rebuild=true") == 2
+    assert (
+        f"rebuild=true needs the raw tree; there is none at {tmp_path / 'nowhere' / 'bp4d'}" in capsys.readouterr().err
+    )
 
 
 def test_frames_that_are_left_out_are_counted_by_reason(trees: TreeMaker, tmp_path: Path) -> None:
