@@ -57,10 +57,15 @@ class Work:
         shares = f"{got.concurrent} at a time on {got.cpus} cores each ({got.device})"
         return f"study {self.store.root}: {self.about}, {self.todo} to do, {shares}"
 
+    def check(self) -> None:
+        """`InputError` if the study was begun with other settings; nothing is written."""
+        if self.spec:
+            self.store.check_unchanged(replace(self.spec, trials=self.wanted), self.free)
+
     def begin(self, console: Console) -> None:
         """Write the settings, the provenance and the latest work; the caller holds the study's lock."""
         if self.spec:
-            self.store.open_study(replace(self.spec, trials=self.wanted), free=self.free)
+            self.store.open_study(replace(self.spec, trials=self.wanted), self.free)
         frames = sorted(self.frames)
         self.store.write_provenance(provenance_facts(frames[0] if len(frames) == 1 else _short(frames)))
         self.store.forget(self.again)

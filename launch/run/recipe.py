@@ -25,6 +25,7 @@ Group = TypeVar("Group")
 
 def run_work(work: Work, console: Console) -> int:
     """Run the trials on this machine or on the cluster, then finish; returns the exit code of the command."""
+    work.check()
     check_writable(work.store.root)
     # a head job comes back to this function with in_head_job=True
     code = elsewhere(work, console)

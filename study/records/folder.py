@@ -156,13 +156,17 @@ class StudyFolder:
             raise InputError(f"{self.root} holds tables of launch/transfer.py; give a study that they are of")
         raise InputError(f"no study in {self.root}: run launch/sweep.py name={self.root.name}")
 
-    def open_study(self, asked: StudySpec, free: tuple[str, ...]) -> None:
-        """Begin the study, or continue it; then all settings but the `free` ones must be unchanged."""
+    def check_unchanged(self, asked: StudySpec, free: tuple[str, ...]) -> None:
+        """`InputError` if a study is there with other settings, except for the `free` ones."""
         if self.exists():
             raise_all(
                 f"{self.root} was begun with other settings; give them again, or another name=<study>:",
                 changed_settings(self.spec(), asked, free),
             )
+
+    def open_study(self, asked: StudySpec, free: tuple[str, ...]) -> None:
+        """Begin the study, or continue it after `check_unchanged`."""
+        self.check_unchanged(asked, free)
         write_atomic(self.root / "study.json", asked.to_json())
 
     def provenance(self) -> dict[str, str]:

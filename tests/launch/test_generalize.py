@@ -121,8 +121,9 @@ def test_more_rules_train_and_score_only_what_is_missing(
     assert len(ran) == 12, "another target of the same sources trains nothing"
     assert {*table(tmp_path)["target"]} == {"disfa"}
     capsys.readouterr()
-    assert run("generalize", *asked, "epochs=3") == 2
-    assert "epochs was 2, now 3" in capsys.readouterr().err
+    for words in (["epochs=3"], ["epochs=3", "dry_run=true"]):
+        assert run("generalize", *asked, *words) == 2
+        assert "epochs was 2, now 3" in capsys.readouterr().err
 
 
 def test_no_target_reaches_its_training(stores: dict[str, FrameStore], ran: list[str], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 import launch.run.recipe
+from data.errors import InputError
 from launch.cluster.work import Work
 from launch.keys.runs import RunKeys
 from launch.plan.budget import Ending
@@ -105,3 +106,11 @@ def test_results_that_are_known_elsewhere_are_adopted_before_anything_runs(
     )
     assert made.run() is None
     assert steps == ["adopt", "run"]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_other_settings_than_the_study_was_begun_with_start_nothing(store: StudyStore, dry_run: bool) -> None:
+    spec = replace(store.spec(), epochs=store.spec().epochs + 1)
+    made = replace(work(store, dry_run=dry_run), spec=spec)
+    with pytest.raises(InputError, match=r"was begun with other settings(.|\n)*epochs was "):
+        run_work(made, Console(quiet=True))
