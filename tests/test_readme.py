@@ -54,18 +54,29 @@ def test_the_number_of_commands() -> None:
     assert (len(here()), len(commands("cluster"))) == (30, 4)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a reader gives the commands, one after the other."""
+    folder = tmp_path_factory.mktemp("reader")
+    write_tree("bp4d", folder / "raw/bp4d", subjects=6, sequences=1, frames=12, size=32, scene=True)
+    return folder
+
+
 @pytest.mark.ray
 @pytest.mark.slow
-def test_every_command_works(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    write_tree("bp4d", raw / "bp4d", subjects=6, sequences=1, frames=12, size=32, scene=True)
-    environment = {**os.environ, "AU_DATA": str(raw)}
-    for command in here():
-        arguments = [sys.executable, str(ROOT / smaller(command)[0]), *smaller(command)[1:]]
-        done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
-        few_subjects = int("doctor=true" in command)  # six are not BP4D, says the doctor
-        assert done.returncode == few_subjects, f"{command}\n{done.stdout}{done.stderr}"
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {
+@pytest.mark.parametrize("command", here())
+def test_every_command_works_after_those_before_it(command: str, folder: Path) -> None:
+    arguments = [sys.executable, str(ROOT / smaller(command)[0]), *smaller(command)[1:]]
+    environment = {**os.environ, "AU_DATA": str(folder / "raw")}
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
+    few_subjects = int("doctor=true" in command)  # six are not BP4D, says the doctor
+    assert done.returncode == few_subjects, f"{done.stdout}{done.stderr}"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_commands_leave_these_studies(folder: Path) -> None:
+    assert {path.name for path in (folder / "runs").iterdir()} == {
         "synthetic-aunce",
         "synthetic-bce",
         "synthetic-clp",
