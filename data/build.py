@@ -157,8 +157,10 @@ def _build(plan: _Plan, path: Path, processes: int, progress: Progress) -> None:
 
 def _remove(path: Path) -> None:
     """Remove a store, whose name is free at once: readers never see a part of it."""
+    aside = path.with_name(f".{path.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)  # of a rebuild that was killed in this place
     if path.exists():
-        shutil.rmtree(path.rename(path.with_name(f".{path.name}.old")))
+        shutil.rmtree(path.rename(aside))
 
 
 def _write_shards(plan: _Plan, processes: int, progress: Progress) -> None:

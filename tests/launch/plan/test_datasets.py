@@ -86,6 +86,8 @@ def test_a_damaged_store_is_replaced_by_rebuild(
     (store.path / "table.parquet").write_bytes(b"half a table")
     with pytest.raises(InputError, match=r"is damaged .*launch/prepare.py with the same keys and rebuild=true"):
         prepared(*arguments)
+    left = stores / f".{store.path.name}.old" / "shards"  # by a rebuild that was killed
+    left.mkdir(parents=True)
     assert run("prepare", *SMALL, *arguments, "rebuild=true") == 0
     np.testing.assert_array_equal(prepared(*arguments).read(np.arange(len(store))), expected)
     assert [path.name for path in stores.iterdir() if not path.name.startswith(".")] == [store.path.name]
