@@ -19,7 +19,14 @@ from rich.console import Console
 from data.files import write_atomic
 from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
-from launch.plan.variants import AblationPlan, comparison_problems, plan_comparison, selected_variants, variants_spec
+from launch.plan.variants import (
+    AblationPlan,
+    comparison_problems,
+    noise_notes,
+    plan_comparison,
+    selected_variants,
+    variants_spec,
+)
 from launch.run.recipe import complete, finished, given_work, run_work
 from launch.show.display import interval_text, markdown_table, p_text, percent_text
 from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
@@ -28,8 +35,8 @@ from study.records.score_table import fewest_runs, interval_note
 from study.records.study_spec import AblationSpec
 
 # may change when the study continues: more of them only adds trials
-_FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
-_HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "p", "in the rarest third", "p", "s a trial")
+_FREE = ("trials", "store", "weights_file", "variants", "label_noise", "noise_kind", "folds", "seeds")
+_HEADS = ("F1 %", "rarest third", "against", "gain", "p", "in the rarest third", "p", "s a trial")
 
 
 def main(keys: CompareKeys) -> int:
@@ -37,6 +44,7 @@ def main(keys: CompareKeys) -> int:
     console = Console()
     frames = prepare_store(keys, console)
     plan = plan_comparison(keys, frames)
+    asked = AblationSpec(selected_variants(keys), keys.label_noise, keys.noise_kind)
     work = given_work(
         "compare",
         keys,
@@ -45,7 +53,8 @@ def main(keys: CompareKeys) -> int:
         [(trial, plan.placement) for trial in plan.trials],
         lambda: finish_ablation(plan, console),
         about=f"{len(plan.cells)} rows, {len(plan.trials)} trials",
-        spec=variants_spec(keys, AblationSpec(selected_variants(keys), keys.label_noise), frames, plan.placement),
+        notes=noise_notes(frames, (trial.data for trial in plan.trials)),
+        spec=variants_spec(keys, asked, frames, plan.placement),
         free=_FREE,
     )
     return run_work(work, console)
@@ -74,7 +83,8 @@ def ablation_markdown(scores: pl.DataFrame) -> str:
     rare = ", ".join(f"{au} ({percent_text(rate)} %)" for au, rate in baseline.base_rates.items())
     base = [interval_text(one, None, None) for one in (baseline.always_positive, baseline.rare_always_positive)]
     frame = comparison_frame(scores)
-    table = markdown_table(_HEADS, map(_cells, frame.iter_rows(named=True)))
+    noise = " ".join([*filter(None, frame["noise_kind"].unique(maintain_order=True)), "noise %"])
+    table = markdown_table(("variant", noise, *_HEADS), map(_cells, frame.iter_rows(named=True)))
     notes = (
         f"Test F1: mean over folds and seeds, then over AUs. {interval_note(fewest_runs(scores))}",
         "p: of no gain, with Holm's correction over all gains of this table.",

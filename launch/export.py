@@ -47,7 +47,8 @@ def _ours(store: StudyStore, keys: ExportKeys) -> list[Predictions]:
     """Predictions of the detectors of one seed on their own test parts, or of one detector on another dataset."""
     results = final_trials_of(store, keys.selection)
     seeds = sorted({result.config.seed for result in results})
-    chosen = [result for result in results if result.config.seed == keys.seed]
+    seed = seeds[0] if keys.seed is None else keys.seed
+    chosen = [result for result in results if result.config.seed == seed]
     if not chosen:
         raise InputError(f"seed={keys.seed}; {store.root.name} has {', '.join(map(str, seeds))}")
     if keys.what == _TEST:

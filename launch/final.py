@@ -48,7 +48,7 @@ def main(keys: FinalKeys) -> int:
         jobs,
         lambda: finish_final(store, plans, console),
         about=f"{len(jobs)} trials",
-        notes=tuple(_note(one, keys.seeds) for one in plans),
+        notes=tuple(map(_note, plans)),
     )
     return run_work(work, console)
 
@@ -103,9 +103,9 @@ def unique_trials(plans: Sequence[SelectionPlan]) -> list[TrialConfig]:
     return [*{trial.key: trial for one in plans for trial in one.trials}.values()]
 
 
-def _note(one: SelectionPlan, seeds: int) -> str:
-    folds, trials = ", ".join(one.candidates), len(one.trials)
-    return f"selection={one.selection}: folds {folds} with {seeds} seeds, {trials} trials"
+def _note(one: SelectionPlan) -> str:
+    folds, seeds = ", ".join(one.candidates), ", ".join(str(seed) for seed in sorted({t.seed for t in one.trials}))
+    return f"selection={one.selection}: folds {folds} with seeds {seeds}, {len(one.trials)} trials"
 
 
 def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Console) -> int:

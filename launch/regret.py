@@ -34,7 +34,7 @@ from study.records.score_files import write_scores
 from study.records.score_table import fewest_runs, interval_note
 from study.records.store import StudyStore
 from study.records.study_spec import HyperparameterTransferSpec, StudySpec
-from study.search.best_trial import choose, final_trials
+from study.search.best_trial import choose, final_trials, fresh_seeds
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,9 @@ def _target(
             *(partial(check_weights, backbone, weights) for backbone in {one.backbone for one in configs.values()}),
         ),
     )
-    trials = {source: final_trials(config, [*divided], seeds) for source, config in configs.items()}
+    trials = {
+        source: final_trials(config, [*divided], fresh_seeds(config, seeds)) for source, config in configs.items()
+    }
     # only scores are compared, and detectors of every pair would fill the disk
     placement = replace(available.placement(frames, store, weights), keep_detector=False)
     return RegretTarget(name, study, placement, trials)

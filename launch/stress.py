@@ -24,7 +24,7 @@ from data.store import FrameStore
 from launch.keys.trials import StressKeys
 from launch.plan.datasets import prepare_store, progress_bar
 from launch.plan.resources import device_here
-from launch.plan.variants import Variants, plan_variants, selected_variants, study_problems, variants_spec
+from launch.plan.variants import Variants, noise_notes, plan_variants, selected_variants, study_problems, variants_spec
 from launch.run.recipe import complete, finished, given_work, run_work
 from launch.show.display import interval_text
 from study.experiments.robustness import (
@@ -99,6 +99,7 @@ def main(keys: StressKeys) -> int:
         jobs,
         lambda: _finish(plan, frames, console),
         about=f"{len(plan.trials)} points, {len(jobs)} trials",
+        notes=noise_notes(frames, (trial.data for trial, _ in jobs)),
         spec=variants_spec(keys, RobustnessSpec(selected_variants(keys), levels), frames, variants.placement),
         free=_FREE,
     )
@@ -142,7 +143,7 @@ def plan_stress(keys: StressKeys, frames: FrameStore) -> RobustnessPlan:
             # every curve starts at the undisturbed level, which all kinds share
             for level in sorted({undisturbed(kind), *map(float, keys.levels[kind])}):
                 point = Point(name, kind, level)
-                trials[point] = final_trials(stressed(config, kind, level), variants.folds, keys.seeds)
+                trials[point] = final_trials(stressed(config, kind, level), variants.folds, range(keys.seeds))
     return RobustnessPlan(variants, trials)
 
 

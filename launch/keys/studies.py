@@ -81,5 +81,5 @@ class ExportKeys(RunsKeys):
     out: str = setting(MISSING, "file to write: .parquet or .csv")
     what: str = setting("test", "test: each frame by the detector of the fold that tests on it; or another dataset")
     fold: str = setting("", "fold whose detector is taken on another dataset; empty for the first")
-    seed: int = setting(0, "seed of the detectors")
+    seed: int | None = setting(None, "seed of the detectors; empty for the first of the final trials")
     selection: str = setting("nested", "whose detectors: nested, shared or oracle, as given to launch/final.py")

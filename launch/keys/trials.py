@@ -11,7 +11,7 @@ from launch.keys.frames import StoreKeys
 from launch.keys.runs import RunKeys
 from model.losses.settings import METHOD_SETTINGS, MethodSettings
 from model.settings import BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
-from study.records.config import PretrainSettings, SourceSettings
+from study.records.config import NOISE_KINDS, DataSettings, PretrainSettings, SourceSettings
 from study.records.study_spec import SEVERAL_METHODS, PruningSettings
 
 
@@ -138,6 +138,7 @@ class CompareKeys(VariantStudyKeys):
         "", "variant that all others are compared with; empty for the one that each variant's YAML names"
     )
     label_noise: tuple[float, ...] = setting((0.0,), "shares of flipped training labels, e.g. [0,0.2]")
+    noise_kind: str = setting(DataSettings.noise_kind, f"which labels flip: {', '.join(NOISE_KINDS)}")
     seeds: int = setting(3, "seeds of each fold; more later adds trials", least=1)
 
 
@@ -207,4 +208,4 @@ class FinalKeys(RunKeys):
     candidates: int = setting(
         3, "selection=oracle: best trials of a fold's search that its test part decides between", least=1
     )
-    seeds: int = setting(3, "seeds of each fold", least=1)
+    seeds: int = setting(3, "seeds of each fold; never the one of the search", least=1)

@@ -1,6 +1,6 @@
 """From the variants of launch/compare.py and launch/stress.py to their trials, with all checks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -29,9 +29,11 @@ from study.experiments.ablation import Condition, noisy_trials
 from study.records.config import DataSettings, Placement, TrialConfig, trial_from_dict
 from study.records.store import StudyStore
 from study.records.study_spec import AblationSpec, RobustnessSpec, StudySpec
+from study.trial.label_noise import flipped_shares
 
 Settings = Mapping[str, Any]
 AGAINST = "against"
+_ENOUGH = 0.8  # of the share: with few events the flipped share differs by chance
 # a variant may change these, but not the frames, the seeds or what is scored
 GROUPS = tuple(f.name for f in fields(TrialConfig) if f.name not in ("data", "seed", "score_test"))
 
@@ -70,7 +72,9 @@ def comparison_problems(keys: CompareKeys) -> list[str]:
         problems.append(f"reference={keys.reference!r}; allowed: {', '.join(chosen)}")
     if not noises or len({*noises}) < len(noises):
         problems.append(f"label_noise={noises}; each share once, e.g. label_noise=[0,0.2]")
-    problems += complaints(*(partial(DataSettings, label_noise=noise) for noise in noises))
+    if keys.noise_kind != CompareKeys.noise_kind and not any(noises):
+        problems.append(f"noise_kind={keys.noise_kind} without noise; give its shares, e.g. label_noise=[0,0.2]")
+    problems += complaints(*(partial(DataSettings, label_noise=noise, noise_kind=keys.noise_kind) for noise in noises))
     return problems + study_problems(keys)
 
 
@@ -102,7 +106,7 @@ def plan_comparison(keys: CompareKeys, frames: FrameStore) -> AblationPlan:
     """The checked ablation study of `keys` on `frames`."""
     plan = plan_variants(keys, frames)
     cells = {
-        (name, noise): noisy_trials(config, noise, plan.folds, keys.seeds)
+        (name, noise): noisy_trials(config, noise, plan.folds, keys.seeds, keys.noise_kind)
         for noise in keys.label_noise
         for name, config in plan.configs.items()
     }
@@ -129,6 +133,23 @@ def plan_variants(keys: VariantStudyKeys, frames: FrameStore) -> Variants:
     available, store = resources(keys), study_store(keys.runs_root, keys.study_name)
     placement = available.placement(frames, store, weights)
     return Variants(store, configs, chosen, placement, available)
+
+
+def noise_notes(frames: FrameStore, data: Iterable[DataSettings]) -> tuple[str, ...]:
+    """One line for each kind of label noise that cannot flip its largest share of every AU: which AUs, and how far."""
+    largest = {one.noise_kind: one.label_noise for one in sorted(data, key=lambda one: one.label_noise)}
+    return tuple(
+        f"note: {kind} noise of {100 * share:g} % flips fewer labels of AUs with few events: {', '.join(fewer)}"
+        for kind, share in largest.items()
+        if (fewer := _less_than(share, frames, kind))
+    )
+
+
+def _less_than(share: float, frames: FrameStore, kind: str) -> list[str]:
+    if kind not in ("boundary", "event", "onset"):
+        return []
+    found = flipped_shares(frames, share, 0, kind)
+    return [f"AU{au} {100 * reached:.1f} %" for au, reached in found.items() if reached < _ENOUGH * share]
 
 
 def variants_spec(

@@ -118,11 +118,11 @@ def final_runs(
         if runs.height and _of_bests(runs, bests, selection):
             return Finals(runs, True, finals.height - runs.height, selection, selection)
     if len(bests) > 1:
-        parts = [_runs_like(finals.filter(pl.col("fold") == fold), best) for fold, best in bests.items()]
+        parts = [_fresh_like(finals.filter(pl.col("fold") == fold), best) for fold, best in bests.items()]
         runs, selection = pl.concat(parts).sort("fold", "seed"), "nested"
     else:
         best = next(iter(bests.values()), None)
-        runs, selection = (_runs_like(finals, best) if best else finals.clear()), "shared"
+        runs, selection = (_fresh_like(finals, best) if best else finals.clear()), "shared"
     current = not bests or runs.height > 0
     # final trials of an earlier choice are still shown, and named as such
     if runs.is_empty():
@@ -143,6 +143,13 @@ def _of_bests(runs: pl.DataFrame, bests: dict[str, dict[str, Any]], selection: s
     if selection == "nested":
         return all(_runs_like(runs.filter(pl.col("fold") == fold), best).height for fold, best in bests.items())
     return any(_runs_like(runs, best).height == runs.height for best in bests.values())
+
+
+def _fresh_like(finals: pl.DataFrame, best: dict[str, Any]) -> pl.DataFrame:
+    """The same with other seeds than the search, if there are any: former revisions trained its seed as well."""
+    runs = _runs_like(finals, best)
+    fresh = runs.filter(pl.col("seed") != best["seed"])
+    return fresh if fresh.height else runs
 
 
 def _runs_like(finals: pl.DataFrame, chosen: dict[str, Any]) -> pl.DataFrame:

@@ -42,8 +42,8 @@ def final_section(report: StudyReport) -> Section | None:
     if report.test is None:
         blocks = list(_validation(report))
         return Section("final", "Final evaluation", blocks) if blocks else None
-    blocks = [Paragraph(_how_chosen(report), "note"), *_overall(report), *_aus(report, report.test)]
-    blocks += [*_folds(report, report.test), *_confusion(report)]
+    blocks = [Paragraph(_how_chosen(report), "note"), *_of_the_search(report), *_overall(report)]
+    blocks += [*_aus(report, report.test), *_folds(report, report.test), *_confusion(report)]
     if report.predicted is None:
         blocks.append(Paragraph(_no_predictions(report)))
     else:
@@ -63,6 +63,17 @@ def _how_chosen(report: StudyReport) -> str:
         f"The configuration was chosen once, on validation subjects of the searched fold ({fold}). These can be test "
         "subjects of other folds, so only the row of that fold is fully nested; it is highlighted."
     )
+
+
+def _of_the_search(report: StudyReport) -> Iterator[Block]:
+    """A warning about final trials of former revisions, which had the seed of the search among theirs."""
+    own = report.search.seed
+    if own in report.finals.runs["seed"]:
+        yield Paragraph(
+            f"Seed {own} is that of the search: its run was chosen because it did well, in part by luck, and lifts the "
+            f"mean. launch/final.py name={report.spec.name} trains other seeds.",
+            "note",
+        )
 
 
 def _overall(report: StudyReport) -> Iterator[Block]:

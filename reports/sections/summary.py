@@ -127,7 +127,7 @@ def _cautions(report: StudyReport) -> list[str]:
         )
     if report.finals.left_out:
         other = text.plural(report.finals.left_out, "final trial")
-        words.append(f"Not shown: {other} with another configuration or repeated later.")
+        words.append(f"Not shown: {other} with another configuration or seed, or repeated later.")
     return words
 
 

@@ -64,6 +64,8 @@ def ablation_page(store: AblationResults) -> str:
     assert isinstance(spec.asked, AblationSpec)
     facts = [("dataset", spec.dataset), ("epochs", str(spec.epochs)), ("seeds", str(spec.seeds))]
     facts.append(("variants", str(len(spec.asked.variants))))
+    if any(spec.asked.label_noise):
+        facts.append(("label noise", spec.asked.noise_kind))
     built = [
         _summary(store, trials),
         *_rows(store),
@@ -80,13 +82,14 @@ def comparison_table(store: AblationResults) -> pl.DataFrame:
     if scores.is_empty():
         return pl.DataFrame()
     frame = comparison_frame(scores)
-    noises = [_with_noise(share) for share in frame["label_noise"]]
+    noises = [_with_noise(*noise) for noise in frame.select("label_noise", "noise_kind").iter_rows()]
     named = frame.with_columns(noise=100 * pl.col("label_noise"), noises=pl.Series(noises, dtype=pl.String))
     return named.with_columns(label=pl.format("{}{}", "variant", "noises")).drop("noises")
 
 
-def _with_noise(share: float) -> str:
-    return f" ({100 * share:g} % flipped)" if share else ""
+def _with_noise(share: float, kind: str) -> str:
+    how = "" if kind == AblationSpec.noise_kind else f", {kind}"
+    return f" ({100 * share:g} % flipped{how})" if share else ""
 
 
 def _summary(store: AblationResults, trials: pl.DataFrame) -> Section:
@@ -105,9 +108,10 @@ def _summary(store: AblationResults, trials: pl.DataFrame) -> Section:
 
 def _answers(frame: pl.DataFrame) -> Iterator[str]:
     """One sentence for each share of flipped labels."""
-    for (share,), rows in frame.group_by("label_noise", maintain_order=True):
+    for (share, kind), rows in frame.group_by("label_noise", "noise_kind", maintain_order=True):
         best = rows.sort("f1", descending=True, nulls_last=True, maintain_order=True).row(0, named=True)
-        labels = f"With {100 * float(str(share)):g} % of the training labels flipped" if share else "With clean labels"
+        noisy = f"With {100 * float(str(share)):g} % of the training labels flipped ({kind} noise)"
+        labels = noisy if share else "With clean labels"
         span = f" ({text.span(best['f1_low'], best['f1_high'])})" if text.known(best["f1_low"]) else ""
         yield f"{labels} {best['variant']} has the highest test F1, {text.percent(best['f1'])}{span}."
 

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from model.metrics import active_share, rarest_third
-from study.records.config import TrialConfig
+from study.records.config import DataSettings, TrialConfig
 from study.records.result import TrialResult
-from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, label_noise, level_of, scores_frame
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, label_noise, noise_in, scores_frame
 from study.scoring.evaluation import Evaluation, evaluation_of_scores
 from study.scoring.sampled import ScoreRow, difference_row, mean_row, sampled_rows, with_holm
 from study.search.best_trial import final_trials
@@ -24,9 +24,14 @@ _COLUMNS = {"f1": ("f1", False), "rare": ("rare_f1", False), "f1_gain": ("f1", T
 _SUFFIXES = dict(zip((*INTERVAL_ENDS, "p_holm"), ("", "_low", "_high", "_p_holm"), strict=True))
 
 
-def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds: int) -> list[TrialConfig]:
-    """The variant `config` with a share `noise` of flipped labels, on every fold with every seed."""
-    return final_trials(replace(config, data=replace(config.data, label_noise=noise)), fold_names, seeds)
+def noisy_trials(
+    config: TrialConfig, noise: float, fold_names: list[str], seeds: int, kind: str = DataSettings.noise_kind
+) -> list[TrialConfig]:
+    """The variant `config` with a share `noise` of labels flipped in the way `kind`, on every fold with every seed."""
+    # without noise there is no kind: such trials serve every kind
+    kind = kind if noise else DataSettings.noise_kind
+    noisy = replace(config, data=replace(config.data, label_noise=noise, noise_kind=kind))
+    return final_trials(noisy, fold_names, range(seeds))
 
 
 def ablation_table(done: Mapping[Condition, Sequence[TrialResult]], against: Mapping[str, str]) -> pl.DataFrame:
@@ -46,7 +51,7 @@ def ablation_table(done: Mapping[Condition, Sequence[TrialResult]], against: Map
         rows += _rows(cell, found[cell], rare, results)
         # compared at the same share of label noise
         if other != cell and other in found:
-            rows += _gains(cell, other[0], (found[cell], found[other]), rare)
+            rows += _gains(_names(cell, results) | {"against": other[0]}, (found[cell], found[other]), rare)
     return scores_frame(with_holm(rows))
 
 
@@ -90,15 +95,16 @@ def _frames(evaluation: Evaluation) -> np.ndarray:
     return np.asarray(evaluation.groups[0][0].counts[FIXED_THRESHOLD].sum(axis=0))
 
 
-def _names(cell: Condition) -> ScoreRow:
-    return {"method": cell[0], "condition": label_noise(cell[1]), "rule": FIXED_THRESHOLD, "aggregate": "folds"}
+def _names(cell: Condition, results: Sequence[TrialResult]) -> ScoreRow:
+    condition = label_noise(cell[1], results[0].config.data.noise_kind)
+    return {"method": cell[0], "condition": condition, "rule": FIXED_THRESHOLD, "aggregate": "folds"}
 
 
 def _rows(
     cell: Condition, evaluation: Evaluation, rare: Sequence[int], results: Sequence[TrialResult]
 ) -> Iterator[ScoreRow]:
     dataset, f1 = results[0].config.data.dataset, evaluation.number("f1")
-    names = _names(cell) | {"source": dataset, "target": dataset}
+    names = _names(cell, results) | {"source": dataset, "target": dataset}
     yield from sampled_rows(f1, names | {"metric": "f1"})
     yield mean_row(f1.on(rare), names | {"metric": "rare_f1"})
     yield from baseline_rows(evaluation, rare, names)
@@ -106,11 +112,8 @@ def _rows(
     yield from (names | {"metric": metric, "rule": None, "value": value} for metric, value in costs.items())
 
 
-def _gains(
-    cell: Condition, against: str, pair: tuple[Evaluation, Evaluation], rare: Sequence[int]
-) -> Iterator[ScoreRow]:
+def _gains(names: ScoreRow, pair: tuple[Evaluation, Evaluation], rare: Sequence[int]) -> Iterator[ScoreRow]:
     ours, theirs = (one.number("f1") for one in pair)
-    names = _names(cell) | {"against": against}
     yield difference_row(ours, theirs, names | {"metric": "f1"})
     yield difference_row(ours.on(rare), theirs.on(rare), names | {"metric": "rare_f1"})
 
@@ -125,7 +128,8 @@ def comparison_frame(scores: pl.DataFrame) -> pl.DataFrame:
 def _wide(variant: str, condition: str, part: pl.DataFrame) -> dict[str, object]:
     found = {(row["metric"], row["au"], row["against"] is not None): row for row in part.iter_rows(named=True)}
     gain = found.get(("f1", None, True), {})
-    wide: dict[str, object] = {"variant": variant, "label_noise": level_of(condition)[1] / 100}
+    noise, kind = noise_in(condition)
+    wide: dict[str, object] = {"variant": variant, "label_noise": noise, "noise_kind": kind}
     for name, (metric, is_gain) in _COLUMNS.items():
         row = found.get((metric, None, is_gain), {})
         wide |= {"against": gain.get("against", "")} if name == "f1_gain" else {}

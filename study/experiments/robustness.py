@@ -7,6 +7,7 @@ never change.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -14,8 +15,8 @@ import polars as pl
 from data.degrade import DEGRADATIONS
 from data.errors import InputError
 from model.metrics import auc, mean_defined
-from study.records.config import DataSettings, TrialConfig
-from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, level_of, scores_frame, with_level
+from study.records.config import NOISE_KINDS, DataSettings, TrialConfig
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, level_of, noise_name, scores_frame, with_level
 from study.scoring.bootstrap import fold_mean
 from study.scoring.evaluation import evaluation_of_scores
 from study.scoring.sampled import ScoreRow, sampled_rows
@@ -23,10 +24,13 @@ from study.trial.degraded import DetectorScore
 
 Change = Callable[[DataSettings, float], DataSettings]
 
+
+def _noisy(kind: str, data: DataSettings, level: float) -> DataSettings:
+    return replace(data, label_noise=level / 100, noise_kind=kind)
+
+
 TRAINING: dict[str, Change] = {
-    "label_noise": lambda data, level: replace(data, label_noise=level / 100),
-    "per_au_noise": lambda data, level: replace(data, label_noise=level / 100, noise_kind="per_au"),
-    "boundary_noise": lambda data, level: replace(data, label_noise=level / 100, noise_kind="boundary"),
+    **{noise_name(kind): partial(_noisy, kind) for kind in NOISE_KINDS},
     "positives": lambda data, level: replace(data, positives=level / 100),
     "subjects": lambda data, level: replace(data, train_subjects=round(level)),
 }

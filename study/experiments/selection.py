@@ -27,7 +27,7 @@ from study.records.store import StudyStore
 from study.scoring.evaluation import Evaluation, bias_table, score_table
 from study.scoring.tally import tally
 from study.scoring.thresholds import rule_thresholds
-from study.search.best_trial import choose, final_trials
+from study.search.best_trial import choose, final_trials, fresh_seeds
 from study.search.objectives import goals_of
 
 Chosen = dict[str, list[TrialResult]]  # fold -> its final trials, one for each seed
@@ -67,7 +67,10 @@ def plan(store: StudyStore, selection: str, fold_names: Sequence[str], seeds: in
         chosen = {fold: _best(store, fold, count) for fold in fold_names}
     return SelectionPlan(
         selection,
-        {fold: [final_trials(one.config, [fold], seeds) for one in results] for fold, results in chosen.items()},
+        {
+            fold: [final_trials(one.config, [fold], fresh_seeds(one.config, seeds)) for one in results]
+            for fold, results in chosen.items()
+        },
     )
 
 

@@ -25,7 +25,7 @@ from data.settings import (
 from model.losses.settings import METHOD_SETTINGS, AunceSettings, ClpSettings, MethodSettings, settings_of
 from model.settings import NORMS, BackboneSettings, HeadSettings, OptimSettings, ProbeSettings
 
-NOISE_KINDS = ("symmetric", "per_au", "boundary")
+NOISE_KINDS = ("symmetric", "per_au", "boundary", "event", "onset")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class DataSettings:
     fold_seed: int = setting(0, "seed of random folds and of the inner validation subjects")
     val_share: float = setting(VAL_SHARE, "share of the training subjects that become the inner validation set")
     label_noise: float = setting(0.0, "share of coded training and validation labels that are flipped; never of test")
-    noise_kind: str = setting("symmetric", "labels that flip: `symmetric`, `per_au` (rates differ), at a `boundary`")
+    noise_kind: str = setting("symmetric", f"which labels flip: {', '.join(NOISE_KINDS)}")
     positives: float = setting(1.0, "share of the active training labels of every AU that are kept")
     train_subjects: int = setting(0, "people to train on, drawn from the training part; 0 for all")
 

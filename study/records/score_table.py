@@ -106,9 +106,21 @@ def level_of(condition: str) -> tuple[str, float]:
     return kind, float(level)
 
 
-def label_noise(share: float) -> str:
+def noise_name(kind: str) -> str:
+    """The disturbance that flips training labels in the way `kind` of `DataSettings.noise_kind`, e.g. event_noise."""
+    return "label_noise" if kind == "symmetric" else f"{kind}_noise"
+
+
+def label_noise(share: float, kind: str = "symmetric") -> str:
     """The `condition` of flipped training labels; the share is written in percent, like levels."""
-    return with_level("label_noise", 100 * share)
+    return with_level(noise_name(kind), 100 * share)
+
+
+def noise_in(condition: str) -> tuple[float, str]:
+    """The share of flipped labels in such a condition, and the kind of noise; empty for none."""
+    name, level = level_of(condition)
+    kind = "symmetric" if name == "label_noise" else name.removesuffix("_noise")
+    return level / 100, kind * bool(level)
 
 
 def check_scores(frame: pl.DataFrame) -> None:

@@ -51,6 +51,7 @@ class AblationSpec:
 
     variants: dict[str, Any]  # name -> settings that differ from `StudySpec.config`
     label_noise: tuple[float, ...]
+    noise_kind: str = "symmetric"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The best trials of a search, chosen after training; the test part is never used."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from data.errors import InputError
@@ -68,10 +69,18 @@ def _result(store: StudyStore, outcome: Outcome) -> TrialResult:
     return found
 
 
-def final_trials(chosen: TrialConfig, fold_names: list[str], seeds: int) -> list[TrialConfig]:
-    """The chosen configuration on every fold with several seeds; each scores the test part of its fold once."""
+def fresh_seeds(searched: TrialConfig, count: int) -> range:
+    """The seeds of the final trials of a configuration that a search found: the `count` after that of the search.
+
+    The run that won is never one of them, because the best of many runs was in part lucky.
+    """
+    return range(searched.seed + 1, searched.seed + 1 + count)
+
+
+def final_trials(chosen: TrialConfig, fold_names: list[str], seeds: Iterable[int]) -> list[TrialConfig]:
+    """The chosen configuration on every fold with each of `seeds`; each scores the test part of its fold once."""
     return [
         replace(chosen, data=replace(chosen.data, fold=fold), seed=seed, score_test=True)
-        for seed in range(seeds)
+        for seed in seeds
         for fold in fold_names
     ]

@@ -33,7 +33,8 @@ def with_label_noise(
 
     Validation labels are flipped as well: a lab with noisy labels has no clean ones to choose an epoch with. Whether a
     label is flipped depends only on the store, the seed, the AU and the row. So all methods get the same errors, and
-    labels flipped at 10 % are also flipped at 20 %.
+    labels flipped at 10 % are also flipped at 20 %. The share is that of each AU in the whole store. Where an AU has no
+    onset or offset (`boundary`, `onset`) or no event (`event`), fewer labels flip: see `flipped_shares`.
     """
     if share == 0:
         return frames
@@ -43,6 +44,12 @@ def with_label_noise(
         flipped, label = FLIPS[kind](frames, au, share, seed) & ours, pl.col(au_column(au))
         columns.append(pl.when(pl.Series(flipped)).then(1 - label).otherwise(label).alias(au_column(au)))
     return dataclasses.replace(frames, table=frames.table.with_columns(columns))
+
+
+def flipped_shares(frames: FrameStore, share: float, seed: int, kind: str) -> dict[int, float]:
+    """The share of the coded labels of each AU in the whole store that flips."""
+    coded = {au: frames.table[au_column(au)].count() for au in aus_of(frames.table)}
+    return {au: float(FLIPS[kind](frames, au, share, seed).sum() / max(count, 1)) for au, count in coded.items()}
 
 
 def _symmetric(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarray:
@@ -60,37 +67,120 @@ def _per_au(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarray:
 
 def _boundary(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarray:
     """The labels nearest in time to an onset or offset of the AU, where annotators disagree most."""
-    column = frames.table[au_column(au)]
-    coded = np.flatnonzero(column.is_not_null().to_numpy())
-    distance = _to_boundary(column.to_numpy()[coded], _sequence_numbers(frames)[coded])
-    # random order among labels at the same distance
-    order = np.lexsort((_draws("label noise", frames, seed, au)[coded], distance))
+    coded = _coded_rows(frames, au)
+    since, until, _ = _to_changes(coded)
+    # in random order among labels at the same distance
+    distance = np.minimum(since, until) + _draws("label noise", frames, seed, au)[coded.rows]
+    return _smallest(distance, share, coded, len(frames))
+
+
+def _event(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarray:
+    """Whole events are missed, and whole events are coded where there are none.
+
+    An event is a maximal run of active labels. The inactive labels between are cut into false events as long as the
+    median event. Of either kind, events with a `share` of its labels flip. Labels of an AU without any event stay.
+    """
+    coded, rng = _coded_rows(frames, au), numpy_generator("noisy events", frames.fingerprint, seed, au)
     flipped = np.zeros(len(frames), dtype=bool)
-    nearest = order[: round(share * len(coded))]
-    flipped[coded[nearest[np.isfinite(distance[nearest])]]] = True
+    if (coded.labels == 1).any():
+        number = _events(coded, rng)
+        lengths, active = np.bincount(number), coded.labels[np.unique(number, return_index=True)[1]] == 1
+        # each kind by itself: as with single labels, the same share of active and of inactive labels is wrong
+        chosen = np.zeros(len(lengths), dtype=bool)
+        for kind in (active, ~active):
+            chosen[kind] = _drawn(lengths[kind], share, rng)
+        flipped[coded.rows] = chosen[number]
     return flipped
 
 
-def _to_boundary(labels: np.ndarray, sequence: np.ndarray) -> np.ndarray:
-    """Distance in labels [n] from each label to the nearest change in its sequence; infinite without a change."""
-    place = np.arange(len(labels))
+def _onset(frames: FrameStore, au: int, share: float, seed: int) -> np.ndarray:
+    """Onsets and offsets move, early or late, and the labels on their way flip.
+
+    The moves are normal, with the standard deviation that flips the share. An event that its onset or offset passes as
+    a whole is gone.
+    """
+    coded = _coded_rows(frames, au)
+    since, until, changes = _to_changes(coded)
+    # one move for each change, and one more that the labels before the first and after the last change look up
+    moves = numpy_generator("moved onsets", frames.fingerprint, seed, au).normal(size=changes.max(initial=0) + 1)
+    late, early = moves[changes - 1], -moves[changes]  # of the change before each label, and of the one after it
+    # the standard deviation at which the change passes the label
+    before = np.divide(since + 1, late, where=late > 0, out=np.full(len(late), np.inf))
+    behind = np.divide(until + 1, early, where=early > 0, out=np.full(len(late), np.inf))
+    return _smallest(np.minimum(before, behind), share, coded, len(frames))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Coded:
+    """The coded labels of one AU in the order of the table; frames that are missing or not coded are no gaps."""
+
+    rows: np.ndarray  # [n] in the table
+    labels: np.ndarray  # [n] 0 or 1
+    sequence: np.ndarray  # [n] number of the sequence
+
+
+def _coded_rows(frames: FrameStore, au: int) -> _Coded:
+    column = frames.table[au_column(au)]
+    rows = np.flatnonzero(column.is_not_null().to_numpy())
+    sequence = frames.table.select(pl.struct("subject", "sequence").rle_id()).to_series().to_numpy()
+    return _Coded(rows, column.to_numpy()[rows], sequence[rows])
+
+
+def _smallest(measure: np.ndarray, share: float, coded: _Coded, total: int) -> np.ndarray:
+    """Which rows [total] have the `share` of the coded labels with the smallest finite `measure` [n]."""
+    nearest = np.argsort(measure, kind="stable")[: round(share * len(measure))]
+    flipped = np.zeros(total, dtype=bool)
+    flipped[coded.rows[nearest[np.isfinite(measure[nearest])]]] = True
+    return flipped
+
+
+def _to_changes(coded: _Coded) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distances in labels [n] to the changes of the sequence: since the last one, until the next one; infinite without.
+
+    Also how many changes of all sequences lie at or before each label [n].
+    """
+    labels, sequence, place = coded.labels, coded.sequence, np.arange(len(coded.labels))
     change = np.flatnonzero((labels[1:] != labels[:-1]) & (sequence[1:] == sequence[:-1])) + 1
     bounds = np.concatenate([[-1], change, [len(labels)]])
-    after = np.searchsorted(change, place, side="right")  # of the changes, how many lie at or before each place
-    before, following = bounds[after], bounds[after + 1]
-    none = np.inf
-    since = np.where((before >= 0) & (sequence[before.clip(0)] == sequence), place - before, none)
+    changes = np.searchsorted(change, place, side="right")
+    before, following = bounds[changes], bounds[changes + 1]
+    since = np.where((before >= 0) & (sequence[before.clip(0)] == sequence), place - before, np.inf)
     inside = following.clip(max=len(labels) - 1)
-    until = np.where((following < len(labels)) & (sequence[inside] == sequence), following - 1 - place, none)
-    return np.minimum(since, until)
+    until = np.where((following < len(labels)) & (sequence[inside] == sequence), following - 1 - place, np.inf)
+    return since, until, changes
 
 
-def _sequence_numbers(frames: FrameStore) -> np.ndarray:
-    """Number of the sequence of each frame [n], in the order of the table."""
-    return frames.table.select(pl.struct("subject", "sequence").rle_id()).to_series().to_numpy()
+def _events(coded: _Coded, rng: np.random.Generator) -> np.ndarray:
+    """Number of the event, true or false, of each label [n]; one of them is active."""
+    labels, sequence, place = coded.labels, coded.sequence, np.arange(len(coded.labels))
+    begins = np.r_[True, (labels[1:] != labels[:-1]) | (sequence[1:] != sequence[:-1])]
+    run, starts = begins.cumsum() - 1, np.flatnonzero(begins)
+    typical = round(float(np.median(np.bincount(run)[labels[starts] == 1])))
+    # false events begin anywhere: a random part of the first one of each run is cut off
+    since = place - starts[run] + rng.integers(typical, size=len(starts))[run]
+    begins |= (labels == 0) & (since % typical == 0)
+    return np.asarray(begins.cumsum() - 1)
 
 
-FLIPS: dict[str, Flips] = {"symmetric": _symmetric, "per_au": _per_au, "boundary": _boundary}
+def _drawn(lengths: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Which of some events flip [events]: in random order, until they have a `share` of all labels.
+
+    The last one flips with the chance that makes the share exact on average.
+    """
+    order, part = rng.permutation(len(lengths)), rng.random()
+    ends = lengths[order].cumsum()
+    drawn = np.zeros(len(lengths), dtype=bool)
+    drawn[order] = ends - (1 - part) * lengths[order] < share * lengths.sum()
+    return drawn
+
+
+FLIPS: dict[str, Flips] = {
+    "symmetric": _symmetric,
+    "per_au": _per_au,
+    "boundary": _boundary,
+    "event": _event,
+    "onset": _onset,
+}
 
 
 def with_fewer_positives(frames: FrameStore, fold: Fold, share: float, seed: int) -> FrameStore:

@@ -9,6 +9,7 @@ import gzip
 import json
 import re
 import tarfile
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,19 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+import launch.run.recipe
+from launch.plan.resources import Resources
+from launch.run.trials import GivenTrial
 from launch.show.page import page_of
 from launch.show.snapshot import take_snapshot
 from study.experiments.cross_dataset.transfer import read_transfer
-from study.experiments.selection import score_selections
+from study.experiments.selection import final_trials_of, score_selections
 from study.records.result import TrialResult
 from study.records.score_files import WRITERS, read_scores, scores_path
 from study.records.store import StudyStore
 from study.records.study_spec import EXTERNAL, SEARCH
 from study.search.best_trial import best_configurations, choose, pareto_front
+from study.trial.run import run_trial
 from tests.launch.commands import run
 
 ARCHIVE = Path(__file__).with_name("former.tar.xz")
@@ -66,10 +71,6 @@ COMMANDS = {  # by the studies that they write to
         *("sweep", "name=disfa-bce", "method=bce", *DISFA, *SHARED, "trials=9", "epochs=8", "pruning.name=none"),
         *("objectives=[f1,rare_f1]", "constraints={hours:{at_most:1}}", "start_points=[{optim.lr:0.005}]"),
     ],
-    "synthetic-aunce": [
-        *("final", "name=synthetic-aunce", "selection=[nested,oracle]", "seeds=2", "candidates=2"),
-        *("max_concurrent=1", "trial.cpus=1"),
-    ],
     "other-disfa": ["score", "predictions=less.csv", "detector=openface", "name=other-disfa", *DISFA],
     "transfer": ["transfer", "studies=[synthetic-aunce,disfa-bce,other-disfa]"],
     "disfa-comparison": ["compare", *DISFA, *GIVEN, "only=[aunce,bce-weighted,asymmetric]", "label_noise=[0,0.2]"],
@@ -80,6 +81,13 @@ COMMANDS = {  # by the studies that they write to
     "generalize-variants": [
         *("generalize", *GIVEN, "train_on=[synthetic,gft]", "test_on=[disfa]", "own=[disfa-bce]", "method=bce"),
         *("variants=claims", "only=[bce,bce-weighted,aunce]"),
+    ],
+}
+# These trained the seed of the search as well, and now train one more in its place.
+RESEEDED = {
+    "synthetic-aunce": [
+        *("final", "name=synthetic-aunce", "selection=[nested,oracle]", "seeds=2", "candidates=2"),
+        *("max_concurrent=1", "trial.cpus=1"),
     ],
     "regret": ["regret", "studies=[synthetic-aunce,disfa-bce,disfa-warm]", "max_concurrent=1", "trial.cpus=1"],
 }
@@ -235,6 +243,36 @@ def test_the_command_goes_on_with_a_former_study_and_trains_nothing(
         for name in NUMBERS:  # the former tables had no intervals in some places
             known = both.filter(pl.col(name).is_not_null())
             assert_same(known.select(pl.col(f"{name}_now").alias(name)), known.select(name))
+
+
+def run_here(jobs: Sequence[GivenTrial], store: StudyStore, available: Resources) -> None:
+    for config, placement in jobs:
+        run_trial(config, placement)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", RESEEDED)
+def test_the_command_goes_on_with_former_trials_and_fresh_seeds(
+    study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(extracted(tmp_path))
+    monkeypatch.delenv("AU_DATA", raising=False)
+    monkeypatch.setattr(launch.run.recipe, "run_all", run_here)
+    before = {path: path.read_bytes() for path in Path("runs").glob("*/trials/*.json")}
+    assert run(*RESEEDED[study]) == 0, capsys.readouterr()
+    after = {path: path.read_bytes() for path in Path("runs").glob("*/trials/*.json")}
+    assert before.items() < after.items()
+    store = StudyStore(Path("runs") / study)
+    finals = {result.config.seed for result in store.results() if result.stage == "final"}
+    assert finals == ({0, 1, 2} if study == "synthetic-aunce" else {0, 1})
+    if study == "synthetic-aunce":
+        for selection in ("nested", "oracle"):
+            assert {result.config.seed for result in final_trials_of(store, selection)} == {1, 2}
+        assert "Seed 0" not in page_of([store.root])
+
+
+def test_the_page_of_a_former_study_says_which_seed_is_that_of_the_search(former: Path) -> None:
+    assert "Seed 0 is that of the search" in page_of([Path("runs/synthetic-aunce")])
 
 
 def test_a_study_that_goes_on_is_kept_in_the_present_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

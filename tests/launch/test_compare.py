@@ -80,8 +80,9 @@ def test_nothing_done_is_no_table(tmp_path: Path) -> None:
     assert not (tmp_path / "comparison.md").exists()
 
 
-def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_none() -> None:
-    names = {"condition": label_noise(0.2), "rule": "0.5", "n_seeds": 2}
+@pytest.mark.parametrize("kind", ["symmetric", "event"])
+def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_none(kind: str) -> None:
+    names = {"condition": label_noise(0.2, kind), "rule": "0.5", "n_seeds": 2}
     numbers: list[dict[str, object]] = [
         {"metric": "f1", "value": 0.5, "low": 0.4, "high": 0.6},
         {"metric": "rare_f1", "value": 0.25, "low": NOTHING, "high": NOTHING},
@@ -105,6 +106,7 @@ def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_
     assert "95 % intervals over people and training runs" in text
     once = scores_frame([row | {"n_seeds": 1} for row in rows])
     assert "intervals over people alone, because there is one training run of each" in ablation_markdown(once)
+    assert f"| variant | {kind} noise % |" in text
     assert "1 (5.0 %), 2 (7.5 %)" in text
     assert "45.0" in text
     assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1

@@ -90,7 +90,7 @@ def test_selections_share_trials_and_are_scored_side_by_side(
     assert len(runs[0]) == 3
     first = capsys.readouterr().out
     for words in (
-        "selection=nested: folds part1, part2, part3 with 1 seeds, 3 trials",
+        "selection=nested: folds part1, part2, part3 with seeds 1, 3 trials",
         "selection=nested, mean of fold",
     ):
         assert words in first

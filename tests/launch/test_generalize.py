@@ -161,7 +161,7 @@ def test_the_targets_own_detectors_stand_beside(
     base = small_trial(frames, "bce")
     own.open_study(search_spec(dataset="gft", config=base.to_dict()), free=())
     names = ["random3-1", "random3-2", "random3-3"]
-    plan = Selected("nested", {fold: [final_trials(base, [fold], 2)] for fold in names})
+    plan = Selected("nested", {fold: [final_trials(base, [fold], range(2))] for fold in names})
     for trial in plan.trials:
         run_trial(trial, Placement(frames.path, own.root))
     chosen = {"nested": decided_trials(own, plan)}

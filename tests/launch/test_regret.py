@@ -11,8 +11,10 @@ from data.store import FrameStore
 from launch.keys.cluster import ClusterSettings
 from launch.keys.runs import TrialNeeds
 from launch.keys.trials import RegretKeys
-from launch.regret import plan_regret
+from launch.regret import _adopt, plan_regret
 from study.experiments.hyperparameter_transfer import regret_matrix
+from study.experiments.selection import plan as plan_final
+from study.records.config import TrialConfig
 from study.records.score_files import read_scores
 from study.records.store import StudyStore
 from study.records.study_spec import ROBUSTNESS, StudySpec
@@ -22,9 +24,11 @@ from tests.study.make import result, score, small_trial
 from tests.study.specs import OTHERS, search_spec
 
 
-def searched(folder: Path, name: str, frames: FrameStore, neighbours: int = 0, lr: float = 0.01) -> StudyStore:
+def searched(
+    folder: Path, name: str, frames: FrameStore, neighbours: int = 0, lr: float = 0.01, seed: int = 0
+) -> StudyStore:
     """A search of one finished trial on one fold of `frames`."""
-    base = small_trial(frames, "bce")
+    base = small_trial(frames, "bce", seed=seed)
     config = replace(base, head=replace(base.head, neighbours=neighbours), optim=replace(base.optim, lr=lr))
     dataset = str(frames.table["dataset"][0])
     store = StudyStore(folder / name)
@@ -67,6 +71,24 @@ def test_every_trial_is_placed_on_the_frames_of_its_own_target(runs: Path, tmp_p
     for config, placement in plan.jobs:
         frames = next(store for store in stores.values() if store.fingerprint == config.data.fingerprint)
         assert (placement.store, placement.study, placement.keep_detector) == (frames.path, folder / "regret", False)
+
+
+def test_each_configuration_has_fresh_seeds_and_the_own_final_trials_are_taken_over(tmp_path: Path) -> None:
+    folder, own = tmp_path / "runs", dict[str, list[TrialConfig]]()
+    for name, seed, dataset, lr in (("a", 0, "gft", 0.1), ("b", 2, "bp4d", 0.2)):
+        frames = tiny_store(tmp_path, subjects=6, aus=(1, 2, 4), seed=seed, dataset=dataset)
+        study = searched(folder, name, frames, lr=lr, seed=seed)
+        own[name] = plan_final(study, "nested", ["random3-2"], 2, 1).trials
+        for trial in own[name]:
+            study.write(result(trial))
+    plan = plan_regret(RegretKeys(studies=("a", "b"), runs_root=str(folder), seeds=2))
+    for target in plan.targets:
+        seeds = {source: {trial.seed for trial in trials} for source, trials in target.trials.items()}
+        assert seeds == {"a": {1, 2}, "b": {3, 4}}
+    _adopt(plan)
+    kept = {one.config.key for one in plan.store.results()}
+    assert kept == {trial.key for trials in own.values() for trial in trials}
+    assert kept < {trial.key for trial, _ in plan.jobs}
 
 
 @pytest.mark.parametrize("subjects", [1, 2])

@@ -81,17 +81,20 @@ def made_study(
     return store
 
 
-def made_comparison(root: Path, variants: Mapping[str, float], noises: Sequence[float] = (0.0, 0.2)) -> StudyStore:
+def made_comparison(
+    root: Path, variants: Mapping[str, float], noises: Sequence[float] = (0.0, 0.2), kind: str = "symmetric"
+) -> StudyStore:
     """Variants by name and skill, as launch/compare.py writes them; the first is the reference."""
     store, done = StudyStore(root), {}
-    variants_asked = AblationSpec({name: {"method": {"temperature": 0.2}} for name in variants}, tuple(noises))
+    variants_asked = AblationSpec({name: {"method": {"temperature": 0.2}} for name in variants}, tuple(noises), kind)
     trials = len(variants) * len(noises) * len(PARTS)
     facts: dict[str, Any] = {"objectives": ("f1",), "epochs": 2, "aus": AUS, "seeds": 1, "config": {"seed": 0}}
     store.open_study(StudySpec(root.name, "disfa", variants_asked, trials=trials, **facts), free=())
     store.write_provenance(PROVENANCE)
     for at, (name, skill) in enumerate(variants.items()):
         for noise in noises:
-            given = {"data": {"dataset": "disfa", "label_noise": noise}, "optim": {"lr": 0.001 * (at + 1)}}
+            data = {"dataset": "disfa", "label_noise": noise, "noise_kind": kind if noise else "symmetric"}
+            given = {"data": data, "optim": {"lr": 0.001 * (at + 1)}}
             results = [made_result(name, skill - noise / 2, 0, "final", dict([part]), given) for part in PARTS.items()]
             done[name, noise] = [store.write(result) for result in results]
     write_scores(root, "ablation", ablation_table(done, dict.fromkeys(variants, next(iter(variants)))))

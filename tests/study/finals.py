@@ -34,7 +34,7 @@ def final_study(
     store.open_study(search_spec(folder.name, dataset=name, method=method, searched=(), **facts), free=())
     keys: dict[str, list[str]] = {}
     for fold in folds:
-        for seed in range(seeds):
+        for seed in range(1, 1 + seeds):  # the search had 0
             config = trial_from_dict(
                 {
                     "data": {

@@ -1,7 +1,9 @@
 """From the variants of a comparison to its trials; what is wrong is said before the first of them, all at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -9,11 +11,12 @@ from data.errors import InputError
 from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.preflight import common_settings, data_settings
-from launch.plan.variants import comparison_problems, plan_comparison, variant
+from launch.plan.variants import comparison_problems, noise_notes, plan_comparison, variant
 from launch.run.command import compose_keys
 from model.losses.settings import METHOD_SETTINGS
-from study.records.config import TrialConfig
+from study.records.config import DataSettings, TrialConfig
 from tests.conftest import TreeMaker
+from tests.data.stores import tiny_store
 from tests.launch.commands import SMALL
 
 OWN = "+variants.mine={method_name:bce,method:{balance:0.25},optim:{lr:0.01}}"
@@ -62,6 +65,8 @@ FAULTS = [
     ("label_noise=[0.7]", "label_noise=0.7 lies outside [0, 0.5]"),
     ("label_noise=[0,0.0]", "label_noise=[0.0, 0.0]; each share once"),
     ("label_noise=[]", "label_noise=[]; each share once"),
+    ("noise_kind=loud", "noise_kind='loud'; allowed: symmetric, per_au, boundary, event, onset"),
+    ("noise_kind=event", "noise_kind=event without noise; give its shares, e.g. label_noise=[0,0.2]"),
     ("reference=nobody", "reference='nobody'; allowed: aunce, "),
     ("name=../x", "name='../x'"),
     ("dataset.crop=100", "dataset.crop=100 exceeds dataset.size=72"),
@@ -92,7 +97,7 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_every_variant_is_trained_on_every_fold_with_every_seed_and_noise(trees: TreeMaker, tmp_path: Path) -> None:
-    given = plan_keys(trees, tmp_path, "only=[bce,aunce,focal]", "label_noise=[0,0.2]", "seeds=2")
+    given = plan_keys(trees, tmp_path, "only=[bce,aunce,focal]", "label_noise=[0,0.2]", "noise_kind=event", "seeds=2")
     frames = prepare_store(given, Console(quiet=True))
     plan = plan_comparison(given, frames)
     assert [*plan.cells] == [(name, noise) for noise in (0.0, 0.2) for name in ("aunce", "bce", "focal")]
@@ -101,10 +106,23 @@ def test_every_variant_is_trained_on_every_fold_with_every_seed_and_noise(trees:
         assert {(config.data.fold, config.seed) for config in trials} == {
             (f"part{part}", seed) for part in (1, 2, 3) for seed in (0, 1)
         }
-        assert {(c.method_name, c.data.label_noise, c.score_test) for c in trials} == {(name, noise, True)}
+        kind = "event" if noise else "symmetric"
+        assert {(c.method_name, c.data.label_noise, c.data.noise_kind, c.score_test) for c in trials} == {
+            (name, noise, kind, True)
+        }
         assert {config.data.fingerprint for config in trials} == {frames.fingerprint}
     assert len(plan.trials) == len({config.key for config in plan.trials}) == 36
     assert plan.placement.study == tmp_path / "runs/x"
+
+
+def test_noise_that_an_au_cannot_have_is_said(tmp_path: Path) -> None:
+    frames = tiny_store(tmp_path, aus=(1, 12))
+    never = replace(frames, table=frames.table.with_columns(au_12=pl.lit(0, pl.Int8)))
+    data = [DataSettings(label_noise=share, noise_kind="event") for share in (0.1, 0.4)]
+    assert noise_notes(frames, data) == ()
+    (note,) = noise_notes(never, [*data, DataSettings(label_noise=0.4), DataSettings()])
+    assert "event noise of 40 %" in note
+    assert note.endswith(": AU12 0.0 %")
 
 
 def test_folds_and_reference_can_be_chosen_and_equal_variants_share_trials(trees: TreeMaker, tmp_path: Path) -> None:

@@ -185,10 +185,20 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> StudyStore:
 def test_the_page_of_a_comparison_of_variants(variants: StudyStore) -> None:
     page = Outline(variant_sections.ablation_page(variants))
     assert page.sections == ["summary", "gains", "aus", "settings", "provenance"]
+    assert "label noise symmetric" in page.text
     assert "With clean labels bce has the highest test F1" in page.text
-    assert "With 20 % of the training labels flipped bce has the highest test F1" in page.text
+    assert "With 20 % of the training labels flipped (symmetric noise) bce has the highest test F1" in page.text
     assert "18 of 18 trials have ended (18 DONE)." in page.text
     assert "The rarest third: AU6" in page.text
+
+
+def test_the_page_names_noise_that_is_not_symmetric(tmp_path: Path) -> None:
+    store = made_comparison(tmp_path / "mine", {"aunce": 0.7, "bce": 0.72}, kind="event")
+    page = Outline(variant_sections.ablation_page(store)).text
+    assert "label noise event" in page
+    assert "With 20 % of the training labels flipped (event noise) bce has" in page
+    labels = variant_sections.comparison_table(store)["label"].to_list()
+    assert labels == ["aunce", "aunce (20 % flipped, event)", "bce", "bce (20 % flipped, event)"]
 
 
 def test_frames_of_the_variants_agree_with_the_table(variants: StudyStore) -> None:

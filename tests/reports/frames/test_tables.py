@@ -80,11 +80,22 @@ def test_final_runs_are_those_of_the_best_configuration() -> None:
     finals = tables.final_runs(frame, best_trials(store), {})
     assert finals.runs["key"].to_list() == ["new", "second"]
     assert (finals.current, finals.left_out) == (True, 2)
-    newest = tables.final_runs(frame, {"part1": {"param/optim.lr": 0.3, "method": "aunce"}}, {})
+    newest = tables.final_runs(frame, {"part1": {"param/optim.lr": 0.3, "method": "aunce", "seed": 9}}, {})
     assert newest.runs["key"].to_list() == ["other"]
     assert (newest.current, newest.left_out) == (False, 3)
     alone = tables.final_runs(frame, {}, {})
     assert (alone.runs["key"].to_list(), alone.current) == (["other"], True)
+
+
+@pytest.mark.parametrize("fold", [{}, {"fold": "part2"}])
+def test_unrecorded_final_trials_leave_out_the_seed_of_the_search(fold: dict[str, str]) -> None:
+    mine = {"params": {"optim.lr": 0.1}}
+    own: dict[str, Any] = {"stage": "final", "seed": 0, **mine, "key": "own"}
+    search: list[dict[str, Any]] = [{**mine, "seed": 0, "value": 0.9}, {**mine, "seed": 0, "value": 0.9, **fold}]
+    store = stored(*search, own, {**own, "seed": 1, "key": "fresh"})
+    assert tables.final_runs(store.trials(), best_trials(store), {}).runs["key"].to_list() == ["fresh"]
+    former = stored(*search, own)
+    assert tables.final_runs(former.trials(), best_trials(former), {}).runs["key"].to_list() == ["own"]
 
 
 def test_the_record_of_the_final_evaluation_selects_its_runs() -> None:

@@ -79,6 +79,29 @@ def test_noisy_trials_are_final_and_differ_in_fold_seed_and_noise() -> None:
     assert len(trials) == len({config.key for config in trials}) == 6
 
 
+def test_the_kind_of_noise_is_in_every_noisy_trial_and_row() -> None:
+    noisy, clean = (noisy_trials(trial_from_dict({}), noise, ["part1"], 1, "event") for noise in (0.2, 0.0))
+    assert [one.data.noise_kind for one in (*noisy, *clean)] == ["event", "symmetric"]
+    assert clean == noisy_trials(trial_from_dict({}), 0.0, ["part1"], 1), "without noise there is no kind"
+
+    def kept(hits: float) -> list[TrialResult]:
+        return [
+            replace(one, config=replace(one.config, data=replace(one.config.data, noise_kind="event")))
+            for one in finished(hits)
+        ]
+
+    done = {("good", 0.0): finished(0.9), ("good", 0.2): kept(0.8), ("bad", 0.2): kept(0.6)}
+    scores = ablation_table(done, AGAINST)
+    assert scores["condition"].unique(maintain_order=True).to_list() == ["label_noise=0", "event_noise=20"]
+    assert scores.filter(against="good")["condition"].unique().to_list() == ["event_noise=20"]
+    frame = comparison_frame(scores)
+    assert frame.select("variant", "label_noise", "noise_kind").rows() == [
+        ("good", 0.0, ""),
+        ("good", 0.2, "event"),
+        ("bad", 0.2, "event"),
+    ]
+
+
 def test_scores_are_those_of_plain_loops(done: dict[Condition, list[TrialResult]]) -> None:
     rows = compared(done)
     assert [(row["variant"], row["label_noise"]) for row in rows] == [*done]

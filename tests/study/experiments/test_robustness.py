@@ -64,9 +64,9 @@ def test_kinds_of_pictures_need_no_training(kind: str) -> None:
 
 
 def test_kinds_of_noise_differ() -> None:
-    kinds = ("label_noise", "per_au_noise", "boundary_noise")
+    kinds = ("label_noise", "per_au_noise", "boundary_noise", "event_noise", "onset_noise")
     data = [stressed(trial(), kind, 20.0).data for kind in kinds]
-    assert [one.noise_kind for one in data] == ["symmetric", "per_au", "boundary"]
+    assert [one.noise_kind for one in data] == ["symmetric", "per_au", "boundary", "event", "onset"]
     assert {one.label_noise for one in data} == {0.2}
     assert stressed(trial(), "positives", 25.0).data.positives == 0.25
     assert stressed(trial(), "subjects", 4.0).data.train_subjects == 4

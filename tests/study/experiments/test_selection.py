@@ -77,7 +77,7 @@ def decided(store: StudyStore, plans: Sequence[SelectionPlan]) -> dict[str, Chos
 def test_nested_takes_the_best_of_each_folds_own_search(tmp_path: Path) -> None:
     nested = plan(searched(tmp_path), "nested", FOLDS, 2, candidates=3)
     assert rates(nested) == {"part1": [0.003], "part2": [0.005]}
-    assert [(t.data.fold, t.seed) for t in nested.trials] == [("part1", 0), ("part1", 1), ("part2", 0), ("part2", 1)]
+    assert [(t.data.fold, t.seed) for t in nested.trials] == [("part1", 1), ("part1", 2), ("part2", 1), ("part2", 2)]
     assert all(t.score_test for t in nested.trials)
 
 
@@ -102,7 +102,7 @@ def test_oracle_decides_on_the_test_part_and_nested_does_not(tmp_path: Path) -> 
     best = {name: {f: rs[0].config.optim.lr for f, rs in trials.items()} for name, trials in chosen.items()}
     assert best == {"nested": {"part1": 0.003, "part2": 0.005}, "oracle": {"part1": 0.004, "part2": 0.005}}
     for fold in FOLDS:
-        assert [r.config.seed for r in chosen["oracle"][fold]] == [0, 1]
+        assert [r.config.seed for r in chosen["oracle"][fold]] == [1, 2]
         every = [store.result(seeds[0].key) for seeds in plan(store, "oracle", FOLDS, 2, 3).candidates[fold]]
         top = max(float(f1(r.scores["test"].counts.sum(0)).mean()) for r in every if r)
         assert float(f1(chosen["oracle"][fold][0].scores["test"].counts.sum(0)).mean()) == top
@@ -184,8 +184,8 @@ def test_thresholds_are_tuned_on_each_trials_own_validation_part(tmp_path: Path)
     (one, other) = (evaluation_of(store, chosen).draws("f1", rule).point for rule in ("validation", "0.5"))
     assert not np.allclose(one, other)
     for fold, results in chosen.items():
-        val = predicted(f"{fold} val", ["V1", "V2"], aus=AUS, seed=0, split="val")
-        test = predicted(fold, PEOPLE[fold], aus=AUS, seed=round(10_000 * results[0].config.optim.lr))
+        val = predicted(f"{fold} val", ["V1", "V2"], aus=AUS, seed=1, split="val")
+        test = predicted(fold, PEOPLE[fold], aus=AUS, seed=1 + round(10_000 * results[0].config.optim.lr))
         said = test.probabilities >= tuned_thresholds(val)
         counted = evaluation_of(store, chosen).groups[0][0]
         mine = [

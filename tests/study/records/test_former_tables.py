@@ -90,7 +90,9 @@ def test_comparison(tmp_path: Path) -> None:
     frame = pl.DataFrame(rows, infer_schema_length=None)
     (tmp_path / "comparison.csv").write_text(frame.write_csv())
     scores = read_scores(tmp_path, "ablation")
-    assert comparison_frame(scores).equals(frame)
+    found = comparison_frame(scores)
+    assert found.drop("noise_kind").equals(frame)
+    assert found["noise_kind"].to_list() == ["", "symmetric", ""]
     assert baseline_in(scores) is None
 
 

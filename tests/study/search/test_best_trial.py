@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import InputError
 from study.records.store import StudyStore
-from study.search.best_trial import best_configurations, choose, final_trials, pareto_front
+from study.search.best_trial import best_configurations, choose, final_trials, fresh_seeds, pareto_front
 from tests.study.make import result, trial
 from tests.study.specs import search_spec
 
@@ -45,11 +45,20 @@ def test_nothing_to_choose_from(tmp_path: Path) -> None:
 
 def test_final_trials_are_the_chosen_one_on_every_fold_and_seed() -> None:
     chosen = trial(seed=5, lr=0.123, fold="part2")
-    finals = final_trials(chosen, ["part1", "part2", "part3"], seeds=2)
+    finals = final_trials(chosen, ["part1", "part2", "part3"], range(2))
     assert [(f.seed, f.data.fold) for f in finals] == [(s, f"part{p}") for s in (0, 1) for p in (1, 2, 3)]
     assert all(f.score_test and f.optim == chosen.optim and f.method == chosen.method for f in finals)
     assert len({f.key for f in finals} | {chosen.key}) == 7
     assert all(f.data.fold_seed == chosen.data.fold_seed for f in finals), "folds are those of the search"
+
+
+@pytest.mark.parametrize("searched", range(4))
+def test_the_run_that_won_the_search_is_no_final_trial(searched: int) -> None:
+    won = trial(seed=searched)
+    finals = final_trials(won, ["part1"], fresh_seeds(won, 3))
+    assert [one.seed for one in finals] == [searched + 1, searched + 2, searched + 3]
+    assert replace(won, score_test=True).key not in {one.key for one in finals}
+    assert [one.seed for one in final_trials(won, ["part1"], fresh_seeds(won, 2))] == [searched + 1, searched + 2]
 
 
 def with_goals(store: StudyStore, objectives: tuple[str, ...], *constraints: tuple[str, str, float]) -> StudyStore:
