@@ -67,7 +67,7 @@ def test_every_trial_is_placed_on_the_frames_of_its_own_target(runs: Path, tmp_p
         searched(folder, name, frames)
     one: dict[str, Any] = {"trial": TrialNeeds(cpus=1), "cluster": ClusterSettings(cpus=1), "max_concurrent": 1}
     plan = plan_regret(RegretKeys(studies=("a", "b"), runs_root=str(folder), **one))
-    assert len(plan.jobs) == 2 * 3, "the two configurations are the same, so each target trains one on three folds"
+    assert len(plan.jobs) == 2 * 3 * 2, "the configurations are the same: on each target one, on three folds, two seeds"
     for config, placement in plan.jobs:
         frames = next(store for store in stores.values() if store.fingerprint == config.data.fingerprint)
         assert (placement.store, placement.study, placement.keep_detector) == (frames.path, folder / "regret", False)
