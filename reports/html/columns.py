@@ -22,6 +22,7 @@ FORMATS: dict[str, Format] = {
 }
 _NAMES = {"au": "AU", "f1": "F1", "val_f1": "validation F1", "test_f1": "test F1", "auc": "AUC", "mcc": "MCC"}
 _NAMES |= {"always_positive": "always-positive", "seed_sd": "sd over seeds", "low": "95 % from", "high": "to"}
+_NAMES |= {"n_seeds": "training seeds"}
 
 
 def title_of(column: str) -> str:

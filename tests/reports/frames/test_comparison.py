@@ -194,7 +194,7 @@ def test_the_page_of_a_comparison_of_variants(variants: StudyStore) -> None:
 def test_frames_of_the_variants_agree_with_the_table(variants: StudyStore) -> None:
     table = variant_sections.comparison_table(variants)
     written = comparison_frame(read_scores(variants.root, "ablation"))
-    by_au = variant_sections.ablation_by_au(table)
+    by_au = variant_sections.ablation_by_au(read_scores(variants.root, "ablation"))
     for name, noise in (("aunce-max", 0.2), ("bce", 0.0)):
         label = f"{name} (20 % flipped)" if noise else name
         row = written.filter(pl.col("variant") == name, pl.col("label_noise") == noise).row(0, named=True)
