@@ -27,13 +27,14 @@ def base_rates(frame: pl.DataFrame) -> go.Figure:
         hovertemplate="%{text}: %{y:.1f} %<extra></extra>",
     )
     # marks without a line between them, which would look like an interval
-    for column, which, symbol in (("least", "lowest", "triangle-up-open"), ("most", "highest", "triangle-down-open")):
+    for column, which, symbol in (("least", "lowest", "triangle-up"), ("most", "highest", "triangle-down")):
         figure.add_scatter(
             x=names,
             y=percents(rows[column]),
             mode="markers",
-            name=f"subject with the {which}",
-            marker={"color": ORANGE, "symbol": symbol, "size": 9, "line": {"width": 1.5}},
+            name=f"subject with the {which} share",
+            # the white edge separates it from the bar
+            marker={"color": ORANGE, "symbol": symbol, "size": 10, "line": {"width": 1, "color": "#ffffff"}},
             text=titles,
             hovertemplate=f"%{{text}}: {which} %{{y:.1f}} %<extra></extra>",
         )

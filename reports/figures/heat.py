@@ -11,17 +11,18 @@ from reports.figures.figures import escaped
 from reports.frames import text
 
 # Lightness rises from the first to the last colour, so a print in grey keeps the order; all are light enough for INK.
+# Sequential: cividis mixed with white.
 SEQUENTIAL = (
     "#73859e",
     "#7d90b0",
     "#939bae",
     "#a3a6af",
     "#b0b1b2",
-    "#bfbcb5",
-    "#cec9b3",
-    "#ded5ac",
-    "#eee3a2",
-    "#fef292",
+    "#bab8af",
+    "#c5c0a6",
+    "#d6cb98",
+    "#e8d980",
+    "#feed60",
 )
 DIVERGING = ("#cf7a48", "#d0a58c", "#c9ccd0", "#c5dff2", "#def2ff")  # grey in the middle
 INK = "#10151a"  # the same in both themes, as the colours of the cells
@@ -96,7 +97,7 @@ def heat_map(
         ygap=2,
         text=[[_printed(cell, scale, intervals) for cell in line] for line in grid],
         texttemplate="%{text}",
-        textfont={"color": INK},
+        textfont={"color": INK, "size": 12},  # without a size, plotly counts the letters of tags and shrinks the text
         customdata=[[_hover(*place, scale) for place in line] for line in _named(grid, rows, columns)],
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,

@@ -20,10 +20,11 @@ from reports.frames import text
 _WIDE = 0.8  # of the distance between two AUs or rules: the methods stand side by side within it
 
 
-def matrices(frame: pl.DataFrame, scale: Scale) -> go.Figure:
+def matrices(frame: pl.DataFrame, scale: Scale, titles: tuple[str, str] = ("trained on", "scored on")) -> go.Figure:
     """Source by target, one heat map for each method; method, source, target, value, low, high.
 
-    Rows and columns have the same order, and each panel has all of them, also those that its method lacks.
+    `titles` are of rows and columns, which have the same order; each panel has all of them, also those that its
+    method lacks.
     """
     methods, sources, targets = (frame[name].unique().sort().to_list() for name in ("method", "source", "target"))
     columns = min(3, max(len(methods), 1))
@@ -34,8 +35,8 @@ def matrices(frame: pl.DataFrame, scale: Scale) -> go.Figure:
         drawing = heat_map(part, sources, targets, scale, intervals=room(columns * len(targets)))
         figure.add_trace(drawing, row=row, col=column)
     set_axes(figure, sources, targets)
-    figure.update_yaxes(title="trained on", col=1)
-    figure.update_xaxes(title="scored on")
+    figure.update_yaxes(title=titles[0], col=1)
+    figure.update_xaxes(title=titles[1])
     figure.update_layout(coloraxis=scale.axis)
     return figure
 

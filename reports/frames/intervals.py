@@ -18,6 +18,12 @@ def interval_words(numbers: pl.DataFrame, value: str = "value", compares: bool =
     return f"The 95 % interval covers {covered}.{rest}"
 
 
+def difference_words(numbers: pl.DataFrame, value: str) -> str:
+    """The same for differences, with what a 0 in an interval means."""
+    chance = " If it contains 0, the difference may be due to chance." if numbers["high"].count() else ""
+    return interval_words(numbers, value, compares=True) + chance
+
+
 def why_none(seeds: pl.Series) -> str:
     """Why comparisons with these numbers of training seeds have no interval; empty if they could have one."""
     most = max((count or 1 for count in seeds.to_list()), default=0)

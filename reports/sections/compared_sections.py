@@ -6,7 +6,7 @@ from reports.figures import comparison_figures
 from reports.frames import tables, text
 from reports.frames.comparison import PAIRED, UNPAIRED, Comparison
 from reports.frames.grids import METRIC_TITLES, NOT_RANKED, RULE_TITLES, SELECTION_TITLES, p_value
-from reports.frames.intervals import interval_words, why_none
+from reports.frames.intervals import difference_words, interval_words, why_none
 from reports.frames.text import covers
 from reports.html.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
 from reports.html.columns import FORMATS, numbers_table, title_of
@@ -126,10 +126,7 @@ def _differences(comparison: Comparison) -> Section | None:
     titles |= {"dataset": "dataset", "folds": "folds", "aus": "AUs"}
     formats = dict.fromkeys(("difference", "low", "high"), text.points) | dict.fromkeys(("p", "p_holm"), p_value)
     shown = table("differences", frame, titles, formats, caption="Differences of test F1, in points.")
-    caption = (
-        f"Test F1 of one study minus that of another, in points. {interval_words(frame, 'difference', compares=True)} "
-        "If the interval contains 0, the difference may be due to chance."
-    )
+    caption = f"Test F1 of one study minus that of another, in points. {difference_words(frame, 'difference')}"
     if labelled.height > SHOWN_PAIRS:
         caption += f" The figure shows the {SHOWN_PAIRS} largest of {labelled.height}."
         # the table has all pairs

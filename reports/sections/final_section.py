@@ -96,7 +96,10 @@ def au_blocks(name: str, title: str, where: str, evaluation: SplitEvaluation, fr
     note = interval_words(frame.with_columns(n_seeds=pl.lit(evaluation.seeds)), "f1")
     caption = f"{where}Bars: F1. Orange: always-positive. {note}"
     if evaluation.has_interval:
-        caption += f" It is Student's t on {REPLICATES:,} bootstrap samples of the subjects of each fold."
+        more = " and of the training seeds" if evaluation.seeds > 1 else ""
+        caption += (
+            f" Student's t, with the spread of {REPLICATES:,} bootstrap samples of the subjects of each fold{more}."
+        )
         if evaluation.fewest < _FEW_SUBJECTS:
             caption += f" The smallest fold has only {text.plural(evaluation.fewest, 'subject')}."
     elif evaluation.subjects == len(evaluation.folds):

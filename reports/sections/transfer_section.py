@@ -8,7 +8,7 @@ import polars as pl
 from reports.figures import heat, transfer_figures
 from reports.frames import text
 from reports.frames.grids import p_value
-from reports.frames.intervals import interval_words
+from reports.frames.intervals import difference_words, interval_words
 from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure, table
 from reports.html.columns import FORMATS, numbers_table, title_of
@@ -47,18 +47,17 @@ def transfer_section(report: StudyReport) -> Section | None:
 
 
 def _regret(number: int, name: str, frame: pl.DataFrame) -> Block:
-    ends = {"value": "regret", "low": "regret_low", "high": "regret_high"}
-    shown = frame.select(
-        "source", "target", "n_seeds", method=pl.lit(""), **{to: pl.col(old) for to, old in ends.items()}
-    )
-    # a configuration against itself has regret 0 by definition
-    others = shown.filter(pl.col("source") != pl.col("target"))
+    # a configuration against itself has regret 0 by definition, without an interval
+    own = pl.col("source") == pl.col("target")
+    ends = {end: pl.when(~own).then(pl.col(f"regret_{end}")) for end in ("low", "high")}
+    shown = frame.select("source", "target", "n_seeds", method=pl.lit(""), value="regret", **ends)
     caption = (
-        f"Hyper-parameter transfer study {name}: regret in points of test F1. A configuration found on the dataset of "
-        "the row is compared with the one found on the dataset of the column; both are trained on the latter. "
-        f"{interval_words(others, compares=True)}"
+        f"Hyper-parameter transfer study {name}: regret in points of test F1. The configuration that the study of the "
+        "row found is compared with that of the study of the column; both are trained on the dataset of the latter. "
+        f"{interval_words(shown.filter(~own), compares=True)}"
     )
-    label, drawing = f"regret-{number}", transfer_figures.matrices(shown, heat.REGRET)
+    label, titles = f"regret-{number}", ("configuration of", "trained and scored on the dataset of")
+    drawing = transfer_figures.matrices(shown, heat.REGRET, titles)
     return figure(label, f"Regret of configurations, {name}", caption, drawing, numbers_table(label, frame))
 
 
@@ -174,7 +173,7 @@ def _tests(label: str, name: str, tests: pl.DataFrame) -> Iterator[Block]:
     if tests.height:
         yield Paragraph(
             "Differences between methods on the same subjects. "
-            f"{interval_words(tests, 'difference', compares=True)} p_holm has Holm's "
+            f"{difference_words(tests, 'difference')} p_holm has Holm's "
             "correction for the number of tests."
         )
         caption = f"Paired differences between methods, {name}"

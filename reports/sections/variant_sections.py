@@ -9,7 +9,7 @@ import polars as pl
 
 from reports.figures import comparison_figures
 from reports.frames import tables, text
-from reports.frames.intervals import interval_words
+from reports.frames.intervals import difference_words, interval_words
 from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, table
 from reports.html.columns import numbers_table
 from reports.html.document import render_sections
@@ -100,8 +100,9 @@ def _summary(store: AblationResults, trials: pl.DataFrame) -> Section:
     blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(frame)]
     blocks += [Paragraph(words) for words in (*_baseline(store), done)]
     titles = {name: title for name, title in TITLES.items() if frame[name].null_count() < frame.height}
-    scores = f"F1: {interval_words(_numbers(store, gains=False))}"
-    caption = f"Test F1, mean of folds and seeds, then of AUs. {scores}{_gain_note(store)}"
+    caption = f"Test F1, mean of folds and seeds, then of AUs. {interval_words(_numbers(store, gains=False))}"
+    if (gains := _numbers(store, gains=True)).height:
+        caption += f" Gains: {interval_words(gains, compares=True)}"
     return Section("summary", "Summary", [*blocks, table("variants", frame, titles, _FORMATS, caption=caption)])
 
 
@@ -109,11 +110,6 @@ def _numbers(store: AblationResults, gains: bool) -> pl.DataFrame:
     """The mean F1 of all variants, or their gains: the rows of the score table."""
     found = read_scores(store.root, "ablation").filter(pl.col("au").is_null(), metric="f1")
     return found.filter(pl.col("against").is_not_null() == gains)
-
-
-def _gain_note(store: AblationResults) -> str:
-    gains = _numbers(store, gains=True)
-    return f" Gains: {interval_words(gains, compares=True)}" if gains.height else ""
 
 
 def _answers(frame: pl.DataFrame) -> Iterator[str]:
@@ -161,8 +157,7 @@ def _rows(store: AblationResults) -> Iterator[Section]:
     if gains.height:
         caption = (
             "Test F1 of each variant minus that of its reference, in points, on the same subjects. "
-            f"{interval_words(_numbers(store, gains=True), compares=True)} If the interval contains 0, the gain may "
-            "be due to chance."
+            f"{difference_words(_numbers(store, gains=True), 'value')}"
         )
         drawing = comparison_figures.difference_dots(gains)
         shown = table("gains", gains, GAIN_TITLES, GAIN_FORMATS, caption="Gains of the variants, in points.")

@@ -64,6 +64,7 @@ def test_numbers_stand_on_the_cells_of_their_colours() -> None:
 def test_a_matrix_shows_its_intervals() -> None:
     aunce = matrices(UNLIKE, heat.RETENTION).data[0]
     assert "60.0 to 75.0" in aunce.text[0][2]
+    assert aunce.textfont.size >= 10  # without one, plotly makes the number above the interval invisible
     assert aunce.customdata[0][2] == "bp4d → gft: 70.0 (60.0 to 75.0)"
     many = pl.concat([cells(("m", f"s{at}", f"t{at}", 0.5)) for at in range(13)])
     crowded = matrices(many, heat.F1).data[0]

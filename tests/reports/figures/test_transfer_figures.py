@@ -88,4 +88,4 @@ def test_the_range_over_subjects_does_not_look_like_an_interval() -> None:
     assert bar.error_y.array is None
     assert (list(lowest.y), list(highest.y)) == ([0, 10], [90, 100])
     assert {lowest.mode, highest.mode} == {"markers"}
-    assert lowest.name == "subject with the lowest"
+    assert lowest.name == "subject with the lowest share"
