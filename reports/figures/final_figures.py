@@ -19,7 +19,7 @@ from reports.figures.figures import (
     percents,
     places,
 )
-from reports.figures.heat import INK, Scale, difference_scale
+from reports.figures.heat import CELL_TEXT, Scale, difference_scale
 from reports.frames import text
 
 _COLUMNS = 4
@@ -220,7 +220,7 @@ def cooccurrence(frame: pl.DataFrame) -> go.Figure:
             ygap=1,
             text=[["" if cell is None else f"{cell:.0f}" for cell in line] for line in z],
             texttemplate="%{text}" if len(aus) <= 17 else None,  # numbers in smaller cells would overlap
-            textfont={"size": 10, "color": INK},
+            textfont={"size": 10, "color": CELL_TEXT},
             hovertemplate="of the frames with AU%{y}, %{z:.1f} have AU%{x}<extra></extra>",
             row=1,
             col=at,

@@ -10,7 +10,7 @@ import polars as pl
 from reports.figures.figures import escaped
 from reports.frames import text
 
-# Lightness rises from the first to the last colour, so a print in grey keeps the order; all are light enough for INK.
+# Lightness rises from the first to the last colour, so a print in grey keeps the order; dark text can be read on all.
 # Sequential: cividis mixed with white.
 SEQUENTIAL = (
     "#73859e",
@@ -25,7 +25,7 @@ SEQUENTIAL = (
     "#feed60",
 )
 DIVERGING = ("#cf7a48", "#d0a58c", "#c9ccd0", "#c5dff2", "#def2ff")  # grey in the middle
-INK = "#10151a"  # the same in both themes, as the colours of the cells
+CELL_TEXT = "#10151a"  # the same in both themes, as the colours of the cells
 _ROOM = 12  # columns of all panels side by side that leave room for intervals in the cells
 
 
@@ -97,7 +97,10 @@ def heat_map(
         ygap=2,
         text=[[_printed(cell, scale, intervals) for cell in line] for line in grid],
         texttemplate="%{text}",
-        textfont={"color": INK, "size": 12},  # without a size, plotly counts the letters of tags and shrinks the text
+        textfont={
+            "color": CELL_TEXT,
+            "size": 12,
+        },  # without a size, plotly counts the letters of tags and shrinks the text
         customdata=[[_hover(*place, scale) for place in line] for line in _named(grid, rows, columns)],
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,

@@ -71,7 +71,7 @@ def _standing(member: Facts) -> dict[str, Any]:
         "dataset": member.dataset,
         "method": member.method,
         "selection": score.get("selection"),
-        "n_seeds": len(member.seeds),
+        "seeds": len(member.seeds),
         "subjects": member.subjects,
         "folds": ", ".join(member.protocols),
         "protocol": member.protocol,

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from reports.frames.text import covers
+from study.records.score_table import covers
 
 
 def interval_words(numbers: pl.DataFrame, value: str = "value", compares: bool = False) -> str:

@@ -59,7 +59,8 @@ def _read(read: Callable[[Path], Content], path: Path, problems: list[str]) -> I
 def _regret(scores: pl.DataFrame) -> pl.DataFrame:
     """The regret matrix with the number of training seeds of each cell."""
     seeds = scores.filter(metric="regret").select("source", "target", "n_seeds")
-    return regret_matrix(scores).join(seeds, on=["source", "target"], how="left", maintain_order="left")
+    # without the seeds of the F1: a regret has those of the configuration with the fewest
+    return regret_matrix(scores).drop("seeds").join(seeds, on=["source", "target"], how="left", maintain_order="left")
 
 
 def _dataset(folder: Path) -> str:

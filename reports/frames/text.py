@@ -93,8 +93,3 @@ def listing(words: list[str]) -> str:
 def plural(number: int, noun: str) -> str:
     """1 trial, 2 trials"""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def covers(n_seeds: int) -> str:
-    """What the 95 % interval of a score of so many training seeds covers."""
-    return "people and training" if n_seeds >= 2 else "people alone"

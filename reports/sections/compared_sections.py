@@ -7,10 +7,10 @@ from reports.frames import tables, text
 from reports.frames.comparison import PAIRED, UNPAIRED, Comparison
 from reports.frames.grids import METRIC_TITLES, NOT_RANKED, RULE_TITLES, SELECTION_TITLES, p_value
 from reports.frames.intervals import difference_words, interval_words, why_none
-from reports.frames.text import covers
 from reports.html.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
 from reports.html.columns import FORMATS, numbers_table, title_of
 from reports.html.document import render_sections
+from study.records.score_table import covers
 
 PROTOCOL = (
     "Studies have the same protocol if every fold has the same frames, labels, alignment and subjects. Their "
@@ -43,7 +43,8 @@ def _standings(frame: pl.DataFrame) -> Table:
     shown = frame.with_columns(selection=pl.col("selection").replace(SELECTION_TITLES))
     # without empty columns, but always with F1: its absence is a message, too
     known = [column for column in titles if shown[column].null_count() < shown.height or column == "f1"]
-    caption = f"Test F1 at threshold 0.5: mean of folds and seeds, then of AUs. {interval_words(frame, 'f1')}"
+    covered = interval_words(frame.rename({"seeds": "n_seeds"}), "f1")
+    caption = f"Test F1 at threshold 0.5: mean of folds and seeds, then of AUs. {covered}"
     return table("studies", shown, {column: titles[column] for column in known}, FORMATS, caption=caption)
 
 

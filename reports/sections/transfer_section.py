@@ -7,7 +7,6 @@ import polars as pl
 
 from reports.figures import heat, transfer_figures
 from reports.frames import text
-from reports.frames.grids import p_value
 from reports.frames.intervals import difference_words, interval_words
 from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure, table
@@ -47,14 +46,15 @@ def transfer_section(report: StudyReport) -> Section | None:
 
 
 def _regret(number: int, name: str, frame: pl.DataFrame) -> Block:
-    # a configuration against itself has regret 0 by definition, without an interval
-    own = pl.col("source") == pl.col("target")
-    ends = {end: pl.when(~own).then(pl.col(f"regret_{end}")) for end in ("low", "high")}
+    # 0 by definition where both configurations are the same trials: no number with an interval
+    tested = pl.col("regret_low") < pl.col("regret_high")
+    ends = {end: pl.when(tested).then(pl.col(f"regret_{end}")) for end in ("low", "high")}
     shown = frame.select("source", "target", "n_seeds", method=pl.lit(""), value="regret", **ends)
+    others = shown.filter(pl.col("source") != pl.col("target"))
     caption = (
         f"Hyper-parameter transfer study {name}: regret in points of test F1. The configuration that the study of the "
         "row found is compared with that of the study of the column; both are trained on the dataset of the latter. "
-        f"{interval_words(shown.filter(~own), compares=True)}"
+        f"{interval_words(others, compares=True)}"
     )
     label, titles = f"regret-{number}", ("configuration of", "trained and scored on the dataset of")
     drawing = transfer_figures.matrices(shown, heat.REGRET, titles)
@@ -71,11 +71,13 @@ def _study(number: int, name: str, study: Transfer) -> Iterator[Block]:
         "Rows: training dataset; columns: test dataset. Coding rules differ between datasets, and a different base "
         f"rate alone changes F1. AUs that all datasets code: {listed or 'none'}."
     )
+    kinds = _kinds(found)
     for metric in _METRICS:
-        for kind in _kinds(found):
-            yield from _matrices(
-                f"transfer-{number}-{metric.replace('_', '-')}", name, means(found, metric, kind), metric
+        for kind in kinds:
+            label = f"transfer-{number}-{metric.replace('_', '-')}" + (
+                "-common" if kind == COMMON and kinds[1:] else ""
             )
+            yield from _matrices(label, name, means(found, metric, kind), metric)
     yield from _by_au(f"transfer-{number}-aus", name, found)
     yield from _rules(f"transfer-{number}-rules", name, found)
     yield from _tests(f"transfer-{number}-tests", name, with_seeds(study.tests, study.scores.drop_nulls("against")))
@@ -111,7 +113,7 @@ def _matrices(label: str, name: str, frame: pl.DataFrame, metric: str) -> Iterat
     if not frame["value"].count():
         return
     title, caption, scale = _METRICS[metric]
-    label, title = (label, title) if frame["aus_kind"][0] == COMMON else (f"{label}-pair", f"{title} on pair AUs")
+    title += " on the common AUs" if frame["aus_kind"][0] == COMMON else " on the AUs of each pair"
     drawing = transfer_figures.matrices(frame, scale)
     best = frame.drop_nulls("value").sort("value").row(-1, named=True)
     alt = f"The highest is {text.percent(best['value'])}, {best['method']} from {best['source']} to {best['target']}."
@@ -173,11 +175,11 @@ def _tests(label: str, name: str, tests: pl.DataFrame) -> Iterator[Block]:
     if tests.height:
         yield Paragraph(
             "Differences between methods on the same subjects. "
-            f"{difference_words(tests, 'difference')} p_holm has Holm's "
-            "correction for the number of tests."
+            f"{difference_words(tests, 'difference')} p (Holm) is corrected for "
+            "all tests of the table."
         )
         caption = f"Paired differences between methods, {name}"
         titles = {column: title_of(column) for column in tests.columns}
-        formats = dict.fromkeys(("low", "high"), text.points) | dict.fromkeys(("p", "p_holm"), p_value)
+        formats = dict.fromkeys(("low", "high"), text.points)
         shown = table(label, tests, titles, FORMATS | formats, caption=caption)
         yield replace(shown, folded=tests.height > 20)

@@ -9,6 +9,7 @@ import polars as pl
 
 from reports.figures import comparison_figures
 from reports.frames import tables, text
+from reports.frames.grids import p_value
 from reports.frames.intervals import difference_words, interval_words
 from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, table
 from reports.html.columns import numbers_table
@@ -34,15 +35,19 @@ TITLES = {
     "f1_gain": "gain",
     "f1_gain_low": "95 % from",
     "f1_gain_high": "to",
+    "f1_gain_p_holm": "p (Holm)",
     "rare_gain": "gain in the rarest third",
     "rare_gain_low": "95 % from",
     "rare_gain_high": "to",
+    "rare_gain_p_holm": "p (Holm)",
+    "seeds": "training seeds",
     "trials": "trials",
     "seconds": "a trial",
 }
 _BOUNDS = tuple(f"{name}{end}" for name in ESTIMATES for end in ("", "_low", "_high"))
 _FORMATS = {
     **{name: text.points if "gain" in name else text.percent for name in _BOUNDS},
+    **dict.fromkeys(("f1_gain_p_holm", "rare_gain_p_holm"), p_value),
     "noise": text.plain,
     "seconds": text.duration,
 }
@@ -171,12 +176,13 @@ def _rows(store: AblationResults) -> Iterator[Section]:
 
 
 GAIN_TITLES = {"label": "variant", "against": "against", "difference": "gain", "low": "95 % from", "high": "to"}
-GAIN_FORMATS = dict.fromkeys(("difference", "low", "high"), text.points)
+GAIN_TITLES |= {"p_holm": "p (Holm)"}
+GAIN_FORMATS = dict.fromkeys(("difference", "low", "high"), text.points) | {"p_holm": p_value}
 
 
 def gains_of(frame: pl.DataFrame) -> pl.DataFrame:
-    """label, against, difference, low, high, pairing: the rows of an ablation that have a reference."""
-    columns = {"difference": "f1_gain", "low": "f1_gain_low", "high": "f1_gain_high"}
+    """label, against, difference, low, high, p_holm, pairing: the rows of an ablation that have a reference."""
+    columns = {"difference": "f1_gain", "low": "f1_gain_low", "high": "f1_gain_high"} | {"p_holm": "f1_gain_p_holm"}
     return frame.filter(pl.col("f1_gain").is_not_null()).select(
         "label", "against", pairing=pl.lit("paired"), **{name: pl.col(column) for name, column in columns.items()}
     )
@@ -187,7 +193,8 @@ def ablation_by_au(scores: pl.DataFrame) -> pl.DataFrame:
     found = scores.filter(pl.col("against").is_null(), metric="f1")
     noises = [_with_noise(level_of(condition)[1] / 100) for condition in found["condition"]]
     labels = found["method"] + pl.Series(noises, dtype=pl.String)
-    return found.select("au", "low", "high", "n_seeds", f1="value").insert_column(0, labels.alias("label"))
+    columns = found.select("au", "low", "high", "n_seeds", f1="value").insert_column(0, labels.alias("label"))
+    return columns.sort("au", nulls_last=True, maintain_order=True)
 
 
 def _asked(config: Mapping[str, Any], variants: Mapping[str, Any]) -> Section:

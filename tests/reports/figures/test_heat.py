@@ -25,7 +25,7 @@ def luminance(colour: str) -> float:
 def test_colours_have_an_order_in_grey_and_dark_numbers_can_be_read(colours: tuple[str, ...]) -> None:
     light = [luminance(colour) for colour in colours]
     assert all(after > before for before, after in pairwise(light))
-    assert min(light) + 0.05 >= 4.5 * (luminance(heat.INK) + 0.05)
+    assert min(light) + 0.05 >= 4.5 * (luminance(heat.CELL_TEXT) + 0.05)
 
 
 def cells(*rows: tuple[str, str, str, float | None]) -> pl.DataFrame:

@@ -56,7 +56,7 @@ def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce", ends:
     (folder / "study.json").write_bytes(StudySpec("stress", dataset, OTHERS[ROBUSTNESS]).to_json())
     rows = [
         {"method": method, "condition": with_level(kind, level), "metric": metric, "au": au}
-        | {end: worth and worth - level / 200 for end, worth in zip(INTERVAL_ENDS, ends, strict=True)}
+        | dict(zip(INTERVAL_ENDS, [None if end is None else end - level / 200 for end in ends], strict=True))
         for kind in ("label_noise", "subjects")
         for level in (0.0, 20.0, 40.0)
         for metric in ("f1", "auc")
@@ -165,7 +165,10 @@ def test_matrices_on_common_aus_come_first_and_those_of_pairs_name_their_aus(sto
     others = pl.when(own).then(pl.lit("1 2 4 6")).otherwise("aus").alias("aus")
     page = transfer_page(store, tmp_path, others)
     drawn = [attrs["id"] or "" for tag, attrs in page.tags if tag == "figure"]
-    assert [name for name in drawn if "transfer-1-f1" in name] == ["figure-transfer-1-f1", "figure-transfer-1-f1-pair"]
+    assert [name for name in drawn if "transfer-1-f1" in name] == [
+        "figure-transfer-1-f1-common",
+        "figure-transfer-1-f1",
+    ]
     assert "Mean over the same AUs in every cell: 1 2 4." in page.text
     assert (
         "do not compare them along a row or a column. The diagonal has all AUs of its dataset (bp4d: 1 2 4 6)."

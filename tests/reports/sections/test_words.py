@@ -13,6 +13,7 @@ from reports.frames.comparison import Comparison, compare_studies
 from reports.frames.facts import facts_of
 from reports.frames.intervals import interval_words
 from reports.frames.report import StudyReport, report_of
+from reports.html.blocks import Paragraph
 from reports.sections import compared_sections, variant_sections
 from reports.sections.final_section import final_section
 from tests.reports.fake import FakeStore, full_store, no_importance
@@ -94,7 +95,7 @@ def test_words_on_intervals_follow_the_numbers() -> None:
 def final_words(report: StudyReport) -> str:
     section = final_section(report)
     assert section is not None
-    return " ".join(block.words for block in section.blocks if block.kind == "paragraph")
+    return " ".join(block.words for block in section.blocks if isinstance(block, Paragraph))
 
 
 @pytest.mark.parametrize(("pooled", "differ"), [(0.60249, False), (0.6026, True)])
