@@ -12,6 +12,7 @@ from study.scoring.bootstrap import fold_cubes
 from study.scoring.evaluation import evaluation_of_cubes, score_table
 
 FROM_COUNTS = ("f1", "precision", "recall", "always_positive", "lift")
+_EXACT = 1e-9  # a difference of two means and the mean of differences differ by rounding errors only
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class SplitEvaluation:
     def has_interval(self) -> bool:
         """Whether the mean F1 has an interval: it needs two subjects in one fold."""
         return not np.isnan(self.f1.high)
+
+    @property
+    def mixed(self) -> list[int]:
+        """AUs whose lift is not F1 minus always-positive: a former revision took their means over different folds."""
+        gap = (pl.col("lift") - (pl.col("f1") - pl.col("always_positive"))).abs()
+        return self.au.filter(gap > _EXACT)["au"].to_list()
 
     @property
     def undefined(self) -> list[int]:

@@ -109,11 +109,16 @@ def au_blocks(name: str, title: str, where: str, evaluation: SplitEvaluation, fr
         name, title, caption, final_figures.au_bars(frame), table(name, frame, titles, FORMATS), alt=_alt(frame)
     )
     yield replace(bars, unfolded=name == "test-aus")
+    if evaluation.mixed:
+        names = ", ".join(f"AU{au}" for au in evaluation.mixed)
+        yield Paragraph(
+            f"F1, always-positive and lift of {names} are means over different folds, because an earlier version wrote "
+            "the score table: run launch/final.py again.",
+            "note",
+        )
     if evaluation.undefined:
         names = ", ".join(f"AU{au}" for au in evaluation.undefined)
-        yield Paragraph(
-            f"F1 is undefined for {names}, which are never active and never predicted; means exclude them.", "note"
-        )
+        yield Paragraph(f"F1 is undefined for {names}, which are never active; means exclude them.", "note")
 
 
 def _alt(frame: pl.DataFrame) -> str:

@@ -157,13 +157,11 @@ def _by_au(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
 
 
 def _rules(label: str, name: str, scores: pl.DataFrame) -> Iterator[Block]:
-    kind = _kinds(scores)[0]
-    chosen = scores.filter(pl.col("au").is_null(), pl.col("source") != pl.col("target"), metric="f1", aus_kind=kind)
+    chosen = scores.filter(pl.col("au").is_null(), pl.col("source") != pl.col("target"), metric="f1", aus_kind=PAIR)
     frame = chosen.select("method", "source", "target", "rule", "value", "low", "high", "n_seeds")
     if frame["rule"].n_unique() > 1:
-        which = "all" if kind == COMMON else "both"
         caption = (
-            f"Mean F1 over the AUs that {which} datasets code, by threshold rule: 0.5; chosen on the validation "
+            "Mean F1 over the AUs that both datasets of a panel code, by threshold rule: 0.5; chosen on the validation "
             "subjects of the source; set so that the share of detected frames equals the base rate of the target; "
             f"oracle, chosen on the test frames of the target. {interval_words(frame)}"
         )

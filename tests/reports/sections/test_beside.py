@@ -54,9 +54,11 @@ Ends = tuple[float | None, ...]  # value, low, high
 def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce", ends: Ends = (0.6, 0.5, 0.7)) -> None:
     folder.mkdir(parents=True)
     (folder / "study.json").write_bytes(StudySpec("stress", dataset, OTHERS[ROBUSTNESS]).to_json())
-    rows = [
-        {"method": method, "condition": with_level(kind, level), "metric": metric, "au": au}
-        | dict(zip(INTERVAL_ENDS, [None if end is None else end - level / 200 for end in ends], strict=True))
+    rows: list[dict[str, Any]] = [
+        {
+            **{"method": method, "condition": with_level(kind, level), "metric": metric, "au": au},
+            **dict(zip(INTERVAL_ENDS, [None if end is None else end - level / 200 for end in ends], strict=True)),
+        }
         for kind in ("label_noise", "subjects")
         for level in (0.0, 20.0, 40.0)
         for metric in ("f1", "auc")

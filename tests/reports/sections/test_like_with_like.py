@@ -83,7 +83,8 @@ def test_an_au_that_does_not_occur_has_no_score(page: str) -> None:
     heads, *rows = tables(page)["test-aus"]
     (row,) = [dict(zip(heads, row, strict=True)) for row in rows if row[0] == "24"]
     assert [row[name] for name in ("F1 %", "low", "high", "always-positive %", "lift")] == [text.NONE] * 5
-    assert "F1 is undefined for AU24" in Outline(page).text
+    assert "F1 is undefined for AU24, which are never active" in Outline(page).text
+    assert "are means over different folds" not in page
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,7 @@ def test_the_lift_of_the_page_is_that_of_the_table(recorded: StudyStore, tmp_pat
         page = write_report(recorded, tmp_path / "page.html", some_importance).read_text("utf-8")
     finally:
         recorded.write_final(recorded.selections(), table)
+    assert "F1, always-positive and lift of AU1, AU2" in page  # it is not their difference, and the page says so
     shown = tables(page)
     assert shown["test-aus"][1][shown["test-aus"][0].index("lift")] == "+12.3"
     assert {what: cell for what, _, cell in shown["summary"]}["lift over always-positive (points)"] == "+12.3"
