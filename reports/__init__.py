@@ -25,9 +25,9 @@ figure, and another function makes it from the frames of `study.records.store.St
                            space_figures.parallel, space_figures.single, space_figures.ternary
                            search_figures.slices, search_figures.pairs, search_figures.rungs, search_figures.timeline,
                            search_figures.hours, search_figures.pareto
-    of final trials        figures.au_bars, figures.fold_dots
-                           final_figures.selections, final_figures.thresholds, final_figures.reliability,
-                           final_figures.confusion, final_figures.cooccurrence
+    of final trials        final_figures.au_bars, final_figures.fold_dots, final_figures.selections,
+                           final_figures.thresholds, final_figures.reliability, final_figures.confusion,
+                           final_figures.cooccurrence
     of data                data_figures.base_rates, data_figures.shift
     of other datasets      transfer_figures.matrices, transfer_figures.au_dots, transfer_figures.rules
     of robustness          transfer_figures.stress

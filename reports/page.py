@@ -7,7 +7,7 @@ from reports.frames.report import Importance, Materials, StudyReport, report_of
 from reports.frames.tables import Results
 from reports.html.document import render_sections
 from reports.sections.data_section import data_section
-from reports.sections.final_section import final_section
+from reports.sections.final_section import final_section, validation_section
 from reports.sections.provenance_section import failed, provenance_section
 from reports.sections.published_section import published_section
 from reports.sections.search_section import search_section
@@ -19,6 +19,7 @@ from study.search.importance import ped_anova as ped_anova
 _SECTIONS = (
     summary_section,
     search_section,
+    validation_section,
     final_section,
     published_section,
     transfer_section,

@@ -1,12 +1,10 @@
 """Figures of comparisons: studies by AU, differences with intervals, variants by AU."""
 
-from typing import Any
-
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import BLUE, NEUTRAL, ORANGE, RED, blank, escaped, percents
-from reports.frames import text
+from reports.figures.figures import BLUE, NEUTRAL, ORANGE, RED, blank, escaped, interval_bars, percents
+from reports.figures.heat import F1, heat_map, set_axes
 
 GREEN, VIOLET = "#3f9165", "#8a6fc0"
 STUDIES = (BLUE, ORANGE, GREEN, RED, VIOLET, NEUTRAL)
@@ -27,7 +25,7 @@ def study_dots(frame: pl.DataFrame) -> go.Figure:
         figure.add_scatter(
             x=[place[au] + (at - (len(names) - 1) / 2) * step for au in rows["au"]],
             y=percents(rows["f1"]),
-            error_y=_bars(rows, "f1"),
+            error_y=interval_bars(rows, "f1"),
             mode="markers",
             name=escaped(shortened(name)),
             marker={"color": colour, "symbol": symbol, "size": 8},
@@ -58,7 +56,7 @@ def difference_dots(frame: pl.DataFrame) -> go.Figure:
             figure.add_scatter(
                 x=percents(part["difference"]),
                 y=part["at"].to_list(),
-                error_x=_bars(part, "difference"),
+                error_x=interval_bars(part, "difference"),
                 mode="markers",
                 name=pairing,
                 marker={"color": colour, "symbol": symbol, "size": 9, "line": {"width": 1.5, "color": colour}},
@@ -74,45 +72,18 @@ def difference_dots(frame: pl.DataFrame) -> go.Figure:
 
 
 def variant_heat(frame: pl.DataFrame) -> go.Figure:
-    """F1 of every variant and AU, and the mean, as numbers on colours: columns label, au (null: mean), f1."""
+    """F1 of every variant and AU, and the mean, as numbers on colours; label, au (null: mean), f1, low, high."""
     labels = frame["label"].unique(maintain_order=True).to_list()
-    aus = [*frame["au"].drop_nulls().unique().sort().to_list(), None]
-    known = {(label, au): value for label, au, value in frame.select("label", "au", "f1").iter_rows()}
-    grid = [[known.get((label, au)) for au in aus] for label in labels]
-    rows = [pl.Series(line, dtype=pl.Float64) for line in grid]
+    aus = frame["au"].drop_nulls().unique().sort().to_list()
+    columns = [*(f"AU{au}" for au in aus), "mean"]
+    named = pl.when(pl.col("au").is_null()).then(pl.lit("mean")).otherwise(pl.format("AU{}", "au"))
+    cells = frame.select("low", "high", row="label", column=named, value="f1")
     figure = blank("", "")
-    figure.add_heatmap(
-        z=[percents(row) for row in rows],
-        x=[f"AU{au}" if au else "mean" for au in aus],
-        y=list(range(len(labels))),  # numbers: two shortened names may be equal, and plotly would join their rows
-        text=[[text.percent(value) for value in line] for line in grid],
-        texttemplate="%{text}",
-        customdata=[[escaped(label)] * len(aus) for label in labels],
-        hovertemplate="%{customdata}<br>%{x}: %{text}<extra></extra>",
-        # Light enough at both ends that black numbers can be read everywhere.
-        colorscale=[[0, "#f3d9b8"], [0.5, "#e9edf1"], [1, "#8fbbe0"]],
-        textfont={"color": "#14181c", "size": 11},
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "F1 (%)", "side": "right"}, "thickness": 10, "outlinewidth": 0},
-    )
-    ticks = [escaped(shortened(label)) for label in labels]
-    figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=ticks, autorange="reversed", showgrid=False)
-    figure.update_xaxes(side="top", showgrid=False, type="category")
-    figure.update_layout(height=110 + 27 * max(len(labels), 2), margin={"t": 48, "b": 16})
+    figure.add_trace(heat_map(cells, labels, columns, F1))
+    set_axes(figure, [shortened(label) for label in labels], columns)
+    figure.update_xaxes(side="top")
+    figure.update_layout(height=110 + 27 * max(len(labels), 2), margin={"t": 48, "b": 16}, coloraxis=F1.axis)
     return figure
-
-
-def _bars(rows: pl.DataFrame, column: str) -> dict[str, Any]:
-    """From the value to the ends of its interval; no bar without an interval."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": percents((rows["high"] - rows[column]).clip(0)),
-        "arrayminus": percents((rows[column] - rows["low"]).clip(0)),
-        "thickness": 1.4,
-        "width": 0,
-    }
 
 
 def shortened(name: str, longest: int = LONGEST) -> str:

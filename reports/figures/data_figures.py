@@ -3,11 +3,14 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import BLUE, NEUTRAL, blank, escaped, percents
+from reports.figures.figures import BLUE, ORANGE, blank, escaped, percents
+from reports.figures.heat import difference_scale, heat_map, set_axes
+
+_SHIFT = difference_scale("shift (points)", 20)
 
 
 def base_rates(frame: pl.DataFrame) -> go.Figure:
-    """Base rate of every AU, and its range over subjects; au, name, base_rate, least, most."""
+    """Base rate of every AU, and the lowest and highest of any subject; au, name, base_rate, least, most."""
     # an AU that is never coded has no base rate
     rows = frame.drop_nulls("base_rate")
     figure = blank("action unit", "active frames (%)")
@@ -21,16 +24,21 @@ def base_rates(frame: pl.DataFrame) -> go.Figure:
         marker={"color": BLUE},
         text=titles,
         textposition="none",
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": percents((rows["most"] - rows["base_rate"]).clip(0)),
-            "arrayminus": percents((rows["base_rate"] - rows["least"]).clip(0)),
-            "thickness": 1.2,
-        },
         hovertemplate="%{text}: %{y:.1f} %<extra></extra>",
     )
-    figure.update_layout(showlegend=False)
+    # marks without a line between them, which would look like an interval
+    for column, which, symbol in (("least", "lowest", "triangle-up"), ("most", "highest", "triangle-down")):
+        figure.add_scatter(
+            x=names,
+            y=percents(rows[column]),
+            mode="markers",
+            name=f"subject with the {which} share",
+            # the white edge separates it from the bar
+            marker={"color": ORANGE, "symbol": symbol, "size": 10, "line": {"width": 1, "color": "#ffffff"}},
+            text=titles,
+            hovertemplate=f"%{{text}}: {which} %{{y:.1f}} %<extra></extra>",
+        )
+    figure.update_layout(showlegend=True)
     figure.update_xaxes(type="category", showgrid=False)  # AU numbers are names: no gap between AU7 and AU12
     figure.update_yaxes(range=[0, 100])
     return figure
@@ -38,29 +46,11 @@ def base_rates(frame: pl.DataFrame) -> go.Figure:
 
 def shift(frame: pl.DataFrame) -> go.Figure:
     """Difference of base rates by AU and fold, printed in every cell; fold, au, difference."""
-    folds = frame["fold"].unique().sort().to_list()
-    aus = frame["au"].unique().sort().to_list()
-    cells = {(fold, au): value for fold, au, value in frame.select("fold", "au", "difference").iter_rows()}
-    z = [[None if (v := cells.get((fold, au))) is None else round(100 * v, 2) for au in aus] for fold in folds]
-    # a symmetric scale, so that white is no shift; 1 where all folds are equal, because a scale needs a length
-    most = max((abs(value) for line in z for value in line if value is not None), default=1) or 1
-    figure = blank("action unit", "")
-    figure.add_heatmap(
-        z=z,
-        x=[str(au) for au in aus],
-        y=[escaped(fold) for fold in folds],
-        colorscale=[[0, "#5b9bd5"], [0.5, "#f2f2f2"], [1, "#e08a3c"]],
-        zmin=-most,
-        zmax=most,
-        showscale=False,
-        xgap=2,
-        ygap=2,
-        text=[["–" if value is None else f"{value:+.1f}".replace("-", "−") for value in line] for line in z],
-        texttemplate="%{text}",
-        textfont={"color": "#10151a"},
-        hovertemplate="fold %{y}, AU%{x}: %{text} points<extra></extra>",
-    )
-    figure.update_layout(height=120 + 44 * len(folds))
-    figure.update_xaxes(type="category", showgrid=False, linecolor=NEUTRAL)
-    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
+    folds, aus = (frame[name].unique().sort().to_list() for name in ("fold", "au"))
+    rows, columns = [f"fold {fold}" for fold in folds], [f"AU{au}" for au in aus]
+    cells = frame.select(row=pl.format("fold {}", "fold"), column=pl.format("AU{}", "au"), value="difference")
+    figure = blank("", "")
+    figure.add_trace(heat_map(cells, rows, columns, _SHIFT))
+    set_axes(figure, rows, columns)
+    figure.update_layout(height=120 + 44 * len(folds), coloraxis=_SHIFT.axis)
     return figure

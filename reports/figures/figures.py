@@ -73,20 +73,18 @@ def history(frame: pl.DataFrame, objective: str) -> go.Figure:
     figure.update_xaxes(title="trial")
     for fold, (row, column) in zip(folds, places(len(folds), columns), strict=True):
         _add_history(figure, frame.filter(pl.col("fold") == fold), row, column)
+    legend_once(figure)
     _count_axis(figure, frame["trial"])
     return figure
 
 
 def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) -> None:
     """The trials of one fold; failed trials have no value, their crosses are drawn at the lowest value."""
-    first = (row, column) == (1, 1)
     known = frame["value"].drop_nulls()
     floor = pl.lit(float(known.min()) if known.len() else 0.0)  # type: ignore[arg-type]
     heights = frame.with_columns(value=pl.when(pl.col("status") == "FAILED").then(floor).otherwise("value"))
     for state, (colour, symbol) in STATE_MARKS.items():
         rows = heights.filter(pl.col("status") == state, pl.col("value").is_not_null())
-        if rows.is_empty() and not first:  # the first panel has the legend of all panels
-            continue
         value = "no value" if state == "FAILED" else "%{y:.1f}"
         figure.add_scatter(
             x=rows["trial"].to_list(),
@@ -94,7 +92,6 @@ def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) 
             mode="markers",
             name=state,
             legendgroup=state,
-            showlegend=first and state in set(frame["status"]),
             marker={"color": colour, "symbol": symbol, "size": 8, "line": {"width": 1.5, "color": colour}},
             text=[escaped(key[:8]) for key in rows["key"]],
             hovertemplate=f"trial %{{x}} (%{{text}})<br>{value}",
@@ -107,7 +104,6 @@ def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) 
         mode="lines",
         name="best so far",
         legendgroup="best",
-        showlegend=first,
         line={"color": ORANGE, "width": 2, "shape": "hv"},  # steps: the best value does not change between trials
         hoverinfo="skip",
         row=row,
@@ -183,81 +179,6 @@ def _lines(rows: pl.DataFrame) -> dict[str, list[Any]]:
     return points
 
 
-def au_bars(frame: pl.DataFrame) -> go.Figure:
-    """F1 of every AU with its interval, and the F1 of the always-positive detector."""
-    rows = frame.filter(pl.col("f1").is_not_null())
-    error = {
-        "type": "data",
-        "symmetric": False,
-        "array": percents((rows["high"] - rows["f1"]).clip(0)),
-        "arrayminus": percents((rows["f1"] - rows["low"]).clip(0)),
-        "thickness": 1.4,
-    }
-    figure = blank("action unit", "F1 (%)")
-    figure.add_bar(
-        x=list(range(rows.height)),  # numbers and not names, so that `_levels` can end at the edges of a bar
-        y=percents(rows["f1"]),
-        name="F1, 95 % interval" if rows["high"].count() else "F1",
-        width=0.6,
-        marker={"color": BLUE},
-        error_y=error if rows["high"].count() else None,
-        text=_au_labels(rows),
-        textposition="none",
-        hovertemplate="%{text}<br>F1 %{y:.1f}<extra></extra>",
-    )
-    line = {"color": ORANGE, "width": 3}
-    figure.add_scatter(**_levels(rows), mode="lines", name="always-positive", line=line)
-    figure.update_yaxes(range=[0, 100])
-    figure.update_xaxes(tickvals=list(range(rows.height)), ticktext=[str(au) for au in rows["au"]], showgrid=False)
-    figure.update_xaxes(range=[-0.6, max(rows.height, 4) - 0.4])  # a few bars would be very wide otherwise
-    figure.update_layout(hovermode="closest")
-    return figure
-
-
-def _au_labels(rows: pl.DataFrame) -> list[str]:
-    return [escaped(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]
-
-
-def _levels(rows: pl.DataFrame) -> dict[str, Any]:
-    """A short horizontal line across every bar, as wide as the bar at any size of the page."""
-    xs: list[float | None] = []
-    ys: list[float | None] = []
-    labels: list[str] = []
-    for at, (level, label) in enumerate(zip(percents(rows["always_positive"]), _au_labels(rows), strict=True)):
-        xs += [at - 0.36, at, at + 0.36, None]
-        ys += [level, level, level, None]
-        labels += [label] * 4
-    return {"x": xs, "y": ys, "text": labels, "hovertemplate": "%{text}<br>always-positive %{y:.1f}<extra></extra>"}
-
-
-def fold_dots(frame: pl.DataFrame) -> go.Figure:
-    """Test F1 of every fold and seed, and the always-positive detector on the same fold."""
-    figure = blank("F1 (%)", "")
-    folds = [f"fold {escaped(fold)}" for fold in frame["fold"]]
-    figure.add_scatter(
-        x=percents(frame["test_f1"]),
-        y=folds,
-        mode="markers",
-        name="test F1, one dot for each seed",
-        marker={"color": BLUE, "size": 11, "opacity": 0.75},
-        text=[str(seed) for seed in frame["seed"]],
-        hovertemplate="%{y}, seed %{text}: %{x:.1f}<extra></extra>",
-    )
-    mark = {"symbol": "line-ns", "size": 22, "color": ORANGE, "line": {"width": 3, "color": ORANGE}}
-    figure.add_scatter(
-        x=percents(frame["always_positive"]),
-        y=folds,
-        mode="markers",
-        name="always-positive",
-        marker=mark,
-        hovertemplate="%{y} always-positive %{x:.1f}<extra></extra>",
-    )
-    height = 140 + 44 * frame["fold"].n_unique()
-    figure.update_layout(height=height, hovermode="closest")
-    figure.update_yaxes(type="category", autorange="reversed")  # plotly counts from the bottom
-    return figure
-
-
 def grid(
     count: int, columns: int, titles: Sequence[str], height: int, shared_y: bool = True, legend: bool = False
 ) -> go.Figure:
@@ -296,3 +217,26 @@ def percents(values: pl.Series) -> list[float | None]:
     """Fractions as percent, gaps where they are undefined."""
     # three digits: more cannot be seen and would only make the page larger
     return [None if not text.known(value) else round(100 * value, 3) for value in values.to_list()]
+
+
+def interval_bars(rows: pl.DataFrame, value: str = "value") -> dict[str, Any] | None:
+    """From the `value` of each row to its `low` and `high`; None where no row has an interval."""
+    if not rows["high"].count():
+        return None
+    above, below = (rows["high"] - rows[value]).clip(0), (rows[value] - rows["low"]).clip(0)
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": percents(above),
+        "arrayminus": percents(below),
+        "thickness": 1.4,
+    }
+
+
+def legend_once(figure: go.Figure) -> None:
+    """Name each group of traces once in the legend, whichever panel it comes first in."""
+    named = set[str]()
+    # plotly leaves out a trace without points, so it cannot stand for its group
+    for trace in figure.data:
+        trace.showlegend = trace.legendgroup not in named and len(trace.x or ()) > 0
+        named |= {trace.legendgroup} if trace.showlegend else set()

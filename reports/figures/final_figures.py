@@ -1,21 +1,105 @@
-"""Figures of the final evaluation: selection, thresholds, reliability, confusion counts, AU co-occurrence."""
+"""Figures of the final evaluation: AUs, folds, selection, thresholds, reliability, confusion, AU co-occurrence."""
+
+from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
 
 from data.aus import AU_NAMES
-from reports.figures.figures import BLUE, NEUTRAL, ORANGE, SERIES, SYMBOLS, blank, escaped, grid, percents, places
-from reports.figures.space_figures import SCALE
+from reports.figures.figures import (
+    BLUE,
+    NEUTRAL,
+    ORANGE,
+    SERIES,
+    SYMBOLS,
+    blank,
+    escaped,
+    grid,
+    interval_bars,
+    percents,
+    places,
+)
+from reports.figures.heat import CELL_TEXT, Scale, difference_scale
 from reports.frames import text
 
 _COLUMNS = 4
 _CELLS = {"tp": ("true positive", BLUE), "fn": ("false negative", "#a9c9ea"), "fp": ("false positive", ORANGE)}
 _CELLS |= {"tn": ("true negative", "#c4c9d0")}
+_SHARE, _GAP = Scale("share (%)", 0, 100, ("0", "50", "100")), difference_scale("difference (points)", 50)
 
 
 def au_titles(aus: list[int]) -> list[str]:
     """AU12 lip corner puller"""
     return [f"AU{au} {AU_NAMES.get(au, '')}".strip() for au in aus]
+
+
+def au_bars(frame: pl.DataFrame) -> go.Figure:
+    """F1 of every AU with its interval, and the F1 of the always-positive detector."""
+    rows = frame.filter(pl.col("f1").is_not_null())
+    error = interval_bars(rows, "f1")
+    figure = blank("action unit", "F1 (%)")
+    figure.add_bar(
+        x=list(range(rows.height)),  # numbers and not names, so that `_levels` can end at the edges of a bar
+        y=percents(rows["f1"]),
+        name="F1, 95 % interval" if error else "F1",
+        width=0.6,
+        marker={"color": BLUE},
+        error_y=error,
+        text=_au_labels(rows),
+        textposition="none",
+        hovertemplate="%{text}<br>F1 %{y:.1f}<extra></extra>",
+    )
+    line = {"color": ORANGE, "width": 3}
+    figure.add_scatter(**_levels(rows), mode="lines", name="always-positive", line=line)
+    figure.update_yaxes(range=[0, 100])
+    figure.update_xaxes(tickvals=list(range(rows.height)), ticktext=[str(au) for au in rows["au"]], showgrid=False)
+    figure.update_xaxes(range=[-0.6, max(rows.height, 4) - 0.4])  # a few bars would be very wide otherwise
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def _au_labels(rows: pl.DataFrame) -> list[str]:
+    return [escaped(f"AU{au} {name}") for au, name in rows.select("au", "name").iter_rows()]
+
+
+def _levels(rows: pl.DataFrame) -> dict[str, Any]:
+    """A short horizontal line across every bar, as wide as the bar at any size of the page."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    labels: list[str] = []
+    for at, (level, label) in enumerate(zip(percents(rows["always_positive"]), _au_labels(rows), strict=True)):
+        xs += [at - 0.36, at, at + 0.36, None]
+        ys += [level, level, level, None]
+        labels += [label] * 4
+    return {"x": xs, "y": ys, "text": labels, "hovertemplate": "%{text}<br>always-positive %{y:.1f}<extra></extra>"}
+
+
+def fold_dots(frame: pl.DataFrame) -> go.Figure:
+    """Test F1 of every fold and seed, and the always-positive detector on the same fold."""
+    figure = blank("F1 (%)", "")
+    folds = [f"fold {escaped(fold)}" for fold in frame["fold"]]
+    figure.add_scatter(
+        x=percents(frame["test_f1"]),
+        y=folds,
+        mode="markers",
+        name="test F1, one dot for each seed",
+        marker={"color": BLUE, "size": 11, "opacity": 0.75},
+        text=[str(seed) for seed in frame["seed"]],
+        hovertemplate="%{y}, seed %{text}: %{x:.1f}<extra></extra>",
+    )
+    mark = {"symbol": "line-ns", "size": 22, "color": ORANGE, "line": {"width": 3, "color": ORANGE}}
+    figure.add_scatter(
+        x=percents(frame["always_positive"]),
+        y=folds,
+        mode="markers",
+        name="always-positive",
+        marker=mark,
+        hovertemplate="%{y} always-positive %{x:.1f}<extra></extra>",
+    )
+    height = 140 + 44 * frame["fold"].n_unique()
+    figure.update_layout(height=height, hovermode="closest")
+    figure.update_yaxes(type="category", autorange="reversed")  # plotly counts from the bottom
+    return figure
 
 
 def selections(frame: pl.DataFrame) -> go.Figure:
@@ -28,7 +112,7 @@ def selections(frame: pl.DataFrame) -> go.Figure:
             y=[f"threshold {escaped(rule)}" for rule in rows["rule"]],
             mode="markers",
             name=escaped(name),
-            error_x=_error(rows),
+            error_x=interval_bars(rows),
             marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 10},
             hovertemplate=f"{escaped(name)}, %{{y}}: %{{x:.1f}}<extra></extra>",
         )
@@ -36,13 +120,6 @@ def selections(frame: pl.DataFrame) -> go.Figure:
     figure.update_layout(scattermode="group", height=150 + 60 * frame["rule"].n_unique())
     figure.update_yaxes(type="category", autorange="reversed")
     return figure
-
-
-def _error(rows: pl.DataFrame) -> dict[str, object] | None:
-    if not rows["high"].count():
-        return None
-    high, low = (rows["high"] - rows["value"]).clip(0), (rows["value"] - rows["low"]).clip(0)
-    return {"type": "data", "symmetric": False, "array": percents(high), "arrayminus": percents(low), "thickness": 1.4}
 
 
 def thresholds(frame: pl.DataFrame) -> go.Figure:
@@ -131,30 +208,25 @@ def cooccurrence(frame: pl.DataFrame) -> go.Figure:
     aus = frame["given"].unique(maintain_order=True).to_list()
     figure = grid(3, 3, ["labelled (%)", "detected (%)", "detected − labelled (points)"], 130 + 26 * len(aus))
     gap = frame["predicted"] - frame["labelled"]
-    shades = [[0, "#ffffff"], [1, "#1f5f99"]]
-    apart = [[0, "#1f5f99"], [0.5, "#ffffff"], [1, "#b4540a"]]
-    most = max((abs(value) for value in percents(gap) if value is not None), default=0) or 1
-    panels = [(frame["labelled"], shades, 0, 100), (frame["predicted"], shades, 0, 100), (gap, apart, -most, most)]
-    for at, (values, colours, low, high) in enumerate(panels, start=1):
+    for at, values in enumerate((frame["labelled"], frame["predicted"], gap), start=1):
         # rows of the frame are in the order given AU, other AU
         z = _square(percents(values), len(aus))
         figure.add_heatmap(
             z=z,
             x=[str(au) for au in aus],
             y=[str(au) for au in aus],
-            colorscale=colours,
-            zmin=low,
-            zmax=high,
-            showscale=False,
+            coloraxis="coloraxis2" if at == 3 else "coloraxis",
             xgap=1,
             ygap=1,
             text=[["" if cell is None else f"{cell:.0f}" for cell in line] for line in z],
             texttemplate="%{text}" if len(aus) <= 17 else None,  # numbers in smaller cells would overlap
-            textfont={"size": 10},
+            textfont={"size": 10, "color": CELL_TEXT},
             hovertemplate="of the frames with AU%{y}, %{z:.1f} have AU%{x}<extra></extra>",
             row=1,
             col=at,
         )
+    figure.update_layout(coloraxis=_SHARE.axis, coloraxis2=_GAP.axis)
+    figure.update_layout(coloraxis2_colorbar_x=1.12)  # beside the other bar
     figure.update_xaxes(type="category", showgrid=False, title="AU")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     figure.update_yaxes(title="given AU", col=1)
@@ -163,31 +235,3 @@ def cooccurrence(frame: pl.DataFrame) -> go.Figure:
 
 def _square(values: list[float | None], side: int) -> list[list[float | None]]:
     return [values[at * side : (at + 1) * side] for at in range(side)]
-
-
-def heat(
-    frame: pl.DataFrame, columns: str, rows: str, value: str, middle: float | None = None
-) -> tuple[list[str], list[str], list[list[float | None]]]:
-    """Names of the columns and rows, and the values in percent as a matrix; null where a value is missing."""
-    xs, ys = (frame[name].unique(maintain_order=True).to_list() for name in (columns, rows))
-    cells = {(x, y): cell for x, y, cell in frame.select(columns, rows, value).iter_rows()}
-    shift = middle or 0.0
-    matrix = [[None if cells.get((x, y)) is None else round(100 * (cells[x, y] - shift), 3) for x in xs] for y in ys]
-    return [escaped(x) for x in xs], [escaped(y) for y in ys], matrix
-
-
-def annotated(xs: list[str], ys: list[str], matrix: list[list[float | None]], percent: bool = True) -> go.Heatmap:
-    """A heat map with the number in every cell."""
-    return go.Heatmap(
-        x=xs,
-        y=ys,
-        z=matrix,
-        colorscale=[[at / (len(SCALE) - 1), colour] for at, colour in enumerate(SCALE)],
-        showscale=False,
-        xgap=2,
-        ygap=2,
-        text=[["–" if cell is None else f"{cell:.1f}" for cell in line] for line in matrix],
-        texttemplate="%{text}",
-        textfont={"color": "#10151a"},  # dark in both themes: the colours of the cells do not change
-        hovertemplate="%{y} → %{x}: %{text}<extra></extra>",
-    )

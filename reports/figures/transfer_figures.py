@@ -3,28 +3,41 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import NEUTRAL, SERIES, SYMBOLS, escaped, grid, percents, places
-from reports.figures.final_figures import annotated, heat
+from reports.figures.figures import (
+    NEUTRAL,
+    SERIES,
+    SYMBOLS,
+    escaped,
+    grid,
+    interval_bars,
+    legend_once,
+    percents,
+    places,
+)
+from reports.figures.heat import Scale, heat_map, room, set_axes
 from reports.frames import text
 
+_WIDE = 0.8  # of the distance between two AUs or rules: the methods stand side by side within it
 
-def matrices(frame: pl.DataFrame) -> go.Figure:
-    """Source by target, one annotated heat map for each method; method, source, target, value."""
-    methods = frame["method"].unique(maintain_order=True).to_list()
+
+def matrices(frame: pl.DataFrame, scale: Scale, titles: tuple[str, str] = ("trained on", "scored on")) -> go.Figure:
+    """Source by target, one heat map for each method; method, source, target, value, low, high.
+
+    `titles` are of rows and columns, which have the same order; each panel has all of them, also those that its
+    method lacks.
+    """
+    methods, sources, targets = (frame[name].unique().sort().to_list() for name in ("method", "source", "target"))
     columns = min(3, max(len(methods), 1))
-    side = frame["source"].n_unique()
-    figure = grid(len(methods), columns, methods, 150 + 46 * side)
-    # the scale of all panels together
-    ends = [100 * value for value in frame["value"].drop_nulls()]
+    figure = grid(len(methods), columns, methods, 150 + 46 * len(sources))
+    cells = frame.select("method", "value", "low", "high", row="source", column="target")
     for method, (row, column) in zip(methods, places(len(methods), columns), strict=True):
-        part = frame.filter(pl.col("method") == method)
-        drawing = annotated(*heat(part, "target", "source", "value"))
-        # one colour scale for all panels, so that methods can be compared; it needs a length above 0
-        drawing.update(zmin=min(ends), zmax=max(ends) if max(ends) > min(ends) else min(ends) + 1)
+        part = cells.filter(pl.col("method") == method)
+        drawing = heat_map(part, sources, targets, scale, intervals=room(columns * len(targets)))
         figure.add_trace(drawing, row=row, col=column)
-    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
-    figure.update_yaxes(title="trained on", col=1)
-    figure.update_xaxes(type="category", showgrid=False, title="scored on")
+    set_axes(figure, sources, targets)
+    figure.update_yaxes(title=titles[0], col=1)
+    figure.update_xaxes(title=titles[1])
+    figure.update_layout(coloraxis=scale.axis)
     return figure
 
 
@@ -37,54 +50,69 @@ def au_dots(frame: pl.DataFrame) -> go.Figure:
     columns = min(2, len(panels))
     figure = grid(len(panels), columns, [f"{source} → {target}" for source, target in panels], 260, legend=True)
     methods = frame["method"].unique(maintain_order=True).to_list()
-    for (source, target), (row, column) in zip(panels, places(len(panels), columns), strict=True):
+    for (source, target), place in zip(panels, places(len(panels), columns), strict=True):
         here = frame.filter(pl.col("source") == source, pl.col("target") == target)
-        for at, method in enumerate(methods):
-            rows = here.filter(pl.col("method") == method, pl.col("metric") == "f1").sort("au")
-            _add_dots(figure, rows, method, at, (row, column))
-        # the same for every method: it depends on the labels of the target alone
-        base = here.filter(pl.col("metric") == "always_positive").unique("au").sort("au")
-        figure.add_scatter(
-            x=[str(au) for au in base["au"]],
-            y=percents(base["value"]),
-            mode="markers",
-            name="always-positive",
-            legendgroup="always-positive",
-            showlegend=(row, column) == (1, 1),
-            marker={"symbol": "line-ew", "size": 16, "line": {"width": 3, "color": NEUTRAL}},
-            hovertemplate="AU%{x} always-positive %{y:.1f}<extra></extra>",
-            row=row,
-            col=column,
-        )
-    figure.update_xaxes(type="category")
+        aus = here["au"].unique().sort().to_list()
+        for method in methods:
+            rows = here.filter(pl.col("method") == method, pl.col("metric") == "f1")
+            _add_dots(figure, rows.with_columns(name=pl.format("AU{}", "au"), slot="au"), aus, methods, method, place)
+        _add_levels(figure, here.filter(pl.col("metric") == "always_positive").unique("au").sort("au"), aus, place)
+        _name_slots(figure, [str(au) for au in aus], place)
+    legend_once(figure)
     figure.update_yaxes(range=[0, 100])
     figure.update_yaxes(title="F1 (%)", col=1)
-    figure.update_layout(scattermode="group")
     return figure
 
 
-def _add_dots(figure: go.Figure, rows: pl.DataFrame, name: str, at: int, place: tuple[int, int]) -> None:
+def _add_dots(
+    figure: go.Figure, rows: pl.DataFrame, slots: list[object], methods: list[str], method: str, place: tuple[int, int]
+) -> None:
+    """The scores of one method, beside those of the others; `rows` have slot, name, value, low, high."""
+    at = methods.index(method)
+    aside = (at - (len(methods) - 1) / 2) * _WIDE / len(methods)
     figure.add_scatter(
-        x=[str(au) for au in rows["au"]],
+        x=[slots.index(slot) + aside for slot in rows["slot"]],
         y=percents(rows["value"]),
-        error_y=error_bars(rows),
+        error_y=interval_bars(rows),
         mode="markers",
-        name=escaped(name),
-        legendgroup=escaped(name),
-        showlegend=place == (1, 1),
+        name=escaped(method),
+        legendgroup=escaped(method),
         marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 8},
-        hovertemplate=f"AU%{{x}} {escaped(name)} %{{y:.1f}}<extra></extra>",
+        text=[escaped(f"{name} {method}") for name in rows["name"]],
+        hovertemplate="%{text} %{y:.1f}<extra></extra>",
         row=place[0],
         col=place[1],
     )
 
 
-def error_bars(rows: pl.DataFrame) -> dict[str, object] | None:
-    """From `low` to `high` around `value`; None where there are no intervals."""
-    if not rows["high"].count():
-        return None
-    high, low = (rows["high"] - rows["value"]).clip(0), (rows["value"] - rows["low"]).clip(0)
-    return {"type": "data", "symmetric": False, "array": percents(high), "arrayminus": percents(low), "thickness": 1.4}
+def _add_levels(figure: go.Figure, base: pl.DataFrame, slots: list[object], place: tuple[int, int]) -> None:
+    """Always-positive, a line across all methods of an AU: it depends on the labels of the target alone."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    names: list[str] = []
+    for au, level in zip(base["au"], percents(base["value"]), strict=True):
+        at = slots.index(au)
+        xs += [at - _WIDE / 2, at, at + _WIDE / 2, None]
+        ys += [level, level, level, None]
+        names += [f"AU{au} always-positive"] * 4
+    figure.add_scatter(
+        x=xs,
+        y=ys,
+        mode="lines",
+        name="always-positive",
+        legendgroup="always-positive",
+        line={"width": 3, "color": NEUTRAL},
+        text=names,
+        hovertemplate="%{text} %{y:.1f}<extra></extra>",
+        row=place[0],
+        col=place[1],
+    )
+
+
+def _name_slots(figure: go.Figure, names: list[str], place: tuple[int, int]) -> None:
+    ends = [-0.5, len(names) - 0.5]
+    ticks = {"tickvals": list(range(len(names))), "ticktext": [escaped(name) for name in names]}
+    figure.update_xaxes(range=ends, showgrid=False, zeroline=False, **ticks, row=place[0], col=place[1])
 
 
 def rules(frame: pl.DataFrame) -> go.Figure:
@@ -92,26 +120,16 @@ def rules(frame: pl.DataFrame) -> go.Figure:
     panels = frame.select("source", "target").unique(maintain_order=True).rows()
     columns = min(3, len(panels))
     figure = grid(len(panels), columns, [f"{source} → {target}" for source, target in panels], 240, legend=True)
-    for (source, target), (row, column) in zip(panels, places(len(panels), columns), strict=True):
+    methods, slots = (frame[name].unique(maintain_order=True).to_list() for name in ("method", "rule"))
+    for (source, target), place in zip(panels, places(len(panels), columns), strict=True):
         here = frame.filter(pl.col("source") == source, pl.col("target") == target)
-        for at, method in enumerate(frame["method"].unique(maintain_order=True)):
-            rows = here.filter(pl.col("method") == method)
-            figure.add_scatter(
-                x=[escaped(rule) for rule in rows["rule"]],
-                y=percents(rows["value"]),
-                error_y=error_bars(rows),
-                mode="markers",
-                name=escaped(method),
-                legendgroup=escaped(method),
-                showlegend=(row, column) == (1, 1),
-                marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 9},
-                hovertemplate=f"{escaped(method)}, %{{x}}: %{{y:.1f}}<extra></extra>",
-                row=row,
-                col=column,
-            )
-    figure.update_xaxes(type="category")
+        for method in methods:
+            rows = here.filter(pl.col("method") == method).with_columns(slot="rule", name="rule")
+            _add_dots(figure, rows, slots, methods, method, place)
+        _name_slots(figure, slots, place)
+    legend_once(figure)
     figure.update_yaxes(title="mean F1 (%)", col=1)
-    figure.update_layout(scattermode="group")
+    figure.update_yaxes(range=[0, 100])
     return figure
 
 
@@ -126,11 +144,10 @@ def stress(frame: pl.DataFrame, metric: str) -> go.Figure:
             figure.add_scatter(
                 x=rows["level"].to_list(),
                 y=percents(rows["value"]),
-                error_y=error_bars(rows),
+                error_y=interval_bars(rows),
                 mode="lines+markers",
                 name=escaped(method),
                 legendgroup=escaped(method),
-                showlegend=(row, column) == (1, 1),
                 line={"color": SERIES[at % 6], "dash": ("solid", "dash", "dot")[at % 3]},
                 marker={"color": SERIES[at % 6], "symbol": SYMBOLS[at % 6], "size": 7},
                 text=[text.rounded(level) for level in rows["level"]],
@@ -139,5 +156,7 @@ def stress(frame: pl.DataFrame, metric: str) -> go.Figure:
                 col=column,
             )
         figure.update_xaxes(title="people" if kind == "subjects" else "level (%)", row=row, col=column)
+    legend_once(figure)
     figure.update_yaxes(title=f"{escaped(metric)} (%)", col=1)
+    figure.update_yaxes(matches="y")  # also panels of further rows: equal heights are equal scores
     return figure

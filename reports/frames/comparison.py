@@ -100,7 +100,8 @@ def differences_frame(members: Sequence[Facts]) -> pl.DataFrame:
         # scores on different datasets have no common subjects
         if a.dataset == b.dataset and a.counts.height and b.counts.height and {*a.aus} & {*b.aus}
     ]
-    columns = {"difference": pl.Float64, "low": pl.Float64, "high": pl.Float64, "p": pl.Float64}
+    columns: dict[str, type[pl.DataType]] = dict.fromkeys(("difference", "low", "high", "p"), pl.Float64)
+    columns["n_seeds"] = pl.Int64
     schema = dict.fromkeys(("a", "b", "dataset", "pairing", "folds", "aus"), pl.String) | columns
     frame = pl.DataFrame(rows, schema=schema)
     # one family: all pairs that the page shows
@@ -127,6 +128,7 @@ def _difference(a: Facts, b: Facts) -> dict[str, Any]:
         "low": found["low"],
         "high": found["high"],
         "p": found["p"] if folds else NOTHING,  # the test is defined for paired replicates only
+        "n_seeds": min(ours.seeds, theirs.seeds),
     }
 
 
@@ -150,8 +152,8 @@ def _on(counts: pl.DataFrame, folds: Sequence[str]) -> pl.DataFrame:
 def study_au_frame(members: Sequence[Facts]) -> pl.DataFrame:
     """One row for each study and AU: test F1 at threshold 0.5, mean of folds, with its interval."""
     rows = [row for member in members for row in _au_rows(member)]
-    schema = {"study": pl.String, "au": pl.Int64, "name": pl.String}
-    schema |= dict.fromkeys(("f1", "low", "high", "always_positive"), pl.Float64)
+    schema: dict[str, type[pl.DataType]] = {"study": pl.String, "au": pl.Int64, "name": pl.String}
+    schema |= dict.fromkeys(("f1", "low", "high", "always_positive"), pl.Float64) | {"n_seeds": pl.Int64}
     return pl.DataFrame(rows, schema=schema)
 
 
@@ -166,7 +168,8 @@ def _au_rows(member: Facts) -> Iterator[dict[str, Any]]:
     base = dict(chosen.filter(pl.col("metric") == "always_positive").select("au", "value").iter_rows())
     for row in chosen.filter(pl.col("metric") == "f1").sort("au").iter_rows(named=True):
         scores = {"f1": row["value"], "low": row["low"], "high": row["high"], "always_positive": base.get(row["au"])}
-        yield {"study": member.name, "au": row["au"], "name": AU_NAMES.get(row["au"], ""), **scores}
+        names = {"study": member.name, "au": row["au"], "name": AU_NAMES.get(row["au"], "")}
+        yield names | scores | {"n_seeds": row["n_seeds"]}
 
 
 def costs(members: Sequence[Facts]) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from reports.frames.tables import QUOTED
 from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS
 from study.scoring.bootstrap import CONFUSION
 
-SCORE_COLUMNS = ("selection", "rule", "metric", "aggregate", *INTERVAL_ENDS, "seed_sd")
+SCORE_COLUMNS = ("selection", "rule", "metric", "aggregate", *INTERVAL_ENDS, "seed_sd", "n_seeds")
 
 
 def headline(scores: pl.DataFrame, metric: str = "f1") -> dict[str, Any]:
@@ -22,7 +22,7 @@ def headline(scores: pl.DataFrame, metric: str = "f1") -> dict[str, Any]:
 
 
 def overall(scores: pl.DataFrame) -> pl.DataFrame:
-    """The scores over all AUs: selection, rule, metric, aggregate, value, low, high, seed_sd."""
+    """The scores over all AUs: selection, rule, metric, aggregate, value, low, high, seed_sd, n_seeds."""
     return scores.filter(pl.col("au").is_null()).select(SCORE_COLUMNS)
 
 

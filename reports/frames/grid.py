@@ -93,5 +93,5 @@ def _ranked_cell(cell: Cell, levels: list[float]) -> Cell:
 
 def _printed(cell: Cell) -> float:
     assert cell.score is not None
-    # as printed: a reader cannot see a difference in the second digit, so it must not decide
-    return float(f"{100 * cell.score:.1f}")
+    # a reader cannot see a difference in the second digit, so it must not decide
+    return text.as_shown(cell.score)

@@ -9,6 +9,8 @@ import polars as pl
 from reports.frames import tables, text
 from reports.frames.facts import Facts
 from reports.frames.grid import Cell, Grid, Row, ranked, score, word
+from reports.frames.intervals import interval_words
+from study.experiments.cross_dataset.transfer import COMMON
 
 METRIC_TITLES = {
     "f1": "F1",
@@ -36,7 +38,10 @@ SELECTION_TITLES = {
     "oracle": "chosen on the test part",
     "bias": "oracle minus nested",
 }
-INTERVALS = "In percent, with the ends of the 95 % interval of a bootstrap of subjects."
+INTERVALS = (
+    "In percent, with the ends of the 95 % interval, where there is one; it covers people and, with two training seeds "
+    "or more, training."
+)
 NOT_RANKED = (
     "Published rows come from their authors or from later papers, and each has its own protocol, so they are not "
     "ranked. * The published mean is not the mean of the published AUs."
@@ -64,7 +69,7 @@ def au_grid(studies: Sequence[StudyScores], metric: str = "f1") -> Grid:
     frames = [study.scores.filter(pl.col("metric") == metric) for study in studies]
     aus = sorted({au for frame in frames for au in frame["au"].drop_nulls()})
     ours = [row for study, frame in zip(studies, frames, strict=True) for row in _score_rows(study, frame, aus)]
-    groups, notes = [ours], [INTERVALS]
+    groups, notes = [ours], [f"In percent. {interval_words(pl.concat(frames))}"]
     if metric == "f1":
         published = [_published(name, aus) for name in _datasets(studies)]
         groups += [_always_positive(studies, aus), *published]
@@ -128,9 +133,14 @@ def _published(dataset: str, aus: Sequence[int]) -> list[Row]:
 
 
 def transfer_matrices(name: str, table: pl.DataFrame) -> list[Grid]:
-    """Source by target, mean over AUs: one grid for each set of AUs, metric and rule; rows of a source are ranked."""
+    """Source by target, mean over AUs: one grid for each set of AUs, metric and rule; rows of a source are ranked.
+
+    Grids on the common AUs come first: those of pairs have other AUs in every cell.
+    """
     means = table.filter(pl.col("au").is_null(), pl.col("metric") != "always_positive")
-    parts = means.group_by("aus_kind", "metric", "rule", maintain_order=True)
+    parts = means.sort(pl.col("aus_kind") != COMMON, maintain_order=True).group_by(
+        "aus_kind", "metric", "rule", maintain_order=True
+    )
     return [_matrix(name, part, *map(str, kind)) for kind, part in parts]
 
 
@@ -144,14 +154,17 @@ def _matrix(name: str, part: pl.DataFrame, aus_kind: str, metric: str, rule: str
         rows.append(
             Row([word(source), word(method), word(study), *cells], f"from {source}" if rule != "oracle" else "")
         )
-    shared = "on the AUs that all datasets code" if aus_kind == "common" else "on the AUs that both datasets code"
+    shared = "on the AUs that all datasets code"
+    if aus_kind != COMMON:
+        shared = "on the AUs that both datasets code (all AUs on the training dataset itself), so cells have other AUs"
     caption = (
         f"{METRIC_TITLES.get(metric, metric)} of detectors trained on the dataset of a row, {shared}; {_rule(rule)}."
     )
     heads = ["trained on", "method", "study", *(f"on {target}" for target in targets)]
     sets = part.select("source", "target", "aus").unique(maintain_order=True)
     listed = "; ".join(f"{source} to {target}: {aus}" for source, target, aus in sets.iter_rows())
-    return ranked(Grid(f"{name}-{aus_kind}-{metric}-{rule}", caption, heads, [rows], [INTERVALS, f"AUs: {listed}."]))
+    notes = [INTERVALS, f"AUs: {listed}."]
+    return ranked(Grid(f"{name}-{aus_kind}-{metric}-{rule}", caption, heads, [rows], notes))
 
 
 def _rule(rule: str) -> str:
@@ -167,7 +180,8 @@ def transfer_tests(name: str, tests: pl.DataFrame) -> Grid:
         gain = score(row["difference"], row["low"], row["high"], signed=True)
         rows.append(Row([*which, *pair, gain, Cell(p_value(row["p"])), Cell(p_value(row["p_holm"]))]))
     heads = ["trained on", "tested on", "metric", "rule", "a", "b", "a minus b", "p", "p (Holm)"]
-    return Grid(f"{name}-tests", "Paired differences between methods on the same test subjects.", heads, [rows])
+    caption = "Paired differences between methods on the same test subjects."
+    return Grid(f"{name}-tests", caption, heads, [rows], [INTERVALS])
 
 
 def p_value(value: float | None) -> str:

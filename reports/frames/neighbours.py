@@ -40,10 +40,10 @@ def neighbours(root: Path, name: str, dataset: str) -> Neighbours:
             found.transfers.extend((folder.name, one) for one in transfers if name in one.table["study"])
         for scores in _read(partial(read_scores, kind="robustness"), folder, found.problems):
             if scores.height and [*_read(_dataset, folder, found.problems)] == [dataset]:
-                found.stress.append((folder.name, curves_of(scores)))
+                found.stress.append((folder.name, curves_of(scores).with_columns(scores["n_seeds"])))
         for scores in _read(partial(read_scores, kind="hyperparameter_transfer"), folder, found.problems):
             if {*scores["source"], *scores["target"]} & {name, dataset}:
-                found.regret.append((folder.name, regret_matrix(scores)))
+                found.regret.append((folder.name, _regret(scores)))
     return found
 
 
@@ -54,6 +54,13 @@ def _read(read: Callable[[Path], Content], path: Path, problems: list[str]) -> I
         yield read(path)
     except (InputError, OSError, pl.exceptions.PolarsError) as error:
         problems.append(f"{path} was left out: {error}")
+
+
+def _regret(scores: pl.DataFrame) -> pl.DataFrame:
+    """The regret matrix with the number of training seeds of each cell."""
+    seeds = scores.filter(metric="regret").select("source", "target", "n_seeds")
+    # without the seeds of the F1: a regret has those of the configuration with the fewest
+    return regret_matrix(scores).drop("seeds").join(seeds, on=["source", "target"], how="left", maintain_order="left")
 
 
 def _dataset(folder: Path) -> str:

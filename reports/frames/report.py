@@ -146,4 +146,4 @@ def _evaluation(
     if rows.is_empty():
         return None
     scores = recorded if recorded is not None and recorded.height else scores_of_counts(rows, aus, split=split)
-    return split_evaluation(scores, rows, aus, split)
+    return split_evaluation(scores, rows, aus)

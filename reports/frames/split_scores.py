@@ -9,10 +9,10 @@ from data.aus import AU_NAMES
 from model.metrics import f1, ratio
 from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, scores_frame
 from study.scoring.bootstrap import fold_cubes
-from study.scoring.evaluation import Evaluation, evaluation_of_cubes, score_table
-from study.scoring.sampled import difference_row
+from study.scoring.evaluation import evaluation_of_cubes, score_table
 
-FROM_COUNTS = ("f1", "precision", "recall", "always_positive")
+FROM_COUNTS = ("f1", "precision", "recall", "always_positive", "lift")
+_EXACT = 1e-9  # a difference of two means and the mean of differences differ by rounding errors only
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,19 @@ class SplitEvaluation:
     always_positive: float
     subjects: int
     fewest: int  # subjects in the smallest fold
-    has_interval: bool  # some fold has more than one subject to draw from
     folds: tuple[str, ...]
     seeds: int
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the mean F1 has an interval: it needs two subjects in one fold."""
+        return not np.isnan(self.f1.high)
+
+    @property
+    def mixed(self) -> list[int]:
+        """AUs whose lift is not F1 minus always-positive: a former revision took their means over different folds."""
+        gap = (pl.col("lift") - (pl.col("f1") - pl.col("always_positive"))).abs()
+        return self.au.filter(gap > _EXACT)["au"].to_list()
 
     @property
     def undefined(self) -> list[int]:
@@ -51,17 +61,11 @@ def scores_of_counts(
     """A score table at threshold 0.5 from the counts of a split; empty without counts."""
     if counts.is_empty():
         return scores_frame([])
-    found = _evaluation(counts, aus, split)
+    found = evaluation_of_cubes(fold_cubes(counts, aus), aus, ("bootstrap", split))
     return score_table(found, {"selection": selection}, [(metric, FIXED_THRESHOLD) for metric in FROM_COUNTS])
 
 
-def _evaluation(counts: pl.DataFrame, aus: tuple[int, ...], split: str) -> Evaluation:
-    return evaluation_of_cubes(fold_cubes(counts, aus), aus, ("bootstrap", split))
-
-
-def split_evaluation(
-    scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...], split: str = "test"
-) -> SplitEvaluation:
+def split_evaluation(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...]) -> SplitEvaluation:
     """The rows of one selection in a score table, and the counts of the same trials on the same split."""
     cubes = fold_cubes(counts, aus)
     # subjects on the axis S of each fold
@@ -70,12 +74,11 @@ def split_evaluation(
     return SplitEvaluation(
         au=_au_frame(fixed.filter(aggregate="folds"), counts, aus),
         f1=_mean(fixed, "f1"),
-        lift=_lift(_evaluation(counts, aus, split)),
+        lift=_mean(fixed, "lift"),
         pooled=_mean(fixed, "f1", "pooled"),
         always_positive=_mean(fixed, "always_positive").value,
         subjects=counts["subject"].n_unique(),
         fewest=min(people),
-        has_interval=max(people) > 1,
         folds=tuple(cubes),
         seeds=max(cube.shape[0] for cube in cubes.values()),
     )
@@ -85,12 +88,6 @@ def _mean(scores: pl.DataFrame, metric: str, aggregate: str = "folds") -> Estima
     """The mean over AUs."""
     rows = scores.filter(pl.col("au").is_null(), metric=metric, aggregate=aggregate)
     return Estimate(*rows.select(INTERVAL_ENDS).fill_null(np.nan).row(0))
-
-
-def _lift(evaluation: Evaluation) -> Estimate:
-    """Mean F1 less that of always-positive; a score table has the mean of what every AU gains, which can differ."""
-    row = difference_row(evaluation.number("f1"), evaluation.number("always_positive"), {})
-    return Estimate(*(row[end] for end in INTERVAL_ENDS))
 
 
 def _au_frame(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:
@@ -104,9 +101,7 @@ def _au_frame(scores: pl.DataFrame, counts: pl.DataFrame, aus: tuple[int, ...]) 
     for part in columns[1:]:
         whole = whole.join(part, on="au", how="left", maintain_order="left")
     order = ["f1", "low", "high", "always_positive", "lift", "precision", "recall", "undefined_runs", "seed_sd"]
-    return whole.with_columns(lift=pl.col("f1") - pl.col("always_positive")).select(
-        "au", "name", "frames", "positives", "base_rate", *order
-    )
+    return whole.select("au", "name", "frames", "positives", "base_rate", *order)
 
 
 def _frames(counts: pl.DataFrame, aus: tuple[int, ...]) -> pl.DataFrame:

@@ -19,9 +19,17 @@ def percent(value: float | None) -> str:
 
 
 def points(value: float | None) -> str:
-    """A difference of two scores with its sign: 0.109 -> +10.9"""
+    """A difference of two scores with its sign: 0.109 -> +10.9, and 0.0 without one."""
+    if value is None or not known(value):
+        return NONE
     # a real minus sign is as wide as the plus sign
-    return f"{100 * value:+.1f}".replace("-", "−") if value is not None and known(value) else NONE
+    shown = f"{100 * value:+.1f}".replace("-", "−")
+    return "0.0" if shown[1:] == "0.0" else shown
+
+
+def as_shown(value: float) -> float:
+    """A fraction in percent as it is printed: words about numbers must agree with what the reader sees."""
+    return round(100 * value, 1)
 
 
 def span(low: float | None, high: float | None) -> str:

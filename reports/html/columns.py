@@ -3,6 +3,7 @@
 import polars as pl
 
 from reports.frames import text
+from reports.frames.grids import p_value
 from reports.frames.tables import PARAM
 from reports.html.blocks import Format, Table, table
 
@@ -16,12 +17,14 @@ FORMATS: dict[str, Format] = {
     **dict.fromkeys(("lift", "difference", "regret", "regret_low", "regret_high"), text.points),
     **dict.fromkeys(("positives", "frames", "coded", "active", "not_coded", "trials"), text.count),
     **dict.fromkeys(("tp", "fp", "fn", "tn"), text.count),
+    **dict.fromkeys(("p", "p_holm", "regret_p"), p_value),
     "seconds": text.duration,
     "protocol": lambda digest: text.plain(digest)[:12],  # enough to see whether two are equal
     "nested": lambda nested: "yes" if nested else "",
 }
 _NAMES = {"au": "AU", "f1": "F1", "val_f1": "validation F1", "test_f1": "test F1", "auc": "AUC", "mcc": "MCC"}
 _NAMES |= {"always_positive": "always-positive", "seed_sd": "sd over seeds", "low": "95 % from", "high": "to"}
+_NAMES |= {"n_seeds": "training seeds", "p_holm": "p (Holm)", "regret_p": "p (Holm)"}
 
 
 def title_of(column: str) -> str:

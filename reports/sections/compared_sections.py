@@ -6,10 +6,11 @@ from reports.figures import comparison_figures
 from reports.frames import tables, text
 from reports.frames.comparison import PAIRED, UNPAIRED, Comparison
 from reports.frames.grids import METRIC_TITLES, NOT_RANKED, RULE_TITLES, SELECTION_TITLES, p_value
+from reports.frames.intervals import difference_words, interval_words, why_none
 from reports.html.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
 from reports.html.columns import FORMATS, numbers_table, title_of
 from reports.html.document import render_sections
-from study.scoring.bootstrap import REPLICATES
+from study.records.score_table import covers
 
 PROTOCOL = (
     "Studies have the same protocol if every fold has the same frames, labels, alignment and subjects. Their "
@@ -42,7 +43,8 @@ def _standings(frame: pl.DataFrame) -> Table:
     shown = frame.with_columns(selection=pl.col("selection").replace(SELECTION_TITLES))
     # without empty columns, but always with F1: its absence is a message, too
     known = [column for column in titles if shown[column].null_count() < shown.height or column == "f1"]
-    caption = "Test F1 at threshold 0.5: mean of folds and seeds, then of AUs, with its 95 % interval."
+    covered = interval_words(frame.rename({"seeds": "n_seeds"}), "f1")
+    caption = f"Test F1 at threshold 0.5: mean of folds and seeds, then of AUs. {covered}"
     return table("studies", shown, {column: titles[column] for column in known}, FORMATS, caption=caption)
 
 
@@ -53,28 +55,34 @@ def _answers(comparison: Comparison) -> list[str]:
     for _, rows in scored.group_by("dataset", "protocol", maintain_order=True):
         ranked = rows.sort("f1", descending=True, maintain_order=True)
         if ranked.height > 1:
-            found.append(
-                _answer(comparison.differences, ranked["dataset"][0], ranked["study"].to_list(), ranked["f1"][0])
-            )
+            found.append(f"{_best(ranked)} {_lead(comparison.differences, *ranked['study'][:2])}")
     return found or ["No two of these studies were tested with the same protocol yet."]
 
 
-def _answer(_differences: pl.DataFrame, dataset: str, names: list[str], value: float) -> str:
-    best, second = names[:2]
-    which = f"Of {len(names)} studies of {dataset} with the same protocol, {best} has the highest test F1"
-    words = f"{which} ({text.percent(value)})."
-    row = _differences.filter(
-        (pl.col("a") == best) & (pl.col("b") == second) | (pl.col("a") == second) & (pl.col("b") == best)
-    ).row(0, named=True)
+def _best(ranked: pl.DataFrame) -> str:
+    """The best studies of one protocol, all that are equal at the printed digits; `ranked` has the best first."""
+    value = ranked["f1"][0]
+    names = [name for name, f1 in ranked.select("study", "f1").iter_rows() if text.as_shown(f1) == text.as_shown(value)]
+    have = "has" if len(names) == 1 else "have"
+    which = f"Of {ranked.height} studies of {ranked['dataset'][0]} with the same protocol"
+    return f"{which}, {text.listing(names)} {have} the highest test F1 ({text.percent(value)})."
+
+
+def _lead(differences: pl.DataFrame, best: str, second: str) -> str:
+    """How far the best study is ahead of the second, and whether this may be chance."""
+    pair = pl.col("a").is_in([best, second]) & pl.col("b").is_in([best, second])
+    found = differences.filter(pair)
+    row = found.row(0, named=True)
     # a pair is listed once, in the order of the studies
     sign = 1 if row["a"] == best else -1
-    gain = f"{text.points(sign * row['difference'])} points"
+    words = f"The difference of {best} to {second} is {text.points(sign * row['difference'])} points"
     if row["low"] is None:
-        return f"{words} The difference to {second} is {gain}."
-    ends = sorted(sign * row[end] for end in ("low", "high"))
-    inside = f"{text.points(ends[0])} to {text.points(ends[1])}"
-    doubt = ", so it may be due to the choice of subjects" if ends[0] <= 0 <= ends[1] else ""
-    return f"{words} The difference to {second} is {gain} (95 % interval {inside}){doubt}."
+        return f"{words}, without a 95 % interval{why_none(found['n_seeds'])}."
+    low, high = sorted(sign * row[end] for end in ("low", "high"))
+    # at the printed digits, as the reader sees them
+    doubt = ", so it may be due to chance" if text.as_shown(low) <= 0 <= text.as_shown(high) else ""
+    inside = f"{text.points(low)} to {text.points(high)}"
+    return f"{words} (95 % interval {inside}, over {covers(row['n_seeds'])}){doubt}."
 
 
 def _cautions(comparison: Comparison) -> list[str]:
@@ -90,6 +98,13 @@ def _cautions(comparison: Comparison) -> list[str]:
     scored = frame.filter(pl.col("f1").is_not_null())
     if scored["dataset"].n_unique() > 1:
         words.append("Do not compare scores on different datasets: AUs, base rates and subjects differ.")
+    if any(
+        len({member.aus for member in comparison.members if member.dataset == name}) > 1 for name in scored["dataset"]
+    ):
+        words.append(
+            "Studies of the same dataset have different AUs, so do not compare their means; differences are on the "
+            "AUs that both have."
+        )
     if comparison.differences.filter(pl.col("pairing") == UNPAIRED).height:
         words.append(
             "Some studies of the same dataset have different protocols; their differences are marked as unpaired."
@@ -108,13 +123,11 @@ def _differences(comparison: Comparison) -> Section | None:
         return None
     labelled = frame.with_columns(label=pl.format("{} minus {}", "a", "b"))
     titles = {"a": "a", "b": "b", "difference": "a minus b", "low": "95 % from", "high": "to", "p": "p"}
-    titles |= {"p_holm": "p (Holm)", "pairing": "pairing", "dataset": "dataset", "folds": "folds", "aus": "AUs"}
+    titles |= {"p_holm": "p (Holm)", "pairing": "pairing", "n_seeds": "training seeds"}
+    titles |= {"dataset": "dataset", "folds": "folds", "aus": "AUs"}
     formats = dict.fromkeys(("difference", "low", "high"), text.points) | dict.fromkeys(("p", "p_holm"), p_value)
     shown = table("differences", frame, titles, formats, caption="Differences of test F1, in points.")
-    caption = (
-        f"Test F1 of one study minus that of another, in points, with the 95 % interval from {REPLICATES:,} bootstrap "
-        "samples of subjects. If the interval contains 0, the difference may be due to the choice of subjects."
-    )
+    caption = f"Test F1 of one study minus that of another, in points. {difference_words(frame, 'difference')}"
     if labelled.height > SHOWN_PAIRS:
         caption += f" The figure shows the {SHOWN_PAIRS} largest of {labelled.height}."
         # the table has all pairs
@@ -132,7 +145,7 @@ def aus(comparison: Comparison) -> Section | None:
     frame = comparison.per_au
     if frame.is_empty():
         return None
-    caption = "Test F1 of every AU at threshold 0.5, with its 95 % interval from a bootstrap of subjects."
+    caption = f"Test F1 of every AU at threshold 0.5. {interval_words(frame, 'f1')}"
     drawing = comparison_figures.study_dots(frame)
     width = 60 * frame["au"].n_unique() + 120
     block = figure("per-au", "F1 of every AU", caption, drawing, numbers_table("per-au", frame), width)
@@ -151,7 +164,7 @@ def scores(comparison: Comparison) -> Section | None:
     )
     words = (
         "Mean over AUs. A configuration or threshold that was chosen on the test part gives an upper bound; never "
-        "report it as a result."
+        f"report it as a result. {interval_words(frame)}"
     )
     return Section(
         "scores", "All scores", [Paragraph(words), numbers_table("scores", named, "All scores of all studies.")]

@@ -69,7 +69,10 @@ def base_rates_section(labels: pl.DataFrame) -> pl.DataFrame:
 
 def _rates(labels: pl.DataFrame) -> Iterator[Block]:
     frame = base_rates_section(labels)
-    caption = "Share of coded frames in which the AU is active. Bar: all frames. Line: range over subjects."
+    caption = (
+        "Share of coded frames in which the AU is active. Bar: all frames. Triangles: the subjects with the lowest "
+        "and the highest share, which are no interval."
+    )
     rarest = frame.drop_nulls("base_rate").sort("base_rate").head(1)
     alt = f"The rarest is AU{rarest['au'][0]} with {text.percent(rarest['base_rate'][0])}." if rarest.height else ""
     shown = frame.select(

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import polars as pl
 
-from reports.figures import figures, final_figures
+from reports.figures import final_figures
 from reports.frames import predicted, tables, text
 from reports.frames.final_series import confusion_frame, headline, overall
+from reports.frames.intervals import interval_words
 from reports.frames.predicted import Predicted
 from reports.frames.report import StudyReport
 from reports.frames.split_scores import SplitEvaluation
@@ -38,17 +39,15 @@ MEANINGS = {
 
 
 def final_section(report: StudyReport) -> Section | None:
-    """Test scores of the final trials; before them, scores of the best sweep trial on validation subjects."""
+    """Test scores of the final trials; None before them."""
     if report.test is None:
-        blocks = list(_validation(report))
-        return Section("final", "Final evaluation", blocks) if blocks else None
-    blocks = [Paragraph(_how_chosen(report), "note"), *_of_the_search(report), *_overall(report)]
+        return None
+    blocks: list[Block] = [Paragraph(_how_chosen(report), "note"), *_of_the_search(report), *_overall(report)]
     blocks += [*_aus(report, report.test), *_folds(report, report.test), *_confusion(report)]
     if report.predicted is None:
         blocks.append(Paragraph(_no_predictions(report)))
     else:
         blocks += _predicted(report.predicted)
-    blocks += _validation(report)
     return Section("final", "Final evaluation", blocks)
 
 
@@ -84,8 +83,8 @@ def _overall(report: StudyReport) -> Iterator[Block]:
     yield Paragraph(f"{'. '.join(MEANINGS[name][0].upper() + MEANINGS[name][1:] for name in known)}.")
     chosen = frame.filter(pl.col("metric") == "f1", pl.col("aggregate") == "folds", pl.col("selection") != "bias")
     caption = (
-        "Mean F1 over AUs, mean of folds, with the 95 % interval over subjects, for each selection of the "
-        "configuration and each threshold rule. Oracle thresholds are chosen on the test frames."
+        "Mean F1 over AUs, mean of folds, for each selection of the configuration and each threshold rule. Oracle "
+        f"thresholds are chosen on the test frames. {interval_words(chosen)}"
     )
     best = headline(report.scores)
     alt = ""
@@ -105,22 +104,32 @@ def _aus(report: StudyReport, test: SplitEvaluation) -> Iterator[Block]:
 
 def au_blocks(name: str, title: str, where: str, evaluation: SplitEvaluation, frame: pl.DataFrame) -> Iterator[Block]:
     """Bars of every AU with their table, and a note on AUs without a defined F1."""
-    caption = where + (
-        f"Bars: F1 with the 95 % interval over subjects, Student's t on {REPLICATES:,} bootstrap samples within each "
-        "fold. The interval covers the choice of subjects, not repeated training. Orange: always-positive."
-    )
-    if evaluation.fewest < _FEW_SUBJECTS:
-        caption += f" The smallest fold has only {text.plural(evaluation.fewest, 'subject')}."
-    if not evaluation.has_interval:
-        caption = f"{where}Bars: F1; with one subject there is no interval. Orange: the always-positive detector."
+    note = interval_words(frame.with_columns(n_seeds=pl.lit(evaluation.seeds)), "f1")
+    caption = f"{where}Bars: F1. Orange: always-positive. {note}"
+    if evaluation.has_interval:
+        more = " and of the training seeds" if evaluation.seeds > 1 else ""
+        caption += (
+            f" Student's t, with the spread of {REPLICATES:,} bootstrap samples of the subjects of each fold{more}."
+        )
+        if evaluation.fewest < _FEW_SUBJECTS:
+            caption += f" The smallest fold has only {text.plural(evaluation.fewest, 'subject')}."
+    elif evaluation.subjects == len(evaluation.folds):
+        caption += " It needs a fold with two subjects."
     titles = AU_TITLES | ({"seed_sd": "sd over seeds"} if "seed_sd" in frame.columns else {})
-    bars = figure(name, title, caption, figures.au_bars(frame), table(name, frame, titles, FORMATS), alt=_alt(frame))
+    bars = figure(
+        name, title, caption, final_figures.au_bars(frame), table(name, frame, titles, FORMATS), alt=_alt(frame)
+    )
     yield replace(bars, unfolded=name == "test-aus")
+    if evaluation.mixed:
+        names = ", ".join(f"AU{au}" for au in evaluation.mixed)
+        yield Paragraph(
+            f"F1, always-positive and lift of {names} are means over different folds, because an earlier version wrote "
+            "the score table: run launch/final.py again.",
+            "note",
+        )
     if evaluation.undefined:
         names = ", ".join(f"AU{au}" for au in evaluation.undefined)
-        yield Paragraph(
-            f"F1 is undefined for {names}, which are never active and never predicted; means exclude them.", "note"
-        )
+        yield Paragraph(f"F1 is undefined for {names}, which are never active; means exclude them.", "note")
 
 
 def _alt(frame: pl.DataFrame) -> str:
@@ -138,13 +147,16 @@ def _folds(report: StudyReport, test: SplitEvaluation) -> Iterator[Block]:
     shown = table("folds", means, _fold_titles(), FORMATS, _marked(means), "Test F1 of every fold, threshold 0.5")
     pooled = test.pooled
     yield shown
+    inside = f" ({text.span(pooled.low, pooled.high)})" if text.known(pooled.low) else ""
+    # at the printed digits, as the reader sees them
+    apart = text.as_shown(test.f1.value) != text.as_shown(pooled.value)
     yield Paragraph(
         f"Mean of folds {text.percent(test.f1.value)}; pooled over all folds and seeds "
-        f"{text.percent(pooled.value)} ({text.span(pooled.low, pooled.high)}). Papers use either, and they differ."
+        f"{text.percent(pooled.value)}{inside}. Papers use either{', and they differ' if apart else ''}."
     )
     caption = "Test F1, mean over AUs, of every final trial at threshold 0.5."
     of_each = table("fold-seeds", spread, _spread_titles(), FORMATS, _marked(spread), "Folds and seeds")
-    yield figure("fold-seeds", "Folds and seeds", caption, figures.fold_dots(spread), of_each)
+    yield figure("fold-seeds", "Folds and seeds", caption, final_figures.fold_dots(spread), of_each)
 
 
 def _spread_titles() -> dict[str, str]:
@@ -212,13 +224,15 @@ def _cooccurrence(found: Predicted) -> Iterator[Block]:
     yield figure("cooccurrence", "AU co-occurrence", caption, drawing, table, width=760)
 
 
-def _validation(report: StudyReport) -> Iterator[Block]:
+def validation_section(report: StudyReport) -> Section | None:
+    """The best trials of the search on validation subjects, apart from the scores that may be reported."""
     if report.val is None or not report.bests:
-        return
+        return None
     which = text.listing([f"trial {best['trial']} of fold {fold}" for fold, best in report.bests.items()])
-    yield Paragraph(
+    note = Paragraph(
         f"Sweep: {which}, on the validation subjects. It was chosen on the same subjects, so the numbers are "
         "optimistic: never report them as a result.",
         "note",
     )
-    yield from au_blocks("val-aus", "F1 of every AU, validation", "", report.val, report.val.au.drop("seed_sd"))
+    bars = au_blocks("val-aus", "F1 of every AU, validation", "", report.val, report.val.au.drop("seed_sd"))
+    return Section("validation", "Validation of the chosen trials", [note, *bars])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from reports.figures import transfer_figures
+from reports.frames.intervals import interval_words
 from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Section, figure
 from reports.html.columns import numbers_table
@@ -27,8 +28,8 @@ def _curves(number: int, study: str, frame: pl.DataFrame) -> Iterator[Block]:
         if means.is_empty():
             continue
         caption = (
-            f"Robustness study {study}: {title} over AUs on test subjects, whose labels are unchanged, with the 95 % "
-            "interval over subjects. Level of subjects and positives: the training data that remain; of all other "
+            f"Robustness study {study}: {title} over AUs on test subjects, whose labels are unchanged. "
+            f"{interval_words(means)} Level of subjects and positives: the training data that remain; of all other "
             "kinds: the strength of the degradation."
         )
         name, drawing = f"stress-{metric}-{number}", transfer_figures.stress(means, title)

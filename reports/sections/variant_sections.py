@@ -9,12 +9,14 @@ import polars as pl
 
 from reports.figures import comparison_figures
 from reports.frames import tables, text
+from reports.frames.grids import p_value
+from reports.frames.intervals import difference_words, interval_words
 from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, table
 from reports.html.columns import numbers_table
 from reports.html.document import render_sections
 from study.experiments.ablation import Baseline, baseline_in, baseline_rows, comparison_frame, rare_aus
 from study.records.score_files import read_scores
-from study.records.score_table import scores_frame
+from study.records.score_table import level_of, scores_frame
 from study.records.study_spec import AblationSpec, StudySpec
 from study.scoring.bootstrap import fold_cubes
 from study.scoring.evaluation import evaluation_of_cubes
@@ -33,15 +35,19 @@ TITLES = {
     "f1_gain": "gain",
     "f1_gain_low": "95 % from",
     "f1_gain_high": "to",
+    "f1_gain_p_holm": "p (Holm)",
     "rare_gain": "gain in the rarest third",
     "rare_gain_low": "95 % from",
     "rare_gain_high": "to",
+    "rare_gain_p_holm": "p (Holm)",
+    "seeds": "training seeds",
     "trials": "trials",
     "seconds": "a trial",
 }
 _BOUNDS = tuple(f"{name}{end}" for name in ESTIMATES for end in ("", "_low", "_high"))
 _FORMATS = {
     **{name: text.points if "gain" in name else text.percent for name in _BOUNDS},
+    **dict.fromkeys(("f1_gain_p_holm", "rare_gain_p_holm"), p_value),
     "noise": text.plain,
     "seconds": text.duration,
 }
@@ -102,18 +108,34 @@ def _summary(store: AblationResults, trials: pl.DataFrame) -> Section:
     blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(frame)]
     blocks += [Paragraph(words) for words in (*_baseline(store), done)]
     titles = {name: title for name, title in TITLES.items() if frame[name].null_count() < frame.height}
-    caption = "Test F1, mean of folds and seeds, then of AUs, with the 95 % interval from a bootstrap of subjects."
+    caption = f"Test F1, mean of folds and seeds, then of AUs. {interval_words(_numbers(store, gains=False))}"
+    if (gains := _numbers(store, gains=True)).height:
+        caption += f" Gains: {interval_words(gains, compares=True)}"
     return Section("summary", "Summary", [*blocks, table("variants", frame, titles, _FORMATS, caption=caption)])
+
+
+def _numbers(store: AblationResults, gains: bool) -> pl.DataFrame:
+    """The mean F1 of all variants, or their gains: the rows of the score table."""
+    found = read_scores(store.root, "ablation").filter(pl.col("au").is_null(), metric="f1")
+    return found.filter(pl.col("against").is_not_null() == gains)
 
 
 def _answers(frame: pl.DataFrame) -> Iterator[str]:
     """One sentence for each share of flipped labels."""
     for (share, kind), rows in frame.group_by("label_noise", "noise_kind", maintain_order=True):
-        best = rows.sort("f1", descending=True, nulls_last=True, maintain_order=True).row(0, named=True)
+        ranked = rows.drop_nulls("f1").sort("f1", descending=True, maintain_order=True)
+        if ranked.is_empty():
+            continue
+        best = ranked.row(0, named=True)
+        # all that are equal at the printed digits
+        top = text.as_shown(best["f1"])
+        names = [name for name, f1 in ranked.select("variant", "f1").iter_rows() if text.as_shown(f1) == top]
         noisy = f"With {100 * float(str(share)):g} % of the training labels flipped ({kind} noise)"
         labels = noisy if share else "With clean labels"
-        span = f" ({text.span(best['f1_low'], best['f1_high'])})" if text.known(best["f1_low"]) else ""
-        yield f"{labels} {best['variant']} has the highest test F1, {text.percent(best['f1'])}{span}."
+        alone = len(names) == 1 and text.known(best["f1_low"])
+        span = f" ({text.span(best['f1_low'], best['f1_high'])})" if alone else ""
+        have = "has" if len(names) == 1 else "have"
+        yield f"{labels} {text.listing(names)} {have} the highest test F1, {text.percent(best['f1'])}{span}."
 
 
 def _baseline(store: AblationResults) -> Iterator[str]:
@@ -143,15 +165,14 @@ def _rows(store: AblationResults) -> Iterator[Section]:
     gains = gains_of(frame)
     if gains.height:
         caption = (
-            "Test F1 of each variant minus that of its reference, in points. Paired: each replicate of the bootstrap "
-            "draws the same subjects for both. If the interval contains 0, the gain may be due to the choice of "
-            "subjects."
+            "Test F1 of each variant minus that of its reference, in points, on the same subjects. "
+            f"{difference_words(_numbers(store, gains=True), 'value')}"
         )
         drawing = comparison_figures.difference_dots(gains)
         shown = table("gains", gains, GAIN_TITLES, GAIN_FORMATS, caption="Gains of the variants, in points.")
         yield Section("gains", "Gains", [figure("gains", "Gains of the variants", caption, drawing, shown, 480)])
-    scores = ablation_by_au(frame)
-    caption = "Test F1 of every variant and AU, mean of folds and seeds."
+    scores = ablation_by_au(read_scores(store.root, "ablation"))
+    caption = f"Test F1 of every variant and AU, mean of folds and seeds. {interval_words(scores, 'f1')}"
     drawing = comparison_figures.variant_heat(scores)
     width = 54 * scores["au"].n_unique() + 220
     block = figure("by-au", "F1 of every AU", caption, drawing, numbers_table("by-au", scores), width)
@@ -159,24 +180,25 @@ def _rows(store: AblationResults) -> Iterator[Section]:
 
 
 GAIN_TITLES = {"label": "variant", "against": "against", "difference": "gain", "low": "95 % from", "high": "to"}
-GAIN_FORMATS = dict.fromkeys(("difference", "low", "high"), text.points)
+GAIN_TITLES |= {"p_holm": "p (Holm)"}
+GAIN_FORMATS = dict.fromkeys(("difference", "low", "high"), text.points) | {"p_holm": p_value}
 
 
 def gains_of(frame: pl.DataFrame) -> pl.DataFrame:
-    """label, against, difference, low, high, pairing: the rows of an ablation that have a reference."""
-    columns = {"difference": "f1_gain", "low": "f1_gain_low", "high": "f1_gain_high"}
+    """label, against, difference, low, high, p_holm, pairing: the rows of an ablation that have a reference."""
+    columns = {"difference": "f1_gain", "low": "f1_gain_low", "high": "f1_gain_high"} | {"p_holm": "f1_gain_p_holm"}
     return frame.filter(pl.col("f1_gain").is_not_null()).select(
         "label", "against", pairing=pl.lit("paired"), **{name: pl.col(column) for name, column in columns.items()}
     )
 
 
-def ablation_by_au(frame: pl.DataFrame) -> pl.DataFrame:
-    """label, au, f1: one row for each variant, share of flipped labels and AU; au is null for the mean over AUs."""
-    columns = [name for name in frame.columns if name.startswith("f1_au_")]
-    long = frame.select("label", *columns).unpivot(index="label", variable_name="au", value_name="f1")
-    long = long.with_columns(pl.col("au").str.strip_prefix("f1_au_").cast(pl.Int64))
-    means = frame.select("label", pl.lit(None, pl.Int64).alias("au"), "f1")
-    return pl.concat([long, means])
+def ablation_by_au(scores: pl.DataFrame) -> pl.DataFrame:
+    """label, au, f1, low, high, n_seeds: for each variant, share of flipped labels and AU; au null: mean."""
+    found = scores.filter(pl.col("against").is_null(), metric="f1")
+    noises = [_with_noise(level_of(condition)[1] / 100) for condition in found["condition"]]
+    labels = found["method"] + pl.Series(noises, dtype=pl.String)
+    columns = found.select("au", "low", "high", "n_seeds", f1="value").insert_column(0, labels.alias("label"))
+    return columns.sort("au", nulls_last=True, maintain_order=True)
 
 
 def _asked(config: Mapping[str, Any], variants: Mapping[str, Any]) -> Section:

@@ -15,9 +15,9 @@ from reports.page import write_report
 from tests.reports.fake import AUS, FakeStore, full_store, no_importance, some_importance
 
 HOSTILE = "\"'></script><script>alert(1)</script><img src=x onerror=alert(2)>"
-SECTIONS = ["summary", "search", "final", "published", "data", "provenance", "failed"]
+SECTIONS = ["summary", "search", "validation", "final", "published", "data", "provenance", "failed"]
 FIGURES = ["history", "curves", "importance", "slices", "parameters", "pairs", "ratios", "rungs", "timeline"]
-FIGURES += ["hours-core", "test-aus", "fold-seeds", "confusion", "val-aus", "base-rates", "fold-shift"]
+FIGURES += ["hours-core", "val-aus", "test-aus", "fold-seeds", "confusion", "base-rates", "fold-shift"]
 
 
 class Outline(HTMLParser):

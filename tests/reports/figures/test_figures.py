@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from reports.figures import figures, space_figures
+from reports.figures import figures, final_figures, space_figures
 from reports.frames import series, tables
 from tests.reports.fake import SPACE, FakeStore, full_store
 
@@ -135,7 +135,7 @@ def test_au_bars_agree_with_the_table() -> None:
             "always_positive": [0.3, 0.1, 0.6],
         }
     )
-    drawing = figures.au_bars(frame)
+    drawing = final_figures.au_bars(frame)
     bar, level = drawing.data
     assert list(bar.y) == [50, 80]
     assert list(bar.error_y.array) == pytest.approx([20, 5])

@@ -47,7 +47,8 @@ def test_per_au_by_hand() -> None:
     assert smile["undefined_runs"] == 0
     assert never["f1"] is None
     assert never["low"] is None
-    assert never["always_positive"] == 0
+    assert never["always_positive"] is None
+    assert never["lift"] is None
     # Fold a never saw AU4 coded, fold b never active: undefined in both.
     assert never["undefined_runs"] == 2
 

@@ -1,17 +1,18 @@
 """Sections from outside a study: related studies in its folder, labels and pictures of its frame store."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from reports.figures import transfer_figures
+from reports.figures import heat, transfer_figures
 from reports.frames.neighbours import neighbours
 from reports.frames.report import Materials
 from reports.page import write_report
 from reports.sections import data_section
-from reports.sections.transfer_section import means
+from reports.sections.transfer_section import means, with_seeds
 from study.experiments.cross_dataset.transfer import Transfer, write_transfer
 from study.records.score_files import scores_path, write_scores
 from study.records.score_table import INTERVAL_ENDS, scores_frame, with_level
@@ -47,12 +48,17 @@ def transfer_of(study: str, method: str = "aunce") -> Transfer:
     return Transfer(transfer_spec(*studies), scores_frame([*rows, test]))
 
 
-def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce") -> None:
+Ends = tuple[float | None, ...]  # value, low, high
+
+
+def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce", ends: Ends = (0.6, 0.5, 0.7)) -> None:
     folder.mkdir(parents=True)
     (folder / "study.json").write_bytes(StudySpec("stress", dataset, OTHERS[ROBUSTNESS]).to_json())
-    rows = [
-        {"method": method, "condition": with_level(kind, level), "metric": metric, "au": au}
-        | {end: worth - level / 200 for end, worth in zip(INTERVAL_ENDS, (0.6, 0.5, 0.7), strict=True)}
+    rows: list[dict[str, Any]] = [
+        {
+            **{"method": method, "condition": with_level(kind, level), "metric": metric, "au": au},
+            **dict(zip(INTERVAL_ENDS, [None if end is None else end - level / 200 for end in ends], strict=True)),
+        }
         for kind in ("label_noise", "subjects")
         for level in (0.0, 20.0, 40.0)
         for metric in ("f1", "auc")
@@ -61,10 +67,10 @@ def add_stress(folder: Path, dataset: str = "bp4d", method: str = "aunce") -> No
     write_scores(folder, "robustness", scores_frame(rows))
 
 
-def add_regret(folder: Path, source: str = "aunce-ratios") -> None:
+def add_regret(folder: Path, source: str = "aunce-ratios", regret: Ends = (0.03, -0.01, 0.07)) -> None:
     folder.mkdir(parents=True)
-    numbers = {
-        "disfa-aunce": {"f1": (0.5, 0.4, 0.6), "regret": (0.03, -0.01, 0.07)},
+    numbers: dict[str, dict[str, Ends]] = {
+        "disfa-aunce": {"f1": (0.5, 0.4, 0.6), "regret": regret},
         source: {"f1": (0.55, 0.4, 0.6), "regret": (0.0, 0.0, 0.0)},
     }
     rows = [
@@ -132,19 +138,76 @@ def test_damaged_studies_are_named_and_do_not_stop_the_page(store: FakeStore, tm
 
 
 def test_matrices_and_their_numbers() -> None:
-    table = transfer_of("x").table
-    frame = means(table, "f1", "pair")
+    study = transfer_of("x")
+    scores = study.scores.filter(pl.col("against").is_null())
+    frame = means(with_seeds(study.table, scores), "f1", "pair")
     by_hand = {
         (row["source"], row["target"]): row["value"]
-        for row in table.iter_rows(named=True)
-        if (row["metric"], row["aus_kind"], row["rule"]) == ("f1", "pair", "0.5") and row["au"] is None
+        for row in scores.iter_rows(named=True)
+        if (row["metric"], row["condition"], row["rule"]) == ("f1", "pair", "0.5") and row["au"] is None
     }
     assert {(s, t): v for s, t, v in frame.select("source", "target", "value").iter_rows()} == by_hand
-    (heat,) = transfer_figures.matrices(frame).data
-    shown = {(y, x): z for y, line in zip(heat.y, heat.z, strict=True) for x, z in zip(heat.x, line, strict=True)}
+    (drawn,) = transfer_figures.matrices(frame, heat.F1).data
+    names = ["bp4d", "disfa"]
+    shown = {(names[y], names[x]): drawn.z[at][x] for at, y in enumerate(drawn.y) for x in drawn.x}
     assert shown.pop(("disfa", "disfa")) is None
     assert shown == {pair: pytest.approx(100 * value) for pair, value in by_hand.items()}
-    assert heat.text[1][1] == "–"
+    assert drawn.text[1][1] == "–"
+
+
+def transfer_page(store: FakeStore, tmp_path: Path, change: pl.Expr) -> Outline:
+    """The page beside a transfer study whose scores have one more or changed column."""
+    made = transfer_of("aunce-ratios")
+    write_transfer(store.root.parent / "cross", replace(made, scores=made.scores.with_columns(change)))
+    return page_of(store, tmp_path)
+
+
+def test_matrices_on_common_aus_come_first_and_those_of_pairs_name_their_aus(store: FakeStore, tmp_path: Path) -> None:
+    own = (pl.col("source") == pl.col("target")) & (pl.col("condition") == "pair")
+    others = pl.when(own).then(pl.lit("1 2 4 6")).otherwise("aus").alias("aus")
+    page = transfer_page(store, tmp_path, others)
+    drawn = [attrs["id"] or "" for tag, attrs in page.tags if tag == "figure"]
+    assert [name for name in drawn if "transfer-1-f1" in name] == [
+        "figure-transfer-1-f1-common",
+        "figure-transfer-1-f1",
+    ]
+    assert "Mean over the same AUs in every cell: 1 2 4." in page.text
+    assert (
+        "do not compare them along a row or a column. The diagonal has all AUs of its dataset (bp4d: 1 2 4 6)."
+        in page.text
+    )
+
+
+def test_a_common_matrix_says_when_an_au_is_missing_in_a_target(store: FakeStore, tmp_path: Path) -> None:
+    fewer = pl.when(pl.col("target") == "disfa").then(pl.lit("1 2")).otherwise("aus").alias("aus")
+    page = transfer_page(store, tmp_path, fewer)
+    assert "Mean over the same AUs" not in page.text
+    assert "without those that are undefined there: 1 2 4; 1 2." in page.text
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        (pl.lit(1), "The 95 % interval covers people alone."),
+        (pl.lit(3), "The 95 % interval covers people and training."),
+        (
+            pl.when(pl.col("source") == "bp4d").then(1).otherwise(2),
+            "covers people alone or, with several training seeds, people and training.",
+        ),
+    ],
+)
+def test_captions_say_what_intervals_cover(seeds: pl.Expr, words: str, store: FakeStore, tmp_path: Path) -> None:
+    page = transfer_page(store, tmp_path, seeds.cast(pl.Int64).alias("n_seeds"))
+    assert page.text.count(words) >= 4  # F1, AUC, AUs, rules
+
+
+def test_captions_promise_no_interval_that_is_not_there(store: FakeStore, tmp_path: Path) -> None:
+    add_stress(store.root.parent / "trouble", ends=(0.6, None, None))
+    add_regret(store.root.parent / "regret", regret=(0.03, None, None))
+    page = transfer_page(store, tmp_path, pl.lit(None, pl.Float64).alias("high"))
+    assert "The 95 % interval" not in page.text[page.text.index("Transfer to other") : page.text.index("Base rates")]
+    assert page.text.count("There is no 95 % interval.") >= 6
+    assert "There is no 95 % interval: one training run does not show how much training varies." in page.text
 
 
 def test_hostile_names_of_related_studies(store: FakeStore, tmp_path: Path) -> None:
