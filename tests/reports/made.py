@@ -74,7 +74,7 @@ def made_study(
     for number in range(3):
         given: dict[str, Any] = {"data": data, "optim": {"lr": 0.001 * (number + 1)}}
         store.write(made_result(name, skill - 0.05 * (2 - number), number, "sweep", parts, given))
-    for seed in range(seeds):
+    for seed in range(1, 1 + seeds):  # the search had 0
         for number, part in enumerate(parts.items()):
             given = {"data": data, "optim": {"lr": 0.003}, "seed": seed}
             store.write(made_result(name, skill, 10 + number, "final", dict([part]), given))

@@ -63,7 +63,7 @@ def test_its_numbers_agree_with_the_counts(card: str, store: StudyStore) -> None
     for au, value in zip(AUS, values.tolist(), strict=True):
         assert re.search(rf"^\| AU{au} \| {100 * value:.1f} \(", card, re.MULTILINE), au
     assert f"| F1 | shared | threshold 0.5 | folds | {100 * values.mean():.1f} (" in card
-    once = counts.filter(pl.col("seed") == 0, pl.col("au") == 12)
+    once = counts.filter(pl.col("seed") == 1, pl.col("au") == 12)
     frames, active = (
         once.select(pl.sum_horizontal("tp", "fp", "fn", "tn").sum()).item(),
         (once["tp"] + once["fn"]).sum(),
