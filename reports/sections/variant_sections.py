@@ -16,7 +16,7 @@ from reports.html.columns import numbers_table
 from reports.html.document import render_sections
 from study.experiments.ablation import Baseline, baseline_in, baseline_rows, comparison_frame, rare_aus
 from study.records.score_files import read_scores
-from study.records.score_table import level_of, scores_frame
+from study.records.score_table import noise_in, scores_frame
 from study.records.study_spec import AblationSpec, StudySpec
 from study.scoring.bootstrap import fold_cubes
 from study.scoring.evaluation import evaluation_of_cubes
@@ -195,7 +195,7 @@ def gains_of(frame: pl.DataFrame) -> pl.DataFrame:
 def ablation_by_au(scores: pl.DataFrame) -> pl.DataFrame:
     """label, au, f1, low, high, n_seeds: for each variant, share of flipped labels and AU; au null: mean."""
     found = scores.filter(pl.col("against").is_null(), metric="f1")
-    noises = [_with_noise(level_of(condition)[1] / 100) for condition in found["condition"]]
+    noises = [_with_noise(*noise_in(condition)) for condition in found["condition"]]
     labels = found["method"] + pl.Series(noises, dtype=pl.String)
     columns = found.select("au", "low", "high", "n_seeds", f1="value").insert_column(0, labels.alias("label"))
     return columns.sort("au", nulls_last=True, maintain_order=True)

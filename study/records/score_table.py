@@ -120,7 +120,7 @@ def noise_in(condition: str) -> tuple[float, str]:
     """The share of flipped labels in such a condition, and the kind of noise; empty for none."""
     name, level = level_of(condition)
     kind = "symmetric" if name == "label_noise" else name.removesuffix("_noise")
-    return level / 100, kind * bool(level)
+    return level / 100, kind if level else ""
 
 
 def check_scores(frame: pl.DataFrame) -> None:
