@@ -8,6 +8,7 @@ from reports.frames.tables import Results
 from reports.html.document import render_sections
 from reports.sections.data_section import data_section
 from reports.sections.final_section import final_section
+from reports.sections.partitions_section import variance_section
 from reports.sections.provenance_section import failed, provenance_section
 from reports.sections.published_section import published_section
 from reports.sections.search_section import search_section
@@ -20,6 +21,7 @@ _SECTIONS = (
     summary_section,
     search_section,
     final_section,
+    variance_section,
     published_section,
     transfer_section,
     stress_section,
