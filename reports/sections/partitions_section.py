@@ -11,7 +11,7 @@ from reports.frames.partitions import Partitioned
 from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure, table
 
-NAME, TITLE = "variance", "Where the variance lies"
+_NAME, _TITLE = "variance", "Where the variance lies"
 NO_RESULT = (
     "These numbers show variance and are no result: one configuration, the choice of the first searched fold, was "
     "trained on every partition, and people of the new test parts took part in that choice. (A search on every "
@@ -23,7 +23,7 @@ _ORDER_TITLES |= {"sd": "sd, points"}
 _FORMATS = dict.fromkeys(("sd", "low", "high"), text.percent)
 
 
-def covers(seeds: int) -> str:
+def interval_covers(seeds: int) -> str:
     """What the interval of a score with so many training seeds covers, of the three components."""
     known = "people and training seeds" if seeds > 1 else "people alone, because there is one training seed"
     return f"covers {known}; it does not cover the partition into folds"
@@ -35,21 +35,21 @@ def variance_section(report: StudyReport) -> Section | None:
         return None
     blocks: list[Block] = []
     if report.test is not None:
-        blocks.append(Paragraph(f"The 95 % interval of the result {covers(report.test.seeds)}."))
+        blocks.append(Paragraph(f"The 95 % interval of the result {interval_covers(report.test.seeds)}."))
     if not report.partitions.number:
         blocks.append(Paragraph(_how([report.partitions.name])))
-        return Section(NAME, TITLE, blocks)
+        return Section(_NAME, _TITLE, blocks)
     if not report.partitions_current:
         words = "The search has another best configuration since: run launch/final.py with partitions= again."
         blocks.append(Paragraph(words, "note"))
-    return Section(NAME, TITLE, [*blocks, *_blocks([report.partitions])])
+    return Section(_NAME, _TITLE, [*blocks, *_blocks([report.partitions])])
 
 
 def compared_variance(comparison: Comparison) -> Section | None:
     """The components of several studies, and how often the order of two holds."""
     known = [study for study in comparison.partitions if study.number]
     without = [study.name for study in comparison.partitions if not study.number]
-    blocks: list[Block] = [Paragraph(f"An interval {covers(_seeds(comparison))}.")]
+    blocks: list[Block] = [Paragraph(f"An interval {interval_covers(_seeds(comparison))}.")]
     if without:
         blocks.append(Paragraph(f"{text.listing(without)}: {_how(without)}"))
     if known:
@@ -60,7 +60,7 @@ def compared_variance(comparison: Comparison) -> Section | None:
         formats = {"difference": text.points, "sd": text.percent}
         caption = "Differences of mean F1 on the same random partitions: their mean and standard deviation, in points."
         blocks.append(table("partition-order", order, _ORDER_TITLES, formats, caption=caption))
-    return Section(NAME, TITLE, blocks)
+    return Section(_NAME, _TITLE, blocks)
 
 
 def _seeds(comparison: Comparison) -> int:

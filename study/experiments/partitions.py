@@ -25,10 +25,10 @@ from study.scoring.evaluation import Evaluation, evaluation_of_scores, score_tab
 from study.search.best_trial import choose, final_trials
 from study.search.objectives import goals_of
 
-METRICS = ("f1", "always_positive", "lift")  # of each partition; all have the counts at threshold 0.5 and no more
+_METRICS = ("f1", "always_positive", "lift")  # of each partition; all have the counts at threshold 0.5 and no more
 COMPONENTS = {"sd_people": "people", "sd_seed": "training seed", "sd_partition": "partition into folds"}
 TOGETHER = "partition and seed together"  # with one seed
-RULE = "shared"  # how the configuration is chosen
+_RULE = "shared"  # how the configuration is chosen
 
 PartitionPlan = dict[str, list[TrialConfig]]  # fold scheme of the partition -> its trials
 
@@ -64,11 +64,11 @@ def _trials(chosen: TrialConfig, table: pl.DataFrame, scheme: str, seeds: int) -
 
 
 def partition_table(results: Mapping[str, Sequence[TrialResult]]) -> pl.DataFrame:
-    """The score table of finished partitions: `METRICS` of each, then the components of the variance of mean F1."""
+    """The score table of finished partitions: `_METRICS` of each, then the components of the variance of mean F1."""
     evaluations = {scheme: _evaluation(trials) for scheme, trials in results.items()}
     config = next(iter(results.values()))[0].config
-    data, columns = config.data.dataset, [(metric, FIXED_THRESHOLD) for metric in METRICS]
-    names = {"method": config.method_name, "source": data, "target": data, "selection": RULE}
+    data, columns = config.data.dataset, [(metric, FIXED_THRESHOLD) for metric in _METRICS]
+    names = {"method": config.method_name, "source": data, "target": data, "selection": _RULE}
     tables = [
         score_table(evaluation, names | {"condition": scheme}, columns, ["folds"])
         for scheme, evaluation in evaluations.items()

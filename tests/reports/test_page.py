@@ -15,7 +15,7 @@ from reports.page import write_report
 from tests.reports.fake import AUS, FakeStore, full_store, no_importance, some_importance
 
 HOSTILE = "\"'></script><script>alert(1)</script><img src=x onerror=alert(2)>"
-SECTIONS = ["summary", "search", "final", "published", "data", "provenance", "failed"]
+SECTIONS = ["summary", "search", "final", "variance", "published", "data", "provenance", "failed"]
 FIGURES = ["history", "curves", "importance", "slices", "parameters", "pairs", "ratios", "rungs", "timeline"]
 FIGURES += ["hours-core", "test-aus", "fold-seeds", "confusion", "val-aus", "base-rates", "fold-shift"]
 
