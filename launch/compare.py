@@ -21,14 +21,15 @@ from launch.keys.trials import CompareKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.variants import AblationPlan, comparison_problems, plan_comparison, selected_variants, variants_spec
 from launch.run.recipe import complete, finished, given_work, run_work
-from launch.show.display import interval_text, markdown_table, percent_text
+from launch.show.display import interval_text, markdown_table, p_text, percent_text
 from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
 from study.records.score_files import write_scores
+from study.records.score_table import fewest_runs, interval_note
 from study.records.study_spec import AblationSpec
 
 # may change when the study continues: more of them only adds trials
 _FREE = ("trials", "store", "weights_file", "variants", "label_noise", "folds", "seeds")
-_HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "in the rarest third", "s a trial")
+_HEADS = ("variant", "noise %", "F1 %", "rarest third", "against", "gain", "p", "in the rarest third", "p", "s a trial")
 
 
 def main(keys: CompareKeys) -> int:
@@ -72,9 +73,11 @@ def ablation_markdown(scores: pl.DataFrame) -> str:
     assert baseline is not None
     rare = ", ".join(f"{au} ({percent_text(rate)} %)" for au, rate in baseline.base_rates.items())
     base = [interval_text(one, None, None) for one in (baseline.always_positive, baseline.rare_always_positive)]
-    table = markdown_table(_HEADS, map(_cells, comparison_frame(scores).iter_rows(named=True)))
+    frame = comparison_frame(scores)
+    table = markdown_table(_HEADS, map(_cells, frame.iter_rows(named=True)))
     notes = (
-        "Test F1: mean over folds and seeds, then over AUs; in brackets 95 % intervals over subjects.",
+        f"Test F1: mean over folds and seeds, then over AUs. {interval_note(fewest_runs(scores))}",
+        "p: of no gain, with Holm's correction over all gains of this table.",
         f"Always-positive: {base[0]}, on the rarest third of the AUs {base[1]}. These AUs, with base rates: {rare}.",
     )
     return "\n".join([*notes, "", table])
@@ -84,7 +87,11 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     def shown(name: str, sign: str = "") -> str:
         return interval_text(row[name], row[f"{name}_low"], row[f"{name}_high"], sign)
 
-    gains = (shown("f1_gain", "+"), shown("rare_gain", "+")) if row["against"] else ("", "")
+    gains = [
+        text
+        for name in ("f1_gain", "rare_gain")
+        for text in ((shown(name, "+"), p_text(row[f"{name}_p_holm"])) if row["against"] else ("", ""))
+    ]
     names = row["variant"], f"{100 * row['label_noise']:g}"
     return *names, shown("f1"), shown("rare"), row["against"], *gains, f"{row['seconds']:.1f}"
 

@@ -10,10 +10,9 @@ from launch.run.command import run_command
 if __name__ == "__main__":  # above the imports that take seconds
     sys.exit(run_command("regret"))
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import permutations
 from typing import Any
 
 import polars as pl
@@ -28,12 +27,13 @@ from launch.plan.resources import Resources, resources
 from launch.plan.variants import check_frames
 from launch.run.recipe import complete, finished, given_work, run_work
 from launch.run.trials import GivenTrial
-from launch.show.display import interval_text, percent_text
-from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table, trials_saved
+from launch.show.display import interval_text, p_text
+from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table
 from study.records.config import Placement, TrialConfig
 from study.records.score_files import write_scores
+from study.records.score_table import fewest_runs, interval_note
 from study.records.store import StudyStore
-from study.records.study_spec import HyperparameterTransferSpec, StudySpec, search_in
+from study.records.study_spec import HyperparameterTransferSpec, StudySpec
 from study.search.best_trial import choose, final_trials
 
 
@@ -166,21 +166,22 @@ def _adopt(plan: RegretPlan) -> None:
 
 
 def _finish(plan: RegretPlan, console: Console) -> int:
-    """Print and save the matrix of the finished targets, and what warm starts saved; 1 when a trial is missing."""
+    """Print and save the matrix of the finished targets; 1 when a trial is missing."""
     trials = [trial for trial, _ in plan.jobs]
     done = finished(plan.store, trials, console)
-    tables = []
-    for target in plan.targets:
-        results = complete(target.trials, done)
-        if len(results) == len(target.trials):
-            tables.append(regret_table(target.name, results))
-    if tables:
-        path = write_scores(plan.store.root, "hyperparameter_transfer", pl.concat(tables))
+    found = {target.name: (complete(target.trials, done), len(target.trials)) for target in plan.targets}
+    whole = {target: results for target, (results, wanted) in found.items() if len(results) == wanted}
+    if whole:
+        scores = regret_table(whole)
+        path, frame = write_scores(plan.store.root, "hyperparameter_transfer", scores), regret_matrix(scores)
         console.print("Test F1 of the configuration of each study (rows) on the dataset of each study (columns);")
-        console.print("in brackets the regret: F1 of the column's own configuration minus this one, 95 % interval.")
-        console.print(matrix(regret_matrix(pl.concat(tables))))
+        console.print(
+            "in brackets the regret: F1 of the column's own configuration minus this one, with its 95 % interval"
+        )
+        console.print("interval and the p-value of no regret (Holm's correction over the table).")
+        console.print(interval_note(fewest_runs(scores)), soft_wrap=True)
+        console.print(matrix(frame))
         console.print(f"table: {path}", soft_wrap=True)
-    _say_saved([target.study for target in plan.targets], console)
     return int(len(done) < len(trials))
 
 
@@ -199,23 +200,9 @@ def _cell(row: Mapping[str, Any], source: str) -> str:
         return interval_text(row["f1"], None, None)
     values = (row[name] for name in ("regret", "regret_low", "regret_high"))
     less, low, high = ("-" if value is None else f"{100 * value:+.1f}" for value in values)
-    within = "" if row["regret_low"] is None else f"; {low} to {high}"  # no interval with one subject in each fold
+    # no interval with one seed, or one subject in each fold
+    within = "" if row["regret_low"] is None else f"; {low} to {high}; p {p_text(row['regret_p'])}"
     return f"{interval_text(row['f1'], None, None)} ({less}{within})"
-
-
-def _say_saved(studies: Sequence[StudyStore], console: Console) -> None:
-    """Print the trials saved by each search with a warm start, against a search of the same kind without one."""
-    for warm, cold in permutations(studies, 2):
-        ours, theirs = warm.spec(), cold.spec()
-        same = (ours.dataset, ours.method, ours.objective) == (theirs.dataset, theirs.method, theirs.objective)
-        begun_from = search_in(warm.root, ours).warm_start
-        if same and begun_from and not search_in(cold.root, theirs).warm_start:
-            saved = trials_saved(cold, warm)
-            console.print(
-                f"{warm.root.name}, warm from {begun_from}, reached {percent_text(saved.score)} after "
-                f"{saved.warm} trials, {cold.root.name} after {saved.cold}: {saved.cold - saved.warm} saved",
-                soft_wrap=True,
-            )
 
 
 check = regret_problems

@@ -39,6 +39,7 @@ from study.experiments.robustness import (
 from study.records.config import Placement, TrialConfig
 from study.records.result import TrialResult
 from study.records.score_files import write_scores
+from study.records.score_table import covers, fewest_runs
 from study.records.study_spec import RobustnessSpec
 from study.search.best_trial import final_trials
 from study.trial.degraded import DetectorScore, degraded, detector_score
@@ -156,6 +157,7 @@ def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
         path, frame = write_scores(store.root, "robustness", scores), curves_of(scores)
         for kind in dict.fromkeys(point.kind for point in whole):
             console.print(curve_table(frame, kind))
+        console.print(f"Test F1; in brackets 95 % intervals over {covers(fewest_runs(scores))}.")
         console.print(f"curves: {path}", soft_wrap=True)
     return int(len(done) < len(trials))
 
@@ -183,7 +185,7 @@ def _score(point: Point, result: TrialResult, plan: RobustnessPlan, frames: Fram
 
 
 def curve_table(frame: pl.DataFrame, kind: str) -> Table:
-    """Mean F1 of each method at each level of `kind`, in percent, with 95 % intervals over subjects."""
+    """Mean F1 of each method at each level of `kind`, in percent, with 95 % intervals."""
     rows = frame.filter(pl.col("kind") == kind, pl.col("metric") == "f1", pl.col("au").is_null())
     table = Table(kind.replace("_", " "), *rows["method"].unique(maintain_order=True), box=None, title_justify="left")
     for (level,), part in rows.group_by("level", maintain_order=True):

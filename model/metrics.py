@@ -3,10 +3,12 @@
 Every score that is printed (F1, AUC, any mean of them) is computed from these integers, so that folds, seeds and
 subjects can be put together afterwards in any of the ways the literature does.
 
-Zero division. A metric is undefined, NaN here and null in tables, where the frames leave it open: F1 where no frame is
-active or predicted active, precision where none is predicted active, recall where none is active, balanced accuracy,
-MCC and AUC where all labels are the same, accuracy and always-positive F1 where no frame is coded. Undefined values
-are left out of means and counted, never taken as 0 or 1. A detector that gives every frame the same answer has MCC 0.
+Zero division. A metric is undefined, NaN here and null in tables, where the frames leave it open: F1, lift,
+always-positive F1, precision and recall where no frame is active (an AU that does not occur cannot be found, and its
+F1 would be 0 for any detector), precision also where none is predicted active, balanced accuracy, MCC and AUC where all
+labels are the same, accuracy where no frame is coded. Whether F1, lift and always-positive F1 are defined depends on
+the labels alone, so their means are over the same AUs for every detector. Undefined values are left out of means and
+counted, never taken as 0 or 1. A detector that gives every frame the same answer has MCC 0.
 """
 
 from collections.abc import Sequence
@@ -81,12 +83,17 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 def f1(counts: np.ndarray) -> np.ndarray:
     """F1 of counts [..., 4] -> [...]."""
     tp, fp, fn = counts[..., TP], counts[..., FP], counts[..., FN]
-    return ratio(2 * tp, 2 * tp + fp + fn)
+    return _where_active(counts, ratio(2 * tp, 2 * tp + fp + fn))
 
 
 def precision(counts: np.ndarray) -> np.ndarray:
     """Precision [...] of counts [..., 4]."""
-    return ratio(counts[..., TP], counts[..., TP] + counts[..., FP])
+    return _where_active(counts, ratio(counts[..., TP], counts[..., TP] + counts[..., FP]))
+
+
+def _where_active(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`values` [...], NaN where no frame of counts [..., 4] is active."""
+    return np.where(counts[..., TP] + counts[..., FN] > 0, values, np.nan)
 
 
 def recall(counts: np.ndarray) -> np.ndarray:
@@ -117,7 +124,7 @@ def mcc(counts: np.ndarray) -> np.ndarray:
 def always_positive_f1(counts: np.ndarray) -> np.ndarray:
     """F1 [...] of predicting every coded frame active: the baseline that any detector must beat."""
     active = counts[..., TP] + counts[..., FN]
-    return ratio(2 * active, active + counts.sum(axis=-1))
+    return _where_active(counts, ratio(2 * active, active + counts.sum(axis=-1)))
 
 
 def active_share(counts: np.ndarray) -> np.ndarray:

@@ -65,7 +65,10 @@ class TransferKeys(RunsKeys):
     name: str = setting("transfer", "folder in runs_root for the tables")
     selection: str = setting("nested", "whose detectors: nested, shared or oracle, as given to launch/final.py")
     base_rates: str = setting("", "CSV of dataset, au, rate for the rule base_rate; empty for those trained on")
-    aus: str = setting("pair", "AUs of the printed tables: those of each pair, or the common ones")
+    aus: str = setting(
+        "common",
+        "AUs of the printed tables: those that all datasets share, or pair: those of each pair, all its own on itself",
+    )
     rule: str = setting("validation", "threshold of the printed tests: 0.5, validation, base_rate or oracle")
     device: str = setting("auto", "auto (a GPU where there is one), cpu or cuda")
 

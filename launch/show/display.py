@@ -191,6 +191,13 @@ def interval_text(value: float | None, low: float | None, high: float | None, si
     return f"{100 * value:{sign}.1f}{around}"
 
 
+def p_text(p: float | None) -> str:
+    """`0.032`, `< 0.001`, and a dash for no p-value."""
+    if p is None or math.isnan(p):
+        return "-"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table whose columns line up as plain text, too."""
     lines = [heads, *rows]

@@ -7,16 +7,16 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from launch.show.display import interval_text
+from launch.show.display import interval_text, p_text
 from study.experiments.cross_dataset.transfer import Transfer
-from study.records.score_table import FIXED_THRESHOLD, RULES
+from study.records.score_table import FIXED_THRESHOLD, RULES, interval_note
 
 WIDTH = 160  # when the output is no terminal
 RULE_NAMES = {"0.5": "0.5", "validation": "source validation", "base_rate": "base rate", "oracle": "oracle"}
 _NOTE = (
-    "In brackets 95 % intervals over the target's subjects. On another dataset: all of its frames, mean over detectors."
-    " On the own dataset (bold): mean over folds, each detector on its test subjects. Retention: the score on the same"
-    " test parts divided by the score of the target's own detectors of this method."
+    "On another dataset: all of its frames, mean over detectors. On the own dataset (bold): mean over folds, each"
+    " detector on its test subjects. Retention: the score on the same test parts divided by the score of the target's"
+    " own detectors of this method."
 )
 
 
@@ -46,7 +46,9 @@ def caption(found: Transfer, table: pl.DataFrame, kind: str) -> Iterator[str]:
     else:
         pairs = table.select("source", "target", "aus").unique(maintain_order=True).iter_rows()
         yield "AUs: " + "; ".join(f"{source} on {target} {aus}" for source, target, aus in pairs) + "."
+        yield "The cells of a row have other AUs, so they cannot be compared: for that, give aus=common."
     yield f"Configurations were chosen by selection={spec.selection}. {_NOTE}"
+    yield interval_note(found.seeds)
     yield from (f"note: {note}" for note in spec.notes)
 
 
@@ -75,7 +77,9 @@ def _cell(row: dict[str, Any], source: str) -> Text:
 
 def _tests(tests: pl.DataFrame, rule: str) -> Table:
     heads = ("trained on", "target", "methods", "AUs", "F1", "p (Holm)", "AUC", "p (Holm)")
-    title = f"Differences between methods, F1 at {RULE_NAMES[rule]}; p corrected over each column"
+    title = (
+        f"Differences between methods, F1 at {RULE_NAMES[rule]}; p corrected over all {tests.height} tests, all rules"
+    )
     drawn = _table(title, *heads)
     names = ("source", "target", "method_a", "method_b", "aus")
     for place in tests.select(names).unique(maintain_order=True).iter_rows():
@@ -90,5 +94,5 @@ def _difference(tests: pl.DataFrame, rule: str, metric: str) -> tuple[str, str]:
     rows = tests.filter((pl.col("rule") == rule) & (pl.col("metric") == metric)).to_dicts()
     if not rows:
         return "", ""
-    p = rows[0]["p_holm"]
-    return interval_text(rows[0]["difference"], rows[0]["low"], rows[0]["high"], "+"), "" if p is None else f"{p:.3g}"
+    row = rows[0]
+    return interval_text(row["difference"], row["low"], row["high"], "+"), p_text(row["p_holm"])

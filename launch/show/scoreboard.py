@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from launch.show.display import interval_text
-from study.records.score_table import AGGREGATES, BIAS
+from study.records.score_table import AGGREGATES, BIAS, covers, fewest_runs
 
 ROWS = (
     ("f1", "0.5", "F1 at 0.5"),
@@ -32,7 +32,7 @@ WITH_INTERVAL = (("f1", "0.5"), ("auc", "0.5"))
 AGGREGATE_NAMES = {"folds": "mean of folds", "pooled": "pooled"}
 COLUMN_HEADS = {BIAS: "selection bias"}
 _NOTE = (
-    "Percent; in brackets 95 % bootstrap intervals over subjects, after ± the standard deviation over seeds. "
+    "Percent; in brackets 95 % intervals over {covers}, after ± the standard deviation over seeds. "
     "Tuned thresholds: the best F1 on each detector's validation part."
 )
 
@@ -42,7 +42,7 @@ def print_scores(scores: pl.DataFrame, console: Console) -> None:
     selections = scores["selection"].unique(maintain_order=True).to_list()
     console.print(overview(scores.filter(pl.col("au").is_null()), selections))
     console.print(_by_au(scores.filter(selection=selections[0], aggregate="folds")))
-    console.print(_NOTE, highlight=False)
+    console.print(_NOTE.format(covers=covers(fewest_runs(scores))), highlight=False)
 
 
 def overview(means: pl.DataFrame, selections: list[str]) -> Table:

@@ -10,6 +10,7 @@ from reports.frames.comparison import Comparison
 from reports.frames.partitions import Partitioned
 from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure, table
+from study.records.score_table import covers
 
 _NAME, _TITLE = "variance", "Where the variance lies"
 NO_RESULT = (
@@ -23,19 +24,13 @@ _ORDER_TITLES |= {"sd": "sd, points"}
 _FORMATS = dict.fromkeys(("sd", "low", "high"), text.percent)
 
 
-def interval_covers(seeds: int) -> str:
-    """What the interval of a score with so many training seeds covers, of the three components."""
-    known = "people and training seeds" if seeds > 1 else "people alone, because there is one training seed"
-    return f"covers {known}; it does not cover the partition into folds"
-
-
 def variance_section(report: StudyReport) -> Section | None:
     """The components of one study or, without partitions, what its interval covers and how to get them."""
     if report.test is None and not report.partitions.number:
         return None
     blocks: list[Block] = []
     if report.test is not None:
-        blocks.append(Paragraph(f"The 95 % interval of the result {interval_covers(report.test.seeds)}."))
+        blocks.append(Paragraph(f"The 95 % interval of the result {_covered(report.test.seeds)}"))
     if not report.partitions.number:
         blocks.append(Paragraph(_how([report.partitions.name])))
         return Section(_NAME, _TITLE, blocks)
@@ -49,7 +44,7 @@ def compared_variance(comparison: Comparison) -> Section | None:
     """The components of several studies, and how often the order of two holds."""
     known = [study for study in comparison.partitions if study.number]
     without = [study.name for study in comparison.partitions if not study.number]
-    blocks: list[Block] = [Paragraph(f"An interval {interval_covers(_seeds(comparison))}.")]
+    blocks: list[Block] = [Paragraph(f"A 95 % interval {_covered(_seeds(comparison))}")]
     if without:
         blocks.append(Paragraph(f"{text.listing(without)}: {_how(without)}"))
     if known:
@@ -75,6 +70,11 @@ def order_words(order: pl.DataFrame) -> list[str]:
         f"{text.percent(sd)}); the order held in {held} of {number} partitions."
         for a, b, number, _, held, difference, sd in order.iter_rows()
     ]
+
+
+def _covered(seeds: int) -> str:
+    """Of the three components."""
+    return f"covers {covers(seeds)}, and not the partition into folds."
 
 
 def _how(names: Sequence[str]) -> str:

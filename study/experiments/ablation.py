@@ -1,7 +1,8 @@
 """Ablation studies: the trials of each variant of a method, and one row of scores for each.
 
 All variants are scored on the same test subjects, and each bootstrap replicate draws the same subjects for all, so the
-intervals of differences are from paired replicates.
+intervals of differences are from paired replicates. They also cover the chance of training, so a gain has an interval
+and a p-value only with two seeds or more. Holm's correction is over all gains of the table.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +16,12 @@ from study.records.config import TrialConfig
 from study.records.result import TrialResult
 from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, label_noise, level_of, scores_frame
 from study.scoring.evaluation import Evaluation, evaluation_of_scores
-from study.scoring.sampled import ScoreRow, difference_row, mean_row, sampled_rows
+from study.scoring.sampled import ScoreRow, difference_row, mean_row, sampled_rows, with_holm
 from study.search.best_trial import final_trials
 
 Condition = tuple[str, float]  # name of a variant, and the share of flipped training labels
 _COLUMNS = {"f1": ("f1", False), "rare": ("rare_f1", False), "f1_gain": ("f1", True), "rare_gain": ("rare_f1", True)}
-_SUFFIXES = dict(zip(INTERVAL_ENDS, ("", "_low", "_high"), strict=True))
+_SUFFIXES = dict(zip((*INTERVAL_ENDS, "p_holm"), ("", "_low", "_high", "_p_holm"), strict=True))
 
 
 def noisy_trials(config: TrialConfig, noise: float, fold_names: list[str], seeds: int) -> list[TrialConfig]:
@@ -46,7 +47,7 @@ def ablation_table(done: Mapping[Condition, Sequence[TrialResult]], against: Map
         # compared at the same share of label noise
         if other != cell and other in found:
             rows += _gains(cell, other[0], (found[cell], found[other]), rare)
-    return scores_frame(rows)
+    return scores_frame(with_holm(rows))
 
 
 def rare_aus(evaluation: Evaluation) -> tuple[int, ...]:
@@ -128,9 +129,10 @@ def _wide(variant: str, condition: str, part: pl.DataFrame) -> dict[str, object]
     for name, (metric, is_gain) in _COLUMNS.items():
         row = found.get((metric, None, is_gain), {})
         wide |= {"against": gain.get("against", "")} if name == "f1_gain" else {}
-        wide |= {f"{name}{suffix}": row.get(end) for end, suffix in _SUFFIXES.items()}
+        wide |= {f"{name}{suffix}": row.get(end) for end, suffix in _SUFFIXES.items() if is_gain or end != "p_holm"}
     wide |= {f"f1_au_{au}": row["value"] for (metric, au, _), row in found.items() if metric == "f1" and au is not None}
     return wide | {
+        "seeds": found["f1", None, False]["n_seeds"],
         "trials": int(found["trials", None, False]["value"]),
         "seconds": found["seconds", None, False]["value"],
     }

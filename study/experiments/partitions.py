@@ -14,14 +14,14 @@ import polars as pl
 from data.errors import InputError
 from data.folds import fold_names, folds
 from data.schemes import partition_scheme
-from model.metrics import f1
-from study.experiments.variance import Spread, fold_scores, partition_spread, people_spread, seed_spread
+from study.experiments.variance import Spread, partition_spread, people_spread, seed_spread
 from study.records.config import DataSettings, TrialConfig, trial_from_dict
 from study.records.result import TrialResult
 from study.records.score_table import FIXED_THRESHOLD, scores_frame
 from study.records.store import StudyStore
 from study.scoring.bootstrap import Floats
 from study.scoring.evaluation import Evaluation, evaluation_of_scores, score_table
+from study.scoring.sampled import Sampled
 from study.search.best_trial import choose, final_trials
 from study.search.objectives import goals_of
 
@@ -74,7 +74,7 @@ def partition_table(results: Mapping[str, Sequence[TrialResult]]) -> pl.DataFram
         for scheme, evaluation in evaluations.items()
     ]
     rows = tables[0].filter(pl.col("au").is_null(), metric="f1").drop("condition", "seed_sd")
-    spreads = _components([*evaluations.values()], np.stack([_fold_scores(trials) for trials in results.values()]))
+    spreads = _components([evaluation.number("f1") for evaluation in evaluations.values()])
     components = [{**rows.row(0, named=True), "metric": name, **vars(one)} for name, one in spreads.items()]
     return pl.concat([*tables, scores_frame(components)])
 
@@ -83,23 +83,20 @@ def _evaluation(trials: Sequence[TrialResult]) -> Evaluation:
     return evaluation_of_scores((one.config.data.fold, one.config.seed, one.scores["test"]) for one in trials)
 
 
-def _fold_scores(trials: Sequence[TrialResult]) -> Floats:
-    """`fold_scores` [F, S] of one partition."""
-    ordered = sorted(trials, key=lambda one: (one.config.data.fold, one.config.seed))
-    seeds = len({one.config.seed for one in trials})
-    scores = np.stack([f1(one.scores["test"].counts.sum(axis=0)) for one in ordered])
-    return fold_scores(scores.reshape(-1, seeds, scores.shape[1]))
-
-
-def _components(evaluations: Sequence[Evaluation], scores: Floats) -> dict[str, Spread]:
-    numbers = [evaluation.number("f1") for evaluation in evaluations]
-    people, parts = numbers[0].people, numbers[0].parts
-    freedom = people - parts
-    variances = np.array([number.overall[1].var(ddof=1) for number in numbers])
+def _components(numbers: Sequence[Sampled]) -> dict[str, Spread]:
+    people, freedom = numbers[0].people, numbers[0].people - numbers[0].parts
+    variances = np.array([number.replicates[:, -1].var(ddof=1) for number in numbers])
     # the bootstrap divides by n, not by n - 1
     unbiased = variances * people / freedom if freedom else variances
+    scores = np.stack([_by_run(number) for number in numbers])
     found = (people_spread(unbiased, freedom), seed_spread(scores), partition_spread(scores))
     return dict(zip(COMPONENTS, found, strict=True))
+
+
+def _by_run(number: Sampled) -> Floats:
+    """What each run adds to the mean over AUs, [F, S]; 0 for a fold in which no AU occurs."""
+    added = number.trained[0].observed[..., -1]
+    return added if np.isnan(number.values[-1]) else np.nan_to_num(added)
 
 
 def components_of(scores: pl.DataFrame) -> pl.DataFrame:

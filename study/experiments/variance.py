@@ -2,7 +2,8 @@
 
 All are of the mean F1 of a whole study, so that they can be compared with each other and with its interval.
 
-Shapes: P partitions, F folds, S seeds, A action units.
+Scores [P, F, S] are what each training run adds to the score of a study: the sum over folds of the mean over seeds
+(`study.scoring.training.Runs`). P are the partitions, F the folds, S the seeds.
 """
 
 from dataclasses import dataclass
@@ -24,31 +25,17 @@ class Spread:
     high: float
 
 
-def fold_scores(scores: Floats) -> Floats:
-    """Scores [F, S, A] as [F, S], whose mean over folds is the score of a study.
-
-    That is the mean of folds for each AU, then of AUs. NaN is an AU that a fold cannot score; it has more weight in
-    the other folds.
-    """
-    folds = (~np.isnan(scores)).any(axis=1).sum(axis=0)  # [A], that score the AU
-    if not folds.any():
-        return np.full(scores.shape[:2], np.nan)
-    share = len(scores) / (np.maximum(folds, 1) * (folds > 0).sum())
-    weighted: Floats = np.nansum(scores * share, axis=2)
-    return weighted
-
-
 def seed_spread(scores: Floats) -> Spread:
-    """Of a study that is trained with one seed, from its `fold_scores` [P, F, S]; undefined with one seed.
+    """Of a study that is trained with one seed in each fold, from scores [P, F, S]; undefined with one seed.
 
-    Pooled within fold and partition. A study is the mean of folds that are trained separately.
+    Pooled within fold and partition; the folds are trained separately.
     """
     partitions, folds, seeds = scores.shape
     return _chi_square(_seed_variance(scores), partitions * folds * (seeds - 1))
 
 
 def partition_spread(scores: Floats) -> Spread:
-    """Over partitions, from `fold_scores` [P, F, S], without what seeds alone cause; 0 where they explain all of it.
+    """Over partitions, from scores [P, F, S], without what seeds alone cause; 0 where they explain all of it.
 
     With one seed, the spread over partition and training seed together. The interval is Williams' and Tukey's for a
     variance component, which is the chi-square interval where there is nothing to subtract.
@@ -57,7 +44,7 @@ def partition_spread(scores: Floats) -> Spread:
     freedom = partitions - 1
     if freedom < 1:
         return Spread(np.nan, np.nan, np.nan)
-    total = float(scores.mean(axis=(1, 2)).var(ddof=1))
+    total = float(scores.mean(axis=2).sum(axis=1).var(ddof=1))
     # the mean over seeds has this part of their variance left
     share = _seed_variance(scores) / seeds if seeds > 1 else 0.0
     within = partitions * folds * (seeds - 1) or 1  # no matter for a share of 0
@@ -79,8 +66,7 @@ def people_spread(variances: Floats, freedom: int) -> Spread:
 
 def _seed_variance(scores: Floats) -> float:
     """Variance over training seeds of the score of a study with one seed."""
-    _, folds, seeds = scores.shape
-    return float(scores.var(axis=2, ddof=1).mean()) / folds if seeds > 1 else np.nan
+    return float(scores.var(axis=2, ddof=1).sum(axis=1).mean()) if scores.shape[2] > 1 else np.nan
 
 
 def _chi_square(variance: float, freedom: int) -> Spread:

@@ -47,10 +47,10 @@ AGGREGATES = ("folds", "pooled")
 
 # A text is null where it does not apply. `condition` is what else distinguishes rows, in the words of its study: a
 # disturbance and its level, a set of AUs, a chosen candidate, the scheme of a random partition. `au` is null for the
-# mean over `aus`. `low` and `high` are the ends of the 95 % interval of the subject bootstrap; `seed_sd` is the
-# standard deviation over seeds. With `against`, the value is the difference to that method, from paired replicates,
-# with its p-value before and after Holm's correction. All but trials and seconds are fractions; a null number is
-# undefined.
+# mean over those of `aus` that occur. `low` and `high` are the ends of the 95 % interval, see `covers`; `seed_sd` is
+# the standard deviation over seeds. `n_seeds` is the number of training runs of the fold that has the fewest. With
+# `against`, the value is the difference to that method, from paired replicates, with its p-value before and after
+# Holm's correction over all tests of the file. All but trials and seconds are fractions; a null number is undefined.
 SCORES: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("method", "source", "target", "condition"), pl.String),
     **dict.fromkeys(("selection", "rule", "metric", "aggregate"), pl.String),
@@ -76,6 +76,27 @@ def scores_frame(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
     frame = pl.DataFrame(list(rows), schema=SCORES).with_columns(pl.selectors.float().fill_nan(None))
     check_scores(frame)
     return frame
+
+
+def fewest_runs(scores: pl.DataFrame) -> int:
+    """Training runs of the fold that has the fewest, over all rows that have any."""
+    runs: list[int] = scores["n_seeds"].drop_nulls().to_list()
+    return min(runs, default=0)
+
+
+def covers(n_seeds: int) -> str:
+    """Which chance the 95 % interval of a score with so many training runs covers."""
+    return "people and training" if n_seeds > 1 else "people alone"
+
+
+def interval_note(n_seeds: int) -> str:
+    """What the intervals of a table of differences are, in words."""
+    if n_seeds > 1:
+        return "In brackets 95 % intervals over people and training runs."
+    return (
+        "In brackets 95 % intervals over people alone, because there is one training run of each. Differences have no "
+        "interval and no p-value: nobody knows how much of them is the chance of training. Give seeds=2 or more."
+    )
 
 
 def with_level(kind: str, level: float) -> str:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from model.metrics import ratio
+from study.scoring.training import Floats as Floats
+from study.scoring.training import Runs, training_variance
 
 Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Metric = Callable[[np.ndarray], np.ndarray]  # [..., 4] -> [...]
 
 CONFUSION = ("tp", "fp", "fn", "tn")
@@ -33,26 +34,51 @@ def fold_mean(folds: Sequence[Floats], axis: int = 0) -> Floats:
     return mean(np.stack([mean(values, axis) for values in folds]), 0)
 
 
-def student_quantile(freedom: int, level: float = 0.95) -> float:
+def student_quantile(freedom: float, level: float = 0.95) -> float:
     """The t with a share `level` of Student's distribution between -t and t."""
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
-def subject_interval(value: float, replicates: Floats, subjects: int, folds: int = 1) -> tuple[float, float]:
-    """95 % interval of a score from bootstrap replicates [R] that drew `subjects` within each of `folds` folds.
+@dataclass(frozen=True)
+class StandardError:
+    """How far a score may be off: its estimate without bias, the standard error, and the degrees of freedom."""
 
-    Student's t with `subjects - folds` degrees of freedom, around the score minus the bias that the bootstrap finds.
-    Percentiles of a bootstrap of a dozen people are too narrow, and one-sided because F1 is a ratio:
-    `tests/benchmarks/coverage.py` compares how often either interval contains the truth. NaN, NaN without two subjects
-    in one fold.
+    centre: float
+    error: float
+    freedom: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval by Student's t."""
+        reach = student_quantile(self.freedom) * self.error
+        return self.centre - reach, self.centre + reach
+
+
+def standard_error(
+    value: float, replicates: Floats, subjects: int, folds: int = 1, trained: tuple[Runs, ...] = (), column: int = -1
+) -> StandardError | None:
+    """From bootstrap replicates [R] that drew `subjects` within each of `folds` folds, and from `trained` runs.
+
+    People alone give Student's t with `subjects - folds` degrees of freedom, around the score minus the bias that the
+    bootstrap finds. Percentiles of a bootstrap of a dozen people are too narrow, and one-sided because F1 is a ratio:
+    `tests/benchmarks/coverage.py` compares how often either interval contains the truth. The variance from training
+    (of `column` of the runs) is added where every stratum has two runs or more, with Welch-Satterthwaite degrees of
+    freedom. None without two subjects in one fold.
     """
     freedom, defined = subjects - folds, replicates[~np.isnan(replicates)]
     if freedom < 1 or defined.size < 2 or np.isnan(value):
-        return np.nan, np.nan
-    error = float(defined.std(ddof=1)) * np.sqrt(subjects / freedom)  # the bootstrap divides by n, not by n - 1
+        return None
+    correction = subjects / freedom  # the bootstrap divides by n, not by n - 1
+    people = float(defined.var(ddof=1)) * correction
     # the value minus the bias, which is estimated as mean of replicates minus value
-    centre, reach = 2 * value - float(defined.mean()), student_quantile(freedom) * error
-    return float(centre - reach), float(centre + reach)
+    centre = 2 * value - float(defined.mean())
+    training = training_variance(trained, column, correction)
+    if np.isnan(training.spread) or not training.beyond:
+        return StandardError(centre, float(np.sqrt(people)), freedom)
+    total = people + training.beyond
+    # `beyond` is estimated with the error of `spread`, in proportion
+    uncertain = people**2 / freedom + training.beyond * training.spread / training.freedom
+    return StandardError(centre, float(np.sqrt(total)), total**2 / uncertain)
 
 
 def subject_weights(subjects: int, rng: np.random.Generator, replicates: int = REPLICATES) -> Floats:

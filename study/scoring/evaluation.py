@@ -27,8 +27,9 @@ from study.scoring.bootstrap import (
     subject_draws,
 )
 from study.scoring.exact_auc import sampled_wins
-from study.scoring.sampled import Sampled, ScoreRow, minus, sampled_rows, with_mean
+from study.scoring.sampled import Sampled, ScoreRow, minus, runs_with_mean, sampled_rows, with_mean
 from study.scoring.tally import People, Tally, tallies_of_cubes
+from study.scoring.training import Runs, strata
 
 OF_COUNTS: dict[str, Metric] = {
     "f1": metrics.f1,
@@ -56,6 +57,7 @@ class Evaluation:
     groups: tuple[tuple[Tally, ...], ...]
     parts: People = field(default_factory=dict)  # subjects by part; by default those of the tallies
     stream: tuple[str | int, ...] = TEST
+    as_is: bool = False  # one detector that is compared as it is, not as one of many possible training runs
     replicates: int = REPLICATES
     # many metrics read the same sums, which take most of the time
     _summed: dict[str, list[Resampled]] = field(init=False, default_factory=dict, repr=False)
@@ -91,11 +93,26 @@ class Evaluation:
             values=with_mean(drawn.point),
             replicates=with_mean(drawn.replicates),
             by_seed=with_mean(self.by_seed(metric, rule, aggregate)),
+            trained=() if self.as_is else (self._runs(metric, rule, aggregate),),
             people=sum(map(len, self.people.values())),
             parts=len(self.people),
-            seeds=max(map(len, self.groups)),
+            seeds=self._seeds,
             within=(-1.0, 1.0) if metric in _SIGNED else (0.0, 1.0),
         )
+
+    def _runs(self, metric: str, rule: str, aggregate: str) -> Runs:
+        """What each training run adds to `draws`. A detector of a selection belongs to one part, others to all."""
+        function, parts = _function(metric), self._resampled(metric, rule, aggregate)
+        observed = _padded([[function(counts) for counts in part.observed.values()] for part in parts])
+        drawn = _padded([[function(counts) for counts in part.drawn.values()] for part in parts])
+        return runs_with_mean(Runs(*(strata(values, spanning=bool(self.parts)) for values in (observed, drawn))))
+
+    @cached_property
+    def _seeds(self) -> int:
+        """Training runs of the fold with the fewest."""
+        parts = self._places.values()
+        counted = [sum(bool(one.classes()[place].any()) for one in group) for group in self.groups for place in parts]
+        return min(filter(None, counted), default=0)
 
     def draws(self, metric: str, rule: str = FIXED_THRESHOLD, aggregate: str = "folds") -> Draws:
         """The metric of every AU: value and replicates."""
@@ -146,6 +163,17 @@ class Evaluation:
             sums = _pairs if metric == "auc" else _counts
             self._summed[what] = [sums(self.groups, rule, *one) for one in several]
         return self._summed[what]
+
+
+def _padded(parts: Sequence[Sequence[Floats]]) -> Floats:
+    """Values [..., K, A] of each part and group as one array [..., P, G, K, A]; NaN where a group lacks a seed."""
+    most = max(values.shape[-2] for groups in parts for values in groups)
+
+    def filled(values: Floats) -> Floats:
+        lacking = np.full((*values.shape[:-2], most - values.shape[-2], values.shape[-1]), np.nan)
+        return np.concatenate([values, lacking], axis=-2)
+
+    return np.stack([np.stack([filled(values) for values in groups], axis=-3) for groups in parts], axis=-4)
 
 
 def _function(metric: str) -> Metric:
@@ -214,7 +242,13 @@ def bias_table(oracle: Evaluation, nested: Evaluation, names: Mapping[str, objec
     """Scores of `oracle` minus those of `nested`, in paired replicates."""
     assert (oracle.aus, oracle.people) == (nested.aus, nested.people)
     names = {**names, "selection": BIAS, "against": "nested"}
-    return _table(lambda *of: minus(oracle.number(*of), nested.number(*of)), names, [*_columns(oracle)], AGGREGATES)
+    # the same configuration may be the best both by validation and on test
+    return _table(
+        lambda *of: minus(oracle.number(*of), nested.number(*of), same_runs=True),
+        names,
+        [*_columns(oracle)],
+        AGGREGATES,
+    )
 
 
 def _table(

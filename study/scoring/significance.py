@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 from scipy.special import stdtr
 
-from study.scoring.bootstrap import Floats, student_quantile, subject_interval
-
-Overall = tuple[float, Floats]  # a score, and its bootstrap replicates [R]
+from study.scoring.bootstrap import StandardError
 
 
 @dataclass(frozen=True)
@@ -22,27 +20,25 @@ class Difference:
     """`a - b` with its 95 % interval, and the two-sided p-value of no difference; NaN is undefined."""
 
     value: float
-    low: float
-    high: float
-    p: float
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
 
 
-def student_p(t: float, freedom: int) -> float:
+def student_p(t: float, freedom: float) -> float:
     """Two-sided p-value of Student's t."""
     return 2 * float(stdtr(freedom, -abs(t)))
 
 
-def difference(a: Overall, b: Overall, subjects: int, parts: int = 1) -> Difference:
-    """Compare two scores whose replicates [R] drew the same subjects, `subjects` in all, within `parts` groups."""
-    value, freedom = a[0] - b[0], subjects - parts
-    low, high = subject_interval(value, a[1] - b[1], subjects, parts)
-    if math.isnan(low):
-        return Difference(value, low, high, math.nan)
+def against_zero(value: float, found: StandardError | None) -> Difference:
+    """The difference `value` against no difference, with its standard error."""
+    if found is None:
+        return Difference(value)
+    low, high = found.interval
     if high - low < 1e-12:  # no variation: the methods agree, or there is no information
         return Difference(value, low, high, 1.0 if abs(value) < 1e-12 else math.nan)
-    # centre over half width, in units of the standard error
-    t = (high + low) / (high - low) * student_quantile(freedom)
-    return Difference(value, max(low, -1.0), min(high, 1.0), student_p(t, freedom))
+    p = student_p(found.centre / found.error, found.freedom)
+    return Difference(value, max(low, -1.0), min(high, 1.0), p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

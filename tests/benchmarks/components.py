@@ -48,9 +48,9 @@ def _found(component: str, case: str, true: float, spreads: list[Spread]) -> Fou
 
 
 def fold_scores(rng: np.random.Generator, partitions: int, seeds: int, sd_partition: float, sd_seed: float) -> Floats:
-    """Scores [P, F, S]; a seed moves the mean of the folds, which are trained separately, by `sd_seed`."""
-    shift = rng.normal(0, sd_partition, (partitions, 1, 1))
-    scores: Floats = shift + rng.normal(0, sd_seed * math.sqrt(FOLDS), (partitions, FOLDS, seeds))
+    """Scores [P, F, S]; a seed in each fold moves their sum, the score of a study, by `sd_seed`."""
+    shift = rng.normal(0, sd_partition, (partitions, 1, 1)) / FOLDS
+    scores: Floats = shift + rng.normal(0, sd_seed / math.sqrt(FOLDS), (partitions, FOLDS, seeds))
     return scores
 
 
@@ -72,10 +72,9 @@ def of_people(subjects: int, draws: int) -> Found:
     values, spreads = [], []
     for draw in range(draws):
         number = drawn(numpy_generator("components", subjects, draw), subjects, REPLICATES).number("f1")
-        value, replicates = number.overall
-        values.append(100 * value)
+        values.append(100 * float(number.values[-1]))
         freedom = number.people - number.parts
-        variance = 100**2 * float(replicates.var(ddof=1)) * number.people / freedom
+        variance = 100**2 * float(number.replicates[:, -1].var(ddof=1)) * number.people / freedom
         spreads.append(people_spread(np.array([variance]), freedom))
     return _found("people", f"{subjects} people, {FRAMES} frames each", float(np.std(values, ddof=1)), spreads)
 

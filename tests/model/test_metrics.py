@@ -80,7 +80,11 @@ def test_f1_and_always_positive_follow_their_definitions(seed: int) -> None:
     for value, baseline, (tp, fp, fn, tn) in zip(
         f1(counts).ravel(), always_positive_f1(counts).ravel(), counts.reshape(-1, 4).tolist(), strict=True
     ):
-        precision, recall = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
+        if not tp + fn:
+            assert np.isnan(value)
+            assert np.isnan(baseline)
+            continue
+        precision, recall = tp / max(tp + fp, 1), tp / (tp + fn)
         assert value == pytest.approx(2 * precision * recall / (precision + recall) if tp else 0.0)
         rate = (tp + fn) / (tp + fp + fn + tn)
         assert baseline == pytest.approx(2 * rate / (rate + 1))
@@ -88,9 +92,9 @@ def test_f1_and_always_positive_follow_their_definitions(seed: int) -> None:
 
 def test_undefined_is_nan_and_left_out_of_the_mean() -> None:
     counts = np.array([[0, 0, 0, 9], [0, 3, 0, 0], [0, 0, 0, 0], [3, 1, 1, 5]])
-    np.testing.assert_array_equal(f1(counts), [np.nan, 0, np.nan, 0.75])
-    np.testing.assert_array_equal(always_positive_f1(counts), [0, 0, np.nan, 4 / 7])
-    assert mean_defined(f1(counts)) == pytest.approx(0.375)
+    np.testing.assert_array_equal(f1(counts), [np.nan, np.nan, np.nan, 0.75])
+    np.testing.assert_array_equal(always_positive_f1(counts), [np.nan, np.nan, np.nan, 4 / 7])
+    assert mean_defined(f1(counts)) == pytest.approx(0.75)
     assert mean_defined(np.array([np.nan, np.nan])) == 0
 
 
@@ -118,14 +122,14 @@ CASES = np.array([[0, 0, 0, 0], [0, 3, 0, 5], [4, 0, 2, 0], [0, 0, 2, 6], [2, 6,
 NAN = np.nan
 Metric = Callable[[np.ndarray], np.ndarray]
 UNDEFINED: dict[Metric, list[float]] = {  # by case
-    f1: [NAN, 0, 8 / 10, 0, 4 / 10, 6 / 9],
-    precision: [NAN, 0, 1, NAN, 2 / 8, 3 / 4],
+    f1: [NAN, NAN, 8 / 10, 0, 4 / 10, 6 / 9],
+    precision: [NAN, NAN, 1, NAN, 2 / 8, 3 / 4],
     recall: [NAN, NAN, 4 / 6, 0, 1, 3 / 5],
     accuracy: [NAN, 5 / 8, 4 / 6, 6 / 8, 2 / 8, 7 / 10],
     balanced_accuracy: [NAN, NAN, NAN, 0.5, 0.5, (3 / 5 + 4 / 5) / 2],
     mcc: [NAN, NAN, NAN, 0, 0, (3 * 4 - 1 * 2) / np.sqrt(4 * 5 * 5 * 6)],
-    always_positive_f1: [NAN, 0, 1, 4 / 10, 4 / 10, 10 / 15],
-    lift: [NAN, 0, 8 / 10 - 1, -4 / 10, 0, 0],
+    always_positive_f1: [NAN, NAN, 1, 4 / 10, 4 / 10, 10 / 15],
+    lift: [NAN, NAN, 8 / 10 - 1, -4 / 10, 0, 0],
 }
 
 

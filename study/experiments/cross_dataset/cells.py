@@ -167,7 +167,7 @@ def _visiting(study: Study, target: TargetDataset, rates: Rates) -> Evaluation:
         fold = result.config.data.fold if result else FOREIGN
         thresholds = _thresholds(study, result, found, target, rates)
         groups.setdefault(fold, []).append(tally({"": found}, {"": thresholds}, people))
-    return Evaluation(tuple(map(tuple, groups.values())), stream=_TRANSFER)
+    return Evaluation(tuple(map(tuple, groups.values())), stream=_TRANSFER, as_is=study.foreign)
 
 
 def _covered(found: Predictions, target: TargetDataset) -> Predictions:

@@ -22,13 +22,12 @@ from data.files import write_atomic
 from study.experiments.cross_dataset.cells import PairScores
 from study.experiments.cross_dataset.pairs import ELSEWHERE
 from study.records.score_files import read_scores, write_scores
-from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, RULES, scores_frame
+from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, RULES, fewest_runs, scores_frame
 from study.records.transfer_spec import TransferSpec, transfer_spec_from_json
-from study.scoring.sampled import ScoreRow, difference_row, over, sampled_rows
-from study.scoring.significance import holm
+from study.scoring.sampled import ScoreRow, difference_row, over, sampled_rows, with_holm
 
-AU_SETS = ("pair", "common")
-PAIR, COMMON = AU_SETS  # the `condition` of a score: AUs that both datasets share, or AUs that all datasets share
+AU_SETS = ("common", "pair")
+COMMON, PAIR = AU_SETS  # the `condition` of a score: AUs that all datasets share, or AUs that both of a pair share
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +52,12 @@ class Transfer:
         methods = {"method_a": pl.col("method"), "method_b": pl.col("against")}
         ends = {"difference": pl.col("value"), **{name: pl.col(name) for name in ("low", "high", "p", "p_holm")}}
         return found.select("source", "target", "rule", "metric", **methods, aus=pl.col("aus"), **ends)
+
+    @property
+    def seeds(self) -> int:
+        """Training runs of our study with the fewest; external detectors are compared as they are."""
+        ours = [study.method for study in self.spec.studies if study.trained_on]
+        return fewest_runs(self.scores.filter(pl.col("method").is_in(ours)))
 
     def _study(self) -> pl.Expr:
         """The name of the study of a row; external studies of one method and source differ in the target only."""
@@ -84,7 +89,7 @@ def transfer_table(cells: Sequence[PairScores], common: Sequence[int]) -> pl.Dat
     own = {(cell.target, cell.study.method): cell for cell in cells if cell.own}
     rows: list[ScoreRow] = []
     for cell in cells:
-        for kind, aus in zip(AU_SETS, (cell.aus, tuple(common)), strict=True):
+        for kind, aus in zip(AU_SETS, (tuple(common), cell.aus), strict=True):
             if aus:
                 rows += _rows(cell, kind, aus, own.get((cell.target, cell.study.method)))
     return scores_frame(rows + _differences(cells))
@@ -111,17 +116,10 @@ def _metrics(cell: PairScores) -> Iterator[tuple[str, str]]:
 def _differences(cells: Sequence[PairScores]) -> list[ScoreRow]:
     """Each pair of methods of one source on one target, and each of ours against each external detector.
 
-    On the AUs that both predict and the target codes. Holm's correction is over all rows of one metric and rule.
+    On the AUs that both predict and the target codes. Holm's correction is over all of them, whatever the metric and
+    the rule: a reader may look for any small p-value.
     """
-    rows = [row for a, b, source in _opponents(cells) for row in _tests(a, b, source)]
-    families: dict[tuple[str, str], list[ScoreRow]] = {}
-    for row in rows:
-        # one family for each question that a reader asks of the table
-        families.setdefault((row["metric"], row["rule"]), []).append(row)
-    for family in families.values():
-        for row, corrected in zip(family, holm([row["p"] for row in family]), strict=True):
-            row["p_holm"] = corrected
-    return rows
+    return with_holm([row for a, b, source in _opponents(cells) for row in _tests(a, b, source)])
 
 
 def _opponents(cells: Sequence[PairScores]) -> Iterator[tuple[PairScores, PairScores, str]]:

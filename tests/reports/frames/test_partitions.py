@@ -12,7 +12,7 @@ from reports.frames.partitions import Partitioned, components_frame, dots_frame,
 from reports.frames.report import StudyReport, report_of
 from reports.frames.usage import hours_frame
 from reports.html.blocks import Figure, Section, Table
-from reports.sections.partitions_section import compared_variance, interval_covers, order_words, variance_section
+from reports.sections.partitions_section import compared_variance, order_words, variance_section
 from study.experiments.partitions import partitions_of
 from study.records.score_files import read_scores
 from study.records.store import StudyStore
@@ -83,7 +83,7 @@ def test_dots_and_components_are_those_of_the_tables(runs: Path) -> None:
 def test_the_section_of_a_study(runs: Path) -> None:
     section = variance_section(report(runs, "ours"))
     said = words(section)
-    assert "The 95 % interval of the result covers people and training seeds; it does not cover the partition" in said
+    assert "The 95 % interval of the result covers people and training, and not the partition" in said
     assert "These numbers show variance and are no result" in said
     assert "Only" not in said
     assert section is not None
@@ -94,14 +94,9 @@ def test_the_section_of_a_study(runs: Path) -> None:
 
 def test_a_study_without_partitions_says_how_to_get_them(runs: Path) -> None:
     said = words(variance_section(report(runs, "without")))
-    assert "it does not cover the partition" in said
+    assert "and not the partition into folds" in said
     assert "launch/final.py name=without partitions=5 seeds=2" in said
     assert "no result" not in said
-
-
-def test_what_an_interval_covers() -> None:
-    assert interval_covers(2).startswith("covers people and training seeds;")
-    assert interval_covers(1).startswith("covers people alone,")
 
 
 def test_partitions_change_nothing_else_on_the_page(runs: Path) -> None:
@@ -134,11 +129,11 @@ def test_the_section_of_a_comparison(runs: Path) -> None:
     said = words(section)
     assert "the order held in 3 of 4 partitions." in said
     assert "without: To see how much the partition matters, run launch/final.py name=without partitions=5" in said
-    assert "An interval covers people and training seeds" in said
+    assert "A 95 % interval covers people and training, " in said
     assert section is not None
     (order,) = (block for block in section.blocks if isinstance(block, Table))
     assert order.rows[0][:4] == ["ours", "theirs", "4", "3"]
-    assert "An interval covers people alone" in words(compared_variance(compared(runs, "one", "without")))
+    assert "A 95 % interval covers people alone, " in words(compared_variance(compared(runs, "one", "without")))
 
 
 def test_a_spread_of_nothing_is_said(runs: Path) -> None:

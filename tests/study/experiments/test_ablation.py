@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 
 from data.seeds import numpy_generator
-from model.metrics import BINS, Score, always_positive_f1, f1
+from model.metrics import BINS, Score, always_positive_f1
 from study.experiments.ablation import Condition, ablation_table, baseline_in, comparison_frame, noisy_trials
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
-from study.scoring import bootstrap
+from study.scoring.bootstrap import standard_error
+from study.scoring.evaluation import evaluation_of_scores
+from study.scoring.significance import holm
 from tests.study.make import result, trial
-from tests.study.scoring.test_bootstrap import resample
 
 AUS = (1, 2, 4, 6, 12, 17)
 ACTIVE = (30, 5, 20, 3, 40, 12)  # of 50 frames of each subject: AU 2 and AU 6 are the rare ones
@@ -104,30 +105,39 @@ def test_a_gain_is_a_difference_of_paired_replicates(done: dict[Condition, list[
     assert (noisy["against"], noisy["f1_gain"]) == ("", None)
     assert bad["against"] == "good"
     assert bad["f1_gain"] == pytest.approx(bad["f1"] - good["f1"])
-    draws = [
-        bootstrap.mean(
-            resample(
-                {
-                    fold: np.stack([r.scores["test"].counts for r in results if r.config.data.fold == fold])
-                    for fold in PEOPLE
-                },
-                numpy_generator("bootstrap", "test"),
-            )
-            .mean_of_folds(f1)
-            .replicates,
-            1,
-        )
+    ours, theirs = (
+        evaluation_of_scores((r.config.data.fold, r.config.seed, r.scores["test"]) for r in results).number("f1")
         for results in (done["bad", 0.0], done["good", 0.0])
-    ]
-    assert (bad["f1_gain_low"], bad["f1_gain_high"]) == pytest.approx(
-        bootstrap.subject_interval(bad["f1_gain"], draws[0] - draws[1], sum(PEOPLE.values()), len(PEOPLE))
     )
+    drawn, trained = ours.replicates[:, -1] - theirs.replicates[:, -1], (*ours.trained, *theirs.trained)
+    error = standard_error(bad["f1_gain"], drawn, sum(PEOPLE.values()), len(PEOPLE), trained)
+    assert error
+    assert (bad["f1_gain_low"], bad["f1_gain_high"]) == pytest.approx(error.interval)
     assert bad["f1_gain_high"] < 0
 
 
 def test_a_detector_gains_nothing_over_its_double() -> None:
+    """Its interval is not 0 to 0: the same runs might have come out otherwise."""
     _, double = compared({("a", 0.0): finished(0.7), ("b", 0.0): finished(0.7)}, {"a": "a", "b": "a"})
-    assert (double["f1_gain"], double["f1_gain_low"], double["f1_gain_high"]) == (0, 0, 0)
+    assert (double["f1_gain"], double["f1_gain_p_holm"]) == (0, 1)
+    assert -double["f1_gain_low"] == pytest.approx(double["f1_gain_high"])
+
+
+def test_with_one_seed_a_gain_has_neither_interval_nor_p_value() -> None:
+    _, bad = compared({("good", 0.0): finished(0.9, seeds=1), ("bad", 0.0): finished(0.6, seeds=1)})
+    assert bad["f1_gain"] < 0
+    assert bad["seeds"] == 1
+    assert [bad[f"f1_gain{end}"] for end in ("_low", "_high", "_p_holm")] == [None] * 3
+    assert bad["f1_low"] < bad["f1_high"], "of the score itself, over people alone"
+
+
+def test_holm_is_over_all_gains_of_the_table() -> None:
+    done = {
+        (name, noise): finished(hits) for noise in (0.0, 0.2) for name, hits in (("a", 0.7), ("b", 0.66), ("c", 0.72))
+    }
+    rows = ablation_table(done, {"a": "a", "b": "a", "c": "a"}).filter(pl.col("p").is_not_null())
+    assert rows.height == 2 * 2 * 2, "variants, shares of noise, all and rare AUs"
+    np.testing.assert_allclose(rows["p_holm"], holm(rows["p"].to_list()))
 
 
 def test_a_reference_that_is_not_done_gives_no_gain() -> None:

@@ -1,17 +1,16 @@
-"""Hyper-parameters on other datasets: what a configuration keeps of its source, regret, and trials saved."""
+"""Hyper-parameters on other datasets: what a configuration keeps of its source, and regret."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
-from data.errors import InputError
 from model.metrics import Score
-from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table, trials_saved
+from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
-from study.records.store import StudyStore
+from study.scoring.significance import holm
 from tests.study.make import score, trial
 
 
@@ -39,58 +38,43 @@ def f1_of(one: Score) -> float:
 
 def test_regret_is_what_the_own_configuration_has_more() -> None:
     people = ("F001", "F002", "F003", "F004")
-    own, other = score(1, people), score(2, people)
-    frame = regret_matrix(regret_table("disfa", {"bp4d": [result(other)], "disfa": [result(own)]}))
-    assert frame.columns == ["source", "target", "f1", "low", "high", "regret", "regret_low", "regret_high"]
+    own, other = ([result(score(at + seed, people), seed=at + seed) for seed in range(2)] for at in (1, 5))
+    frame = regret_matrix(regret_table({"disfa": {"bp4d": other, "disfa": own}}))
+    assert frame.columns == [
+        *("source", "target", "f1", "low", "high", "seeds"),
+        *("regret", "regret_low", "regret_high", "regret_p"),
+    ]
     rows = {row["source"]: row for row in frame.iter_rows(named=True)}
-    assert rows["bp4d"]["f1"] == pytest.approx(f1_of(other))
-    assert rows["bp4d"]["regret"] == pytest.approx(f1_of(own) - f1_of(other))
+    means = [np.mean([f1_of(one.scores["test"]) for one in results]) for results in (own, other)]
+    assert rows["bp4d"]["f1"] == pytest.approx(means[1])
+    assert rows["bp4d"]["regret"] == pytest.approx(means[0] - means[1])
     assert rows["bp4d"]["regret_low"] < rows["bp4d"]["regret"] < rows["bp4d"]["regret_high"]
-    assert rows["disfa"]["regret"] == 0.0
+    assert (rows["disfa"]["regret"], rows["disfa"]["regret_p"]) == (0.0, None)
+
+
+def test_with_one_seed_a_regret_has_no_interval() -> None:
+    people = ("F001", "F002", "F003", "F004")
+    frame = regret_matrix(
+        regret_table({"disfa": {"bp4d": [result(score(2, people), seed=1)], "disfa": [result(score(1, people))]}})
+    )
+    assert frame.filter(source="bp4d").select("regret_low", "regret_high", "regret_p").row(0) == (None, None, None)
+
+
+def test_holm_is_over_all_regrets_of_the_table() -> None:
+    people = ("F001", "F002", "F003", "F004")
+    found = {
+        target: {
+            source: [result(score(8 * at + 3 * number + seed, people), seed=10 * number + seed) for seed in range(2)]
+            for number, source in enumerate("abc")
+        }
+        for at, target in enumerate("abc")
+    }
+    rows = regret_table(found).filter(pl.col("p").is_not_null())
+    assert rows.height == 6
+    np.testing.assert_allclose(rows["p_holm"], holm(rows["p"].to_list()))
 
 
 def test_the_same_configuration_has_no_regret() -> None:
     same = [result(score(1, ("F001", "F002", "F003")))]
-    frame = regret_matrix(regret_table("disfa", {"bp4d": same, "disfa": same}))
+    frame = regret_matrix(regret_table({"disfa": {"bp4d": same, "disfa": same}}))
     assert frame.filter(source="bp4d").select("regret", "regret_low", "regret_high").row(0) == (0.0, 0.0, 0.0)
-
-
-def search(root: Path, values: list[float | None]) -> StudyStore:
-    store = StudyStore(root)
-    for number, value in enumerate(values):
-        status = "FAILED" if value is None else "DONE"
-        store.write(TrialResult(trial(seed=number), status, value, [], {}, float(number), 1.0))
-    return store
-
-
-@pytest.mark.parametrize(
-    ("cold", "warm", "expected"),
-    [
-        ([0.1, 0.2, 0.5, 0.4], [0.3, 0.6], (0.5, 3, 2)),
-        ([0.1, 0.2, 0.5], [0.4, None, 0.3], (0.4, 3, 1)),
-        ([None, 0.5], [0.5], (0.5, 2, 1)),
-    ],
-)
-def test_trials_until_the_best_that_both_reach(
-    tmp_path: Path, cold: list[float | None], warm: list[float | None], expected: tuple[float, int, int]
-) -> None:
-    saved = trials_saved(search(tmp_path / "cold", cold), search(tmp_path / "warm", warm))
-    assert (saved.score, saved.cold, saved.warm) == expected
-
-
-def test_folds_are_compared_with_themselves(tmp_path: Path) -> None:
-    def both(name: str, hard: list[float], easy: list[float]) -> StudyStore:
-        store = search(tmp_path / name, [*hard])
-        for number, value in enumerate(easy):
-            config = trial(seed=number, fold="part2")
-            store.write(TrialResult(config, "DONE", value, [], {}, float(10 + number), 1.0))
-        return store
-
-    saved = trials_saved(both("cold", [0.1, 0.2, 0.3], [0.8, 0.9]), both("warm", [0.3], [0.9]))
-    assert (saved.cold, saved.warm) == (3 + 2, 1 + 1), "a score of the easy fold is none of the hard one"
-    assert saved.score == pytest.approx((0.3 + 0.9) / 2)
-
-
-def test_a_search_without_a_finished_trial_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="empty"):
-        trials_saved(search(tmp_path / "some", [0.1]), search(tmp_path / "empty", [None]))

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chi2
 
 from data.seeds import numpy_generator
-from study.experiments.variance import Spread, fold_scores, partition_spread, people_spread, seed_spread
+from study.experiments.variance import Spread, partition_spread, people_spread, seed_spread
 from study.scoring.bootstrap import Floats
 
 
@@ -22,10 +22,8 @@ def plain_variance(values: list[float]) -> float:
 
 
 def plain_seed_variance(scores: Floats) -> float:
-    """Of the mean over folds, each trained with one seed: sum over folds of their variances, over folds squared."""
-    by_partition = [
-        math.fsum(plain_variance(seeds) for seeds in partition) / len(partition) ** 2 for partition in scores.tolist()
-    ]
+    """Of the sum over folds, each trained with one seed."""
+    by_partition = [math.fsum(plain_variance(seeds) for seeds in partition) for partition in scores.tolist()]
     return math.fsum(by_partition) / len(by_partition)
 
 
@@ -34,7 +32,7 @@ def test_the_components_are_those_of_plain_loops(seed: int) -> None:
     scores = random_scores(seed) + numpy_generator("shift", seed).normal(0, 0.1, (4, 1, 1))
     of_seeds = plain_seed_variance(scores)
     assert seed_spread(scores).value == pytest.approx(math.sqrt(of_seeds), rel=1e-12)
-    means = [math.fsum(math.fsum(seeds) / 3 for seeds in partition) / 3 for partition in scores.tolist()]
+    means = [math.fsum(math.fsum(seeds) / 3 for seeds in partition) for partition in scores.tolist()]
     expected = plain_variance(means) - of_seeds / 3
     assert partition_spread(scores).value == pytest.approx(math.sqrt(expected), rel=1e-12)
 
@@ -56,7 +54,7 @@ def test_seeds_that_explain_the_partitions_leave_nothing() -> None:
 def test_one_seed_has_no_component_of_its_own() -> None:
     scores = random_scores(2, seeds=1)
     assert all(math.isnan(one) for one in vars(seed_spread(scores)).values())
-    found, means = partition_spread(scores), scores.mean(axis=(1, 2))
+    found, means = partition_spread(scores), scores.sum(axis=(1, 2))
     assert found.value == pytest.approx(means.std(ddof=1))
     assert found.high == pytest.approx(found.value * math.sqrt(3 / chi2(3).ppf(0.025)))
 
@@ -73,36 +71,6 @@ def test_people_are_no_more_certain_with_more_partitions() -> None:
     assert math.isnan(people_spread(np.full(2, 0.0016), 0).value)
 
 
-def plain_fold_scores(scores: Floats) -> list[float]:
-    """The score of a study with each seed: for each AU the mean of the folds that score it, then of AUs."""
-    folds, seeds, aus = scores.shape
-    found = []
-    for seed in range(seeds):
-        by_au = []
-        for au in range(aus):
-            known = [scores[fold, seed, au] for fold in range(folds) if not math.isnan(scores[fold, seed, au])]
-            if known:
-                by_au.append(math.fsum(known) / len(known))
-        found.append(math.fsum(by_au) / len(by_au))
-    return found
-
-
-@pytest.mark.parametrize("missing", [[], [(0, 1)], [(0, 1), (2, 1), (1, 3)], [(0, 2), (1, 2), (2, 2)]])
-def test_fold_scores_have_the_mean_of_the_study(missing: list[tuple[int, int]]) -> None:
-    scores = numpy_generator("fold scores").random((3, 2, 4))
-    for fold, au in missing:
-        scores[fold, :, au] = np.nan
-    found = fold_scores(scores)
-    assert found.shape == (3, 2)
-    assert found.mean(axis=0) == pytest.approx(plain_fold_scores(scores), rel=1e-12)
-    if not missing:
-        assert found == pytest.approx(scores.mean(axis=2))
-
-
-def test_no_au_at_all() -> None:
-    assert np.isnan(fold_scores(np.full((3, 2, 4), np.nan))).all()
-
-
 REPEATS = 600
 
 
@@ -111,9 +79,9 @@ def simulated(kind: str, partitions: int, seeds: int, sd_partition: float, sd_se
     found = []
     for _ in range(REPEATS):
         shift = rng.normal(0, sd_partition, (partitions, 1, 1))
-        # a study is the mean of three folds that are trained separately
-        trained = rng.normal(0, sd_seed * math.sqrt(3), (partitions, 3, seeds))
-        scores = 0.6 + shift + trained
+        # a study is the sum of three folds that are trained separately
+        trained = rng.normal(0, sd_seed / math.sqrt(3), (partitions, 3, seeds))
+        scores = 0.2 + shift / 3 + trained
         found.append(seed_spread(scores) if kind == "seed" else partition_spread(scores))
     return found
 

@@ -28,6 +28,11 @@ def counts_frame(folds: dict[str, int], seeds: int = 2, aus: tuple[int, ...] = A
     return pl.DataFrame(rows, schema=COUNTS, orient="row")
 
 
+def interval(value: float, drawn: np.ndarray, subjects: int, folds: int = 1) -> tuple[float, float]:
+    found = bootstrap.standard_error(value, drawn, subjects, folds)
+    return found.interval if found else (math.nan, math.nan)
+
+
 def resample(
     cubes: Mapping[str, bootstrap.Counts], rng: np.random.Generator, replicates: int = bootstrap.REPLICATES
 ) -> bootstrap.Resampled:
@@ -154,20 +159,20 @@ def test_the_interval_of_a_mean_is_that_of_students_t() -> None:
     """For a mean over subjects the bootstrap is known: no bias, and the plug-in variance."""
     values = numpy_generator("values").normal(3, 2, 9)
     weights = bootstrap.subject_weights(9, numpy_generator("t"), replicates=200_000)
-    low, high = bootstrap.subject_interval(values.mean(), weights @ values / 9, subjects=9)
+    low, high = interval(values.mean(), weights @ values / 9, subjects=9)
     reach = 2.306004 * values.std(ddof=1) / 3
     assert (low, high) == pytest.approx((values.mean() - reach, values.mean() + reach), abs=0.01 * reach)
 
 
 def test_an_interval_of_two_folds_has_a_degree_of_freedom_less() -> None:
     drawn = np.array([0.0, 1.0, np.nan])
-    one, two = (bootstrap.subject_interval(0.5, drawn, 4, folds) for folds in (1, 2))
+    one, two = (interval(0.5, drawn, 4, folds) for folds in (1, 2))
     assert one == pytest.approx((0.5 - 3.182446 * math.sqrt(0.5 * 4 / 3), 0.5 + 3.182446 * math.sqrt(0.5 * 4 / 3)))
     assert two == pytest.approx((0.5 - 4.302653, 0.5 + 4.302653))
 
 
 def test_bias_is_taken_off() -> None:
-    low, high = bootstrap.subject_interval(0.5, np.array([0.5, 0.7]), 10)
+    low, high = interval(0.5, np.array([0.5, 0.7]), 10)
     assert (low + high) / 2 == pytest.approx(0.4)
 
 
@@ -178,4 +183,4 @@ def test_bias_is_taken_off() -> None:
 def test_without_anything_to_draw_from_there_is_no_interval(
     value: float, drawn: list[float], subjects: int, folds: int
 ) -> None:
-    assert all(math.isnan(end) for end in bootstrap.subject_interval(value, np.array(drawn), subjects, folds))
+    assert all(math.isnan(end) for end in interval(value, np.array(drawn), subjects, folds))

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from study.records.score_table import FIXED_THRESHOLD, METRICS, SCORES
 from study.scoring import bootstrap
 from study.scoring.bootstrap import Floats, subject_draws
 from study.scoring.evaluation import OF_COUNTS, Evaluation, bias_table, score_table
+from study.scoring.sampled import difference_row, minus
 from study.scoring.tally import tally
 from study.scoring.thresholds import fixed_thresholds, rule_thresholds
 from tests.study.predicted import AUS, predicted, table
@@ -30,12 +32,24 @@ def safe(metric: Callable[..., float]) -> Callable[[Frames], float]:
     return lambda frames: float(metric(frames[1], frames[2]))
 
 
+def where_active(metric: Callable[[Frames], float]) -> Callable[[Frames], float]:
+    """An AU that does not occur has no F1; scikit-learn says 0 when it is predicted somewhere."""
+    return lambda frames: metric(frames) if frames[1].any() else math.nan
+
+
+@where_active
 def sklearn_f1(frames: Frames) -> float:
-    return float(sklearn.f1_score(frames[1], frames[2], zero_division=np.nan))
+    return float(sklearn.f1_score(frames[1], frames[2]))
 
 
+@where_active
 def sklearn_always(frames: Frames) -> float:
-    return float(sklearn.f1_score(frames[1], np.ones_like(frames[1]), zero_division=np.nan))
+    return float(sklearn.f1_score(frames[1], np.ones_like(frames[1])))
+
+
+@where_active
+def sklearn_precision(frames: Frames) -> float:
+    return float(sklearn.precision_score(frames[1], frames[2], zero_division=np.nan))
 
 
 def of_both_classes(metric: Callable[[Frames], float]) -> Callable[[Frames], float]:
@@ -48,7 +62,7 @@ ORACLES: dict[str, Callable[[Frames], float]] = {
     "balanced_accuracy": of_both_classes(safe(sklearn.balanced_accuracy_score)),
     "mcc": of_both_classes(safe(sklearn.matthews_corrcoef)),
     "accuracy": safe(sklearn.accuracy_score),
-    "precision": lambda frames: float(sklearn.precision_score(frames[1], frames[2], zero_division=np.nan)),
+    "precision": sklearn_precision,
     "recall": lambda frames: float(sklearn.recall_score(frames[1], frames[2], zero_division=np.nan)),
     "always_positive": sklearn_always,
     "lift": lambda frames: sklearn_f1(frames) - sklearn_always(frames),
@@ -225,9 +239,10 @@ def test_a_replicate_is_the_metric_of_the_drawn_subjects(metric: str) -> None:
 
 
 def test_the_interval_is_students_around_the_estimate_less_its_bias() -> None:
-    whole, _ = evaluation(replicates=200)
+    whole, _ = evaluation(seeds=1, replicates=200)
     rows = scores(whole).filter(metric="f1", rule=FIXED_THRESHOLD, aggregate="folds")
-    value, replicates = whole.number("f1").overall
+    number = whole.number("f1")
+    value, replicates = number.values[-1], number.replicates[:, -1]
     error = replicates.std(ddof=1) * math.sqrt(8 / 5)
     centre = 2 * value - replicates.mean()
     low, high = rows.filter(pl.col("au").is_null()).select("low", "high").row(0)
@@ -273,18 +288,54 @@ def test_evaluations_on_the_same_frames_draw_the_same_people() -> None:
 
 
 def test_the_bias_is_oracle_less_nested_in_paired_replicates() -> None:
-    nested, _ = evaluation(seeds=1, replicates=300)
-    better, _ = evaluation(seeds=1, replicates=300, levels=10**6)
+    nested, _ = evaluation(replicates=300)
+    better, _ = evaluation(replicates=300, levels=10**6)
     found = bias_table(better, nested, {})
     assert dict(found.schema) == SCORES
     assert {*found["selection"]} == {"bias"}
     mine = found.filter(pl.col("au").is_null(), metric="f1", rule="0.5", aggregate="folds").row(0, named=True)
-    (one, drawn), (other, drawn_other) = (each.number("f1").overall for each in (better, nested))
-    assert mine["value"] == pytest.approx(one - other)
-    low, high = bootstrap.subject_interval(one - other, drawn - drawn_other, 8, 3)
-    assert (mine["low"], mine["high"]) == pytest.approx((low, high))
+    one, other = (each.number("f1") for each in (better, nested))
+    assert mine["value"] == pytest.approx(one.values[-1] - other.values[-1])
+    difference = minus(one, other, same_runs=True)
+    error = difference.error()
+    assert error
+    np.testing.assert_allclose(difference.replicates, one.replicates - other.replicates, atol=1e-12)
+    assert (mine["low"], mine["high"]) == pytest.approx(error.interval)
     itself = bias_table(nested, nested, {}).drop_nulls("low")
     assert {*itself["value"], *itself["low"], *itself["high"]} == {0.0}
+
+
+def test_with_one_training_run_a_score_covers_people_alone_and_a_difference_nothing() -> None:
+    nested, _ = evaluation(seeds=1, replicates=300)
+    better, _ = evaluation(seeds=1, replicates=300, levels=10**6)
+    assert scores(nested).filter(metric="f1")["low"].null_count() == 0
+    assert bias_table(better, nested, {})["low"].is_null().all()
+    row = difference_row(better.number("f1"), nested.number("f1"), {})
+    assert math.isnan(row["low"])
+    assert math.isnan(row["p"])
+    assert row["value"] == pytest.approx(better.number("f1").values[-1] - nested.number("f1").values[-1])
+
+
+def test_a_detector_that_is_compared_as_it_is_needs_no_second_run() -> None:
+    ours, _ = evaluation(seeds=2, replicates=300)
+    theirs = replace(evaluation(seeds=1, replicates=300, levels=10**6)[0], as_is=True)
+    row = difference_row(ours.number("f1"), theirs.number("f1"), {})
+    assert 0 < row["p"] < 1
+    assert row["n_seeds"] == 2
+    once = difference_row(evaluation(seeds=1, replicates=300)[0].number("f1"), theirs.number("f1"), {})
+    assert math.isnan(once["p"])
+
+
+def test_an_au_that_does_not_occur_in_a_fold_has_neither_score_nor_baseline_there() -> None:
+    """So the mean lift is the mean F1 less the mean always-positive F1, to the last digit."""
+    found = evaluate(with_hard_cases(parts_of()), fixed_of(parts_of()), "nested", 40)
+    for aggregate in ("folds", "pooled"):
+        for au in (*AUS, None):
+            f1, base, lift = (
+                value_of(found.filter(metric=metric), FIXED_THRESHOLD, aggregate, au)
+                for metric in ("f1", "always_positive", "lift")
+            )
+            assert lift == pytest.approx(f1 - base, abs=1e-12)
 
 
 def test_folds_share_no_subject() -> None:

@@ -8,8 +8,16 @@ from scipy import stats as reference
 
 from data.seeds import numpy_generator
 from model.metrics import f1
-from study.scoring.bootstrap import student_quantile, subject_weights
-from study.scoring.significance import Overall, difference, holm, student_p
+from study.scoring.bootstrap import Floats, standard_error, student_quantile, subject_weights
+from study.scoring.significance import Difference, against_zero, holm, student_p
+
+Overall = tuple[float, Floats]
+
+
+def difference(a: Overall, b: Overall, subjects: int, parts: int = 1) -> Difference:
+    """Of two scores whose replicates drew the same subjects."""
+    value, replicates = a[0] - b[0], a[1] - b[1]
+    return against_zero(value, standard_error(value, replicates, subjects, parts))
 
 
 def mean_score(by_subject: np.ndarray, weights: np.ndarray) -> Overall:

@@ -45,7 +45,7 @@ def plain(found: Predictions, people: Sequence[str], at: int, threshold: float) 
     up, down = [p for p, y in frames if y == 1], [p for p, y in frames if y == 0]
     won = sum(1.0 if p > q else 0.5 if p == q else 0.0 for p in up for q in down)
     pairs = len(up) * len(down)
-    return (2 * tp / (2 * tp + wrong) if tp + wrong else math.nan), (won / pairs if pairs else math.nan)
+    return (2 * tp / (2 * tp + wrong) if up else math.nan), (won / pairs if pairs else math.nan)
 
 
 def plain_mean(values: Sequence[float]) -> float:
