@@ -157,7 +157,7 @@ class RegretKeys(RunKeys):
 
     studies: tuple[str, ...] = study_name((), "names of searched studies, e.g. [bp4d-aunce,disfa-aunce]")
     name: str = setting("regret", "name of the study that holds the trials")
-    seeds: int = setting(1, "seeds of each fold; more later adds trials", least=1)
+    seeds: int = setting(2, "seeds of each fold; more later adds trials; with 1 a regret has no interval", least=1)
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ def strata(values: Floats, spanning: bool) -> Floats:
     parts = (groups > 0).sum(axis=-4, keepdims=True)
     each = values / np.maximum(groups * parts, 1)
     if spanning:
-        return np.where(known.any(axis=-4), np.where(known, each, 0).sum(axis=-4), np.nan)
-    return each.reshape(*each.shape[:-4], -1, *each.shape[-2:])
+        return np.asarray(np.where(known.any(axis=-4), np.where(known, each, 0).sum(axis=-4), np.nan))
+    return np.asarray(each.reshape(*each.shape[:-4], -1, *each.shape[-2:]))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ top of what the detector shifts and tells apart; the base rates are those of BP4
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -21,10 +21,9 @@ from data.seeds import numpy_generator
 from model import metrics
 from study.records.predictions import Predictions, predictions_of
 from study.records.score_table import FIXED_THRESHOLD
-from study.scoring.bootstrap import subject_interval
 from study.scoring.evaluation import Evaluation
 from study.scoring.exact_auc import won_pairs
-from study.scoring.sampled import over
+from study.scoring.sampled import Sampled, over
 from study.scoring.tally import tally
 from study.scoring.thresholds import fixed_thresholds
 
@@ -131,9 +130,7 @@ def coverage(subjects: int, draws: int, known: dict[str, float], replicates: int
     for draw in range(draws):
         found = drawn(numpy_generator("coverage", subjects, draw), subjects, replicates)
         for metric in METRICS:
-            value, sampled = found.number(metric).overall
-            percentiles = np.quantile(sampled, (0.025, 0.975))
-            ends[metric].append((*subject_interval(value, sampled, subjects, FOLDS), *percentiles))
+            ends[metric].append(_ends(found.number(metric)))
     return [_summary(metric, subjects, np.array(ends[metric]), known[metric]) for metric in METRICS]
 
 
@@ -145,10 +142,15 @@ def transfer_coverage(subjects: int, draws: int, own: dict[str, float], there: d
         whole, parts, at_home = transferred(numpy_generator("transfer coverage", subjects, draw), subjects)
         numbers = [*map(whole.number, METRICS), over(parts.number("f1"), at_home.number("f1"))]
         for name, number in zip(known, numbers, strict=True):
-            value, sampled = number.overall
-            percentiles = np.quantile(sampled, (0.025, 0.975))
-            ends[name].append((*subject_interval(value, sampled, number.people, number.parts), *percentiles))
+            ends[name].append(_ends(replace(number, compares=False)))
     return [_summary(name, subjects, np.array(ends[name]), known[name]) for name in known]
+
+
+def _ends(number: Sampled) -> tuple[float, ...]:
+    """The ends of our interval of the mean over AUs, then those of plain percentiles; there is one training run."""
+    error = number.error()
+    assert error is not None
+    return (*error.interval, *np.quantile(number.replicates[:, -1], (0.025, 0.975)))
 
 
 def _summary(metric: str, subjects: int, ends: np.ndarray, known: float) -> Coverage:

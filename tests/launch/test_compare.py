@@ -81,7 +81,7 @@ def test_nothing_done_is_no_table(tmp_path: Path) -> None:
 
 
 def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_none() -> None:
-    names = {"condition": label_noise(0.2), "rule": "0.5"}
+    names = {"condition": label_noise(0.2), "rule": "0.5", "n_seeds": 2}
     numbers: list[dict[str, object]] = [
         {"metric": "f1", "value": 0.5, "low": 0.4, "high": 0.6},
         {"metric": "rare_f1", "value": 0.25, "low": NOTHING, "high": NOTHING},
@@ -93,15 +93,18 @@ def test_the_markdown_has_percent_signs_of_gains_and_no_interval_where_there_is_
         {"metric": "seconds", "value": 21.34},
     ]
     gains: list[dict[str, object]] = [
-        {"metric": "f1", "value": 0.01, "low": -0.02, "high": 0.03},
+        {"metric": "f1", "value": 0.01, "low": -0.02, "high": 0.03, "p": 0.01, "p_holm": 0.02},
         {"metric": "rare_f1", "value": -0.1, "low": -0.2, "high": 0.0},
     ]
     rows = [names | {"method": method} | number for method in ("a", "b") for number in numbers]
     rows += [names | {"method": "b", "against": "a"} | gain for gain in gains]
     text = ablation_markdown(scores_frame(rows))
     cells = table_rows(text)
-    assert cells["a"] == ["a", "20", "50.0 (40.0 to 60.0)", "25.0", "", "", "", "21.3"]
-    assert cells["b"][4:7] == ["a", "+1.0 (-2.0 to +3.0)", "-10.0 (-20.0 to +0.0)"]
+    assert cells["a"] == ["a", "20", "50.0 (40.0 to 60.0)", "25.0", "", "", "", "", "", "21.3"]
+    assert cells["b"][4:9] == ["a", "+1.0 (-2.0 to +3.0)", "0.020", "-10.0 (-20.0 to +0.0)", "-"]
+    assert "95 % intervals over people and training runs" in text
+    once = scores_frame([row | {"n_seeds": 1} for row in rows])
+    assert "intervals over people alone, because there is one training run of each" in ablation_markdown(once)
     assert "1 (5.0 %), 2 (7.5 %)" in text
     assert "45.0" in text
     assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1

@@ -81,7 +81,7 @@ def test_every_detector_goes_on_every_other_dataset_once(
         "Retention, %",
         "source validation",
         "always-positive",
-        "gft on bp4d 1 12",
+        "AUs that all share: 1 12.",
     ):
         assert words in told
     first = read_transfer(lab.folder / "runs" / "transfer")
@@ -89,8 +89,10 @@ def test_every_detector_goes_on_every_other_dataset_once(
     assert first.spec.conventions == {"gft": "occurrence", "bp4d": "occurrence"}
     assert first.spec.common_aus == (1, 12)
     monkeypatch.setattr("study.experiments.cross_dataset.pairs.predict", lambda *_: 1 / 0)
-    assert lab.transfer("[gft-bce,bp4d-bce]", "aus=common", "rule=oracle", "name=again") == 0
-    assert "AUs that all share: 1 12." in capsys.readouterr().out
+    assert lab.transfer("[gft-bce,bp4d-bce]", "aus=pair", "rule=oracle", "name=again") == 0
+    told = capsys.readouterr().out
+    assert "gft on bp4d 1 12" in told
+    assert "cannot be compared: for that, give aus=common" in told
     assert read_transfer(lab.folder / "runs" / "again").table.equals(first.table)
 
 
@@ -138,7 +140,7 @@ def test_a_pair_without_shared_aus_is_named_and_left_out(lab: Lab, capsys: pytes
         ("[gft-bce,bp4d-bce]", ["selection=best"], "selection='best'; allowed: nested, shared, oracle"),
         ("[gft-bce,bp4d-bce]", ["rule=0.4", "aus=all"], "rule='0.4'; allowed: 0.5, validation, base_rate, oracle"),
         ("[gft-bce,bp4d-bce]", ["device=gpu"], "device='gpu'; allowed: auto, cpu, cuda"),
-        ("[gft-bce,bp4d-bce]", ["aus=all"], "aus='all'; allowed: pair, common"),
+        ("[gft-bce,bp4d-bce]", ["aus=all"], "aus='all'; allowed: common, pair"),
         ("[gft-bce,bp4d-bce]", ["name=gft-bce"], "gft-bce is a study; give another name"),
         ("[gft-bce,bp4d-bce]", ["name=../x"], "name='../x'"),
         ("[gft-bce,bp4d-bce]", ["base_rates=none.csv"], "base_rates=none.csv: no such file"),
