@@ -15,9 +15,10 @@ def partition_figure(dots: pl.DataFrame, components: pl.DataFrame) -> go.Figure:
     titles = ["mean F1 (%) on each partition", "sd of mean F1 (points), with 95 % interval"]
     figure = grid(2, 2, titles, 300, shared_y=False, legend=len(studies) > 1)
     names = components["component"].unique(maintain_order=True).to_list()
+    step = min(0.16, 0.8 / len(studies))  # studies stand side by side within 0.8 of the distance of two partitions
     for at, study in enumerate(studies):
         marked = {"name": escaped(shortened(study)), "legendgroup": study, **_mark(at)}
-        beside = (at - (len(studies) - 1) / 2) * 0.16  # studies stand side by side
+        beside = (at - (len(studies) - 1) / 2) * step
         rows = dots.filter(pl.col("study") == study)
         figure.add_scatter(
             x=[number + beside for number in rows["partition"]],

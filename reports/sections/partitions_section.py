@@ -15,8 +15,8 @@ from study.records.score_table import covers
 _NAME, _TITLE = "variance", "Where the variance lies"
 NO_RESULT = (
     "These numbers show variance and are no result: one configuration, the choice of the first searched fold, was "
-    "trained on every partition, and people of the new test parts took part in that choice. (A search on every "
-    "partition would be without this fault, and costs as many times more.)"
+    "trained on every partition, and people of the new test parts took part in that choice. (Without this fault, every "
+    "partition would need a search of its own.)"
 )
 _TITLES = {"study": "study", "component": "mean F1 depends on", "sd": "sd, points", "low": "95 % from", "high": "to"}
 _ORDER_TITLES = {"a": "a", "b": "b", "partitions": "partitions", "above": "a above b", "difference": "a minus b"}
@@ -44,7 +44,11 @@ def compared_variance(comparison: Comparison) -> Section | None:
     """The components of several studies, and how often the order of two holds."""
     known = [study for study in comparison.partitions if study.number]
     without = [study.name for study in comparison.partitions if not study.number]
-    blocks: list[Block] = [Paragraph(f"A 95 % interval {_covered(_seeds(comparison))}")]
+    seeds = [len(member.seeds) for member in comparison.members if member.finals]
+    if not known and not seeds:
+        return None
+    # of the study with the fewest
+    blocks: list[Block] = [Paragraph(f"A 95 % interval {_covered(min(seeds))}")] if seeds else []
     if without:
         blocks.append(Paragraph(f"{text.listing(without)}: {_how(without)}"))
     if known:
@@ -56,11 +60,6 @@ def compared_variance(comparison: Comparison) -> Section | None:
         caption = "Differences of mean F1 on the same random partitions: their mean and standard deviation, in points."
         blocks.append(table("partition-order", order, _ORDER_TITLES, formats, caption=caption))
     return Section(_NAME, _TITLE, blocks)
-
-
-def _seeds(comparison: Comparison) -> int:
-    """The fewest seeds of a study with final trials."""
-    return min((len(member.seeds) for member in comparison.members if member.finals), default=1)
 
 
 def order_words(order: pl.DataFrame) -> list[str]:
@@ -96,7 +95,7 @@ def _blocks(studies: Sequence[Partitioned]) -> Iterator[Block]:
         caption += " With one seed, partition and training seed cannot be told apart: give seeds=2 or more."
     drawing = partition_figures.partition_figure(dots, components)
     shown = table("variance", components, titles, _FORMATS, caption="Components of the variance of mean F1")
-    yield figure("variance", "Random partitions", caption, drawing, shown, alt=_alt(dots))
+    yield figure("variance", "Random partitions", caption, drawing, shown, 660, alt=_alt(dots))
     floored = components.filter(sd=0)
     if floored.height:
         yield Paragraph(

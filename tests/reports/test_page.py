@@ -191,7 +191,7 @@ def test_final_only(tmp_path: Path) -> None:
         rows[:] = [row for row in rows if row.get("stage") == "final"]
     store.asked = {"dataset": "gft"}
     page = outline(store, tmp_path)
-    assert page.sections == ["summary", "search", "final", "published", "data", "provenance"]
+    assert page.sections == ["summary", "search", "final", "variance", "published", "data", "provenance"]
     assert "We know no complete published table of F1 per AU for gft" in page.text
 
 
