@@ -10,7 +10,7 @@ from reports.frames.comparison import Comparison
 from reports.frames.partitions import Partitioned
 from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure, table
-from study.records.score_table import covers
+from study.records.score_table import covers, fewest_runs
 
 _NAME, _TITLE = "variance", "Where the variance lies"
 NO_RESULT = (
@@ -30,7 +30,8 @@ def variance_section(report: StudyReport) -> Section | None:
         return None
     blocks: list[Block] = []
     if report.test is not None:
-        blocks.append(Paragraph(f"The 95 % interval of the result {_covered(report.test.seeds)}"))
+        fewest = report.finals.runs["fold"].value_counts()["count"].to_list()
+        blocks.append(Paragraph(f"The 95 % interval of the result {_covered(min(fewest))}"))
     if not report.partitions.number:
         blocks.append(Paragraph(_how([report.partitions.name])))
         return Section(_NAME, _TITLE, blocks)
@@ -44,7 +45,7 @@ def compared_variance(comparison: Comparison) -> Section | None:
     """The components of several studies, and how often the order of two holds."""
     known = [study for study in comparison.partitions if study.number]
     without = [study.name for study in comparison.partitions if not study.number]
-    seeds = [len(member.seeds) for member in comparison.members if member.finals]
+    seeds = [fewest_runs(member.scores) for member in comparison.members if member.finals]
     if not known and not seeds:
         return None
     # of the study with the fewest
