@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +13,13 @@ from data.catalog import CATALOG
 from data.dataset import FOLD_NUMBERS
 from data.errors import InputError, raise_all
 from data.frames import aus_of, table_digest
+from data.schemes import SCHEMES, random_scheme
 from data.seeds import numpy_generator
 from data.settings import VAL_SHARE
 
 log = logging.getLogger(__name__)
 
 DRAWS = 500  # candidate validation sets
-
-SCHEMES = "parts, official, random<k> (e.g. random3)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,8 @@ def folds(table: pl.DataFrame, scheme: str, val_share: float = VAL_SHARE, seed: 
     """The folds of `scheme` by name; whole training subjects, about `val_share` of them, are the val part.
 
     "parts": the published parts, a fold is named by the part it tests on. "official": the dataset's own split,
-    tested on "test", or on "val" where test labels are not public. "random<k>": k seeded subject-exclusive parts.
+    tested on "test", or on "val" where test labels are not public. "random<k>": k seeded subject-exclusive parts;
+    "random<k>@<p>": the p-th of several such partitions.
     """
     check_val_share(val_share)
     return {
@@ -102,9 +101,9 @@ def _subjects(table: pl.DataFrame) -> list[str]:
 def _test_subjects(table: pl.DataFrame, scheme: str, seed: int) -> dict[str, list[str]]:
     if not aus_of(table):
         raise InputError(f"{table['dataset'][0]} has no labels, so it has no folds; use it only in pretrain.stores")
-    match = re.fullmatch(r"random([0-9]{1,4})", scheme)
-    if match:
-        return _random(table, int(match[1]), seed)
+    random = random_scheme(scheme)
+    if random:
+        return _random(table, scheme, *random, seed)
     if scheme == "parts":
         return _published(table)
     if scheme == "official":
@@ -112,14 +111,15 @@ def _test_subjects(table: pl.DataFrame, scheme: str, seed: int) -> dict[str, lis
     raise InputError(f"no fold scheme {scheme!r}; allowed: {SCHEMES}")
 
 
-def _random(table: pl.DataFrame, k: int, seed: int) -> dict[str, list[str]]:
+def _random(table: pl.DataFrame, scheme: str, k: int, number: int, seed: int) -> dict[str, list[str]]:
     subjects = _subjects(table)
     if not 2 <= k <= len(subjects):
-        raise InputError(f"random{k}: k must be 2 to {len(subjects)}, the number of subjects")
+        raise InputError(f"{scheme}: k must be 2 to {len(subjects)}, the number of subjects")
     # of sorted names: the parts do not depend on the order in which a reader finds people
-    order = numpy_generator("folds", k, seed).permutation(len(subjects))
+    drawn = ("folds", k, number, seed) if number else ("folds", k, seed)
+    order = numpy_generator(*drawn).permutation(len(subjects))
     parts = np.array_split(order, k)
-    return {f"random{k}-{n}": [subjects[i] for i in part] for n, part in enumerate(parts, start=1)}
+    return {f"{scheme}-{n}": [subjects[i] for i in part] for n, part in enumerate(parts, start=1)}
 
 
 def _published(table: pl.DataFrame) -> dict[str, list[str]]:

@@ -1,4 +1,7 @@
-"""Train the chosen configuration on every fold with several seeds and score each test part once: see --help."""
+"""Train the chosen configuration on every fold with several seeds and score each test part once: see --help.
+
+With partitions= the same on random partitions of the people, to show where the variance lies.
+"""
 
 import sys
 
@@ -17,15 +20,20 @@ from rich.console import Console
 from data.errors import InputError, complaints
 from data.folds import fold_names
 from data.store import FrameStore
+from launch.cluster.work import Work
 from launch.keys.trials import FinalKeys
 from launch.plan.preflight import searched_study, weights_of
 from launch.plan.resources import Resources, resources
-from launch.run.recipe import finished, given_work, run_work
+from launch.run.recipe import complete, finished, given_work, run_work
 from launch.run.trials import GivenTrial
 from launch.show.page import write_page
 from launch.show.scoreboard import print_scores
+from launch.show.variance import VARIANCE_ALONE, print_variance
+from study.experiments.partitions import PartitionPlan, partition_plan, partition_table
 from study.experiments.selection import SelectionPlan, asked_selections, decided_trials, plan, record, score_selections
 from study.records.config import TrialConfig, trial_from_dict
+from study.records.result import PARTITION
+from study.records.score_files import write_scores
 from study.records.store import StudyStore
 from study.records.study_spec import SEARCH
 
@@ -36,11 +44,17 @@ def main(keys: FinalKeys) -> int:
     keys = named_study(keys)
     store = searched_study(keys.runs_root, keys.name)
     frames = store.frames()
+    work = (_partition_work if keys.partitions else _final_work)(keys, store, frames, console)
+    return run_work(work, console)
+
+
+def _final_work(keys: FinalKeys, store: StudyStore, frames: FrameStore, console: Console) -> Work:
+    """The final evaluation."""
     names = fold_names(frames.table, trial_from_dict(store.spec().config).data.fold_scheme)
     selections = asked_selections(keys.selection)
     plans = [plan(store, selection, names, keys.seeds, keys.candidates) for selection in selections]
-    jobs, available = _jobs(keys, store, frames, plans)
-    work = given_work(
+    jobs, available = _jobs(keys, store, frames, unique_trials(plans))
+    return given_work(
         "final",
         keys,
         store,
@@ -50,12 +64,56 @@ def main(keys: FinalKeys) -> int:
         about=f"{len(jobs)} trials",
         notes=tuple(map(_note, plans)),
     )
-    return run_work(work, console)
+
+
+def _partition_work(keys: FinalKeys, store: StudyStore, frames: FrameStore, console: Console) -> Work:
+    """The chosen configuration on random partitions."""
+    planned = partition_plan(store, frames.table, keys.partitions, keys.seeds)
+    trials = [trial for partition in planned.values() for trial in partition]
+    jobs, available = _jobs(keys, store, frames, trials)
+    return given_work(
+        "final",
+        keys,
+        store,
+        available,
+        # of these only the counts are read: no detector that could be taken for a final one
+        [(trial, replace(placement, keep_detector=False)) for trial, placement in jobs],
+        lambda: finish_partitions(store, planned, console),
+        stage=PARTITION,
+        about=f"{len(jobs)} trials",
+        notes=(_partition_note(keys, len(jobs)), VARIANCE_ALONE),
+    )
+
+
+def _partition_note(keys: FinalKeys, trials: int) -> str:
+    one = "; one seed cannot be told apart from the partition: give seeds=2 or more" if keys.seeds == 1 else ""
+    return f"partitions={keys.partitions}: {trials} trials with {keys.seeds} seeds of each fold{one}"
+
+
+def finish_partitions(store: StudyStore, planned: PartitionPlan, console: Console) -> int:
+    """Score the finished partitions and print where the variance lies; 1 when a trial is missing or failed."""
+    done = finished(store, [trial for trials in planned.values() for trial in trials], console)
+    results = complete(planned, done)
+    if len(results) < len(planned):
+        return 1
+    scores = partition_table(results)
+    write_scores(store.root, "partitions", scores)
+    print_variance(scores, console)
+    console.print(f"report: {write_page(store)}", soft_wrap=True)
+    return 0
 
 
 def final_problems(keys: FinalKeys) -> list[str]:
     """Problems that can be found without the study."""
-    return complaints(partial(asked_selections, keys.selection))
+    problems = complaints(partial(asked_selections, keys.selection))
+    if keys.partitions == 1 or keys.partitions < 0:
+        problems.append(f"partitions={keys.partitions}; 0 for none, or at least 2, because one has no spread")
+    if keys.partitions and keys.selection != FinalKeys.selection:
+        problems.append(
+            f"selection={keys.selection} with partitions={keys.partitions}: all partitions have one configuration, the "
+            "choice of selection=shared; leave selection= out"
+        )
+    return problems
 
 
 def named_study(keys: FinalKeys) -> FinalKeys:
@@ -86,10 +144,9 @@ def _only_study_of(dataset: str, root: Path) -> str:
 
 
 def _jobs(
-    keys: FinalKeys, store: StudyStore, frames: FrameStore, plans: Sequence[SelectionPlan]
+    keys: FinalKeys, store: StudyStore, frames: FrameStore, trials: Sequence[TrialConfig]
 ) -> tuple[list[GivenTrial], Resources]:
-    """Every trial once, with its placement, after a check of the frame store."""
-    trials = unique_trials(plans)
+    """The trials with their placement, after a check of the frame store."""
     # folds and labels depend on the store: another one would give other test subjects
     if frames.fingerprint != trials[0].data.fingerprint:
         raise InputError(f"{frames.path} is not the store that the search used; build that one again")

@@ -15,7 +15,7 @@ from data.errors import InputError, complaints, raise_all
 from data.files import check_writable, write_atomic
 from launch.keys.studies import ReportKeys
 from launch.show.live import LivePage, watch
-from launch.show.page import page_of, study_labels
+from launch.show.page import order_lines, page_of, study_labels
 from reports.export.export import check_kinds, export, export_variants, transfers_beside
 from study.records.store import StudyStore
 from study.records.study_spec import ABLATION, search_in
@@ -36,6 +36,8 @@ def main(keys: ReportKeys) -> int:
         return watched(job, keys.every, keys.port)
     # names from file systems may contain bytes that are no UTF-8
     write_atomic(path, page_of(roots, keys.pictures).encode("utf-8", "replace"))
+    for line in order_lines(roots):
+        print(line)
     print(f"report: {path}")
     return 0
 

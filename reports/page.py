@@ -8,6 +8,7 @@ from reports.frames.tables import Results
 from reports.html.document import render_sections
 from reports.sections.data_section import data_section
 from reports.sections.final_section import final_section, validation_section
+from reports.sections.partitions_section import variance_section
 from reports.sections.provenance_section import failed, provenance_section
 from reports.sections.published_section import published_section
 from reports.sections.search_section import search_section
@@ -21,6 +22,7 @@ _SECTIONS = (
     search_section,
     validation_section,
     final_section,
+    variance_section,
     published_section,
     transfer_section,
     stress_section,

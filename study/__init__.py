@@ -4,7 +4,7 @@
     search         spaces, samplers, pruning, objectives, and which trial is best
     trial          one trial from its configuration to its result
     scoring        one engine: counts -> value, interval, spread over seeds; thresholds; significance
-    experiments    the kinds of study: selection, ablation, robustness, transfer, domain generalisation
+    experiments    the kinds of study: selection, ablation, robustness, partitions, transfer, domain generalisation
 
 Rooms import downwards only: records <- search, trial, scoring <- experiments.
 """

@@ -209,3 +209,8 @@ class FinalKeys(RunKeys):
         3, "selection=oracle: best trials of a fold's search that its test part decides between", least=1
     )
     seeds: int = setting(3, "seeds of each fold; never the one of the search", least=1)
+    partitions: int = setting(
+        0,
+        "instead, train one configuration (that of selection=shared) on so many random partitions of the people into "
+        "folds: shows where the variance lies, and is no result; more later adds trials",
+    )

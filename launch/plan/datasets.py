@@ -21,6 +21,7 @@ from data.files import check_writable
 from data.folds import fold_names
 from data.frames import Reading
 from data.parallel import cores
+from data.schemes import SCHEMES, partition_number
 from data.seeds import seed_for
 from data.settings import AlignSettings, StoreSettings
 from data.store import FrameStore, find_store, open_store, store_path, stores_of
@@ -40,7 +41,10 @@ NO_LANDMARKS = (
 
 def fold_scheme(wanted: DatasetKeys) -> str:
     """The fold scheme: the user's, or the published one of the dataset."""
-    return wanted.fold_scheme or dataset(wanted.name).fold_scheme
+    scheme = wanted.fold_scheme or dataset(wanted.name).fold_scheme
+    if partition_number(scheme):
+        raise InputError(f"dataset.fold_scheme={scheme} is made by launch/final.py partitions=; allowed: {SCHEMES}")
+    return scheme
 
 
 def prepare_store(keys: StoreKeys, console: Console, rebuild: bool = False) -> FrameStore:

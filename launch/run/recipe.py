@@ -15,11 +15,10 @@ from launch.run.told import telling
 from launch.run.trials import GivenTrial, run_all
 from launch.show.display import Display
 from study.records.config import Placement, TrialConfig
-from study.records.result import TrialResult
+from study.records.result import FINAL, TrialResult
 from study.records.store import StudyStore
 from study.trial.detectors import lacks_files
 
-STAGE = "final"
 Group = TypeVar("Group")
 
 
@@ -49,6 +48,7 @@ def given_work(
     jobs: Sequence[GivenTrial],
     finish: Callable[[], int],
     adopt: Callable[[], None] | None = None,
+    stage: str = FINAL,
     **others: Any,
 ) -> Work:
     """The work of a command with a fixed list of trials (not a search); `adopt` copies results that already exist."""
@@ -68,8 +68,8 @@ def given_work(
         resources=resources,
         example=trials[0],
         frames=frozenset(name for config in trials for name in config.sources.stores or (config.data.fingerprint,)),
-        stage=STAGE,
-        wanted=len({one.key for one in store.outcomes(STAGE)} | {config.key for config in trials}),
+        stage=stage,
+        wanted=len({one.key for one in store.outcomes(stage)} | {config.key for config in trials}),
         # trials to run again still have a result here; `Work.begin` removes it
         todo=sum(store.result(config.key) is None for config in trials) + len(again),
         again=tuple(again),

@@ -7,9 +7,11 @@ from data.files import write_atomic
 from launch.show.shown import frames_of, labels_of, sheets_of
 from reports.frames.comparison import compare_studies
 from reports.frames.facts import facts_of
+from reports.frames.partitions import order_frame, partitioned
 from reports.frames.report import Materials, report_of
 from reports.page import study_page
 from reports.sections import compared_sections, variant_sections
+from reports.sections.partitions_section import order_words
 from study.records.store import StudyStore
 from study.records.study_spec import ABLATION
 from study.search.importance import ped_anova
@@ -31,6 +33,12 @@ def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
     if stores[0].spec().kind == ABLATION:
         return variant_sections.ablation_page(stores[0])
     return study_page(report_of(stores[0], ped_anova, materials(stores[0], pictures)))
+
+
+def order_lines(roots: Sequence[Path]) -> list[str]:
+    """Whether the order of two studies holds on random partitions: a sentence for each pair that has them."""
+    named = zip(roots, study_labels(roots), strict=True)
+    return order_words(order_frame([partitioned(root, StudyStore(root).spec(), name) for root, name in named]))
 
 
 def materials(store: StudyStore, pictures: bool | None) -> Materials:

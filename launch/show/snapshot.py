@@ -9,7 +9,7 @@ from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome
-from study.records.result import STATUSES
+from study.records.result import STATUSES, SWEEP
 from study.records.study_spec import EXTERNAL, what_it_is
 from study.records.study_trials import StudyTrials
 from study.search.objectives import goals_of
@@ -95,7 +95,7 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         raise InputError(f"{store.root} has no trials: it {what_it_is(spec)}")
     stage = stage or work.stage or spec.stage
     # a sweep may be asked for more trials than its latest command ran
-    wanted = wanted or (stage == "final" and work.trials) or spec.trials
+    wanted = wanted or (stage != SWEEP and work.trials) or spec.trials
     outcomes, folder = store.outcomes(stage), ClusterFolder(store.cluster_path)
     progress = [one for one in store.running() if one.stage == stage]
     begun = [_running(one, store, now) for one in progress]
@@ -165,7 +165,7 @@ def _running(trial: Outcome, store: StudyTrials, now: float) -> Running:
         age = 0.0
     # epochs differ in length, e.g. the first one reads from a cold disk
     patience = SILENT_AFTER_S + 3 * trial.slowest
-    settings = {"fold": trial.fold, "seed": trial.seed} if trial.stage == "final" else trial.settings
+    settings = {"fold": trial.fold, "seed": trial.seed} if trial.stage != SWEEP else trial.settings
     return Running(trial.key, len(trial.curve), trial.curve[-1], trial.host, age, age > patience, settings)
 
 

@@ -13,6 +13,7 @@ from data.errors import raise_all
 from reports.frames import tables
 from reports.frames.facts import Facts
 from reports.frames.final_series import SCORE_COLUMNS, headline
+from reports.frames.partitions import Partitioned, partitioned
 from study.scoring.bootstrap import fold_cubes
 from study.scoring.evaluation import TEST, evaluation_of_cubes
 from study.scoring.sampled import difference_row
@@ -34,6 +35,7 @@ class Comparison:
     costs: pl.DataFrame
     settings: pl.DataFrame
     scores: pl.DataFrame
+    partitions: list[Partitioned]
 
 
 def compare_studies(members: Sequence[Facts]) -> Comparison:
@@ -49,6 +51,7 @@ def compare_studies(members: Sequence[Facts]) -> Comparison:
         costs=costs(members),
         settings=_settings(members),
         scores=pl.concat(scores),
+        partitions=[partitioned(member.root, member.spec, member.name) for member in members],
     )
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from data.errors import InputError
 from reports.frames import predicted, series, tables
 from reports.frames.neighbours import Neighbours, neighbours
+from reports.frames.partitions import Partitioned, is_current, partitioned
 from reports.frames.predicted import Predicted
 from reports.frames.split_scores import SplitEvaluation, scores_of_counts, split_evaluation
 from study.records.study_spec import SearchSpec, StudySpec, search_in
@@ -54,6 +55,8 @@ class StudyReport:
     objectives: list[str]
     tradeoff: pl.DataFrame  # trial, key, fold, x, y, front; empty with one objective
     root: Path
+    partitions: Partitioned
+    partitions_current: bool  # whether they have the best configuration of the sweep
     neighbours: Neighbours = field(default_factory=Neighbours)
     materials: Materials = field(default_factory=Materials)
 
@@ -89,6 +92,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
     counts = store.counts([*keys, *(best["key"] for best in bests.values())])
     final_counts, scores = _of(counts, keys), store.final_scores()
     chosen = _of(counts, [best["key"] for best in bests.values()])
+    repeated = partitioned(store.root, spec)
     return StudyReport(
         spec=spec,
         search=search,
@@ -108,6 +112,8 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         objectives=list(spec.objectives),
         tradeoff=_tradeoff(store, goals_of(spec), sweep),
         root=store.root,
+        partitions=repeated,
+        partitions_current=is_current(repeated, trials, next(iter(bests.values()), None)),
         neighbours=neighbours(store.root, spec.name, spec.dataset),
         materials=materials or Materials(),
     )

@@ -126,7 +126,7 @@ def final_runs(
     current = not bests or runs.height > 0
     # final trials of an earlier choice are still shown, and named as such
     if runs.is_empty():
-        runs, selection = _runs_like(finals, finals.row(-1, named=True)), "shared"
+        runs, selection = runs_like(finals, finals.row(-1, named=True)), "shared"
     same = [name for name, others in known.items() if {*others["key"]} == {*runs["key"]}]
     return Finals(runs, current, finals.height - runs.height, selection, next(iter(same), ""))
 
@@ -141,18 +141,18 @@ def _recorded_runs(finals: pl.DataFrame, selection: str, recorded: Mapping[str, 
 def _of_bests(runs: pl.DataFrame, bests: dict[str, dict[str, Any]], selection: str) -> bool:
     """Whether final trials have the best configurations: each fold its own, or all folds the same."""
     if selection == "nested":
-        return all(_runs_like(runs.filter(pl.col("fold") == fold), best).height for fold, best in bests.items())
-    return any(_runs_like(runs, best).height == runs.height for best in bests.values())
+        return all(runs_like(runs.filter(pl.col("fold") == fold), best).height for fold, best in bests.items())
+    return any(runs_like(runs, best).height == runs.height for best in bests.values())
 
 
 def _fresh_like(finals: pl.DataFrame, best: dict[str, Any]) -> pl.DataFrame:
     """The same with other seeds than the search, if there are any: former revisions trained its seed as well."""
-    runs = _runs_like(finals, best)
+    runs = runs_like(finals, best)
     fresh = runs.filter(pl.col("seed") != best["seed"])
     return fresh if fresh.height else runs
 
 
-def _runs_like(finals: pl.DataFrame, chosen: dict[str, Any]) -> pl.DataFrame:
+def runs_like(finals: pl.DataFrame, chosen: dict[str, Any]) -> pl.DataFrame:
     """The newest of `finals` for each fold and seed that have the parameters and method of `chosen`."""
     same = [name for name in finals.columns if name.startswith(PARAM)] + ["method"]
     # eq_missing: a parameter that both lack is equal

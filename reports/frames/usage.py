@@ -84,7 +84,9 @@ def hours_frame(trials: pl.DataFrame, environments: pl.DataFrame) -> pl.DataFram
 
     A trial on a GPU counts the share of the GPU in its environment (without one: a whole GPU), on a CPU its threads.
     """
-    placed = _with_environment(trials, environments)
+    # the folds of random partitions are one row: there are dozens of them
+    named = trials.with_columns(pl.col("fold").str.replace("@.*", ""))
+    placed = _with_environment(named, environments)
     used = pl.col("seconds").fill_null(0) * pl.col("units") / HOUR
     return (
         placed.group_by("stage", "fold", "unit", "status", maintain_order=True)

@@ -10,6 +10,7 @@ from reports.frames.intervals import difference_words, interval_words, why_none
 from reports.html.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
 from reports.html.columns import FORMATS, numbers_table, title_of
 from reports.html.document import render_sections
+from reports.sections.partitions_section import compared_variance
 from study.records.score_table import covers
 
 PROTOCOL = (
@@ -234,4 +235,14 @@ def _provenance_section(comparison: Comparison) -> Section:
     return Section("provenance", "Provenance", [table("provenance", frame, caption="Code, data and commands."), *asked])
 
 
-SECTIONS = (_summary, _differences, aus, scores, _cost, _settings, _published_section, _provenance_section)
+SECTIONS = (
+    _summary,
+    _differences,
+    compared_variance,
+    aus,
+    scores,
+    _cost,
+    _settings,
+    _published_section,
+    _provenance_section,
+)

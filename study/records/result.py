@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputError
+from data.schemes import partition_number
 from model.metrics import Score
 from study.records.config import TrialConfig, key_of, trial_from_dict
 
 FORMAT = 1
 STATUSES = ("DONE", "PRUNED", "FAILED")
+SWEEP, FINAL, PARTITION = "sweep", "final", "partition"  # stages
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,11 @@ class TrialResult:
 
     @property
     def stage(self) -> str:
-        """`final` for a trial that scored the test part, else `sweep`."""
-        return "final" if self.config.score_test else "sweep"
+        """`sweep`; for a trial that scored the test part `final`, or `partition` on a repeated random partition."""
+        if not self.config.score_test:
+            return SWEEP
+        # never mixed up with the evaluation that may be reported: people of its test parts took part in the choice
+        return PARTITION if partition_number(self.config.data.fold_scheme) else FINAL
 
     def to_json(self) -> bytes:
         """The file's content."""

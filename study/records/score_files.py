@@ -11,12 +11,14 @@ from study.records.score_table import check_scores, scores_frame
 
 WRITERS = {  # kind of scores -> the command that writes them
     "final": "final",
+    "partitions": "final",
     "transfer": "transfer",
     "ablation": "compare",
     "robustness": "stress",
     "domain_generalization": "generalize",
     "hyperparameter_transfer": "regret",
 }
+_FURTHER_KEYS = {"partitions": " partitions=<number>"}  # that the command needs to write this kind
 
 
 def scores_path(root: Path, kind: str) -> Path:
@@ -39,7 +41,8 @@ def read_scores(root: Path, kind: str) -> pl.DataFrame:
 
     `InputError` for a damaged file.
     """
-    path, again = scores_path(root, kind), f"run launch/{WRITERS[kind]}.py name={root.name} again"
+    command = f"launch/{WRITERS[kind]}.py name={root.name}{_FURTHER_KEYS.get(kind, '')}"
+    path, again = scores_path(root, kind), f"run {command} again"
     try:
         found = completed(pl.read_parquet(path, glob=False)) if path.exists() else upgraded(kind, root)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:

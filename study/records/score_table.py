@@ -27,7 +27,8 @@ METRICS = (
 )
 # Further metrics of single kinds of study: F1 on the rarest third of the AUs, the share of active frames, the share of
 # the target's own score that a foreign detector keeps, the loss of a configuration on another dataset, the number of
-# trials, and the seconds of one trial.
+# trials, the seconds of one trial, and how far people, training seed and partition into folds move a study's mean F1
+# (standard deviations).
 FURTHER_METRICS = (
     "rare_f1",
     "rare_always_positive",
@@ -37,16 +38,19 @@ FURTHER_METRICS = (
     "regret",
     "trials",
     "seconds",
+    "sd_people",
+    "sd_seed",
+    "sd_partition",
 )
 # folds: in every fold by itself, then the mean, as the field does; pooled: of all folds' frames together.
 AGGREGATES = ("folds", "pooled")
 
-# A text is null where it does not apply. `condition` is what else distinguishes rows, in the words of its study:
-# a disturbance and its level, a set of AUs, a chosen candidate. `au` is null for the mean over those of `aus` that
-# occur. `low` and `high` are the ends of the 95 % interval, see `covers`; `seed_sd` is the standard deviation over
-# seeds. `n_seeds` is the number of training runs of the fold that has the fewest. With `against`, the value is the
-# difference to that method, from paired replicates, with its p-value before and after Holm's correction over all tests
-# of the file. All but trials and seconds are fractions; a null number is undefined.
+# A text is null where it does not apply. `condition` is what else distinguishes rows, in the words of its study: a
+# disturbance and its level, a set of AUs, a chosen candidate, the scheme of a random partition. `au` is null for the
+# mean over those of `aus` that occur. `low` and `high` are the ends of the 95 % interval, see `covers`; `seed_sd` is
+# the standard deviation over seeds. `n_seeds` is the number of training runs of the fold that has the fewest. With
+# `against`, the value is the difference to that method, from paired replicates, with its p-value before and after
+# Holm's correction over all tests of the file. All but trials and seconds are fractions; a null number is undefined.
 SCORES: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("method", "source", "target", "condition"), pl.String),
     **dict.fromkeys(("selection", "rule", "metric", "aggregate"), pl.String),

@@ -66,6 +66,23 @@ def test_random_folds_test_every_subject_once(seed: int) -> None:
     assert sorted(tested.tolist()) == list(range(table.height))
 
 
+def test_partitions_are_told_apart_and_test_every_subject_once() -> None:
+    table, tested = random_table(1, [f"S{i}" for i in range(12)], dataset="gft"), []
+    for scheme in ("random3", "random3@1", "random3@2"):
+        made = folds(table, scheme)
+        check(table, made)
+        assert list(made) == fold_names(table, scheme) == [f"{scheme}-{i}" for i in (1, 2, 3)]
+        tested.append({frozenset(subjects_of(table, fold)[2]) for fold in made.values()})
+        assert frozenset().union(*tested[-1]) == {f"S{i}" for i in range(12)}
+    assert not any(one & other for one, other in itertools.combinations(tested, 2))
+
+
+@pytest.mark.parametrize("scheme", ["random3@0", "random3@", "random3@x", "parts@1"])
+def test_no_such_partition(scheme: str) -> None:
+    with pytest.raises(InputError, match=f"no fold scheme '{scheme}'"):
+        fold_names(random_table(0, ["S1", "S2", "S3"], dataset="gft"), scheme)
+
+
 def test_folds_are_a_function_of_their_arguments() -> None:
     table = random_table(0, [f"S{i}" for i in range(9)], dataset="gft")
 

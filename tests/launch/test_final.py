@@ -15,7 +15,7 @@ import launch.final
 import launch.run.recipe
 from data.errors import InputError
 from data.store import FrameStore
-from launch.final import finish_final, named_study, unique_trials
+from launch.final import finish_final, finish_partitions, named_study, unique_trials
 from launch.keys.trials import FinalKeys
 from launch.plan.datasets import prepare_store
 from launch.plan.preflight import SearchPlan as Search
@@ -26,7 +26,9 @@ from launch.run.recipe import finished
 from launch.run.trials import GivenTrial
 from launch.show.scoreboard import COLUMN_HEADS, cell
 from launch.sweep import describe_study
+from study.experiments.partitions import components_of, partitions_of
 from study.experiments.selection import final_trials_of, plan
+from study.records.score_files import read_scores
 from study.records.score_table import METRICS, scores_frame
 from study.records.store import StudyStore
 from study.records.study_spec import ABLATION, StudySpec
@@ -120,6 +122,40 @@ def test_selections_share_trials_and_are_scored_side_by_side(
     assert StudyStore(root).final_scores().equals(again)
 
 
+def test_random_partitions_are_trained_beside_the_final_evaluation(
+    search: tuple[Search, FrameStore], runs: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, where = search[0].store, f"runs_root={search[0].store.root.parent}"
+    finals, scores = store.count("final"), store.final_scores()
+    assert run("final", "name=x", where, "partitions=2", "seeds=2") == 0
+    said = capsys.readouterr().out
+    for words in ("partitions=2: 12 trials with 2 seeds", "These numbers show variance and are no result", "partition"):
+        assert words in said
+    store = StudyStore(store.root)
+    assert len(runs[0]) == store.count("partition") == 12
+    assert store.count("final") == finals
+    assert store.final_scores().equals(scores)
+    table = read_scores(store.root, "partitions")
+    assert partitions_of(table)["condition"].to_list() == ["random3@1", "random3@2"]
+    assert components_of(table).height == 3
+    tested = [one for one in store.results() if one.stage == "partition"]
+    assert not any(store.detector_path(one.config.key).exists() for one in tested)
+    people = {one.config.data.fold: one.scores["test"].subjects for one in tested}
+    assert len({*people["random3@1-1"], *people["random3@1-2"], *people["random3@1-3"]}) == 6
+
+    assert run("final", "name=x", where, "partitions=3", "seeds=1") == 0
+    assert len(runs[1]) == 3, "the folds of one more partition"
+    assert "one seed cannot be told apart" in " ".join(capsys.readouterr().out.split())
+
+
+def test_partitions_without_all_trials_say_what_to_do(store: StudyStore, runs: list[list[str]]) -> None:
+    config = replace(trial(score_test=True), data=replace(trial().data, fold_scheme="random2@1", fold="random2@1-1"))
+    out = console()
+    assert finish_partitions(store, {"random2@1": [config]}, out) == 1
+    assert "0 of 1 final trials are done" in said(out)
+    assert read_scores(store.root, "partitions").is_empty()
+
+
 def test_a_dry_run_starts_nothing(
     search: tuple[Search, FrameStore], runs: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +235,11 @@ FAULTS = {
     "no seeds": ("seeds=0; at least 1", ["seeds=0"]),
     "no candidates": ("candidates=0; at least 1", ["candidates=0"]),
     "no such selection": ("selection=best; allowed: nested, shared, oracle", ["selection=best"]),
+    "one partition": ("partitions=1; 0 for none, or at least 2", ["partitions=1"]),
+    "partitions of a choice": (
+        "selection=oracle with partitions=3: all partitions have one configuration",
+        ["partitions=3", "selection=oracle"],
+    ),
     "no study": ("no study", ["name=y"]),
     "nothing finished": ("selection=nested: the search of empty has no finished trial on fold part1", ["name=empty"]),
     "store gone": ("is missing", ["name=gone"]),

@@ -10,7 +10,7 @@ from launch.show.page import study_labels
 from study.records.store import StudyStore
 from study.records.study_spec import DOMAIN_GENERALIZATION, EXTERNAL, HYPERPARAMETER_TRANSFER, ROBUSTNESS, StudySpec
 from tests.launch.commands import run
-from tests.reports.made import made_comparison, made_study
+from tests.reports.made import made_comparison, made_partitions, made_study
 from tests.study.specs import OTHERS
 
 
@@ -54,6 +54,14 @@ def test_pages_go_where_they_belong(root: Path, tmp_path: Path, capsys: pytest.C
     assert run("report", "name=a", where, f"out={tmp_path / 'new' / 'page.html'}") == 0
     assert (tmp_path / "new" / "page.html").exists()
     assert f"report: {tmp_path / 'new' / 'page.html'}" in capsys.readouterr().out
+
+
+def test_whether_the_order_of_two_studies_holds_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, skills in (("a", (0.7, 0.72, 0.6)), ("b", (0.6, 0.6, 0.7))):
+        made_partitions(made_study(tmp_path / name), skills)
+    assert run("report", "studies=[a,b]", f"runs_root={tmp_path}") == 0
+    assert "the order held in 2 of 3 partitions." in capsys.readouterr().out
+    assert "the order held in 2 of 3 partitions." in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_studies_of_one_name_are_told_apart(root: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from data.catalog import CATALOG
+from data.schemes import partition_scheme
 from data.seeds import numpy_generator
 from model.metrics import BINS, Score
 from study.experiments.ablation import ablation_table
+from study.experiments.partitions import partition_table
 from study.records.config import trial_from_dict
 from study.records.result import TrialResult
 from study.records.score_files import write_scores
@@ -78,6 +80,24 @@ def made_study(
         for number, part in enumerate(parts.items()):
             given = {"data": data, "optim": {"lr": 0.003}, "seed": seed}
             store.write(made_result(name, skill, 10 + number, "final", dict([part]), given))
+    return store
+
+
+def made_partitions(store: StudyStore, skills: Sequence[float], seeds: int = 2) -> StudyStore:
+    """Trials of the best configuration on random partitions, one of each skill, and their table."""
+    people, spec = [person for part in PARTS.values() for person in part], store.spec()
+    done: dict[str, list[TrialResult]] = {}
+    for number, skill in enumerate(skills, start=1):
+        scheme = partition_scheme(2, number)
+        order = numpy_generator("made partition", number).permutation(len(people))
+        parts = {f"{scheme}-{at + 1}": [people[place] for place in order[at::2]] for at in range(2)}
+        for at, part in enumerate(parts.items()):
+            for seed in range(seeds):
+                data = {**spec.config["data"], "fold_scheme": scheme, "fold": part[0]}
+                given: dict[str, Any] = {"data": data, "optim": {"lr": 0.003}, "seed": seed}
+                result = made_result(spec.name, skill + 0.02 * seed, 40 + at, "final", dict([part]), given)
+                done.setdefault(scheme, []).append(store.write(result))
+    write_scores(store.root, "partitions", partition_table(done))
     return store
 
 

@@ -15,7 +15,7 @@ from reports.page import write_report
 from tests.reports.fake import AUS, FakeStore, full_store, no_importance, some_importance
 
 HOSTILE = "\"'></script><script>alert(1)</script><img src=x onerror=alert(2)>"
-SECTIONS = ["summary", "search", "validation", "final", "published", "data", "provenance", "failed"]
+SECTIONS = ["summary", "search", "validation", "final", "variance", "published", "data", "provenance", "failed"]
 FIGURES = ["history", "curves", "importance", "slices", "parameters", "pairs", "ratios", "rungs", "timeline"]
 FIGURES += ["hours-core", "val-aus", "test-aus", "fold-seeds", "confusion", "base-rates", "fold-shift"]
 
@@ -191,7 +191,7 @@ def test_final_only(tmp_path: Path) -> None:
         rows[:] = [row for row in rows if row.get("stage") == "final"]
     store.asked = {"dataset": "gft"}
     page = outline(store, tmp_path)
-    assert page.sections == ["summary", "search", "final", "published", "data", "provenance"]
+    assert page.sections == ["summary", "search", "final", "variance", "published", "data", "provenance"]
     assert "We know no complete published table of F1 per AU for gft" in page.text
 
 

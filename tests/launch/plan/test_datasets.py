@@ -224,6 +224,9 @@ def test_the_published_division_unless_another_is_asked_for(layout: str) -> None
     assert fold_scheme(keys.dataset) == CATALOG[layout].fold_scheme
     keys = compose_keys("prepare", [f"dataset={layout}", "dataset.fold_scheme=random3"])
     assert fold_scheme(keys.dataset) == "random3"
+    keys = compose_keys("prepare", [f"dataset={layout}", "dataset.fold_scheme=random3@1"])
+    with pytest.raises(InputError, match=r"random3@1 is made by launch/final.py partitions="):
+        fold_scheme(keys.dataset)
 
 
 def test_a_progress_bar_shows_only_what_is_done() -> None:

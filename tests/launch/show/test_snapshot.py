@@ -52,6 +52,18 @@ def test_the_final_evaluation_counts_its_own(store: StudyStore) -> None:
     assert (found.stage, found.finished, found.wanted, found.best) == ("final", 1, 9, None)
 
 
+def test_random_partitions_are_counted_by_themselves(store: StudyStore) -> None:
+    store.write_work(LatestWork("final", "partition", trials=6, epochs=16, cpus=2))
+    done, running = (trial(seed=seed, score_test=True) for seed in (1, 2))
+    data = replace(done.data, fold_scheme="random3@1", fold="random3@1-2")
+    store.write(result(replace(done, data=data)))
+    store.write_progress(result(replace(running, data=data)))
+    store.write(result(done))
+    found = take_snapshot(store)
+    assert (found.stage, found.finished, found.wanted, found.best) == ("partition", 1, 6, None)
+    assert found.running[0].settings == {"fold": "random3@1-2", "seed": 2}
+
+
 def test_a_trial_that_shows_nothing_for_long_is_interrupted(store: StudyStore) -> None:
     for seed, age in ((1, 0.0), (2, SILENT_AFTER_S + 10)):
         config = trial(seed=seed)

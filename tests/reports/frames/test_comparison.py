@@ -137,7 +137,8 @@ def test_names_must_differ(members: dict[str, Facts]) -> None:
 
 def test_the_page_names_what_can_be_compared(compared: Comparison) -> None:
     page = Outline(compared_sections.comparison_page(compared))
-    assert page.sections == ["summary", "differences", "aus", "scores", "cost", "settings", "published", "provenance"]
+    rest = ["aus", "scores", "cost", "settings", "published", "provenance"]
+    assert page.sections == ["summary", "differences", "variance", *rest]
     assert "Of 2 studies of disfa with the same protocol, ours has the highest test F1" in page.text
     assert "begun has no final trials yet" in page.text
     assert "Do not compare scores on different datasets" in page.text

@@ -30,6 +30,13 @@ def test_half_a_file_says_what_to_run(tmp_path: Path) -> None:
         read_scores(tmp_path / "mine", "robustness")
 
 
+def test_damaged_partitions_need_their_key_again(tmp_path: Path) -> None:
+    path = write_scores(tmp_path / "mine", "partitions", scores_frame([ROW]))
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"run launch/final.py name=mine partitions=<number> again"):
+        read_scores(tmp_path / "mine", "partitions")
+
+
 def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:
     path = write_scores(tmp_path / "mine", "transfer", scores_frame([ROW]))
     scores_frame([ROW]).drop("p_holm").write_parquet(path)
