@@ -24,6 +24,7 @@ from launch.run.recipe import finished, given_work, run_work
 from launch.run.trials import GivenTrial
 from launch.show.page import write_page
 from launch.show.scoreboard import print_scores
+from launch.show.verdicts import final_verdict, print_verdict
 from study.experiments.selection import SelectionPlan, asked_selections, decided_trials, plan, record, score_selections
 from study.records.config import TrialConfig, trial_from_dict
 from study.records.store import StudyStore
@@ -117,6 +118,7 @@ def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Con
     # computed again from saved predictions, so that a killed command loses nothing
     scores = score_selections(store, chosen)
     store.write_final(record(plans, chosen), scores)
+    print_verdict(final_verdict(store), console)
     print_scores(scores, console)
     console.print(f"report: {write_page(store)}", soft_wrap=True)
     return 0

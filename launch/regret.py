@@ -29,11 +29,13 @@ from launch.plan.variants import check_frames
 from launch.run.recipe import complete, finished, given_work, run_work
 from launch.run.trials import GivenTrial
 from launch.show.display import interval_text, percent_text
+from launch.show.verdicts import print_verdict
 from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table, trials_saved
 from study.records.config import Placement, TrialConfig
 from study.records.score_files import write_scores
 from study.records.store import StudyStore
 from study.records.study_spec import HyperparameterTransferSpec, StudySpec, search_in
+from study.scoring.verdicts import trials_verdict
 from study.search.best_trial import choose, final_trials
 
 
@@ -176,12 +178,19 @@ def _finish(plan: RegretPlan, console: Console) -> int:
             tables.append(regret_table(target.name, results))
     if tables:
         path = write_scores(plan.store.root, "hyperparameter_transfer", pl.concat(tables))
+        print_verdict(trials_verdict(plan.store, _by_cell(plan), plan.store.spec().aus), console)
         console.print("Test F1 of the configuration of each study (rows) on the dataset of each study (columns);")
         console.print("in brackets the regret: F1 of the column's own configuration minus this one, 95 % interval.")
         console.print(matrix(regret_matrix(pl.concat(tables))))
         console.print(f"table: {path}", soft_wrap=True)
     _say_saved([target.study for target in plan.targets], console)
     return int(len(done) < len(trials))
+
+
+def _by_cell(plan: RegretPlan) -> dict[str, list[str]]:
+    """Keys of the trials of each cell of the matrix."""
+    cells = [(target, source, trials) for target in plan.targets for source, trials in target.trials.items()]
+    return {f"{source} on {target.name}": [trial.key for trial in trials] for target, source, trials in cells}
 
 
 def matrix(frame: pl.DataFrame) -> Table:

@@ -9,9 +9,11 @@ from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome
+from study.records.progress import score_standing
 from study.records.result import STATUSES
 from study.records.study_spec import EXTERNAL, what_it_is
 from study.records.study_trials import StudyTrials
+from study.records.verdict import ON_VALIDATION, Said, StudyVerdict, origins_from
 from study.search.objectives import goals_of
 
 SILENT_AFTER_S = 60.0  # without a heartbeat for this long, a worker or head counts as dead
@@ -81,6 +83,7 @@ class Snapshot:
     hours: Hours
     left_s: float | None  # None if unknown
     stages: list[float]  # seconds since the last write of each pre-training
+    said: list[Said]  # whose faces they are, and what the best trial is worth
 
     @property
     def finished(self) -> int:
@@ -103,13 +106,14 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
     workers = [_worker(last, now) for last in heartbeats.values() if last.state != "gone"]
     left = wanted - len(outcomes)
     moving = any(not trial.interrupted for trial in begun)
+    best = next(iter(goals_of(spec).ranked(outcomes)), None) if stage == "sweep" else None
     return Snapshot(
         name=spec.name,
         stage=stage,
         wanted=wanted,
         epochs=epochs or work.epochs or spec.epochs,
         counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
-        best=next(iter(goals_of(spec).ranked(outcomes)), None) if stage == "sweep" else None,
+        best=best,
         running=begun,
         head=_head(folder, now) if left > 0 else "",
         workers=workers,
@@ -118,7 +122,17 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         hours=_hours(outcomes, progress, work, granted(events, heartbeats, now)),
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
+        said=_said(store, best),
     )
+
+
+def _said(store: StudyTrials, best: Outcome | None) -> list[Said]:
+    """The verdict but for the counts of trials, which the first line has."""
+    result = store.result(best.key) if best is not None else None
+    val = result.scores.get("val") if result is not None else None
+    standings = (score_standing("best trial", val),) if val is not None else ()
+    verdict = StudyVerdict((), origins_from(store.provenance()), standings, scored_on=ON_VALIDATION)
+    return verdict.said
 
 
 def time_left(outcomes: Sequence[Outcome], left: int) -> float | None:

@@ -13,6 +13,8 @@ from reports.frames.neighbours import Neighbours, neighbours
 from reports.frames.predicted import Predicted
 from reports.frames.split_scores import SplitEvaluation, scores_of_counts, split_evaluation
 from study.records.study_spec import SearchSpec, StudySpec, search_in
+from study.records.verdict import StudyVerdict
+from study.scoring.verdicts import study_verdict
 from study.search.objectives import Goals, goals_of
 
 Importance = Callable[[pl.DataFrame], pl.DataFrame]
@@ -54,6 +56,7 @@ class StudyReport:
     objectives: list[str]
     tradeoff: pl.DataFrame  # trial, key, fold, x, y, front; empty with one objective
     root: Path
+    verdict: StudyVerdict
     neighbours: Neighbours = field(default_factory=Neighbours)
     materials: Materials = field(default_factory=Materials)
 
@@ -89,6 +92,8 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
     counts = store.counts([*keys, *(best["key"] for best in bests.values())])
     final_counts, scores = _of(counts, keys), store.final_scores()
     chosen = _of(counts, [best["key"] for best in bests.values()])
+    recorded = scores.filter(selection=finals.recorded)
+    known = recorded if recorded.height else _counted(final_counts, aus, finals.selection)
     return StudyReport(
         spec=spec,
         search=search,
@@ -101,16 +106,22 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         finals=finals,
         final_counts=final_counts,
         val=_evaluation(chosen, "val", aus),
-        test=_evaluation(final_counts, "test", aus, scores.filter(selection=finals.recorded)),
+        test=_evaluation(final_counts, "test", aus, recorded),
         scores=scores,
         predicted=predicted.predicted(finals.runs, store.predictions_path, aus),
         importance=_importance(sweep, importance),
         objectives=list(spec.objectives),
         tradeoff=_tradeoff(store, goals_of(spec), sweep),
         root=store.root,
+        verdict=study_verdict(store, spec.name, known, keys, [best["key"] for best in bests.values()]),
         neighbours=neighbours(store.root, spec.name, spec.dataset),
         materials=materials or Materials(),
     )
+
+
+def _counted(counts: pl.DataFrame, aus: tuple[int, ...], selection: str) -> pl.DataFrame:
+    """Scores at threshold 0.5 from the counts of final trials."""
+    return scores_of_counts(counts.filter(pl.col("split") == "test", pl.col("au").is_in(aus)), aus, selection)
 
 
 def _importance(sweep: pl.DataFrame, importance: Importance) -> pl.DataFrame:

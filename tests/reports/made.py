@@ -15,12 +15,14 @@ from study.records.result import TrialResult
 from study.records.score_files import write_scores
 from study.records.store import StudyStore
 from study.records.study_spec import AblationSpec, StudySpec
+from study.records.verdict import ORIGIN, Origin
 from tests.study.make import epochs
 from tests.study.specs import changed, search_spec
 
 AUS = CATALOG["disfa"].aus
 PARTS = {"part1": ("SN001", "SN002", "SN009"), "part2": ("SN003", "SN004", "SN005"), "part3": ("SN006", "SN010")}
 PROVENANCE = {"command": "python launch/sweep.py", "git revision": "ceb08da", "frame store": "f" * 64}
+PROVENANCE |= {ORIGIN: Origin("disfa", 27, 27, drawn=False).text}
 
 
 def made_score(who: str, skill: float, subjects: Sequence[str], aus: Sequence[int]) -> Score:
