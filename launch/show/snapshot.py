@@ -9,7 +9,7 @@ from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome
-from study.records.progress import score_standing
+from study.records.progress import progress_of, score_standing
 from study.records.result import STATUSES
 from study.records.study_spec import EXTERNAL, what_it_is
 from study.records.study_trials import StudyTrials
@@ -122,16 +122,18 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         hours=_hours(outcomes, progress, work, granted(events, heartbeats, now)),
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
-        said=_said(store, best),
+        said=_said(store, stage, best),
     )
 
 
-def _said(store: StudyTrials, best: Outcome | None) -> list[Said]:
-    """The verdict but for the counts of trials, which the first line has."""
+def _said(store: StudyTrials, stage: str, best: Outcome | None) -> list[Said]:
+    """The verdict; the first line has the counts of the trials of a complete study."""
     result = store.result(best.key) if best is not None else None
     val = result.scores.get("val") if result is not None else None
     standings = (score_standing("best trial", val),) if val is not None else ()
-    verdict = StudyVerdict((), origins_from(store.provenance()), standings, scored_on=ON_VALIDATION)
+    progress = [one for one in (progress_of(store, stage),) if not one.is_complete]
+    scored = len(val.subjects) if val is not None else 0
+    verdict = StudyVerdict(tuple(progress), origins_from(store.provenance()), standings, None, ON_VALIDATION, scored)
     return verdict.said
 
 

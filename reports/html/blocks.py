@@ -73,7 +73,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text; `tone` is lead, plain, note (a limit), fact (of a verdict) or alarm (a detector of no worth)."""
+    """Running text; `tone` is lead, plain or note, or that of a verdict: fact, limit or alarm."""
 
     words: str
     tone: str = "plain"
@@ -89,7 +89,7 @@ class Verbatim:
     kind: str = "verbatim"
 
 
-TONES = {PLAIN: "fact", NOTE: "note", ALARM: "alarm"}
+TONES = {PLAIN: "fact", NOTE: "limit", ALARM: "alarm"}
 
 
 def said_blocks(said: Sequence[Said]) -> list["Block"]:

@@ -55,8 +55,8 @@ def score_standing(name: str, score: Score) -> Standing:
     ours, base = (
         None if np.isnan(one).all() else mean_defined(one) for one in (f1(counts), always_positive_f1(counts))
     )
-    idle = {"silent": (name,)} if silent else {"constant": (name,)} if constant else {}
-    return Standing(name, ours, base, runs=1, **idle)
+    named = [(name,) if idle else () for idle in (silent, constant and not silent)]
+    return Standing(name, ours, base, None, None, 1, *named)
 
 
 def _among(key: str, keys: Collection[str] | None) -> bool:

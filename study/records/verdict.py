@@ -152,7 +152,7 @@ class Standing:
     def words(self) -> str:
         """What it is worth, without its name."""
         if self.is_idle:
-            return f"{_idleness(self)}: {self._numbers}"
+            return f"{_idleness(self)}: F1 {_percent(self.f1)}, {ALWAYS_POSITIVE} {_percent(self.always_positive)}"
         if self.f1 is None:
             return "F1 is undefined for every AU"
         if self.gain is None:
@@ -163,8 +163,7 @@ class Standing:
 
     @property
     def _numbers(self) -> str:
-        if self.gain is None:
-            return f"F1 {_percent(self.f1)}"
+        assert self.gain is not None
         inside = "" if self.low is None or self.high is None else f", {_points(self.low)} to {_points(self.high)}"
         return f"F1 {_percent(self.f1)} against {_percent(self.always_positive)} ({_points(self.gain)} points{inside})"
 
@@ -210,13 +209,19 @@ class StudyVerdict:
     standings: tuple[Standing, ...] = ()
     order: Order | None = None  # None: nothing to put in order
     scored_on: str = ON_TEST
+    scored: int = 0  # people; 0 where the parts of the table have different ones
 
     @property
     def said(self) -> list[Said]:
         """All sentences, in the order in which they are printed."""
         unknown = Said("Unknown whether the frames are real or drawn, and how many people they show.", NOTE)
         of = [origin.said for origin in self.origins] or [unknown]
-        return [*_completeness(self.progress), *of, *_worth(self), *_order(self)]
+        return [*_completeness(self.progress), *of, *_scored(self), *_worth(self), *_order(self)]
+
+    @property
+    def lacks_people(self) -> bool:
+        """Whether the test scores are of fewer people than the frames show."""
+        return self.scored_on == ON_TEST and 0 < self.scored < sum(origin.people for origin in self.origins)
 
     @property
     def is_worthless(self) -> bool:
@@ -233,7 +238,8 @@ class StudyVerdict:
         reasons += ["these are drawn faces"] if True in kinds else []
         if not self.origins or None in kinds:
             reasons.append("it is unknown whether these frames are real or drawn")
-        return reasons + [f"these are {_people(one)}" for one in self.origins if one.whole and one.people != one.whole]
+        reasons += [f"these are {_people(one)}" for one in self.origins if one.whole and one.people != one.whole]
+        return reasons + ([f"the scores are of {self.scored} people alone"] if self.lacks_people else [])
 
 
 def _completeness(progress: Sequence[Completeness]) -> Iterator[Said]:
@@ -247,9 +253,14 @@ def _completeness(progress: Sequence[Completeness]) -> Iterator[Said]:
         yield from (one.said for one in complete)
 
 
+def _scored(verdict: StudyVerdict) -> Iterator[Said]:
+    if verdict.lacks_people:
+        yield Said(f"The scores are of {verdict.scored} people alone.", NOTE)
+
+
 def _worth(verdict: StudyVerdict) -> Iterator[Said]:
     """The detectors against always-positive: one sentence for one, one for each tone for several."""
-    where = "" if verdict.scored_on == ON_TEST else f" on {verdict.scored_on} people"
+    where = "" if verdict.scored_on == ON_TEST else f", on {verdict.scored or ''} {verdict.scored_on} people"
     if len(verdict.standings) == 1:
         (only,) = verdict.standings
         yield Said(f"{only.words[0].upper()}{only.words[1:]}{where}.", only.tone)
@@ -285,9 +296,11 @@ def _order(verdict: StudyVerdict) -> Iterator[Said]:
         yield Said("Only F1 at threshold 0.5 is known, so no other metric could reverse the order.")
     elif verdict.order.reversals:
         found = "; ".join(one.words for one in verdict.order.reversals)
-        yield Said(f"The order by F1 at threshold 0.5 is another one by {found}.", NOTE)
+        what = "the order by F1" if len(verdict.standings) != 1 else "that verdict by F1"
+        yield Said(f"Another metric or rule reverses {what} at threshold 0.5: {found}.", NOTE)
     else:
-        yield Said(f"The same order as by F1 at threshold 0.5: {', '.join(verdict.order.compared)}.")
+        what = "reverses the order" if len(verdict.standings) != 1 else "says otherwise"
+        yield Said(f"None of these {what}: {', '.join(verdict.order.compared)}.")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -52,14 +52,15 @@ def study_verdict(
     spec, origins = store.spec(), origins_from(store.provenance())
     if finals:
         rows = quoted(scores)
-        standings: tuple[Standing, ...] = (standing_of(name, rows, store.counts(finals).filter(split="test")),)
-        return StudyVerdict(_stages(store, finals), origins, standings, order_of(means_by(rows, [])))
+        counts = store.counts(finals).filter(split=ON_TEST)
+        standing, order = standing_of(name, rows, counts), order_of(means_by(rows, []))
+        return StudyVerdict(_stages(store, finals), origins, (standing,), order, scored=_people(counts))
     counts = store.counts(bests).filter(split="val")
     standings = tuple(
         counted_standing(str(fold), part, spec.aus, ON_VALIDATION)
         for (fold,), part in counts.sort("fold").partition_by("fold", as_dict=True).items()
     )
-    return StudyVerdict(_stages(store, finals), origins, standings, scored_on=ON_VALIDATION)
+    return StudyVerdict(_stages(store, finals), origins, standings, None, ON_VALIDATION, _people(counts))
 
 
 def _stages(store: Trials, finals: Collection[str]) -> tuple[Completeness, ...]:
@@ -76,7 +77,11 @@ def table_verdict(
     Rows with the same values of the columns `within` are scored on the same people and AUs: an order is within them.
     """
     standings, order = table_parts(scores, names, within)
-    return StudyVerdict((progress_of(store, "final"),), origins_from(store.provenance()), standings, order)
+    people = {*scores.filter(metric="f1", aggregate="folds")["n_people"].drop_nulls()}
+    # one number only where all rows have as many people
+    scored = people.pop() if len(people) == 1 else 0
+    stages, origins = (progress_of(store, "final"),), origins_from(store.provenance())
+    return StudyVerdict(stages, origins, standings, order, scored=scored)
 
 
 def trials_verdict(store: JudgedStudy, trials: Mapping[str, Collection[str]], aus: Sequence[int]) -> StudyVerdict:
@@ -85,6 +90,10 @@ def trials_verdict(store: JudgedStudy, trials: Mapping[str, Collection[str]], au
     parts = {name: counts.filter(pl.col("key").is_in([*keys])) for name, keys in trials.items()}
     standings = [counted_standing(name, part, _scored(part, aus)) for name, part in parts.items() if part.height]
     return StudyVerdict((progress_of(store, "final"),), origins_from(store.provenance()), tuple(standings))
+
+
+def _people(counts: pl.DataFrame) -> int:
+    return counts["subject"].n_unique() if counts.height else 0
 
 
 def _scored(counts: pl.DataFrame, aus: Sequence[int]) -> tuple[int, ...]:
@@ -166,8 +175,9 @@ def idle_runs(counts: pl.DataFrame) -> tuple[int, tuple[str, ...], tuple[str, ..
         silent=(called == 0).all(), constant=((called == 0) | (not_called == 0)).all()
     )
     named = runs.sort("fold", "seed").with_columns(name=pl.format("{} seed {}", "fold", "seed"))
-    silent, constant = pl.col("silent"), pl.col("constant") & ~pl.col("silent")
-    return named.height, *(tuple(named.filter(which)["name"]) for which in (silent, constant))
+    silent = named.filter("silent")["name"].to_list()
+    constant = named.filter(pl.col("constant") & ~pl.col("silent"))["name"].to_list()
+    return named.height, tuple(silent), tuple(constant)
 
 
 def order_of(values: Mapping[str, Mapping[Measure, float]]) -> Order:

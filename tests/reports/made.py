@@ -22,7 +22,7 @@ from tests.study.specs import changed, search_spec
 AUS = CATALOG["disfa"].aus
 PARTS = {"part1": ("SN001", "SN002", "SN009"), "part2": ("SN003", "SN004", "SN005"), "part3": ("SN006", "SN010")}
 PROVENANCE = {"command": "python launch/sweep.py", "git revision": "ceb08da", "frame store": "f" * 64}
-PROVENANCE |= {ORIGIN: Origin("disfa", 27, 27, drawn=False).text}
+PROVENANCE |= {ORIGIN: Origin("disfa", 8, 8, drawn=False).text}
 
 
 def made_score(who: str, skill: float, subjects: Sequence[str], aus: Sequence[int]) -> Score:
