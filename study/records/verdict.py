@@ -46,7 +46,7 @@ class Origin:
         """What the numbers are of."""
         who = _people(self)
         if self.drawn:
-            return Said(f"Drawn faces, so nothing here is a result about people: {who}.", NOTE)
+            return Said(f"Drawn faces in place of {who}: nothing here is a result about people.", NOTE)
         if self.drawn is None:
             advice = f"launch/prepare.py dataset={self.dataset} rebuild=true records it"
             return Said(f"Unknown whether the frames are real or drawn ({advice}): {who}.", NOTE)
@@ -255,7 +255,8 @@ def _completeness(progress: Sequence[Completeness]) -> Iterator[Said]:
 
 def _scored(verdict: StudyVerdict) -> Iterator[Said]:
     if verdict.lacks_people:
-        yield Said(f"The scores are of {verdict.scored} people alone.", NOTE)
+        there = sum(origin.people for origin in verdict.origins)
+        yield Said(f"The scores are of {verdict.scored} of these {there} people.", NOTE)
 
 
 def _worth(verdict: StudyVerdict) -> Iterator[Said]:
@@ -300,7 +301,7 @@ def _order(verdict: StudyVerdict) -> Iterator[Said]:
         yield Said(f"Another metric or rule reverses {what} at threshold 0.5: {found}.", NOTE)
     else:
         what = "reverses the order" if len(verdict.standings) != 1 else "says otherwise"
-        yield Said(f"None of these {what}: {', '.join(verdict.order.compared)}.")
+        yield Said(f"No other metric or rule {what} ({', '.join(verdict.order.compared)}).")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -53,7 +53,10 @@ def study_verdict(
     if finals:
         rows = quoted(scores)
         counts = store.counts(finals).filter(split=ON_TEST)
-        standing, order = standing_of(name, rows, counts), order_of(means_by(rows, []))
+        order = order_of(means_by(rows, []))
+        # until the final evaluation is recorded, the scores of the counts have no interval of the difference
+        whole = "lift" in rows["metric"]
+        standing = standing_of(name, rows, counts) if whole else counted_standing(name, counts, spec.aus)
         return StudyVerdict(_stages(store, finals), origins, (standing,), order, scored=_people(counts))
     counts = store.counts(bests).filter(split="val")
     standings = tuple(

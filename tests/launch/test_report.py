@@ -56,6 +56,13 @@ def test_pages_go_where_they_belong(root: Path, tmp_path: Path, capsys: pytest.C
     assert f"report: {tmp_path / 'new' / 'page.html'}" in capsys.readouterr().out
 
 
+def test_published_rows_are_exported_when_they_are_asked_for(root: Path, tmp_path: Path) -> None:
+    for asked, there in (([], False), (["published=true"], True)):
+        folder = tmp_path / str(there)
+        assert run("report", "name=a", f"runs_root={root}", "export=[latex]", f"out={folder}", *asked) == 0
+        assert ("FMAE" in (folder / "per-au-f1.tex").read_text("utf-8")) == there
+
+
 def test_studies_of_one_name_are_told_apart(root: Path) -> None:
     assert study_labels([root / "a", root / "b"]) == ["a", "b"]
     assert study_labels([root / "a", root.parent / "other" / "a"]) == ["runs/a", "other/a"]

@@ -201,7 +201,7 @@ def test_a_running_final_is_not_complete(tmp_path: Path) -> None:
     [
         (
             (Origin("disfa", 12, 27, drawn=True),),
-            "Drawn faces, so nothing here is a result about people: 12 of the 27 people of disfa.",
+            "Drawn faces in place of 12 of the 27 people of disfa: nothing here is a result about people.",
             "these are drawn faces",
         ),
         (
@@ -259,7 +259,7 @@ def test_an_order_that_another_metric_reverses(tmp_path: Path) -> None:
         written = path.read_text("utf-8")
         assert words in written
     bce = recorded(bce, f1=0.58, f1__validation=0.60, auc=0.65)
-    agreed = "None of these reverses the order: F1 at the thresholds of validation people, AUC."
+    agreed = "No other metric or rule reverses the order (F1 at the thresholds of validation people, AUC)."
     assert agreed in page(aunce, bce).text
 
 

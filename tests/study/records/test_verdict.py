@@ -39,7 +39,7 @@ DONE = Completeness("final evaluation", 9, 9, 3, 3, written=1.79e9)
         (Origin("mine", 7, drawn=False), "Real data: 7 people of mine.", PLAIN),
         (
             replace(REAL, drawn=True),
-            "Drawn faces, so nothing here is a result about people: all 41",
+            "Drawn faces in place of all 41 people of bp4d: nothing",
             NOTE,
         ),
         (replace(REAL, drawn=None), "Unknown whether the frames are real or drawn", NOTE),
@@ -108,13 +108,17 @@ def test_an_order_that_is_reversed() -> None:
     said = StudyVerdict((), (REAL,), two, found).said[-1]
     assert said.tone == NOTE
     assert said.words.endswith("at threshold 0.5: AUC (b before a); MCC (c first, 2 of 6 pairs change).")
-    assert StudyVerdict((), (REAL,), two, Order(("AUC",))).said[-1].words == "None of these reverses the order: AUC."
+    assert (
+        StudyVerdict((), (REAL,), two, Order(("AUC",))).said[-1].words
+        == "No other metric or rule reverses the order (AUC)."
+    )
     assert "no other metric could" in StudyVerdict((), (REAL,), two, Order()).said[-1].words
 
 
 def test_what_must_not_stand_beside_published_rows() -> None:
     good = StudyVerdict((replace(DONE, what="search", ended=3), DONE), (REAL,), scored=41)
     assert good.unpublishable == [], "of a search that went on, the final evaluation still stands"
+    assert "The scores are of 30 of these 41 people." in [one.words for one in replace(good, scored=30).said]
     assert replace(good, scored=30).unpublishable == ["the scores are of 30 people alone"]
     assert replace(good, progress=(replace(DONE, ended=8),)).unpublishable == ["the final evaluation is not complete"]
     assert replace(good, origins=(replace(REAL, drawn=True),)).unpublishable == ["these are drawn faces"]
