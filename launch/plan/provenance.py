@@ -11,7 +11,7 @@ from pathlib import Path
 from data.catalog import CATALOG
 from data.errors import InputError
 from data.store import FrameStore, named_store
-from study.records.verdict import ORIGIN, Origin
+from study.records.origin import ORIGIN, Origin
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "hydra-core", "polars", "numpy", "plotly")
 

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from launch.plan.budget import clock
 from launch.show.snapshot import Snapshot, take_snapshot
+from study.records.said import ALARM, NOTE, PLAIN, Said
 from study.records.study_trials import StudyTrials
-from study.records.verdict import ALARM, NOTE, PLAIN, Said
 
 SHOWN_TRIALS = 8  # running trials in the table
 TONE_STYLES = {PLAIN: "", NOTE: "yellow", ALARM: "bold red"}

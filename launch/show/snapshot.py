@@ -8,12 +8,14 @@ from typing import Any
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.latest_work import LatestWork
+from study.records.origin import origins_from
 from study.records.outcome import Outcome
 from study.records.progress import progress_of, score_standing
 from study.records.result import STATUSES
+from study.records.said import Said
 from study.records.study_spec import EXTERNAL, what_it_is
 from study.records.study_trials import StudyTrials
-from study.records.verdict import ON_VALIDATION, Said, StudyVerdict, origins_from
+from study.records.verdict import ON_VALIDATION, StudyVerdict
 from study.search.objectives import goals_of
 
 SILENT_AFTER_S = 60.0  # without a heartbeat for this long, a worker or head counts as dead

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from launch.show.display import said_text
+from study.records.said import ALARM
 from study.records.score_table import SELECTIONS, scores_frame
 from study.records.store import StudyStore
-from study.records.verdict import ALARM, StudyVerdict
+from study.records.verdict import StudyVerdict
 from study.scoring.verdicts import study_verdict
 from study.search.best_trial import choose
 

@@ -26,8 +26,9 @@ from reports.frames.grids import (
 )
 from reports.sections.variant_sections import AblationResults, ablation_verdict, comparison_table
 from study.experiments.cross_dataset.transfer import Transfer, read_transfer
+from study.records.origin import Origin, origins_from
 from study.records.store import StudyStore
-from study.records.verdict import Origin, StudyVerdict, origins_from
+from study.records.verdict import StudyVerdict
 from study.scoring.verdicts import transfer_verdict
 
 EXPORTS = ("latex", "markdown", "csv", "parquet", "model_card")

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from reports.frames.grid import Cell, Grid, Row
-from study.records.verdict import ALARM, PLAIN
+from study.records.said import ALARM, PLAIN
 
 ESCAPES = {
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},

@@ -4,7 +4,7 @@ import re
 
 from reports.frames import text
 from reports.frames.grid import Cell, Grid, Row
-from study.records.verdict import ALARM, Said
+from study.records.said import ALARM, Said
 
 
 def markdown(grid: Grid) -> str:

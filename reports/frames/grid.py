@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from reports.frames import text
-from study.records.verdict import Said
+from study.records.said import Said
 
 
 @dataclass(frozen=True)

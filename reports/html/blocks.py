@@ -12,7 +12,7 @@ import polars as pl
 
 from reports.frames import text
 from reports.html.pack import packed
-from study.records.verdict import ALARM, NOTE, PLAIN, Said
+from study.records.said import ALARM, NOTE, PLAIN, Said
 
 SHOWN_ROWS = 200  # of a table on the page, which would be slow with more; the download has all
 PANEL = 190  # px, the smallest width of one of several panels side by side

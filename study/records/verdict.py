@@ -4,72 +4,16 @@ Needs no torch and no polars. `study.records.progress` and `study.scoring.verdic
 terminal print its sentences.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-PLAIN, NOTE, ALARM = "plain", "note", "alarm"  # tones: a fact, a limit, and a detector that is worth nothing
-ORIGIN = "frames"  # the entry of a study's provenance with the text of its origins
+from study.records.origin import Origin
+from study.records.said import ALARM, NOTE, PLAIN, Said
+
 ALWAYS_POSITIVE = "always-positive"
-_ORIGIN = re.compile(r"(?P<dataset>.+): (?P<people>\d+)(?: of (?P<whole>\d+))? people, (?P<kind>drawn|real|unknown)")
-_KINDS = {True: "drawn", False: "real", None: "unknown"}
 _SHOWN = 6  # names in one sentence
 ON_TEST, ON_VALIDATION = "test", "validation"  # parts of a fold
-
-
-@dataclass(frozen=True)
-class Said:
-    """One sentence and its tone."""
-
-    words: str
-    tone: str = PLAIN
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The people in the frames of one dataset; `whole` are those of a complete copy, 0 where nobody knows."""
-
-    dataset: str
-    people: int
-    whole: int = 0
-    drawn: bool | None = None  # None: unknown
-
-    @property
-    def text(self) -> str:
-        """`disfa: 12 of 27 people, drawn`, which `origins_from` reads."""
-        of = f" of {self.whole}" if self.whole else ""
-        return f"{self.dataset}: {self.people}{of} people, {_KINDS[self.drawn]}"
-
-    @property
-    def said(self) -> Said:
-        """What the numbers are of."""
-        who = _people(self)
-        if self.drawn:
-            return Said(f"Drawn faces in place of {who}: nothing here is a result about people.", NOTE)
-        if self.drawn is None:
-            advice = f"launch/prepare.py dataset={self.dataset} rebuild=true records it"
-            return Said(f"Unknown whether the frames are real or drawn ({advice}): {who}.", NOTE)
-        return Said(f"Real data: {who}.", NOTE if self.whole and self.people != self.whole else PLAIN)
-
-
-def _people(origin: Origin) -> str:
-    if not origin.whole:
-        return f"{origin.people} people of {origin.dataset}"
-    if origin.people == origin.whole:
-        return f"all {origin.whole} people of {origin.dataset}"
-    if origin.people < origin.whole:
-        return f"{origin.people} of the {origin.whole} people of {origin.dataset}"
-    return f"{origin.people} people of {origin.dataset}, which has {origin.whole}"
-
-
-def origins_from(provenance: Mapping[str, str]) -> tuple[Origin, ...]:
-    """The origins in the provenance of a study; none when an older version wrote it."""
-    found = [_ORIGIN.fullmatch(part) for part in provenance.get(ORIGIN, "").split("; ")]
-    drawn = {kind: value for value, kind in _KINDS.items()}
-    return tuple(
-        Origin(one["dataset"], int(one["people"]), int(one["whole"] or 0), drawn[one["kind"]]) for one in found if one
-    )
 
 
 @dataclass(frozen=True)
@@ -238,7 +182,7 @@ class StudyVerdict:
         reasons += ["these are drawn faces"] if True in kinds else []
         if not self.origins or None in kinds:
             reasons.append("it is unknown whether these frames are real or drawn")
-        reasons += [f"these are {_people(one)}" for one in self.origins if one.whole and one.people != one.whole]
+        reasons += [f"these are {one.who}" for one in self.origins if one.whole and one.people != one.whole]
         return reasons + ([f"the scores are of {self.scored} people alone"] if self.lacks_people else [])
 
 

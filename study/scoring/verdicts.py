@@ -6,6 +6,7 @@ from typing import Protocol
 
 import polars as pl
 
+from study.records.origin import Origin, origins_from
 from study.records.progress import SWEEP, Trials, progress_of
 from study.records.score_table import FIXED_THRESHOLD
 from study.records.verdict import (
@@ -14,11 +15,9 @@ from study.records.verdict import (
     ON_VALIDATION,
     Completeness,
     Order,
-    Origin,
     Reversal,
     Standing,
     StudyVerdict,
-    origins_from,
 )
 from study.scoring.bootstrap import CONFUSION, fold_cubes
 from study.scoring.evaluation import evaluation_of_cubes, score_table

@@ -11,6 +11,7 @@ import polars as pl
 from data.seeds import numpy_generator
 from reports.frames.split_scores import scores_of_counts
 from study.records.latest_work import LatestWork
+from study.records.origin import ORIGIN, Origin
 from study.records.outcome import Outcome
 from study.records.predictions import Predictions, label_column, probability_column, write_predictions
 from study.records.result import TrialResult
@@ -18,7 +19,6 @@ from study.records.score_table import SCORES
 from study.records.selection_record import SelectionRecord
 from study.records.store import COUNTS, EPOCHS, TRIALS
 from study.records.study_spec import PruningSettings, StudySpec
-from study.records.verdict import ORIGIN, Origin
 from tests.study.specs import search_spec
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)

@@ -11,11 +11,11 @@ from data.seeds import numpy_generator
 from model.metrics import BINS, Score
 from study.experiments.ablation import ablation_table
 from study.records.config import trial_from_dict
+from study.records.origin import ORIGIN, Origin
 from study.records.result import TrialResult
 from study.records.score_files import write_scores
 from study.records.store import StudyStore
 from study.records.study_spec import AblationSpec, StudySpec
-from study.records.verdict import ORIGIN, Origin
 from tests.study.make import epochs
 from tests.study.specs import changed, search_spec
 

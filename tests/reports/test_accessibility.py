@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from launch.show.page import page_of
 from reports.page import write_report
-from study.records.verdict import ORIGIN, Origin
+from study.records.origin import ORIGIN, Origin
 from tests.reports.fake import full_store, some_importance
 from tests.reports.made import made_comparison, made_study
 from tests.reports.test_page_browser import browser as browser

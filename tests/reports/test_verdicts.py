@@ -19,10 +19,10 @@ from reports.export.export import export, export_variants
 from reports.frames.facts import facts_of
 from reports.frames.split_scores import scores_of_counts
 from study.records.latest_work import LatestWork
+from study.records.origin import ORIGIN, Origin
 from study.records.score_table import scores_frame
 from study.records.selection_record import SelectionRecord
 from study.records.store import StudyStore
-from study.records.verdict import ORIGIN, Origin
 from tests.reports.made import AUS, PARTS, PROVENANCE, made_comparison, made_study
 from tests.reports.test_page import Outline
 

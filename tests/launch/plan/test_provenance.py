@@ -13,7 +13,7 @@ import pytest
 import launch.plan.provenance
 from data.store import FrameStore
 from launch.plan.provenance import PACKAGES, origin_of, origins_in, provenance_facts
-from study.records.verdict import ORIGIN, Origin
+from study.records.origin import ORIGIN, Origin
 from tests.conftest import TreeMaker
 from tests.data.test_drawn import built
 

@@ -9,21 +9,10 @@ import pytest
 from data.settings import fold_count
 from model.metrics import BINS, Score
 from study.records.latest_work import LatestWork
+from study.records.origin import ORIGIN, Origin, origins_from
 from study.records.progress import progress_of, score_standing
-from study.records.verdict import (
-    ALARM,
-    NOTE,
-    ON_VALIDATION,
-    ORIGIN,
-    PLAIN,
-    Completeness,
-    Order,
-    Origin,
-    Reversal,
-    Standing,
-    StudyVerdict,
-    origins_from,
-)
+from study.records.said import ALARM, NOTE, PLAIN
+from study.records.verdict import ON_VALIDATION, Completeness, Order, Reversal, Standing, StudyVerdict
 from tests.study.make import opened, result, trial
 
 REAL = Origin("bp4d", 41, 41, drawn=False)

@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from study.records.said import ALARM
 from study.records.score_table import scores_frame
-from study.records.verdict import ALARM
 from study.scoring.verdicts import HEADLINE, counted_standing, idle_runs, order_of, orders_of, table_parts
 
 AUC, POOLED = ("auc", "0.5", "folds"), ("f1", "0.5", "pooled")
