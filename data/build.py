@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from data.drawn import is_drawn
 from data.errors import InputError, raise_all
 from data.faces.align import Faces, align
 from data.files import Progress, atomic_path, check_writable, exclusive_lock, no_progress, write_atomic
@@ -269,6 +270,7 @@ def _write_facts(plan: _Plan) -> None:
         "alignment": faces.alignment,
         "crops": crops_digest(faces),
         "fingerprint": fingerprint(faces, settings),
+        "drawn": is_drawn(plan.root),  # not in the fingerprint: the trials of former stores keep their frames
         "starts": plan.starts,
         "crc32": checksums,
     }

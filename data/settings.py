@@ -16,11 +16,18 @@ from data.errors import InputError, raise_all
 _EXPECTED = {tuple[str, ...]: "a list of words"}
 
 VAL_SHARE = 0.25  # of the training subjects, to validate with when nobody gives another share
+_FOLDS = {"parts": 3, "official": 1}
 
 
 def setting(default: Any, help: str, least: float | None = None) -> Any:
     """A dataclass field with a default, the line that `--help` prints for it, and the least value that it may have."""
     return dataclasses.field(default=default, metadata={"help": help} | ({} if least is None else {"least": least}))
+
+
+def fold_count(scheme: str) -> int:
+    """How many folds a fold scheme of `data.folds` makes; 0 for a scheme that it does not know."""
+    number = scheme.removeprefix("random")
+    return _FOLDS.get(scheme, int(number) if scheme != number and number.isdecimal() else 0)
 
 
 def check_least(settings: Any) -> list[str]:

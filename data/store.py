@@ -6,7 +6,7 @@
         excluded.parquet   coded frames that are not in the store, with the reason
         sources.parquet    every raw file that was read: path, bytes, crc32 (null for videos)
         lengths.npy        jpeg only: bytes of each frame
-        store.json         format, shape, fingerprint, alignment; first row, bytes and crc32 of each shard
+        store.json         format, shape, fingerprint, alignment, drawn or real; first row, bytes, crc32 of each shard
 
 `data.build` writes stores; a store that has its final name is whole and never changes.
 
@@ -50,6 +50,7 @@ class FrameStore:
     fingerprint: str
     alignment: str
     shards: Shards = field(repr=False)
+    drawn: bool | None = None  # whether the frames are drawn faces; None: built before this was recorded
 
     def __len__(self) -> int:
         return self.table.height
@@ -183,7 +184,7 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
     if identity != facts["fingerprint"]:
         problems.append(f"{TABLE} or {STORE} was changed")
     raise_all(f"{path} is damaged. {BUILD_AGAIN}", problems)
-    return FrameStore(path, table, settings, identity, facts["alignment"], shards)
+    return FrameStore(path, table, settings, identity, facts["alignment"], shards, facts.get("drawn"))
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -29,10 +29,12 @@ from launch.plan.variants import (
 )
 from launch.run.recipe import complete, finished, given_work, run_work
 from launch.show.display import interval_text, markdown_table, p_text, percent_text
+from launch.show.verdicts import print_verdict, verdict_markdown
 from study.experiments.ablation import ablation_table, baseline_in, comparison_frame
 from study.records.score_files import write_scores
 from study.records.score_table import fewest_runs, interval_note
 from study.records.study_spec import AblationSpec
+from study.scoring.verdicts import table_verdict
 
 # may change when the study continues: more of them only adds trials
 _FREE = ("trials", "store", "weights_file", "variants", "label_noise", "noise_kind", "folds", "seeds")
@@ -67,10 +69,12 @@ def finish_ablation(plan: AblationPlan, console: Console) -> int:
     whole = complete(plan.cells, done)
     if whole:
         scores = ablation_table(whole, plan.against)
+        verdict = table_verdict(store, scores, ("method", "condition"), ("condition",))
         text = ablation_markdown(scores)
         write_scores(store.root, "ablation", scores)
-        write_atomic(store.comparison_path(".md"), text.encode())
+        write_atomic(store.comparison_path(".md"), f"{verdict_markdown(verdict)}\n\n{text}".encode())
         write_atomic(store.comparison_path(".csv"), comparison_frame(scores).write_csv().encode())
+        print_verdict(verdict, console)
         console.print(text, soft_wrap=True, markup=False, highlight=False)
         console.print(f"table: {store.comparison_path('.md')}", soft_wrap=True)
     return int(len(done) < len(trials))

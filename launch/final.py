@@ -29,6 +29,7 @@ from launch.run.trials import GivenTrial
 from launch.show.page import write_page
 from launch.show.scoreboard import print_scores
 from launch.show.variance import VARIANCE_ALONE, print_variance
+from launch.show.verdicts import final_verdict, print_verdict
 from study.experiments.partitions import PartitionPlan, partition_plan, partition_table
 from study.experiments.selection import SelectionPlan, asked_selections, decided_trials, plan, record, score_selections
 from study.records.config import TrialConfig, trial_from_dict
@@ -174,6 +175,7 @@ def finish_final(store: StudyStore, plans: Sequence[SelectionPlan], console: Con
     # computed again from saved predictions, so that a killed command loses nothing
     scores = score_selections(store, chosen)
     store.write_final(record(plans, chosen), scores)
+    print_verdict(final_verdict(store), console)
     print_scores(scores, console)
     console.print(f"report: {write_page(store)}", soft_wrap=True)
     return 0

@@ -25,9 +25,11 @@ from launch.plan.resources import device_here
 from launch.plan.several import MultiSourcePlan, generalization_problems, generalization_spec, plan_study
 from launch.run.recipe import finished, given_work, run_work
 from launch.show.display import interval_text, markdown_table
+from launch.show.verdicts import print_verdict
 from study.experiments.domain_generalization import ONLY, OWN, generalization_export, generalization_table
 from study.records.result import TrialResult
 from study.records.score_files import write_scores
+from study.scoring.verdicts import table_verdict
 from study.trial.detectors import kept_detector, weights_key
 from study.trial.multi_source import keep_target
 
@@ -87,6 +89,8 @@ def _finish(plan: MultiSourcePlan, console: Console) -> int:
         rows = generalization_export(scores)
         write_scores(store.root, "domain_generalization", scores)
         write_atomic(store.generalize_path, rows.write_csv().encode())
+        verdict = table_verdict(store, scores, ("method", "source", "target", "selection"), ("target", "aus"))
+        print_verdict(verdict, console)
         console.print(f"{_NOTE}\n\n{_markdown(rows)}", soft_wrap=True, markup=False, highlight=False)
         console.print(f"table: {store.generalize_path}", soft_wrap=True)
     return int(len(done) < len(trials))

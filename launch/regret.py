@@ -28,12 +28,14 @@ from launch.plan.variants import check_frames
 from launch.run.recipe import complete, finished, given_work, run_work
 from launch.run.trials import GivenTrial
 from launch.show.display import interval_text, p_text
+from launch.show.verdicts import print_verdict
 from study.experiments.hyperparameter_transfer import configuration_on, regret_matrix, regret_table
 from study.records.config import Placement, TrialConfig
 from study.records.score_files import write_scores
 from study.records.score_table import fewest_runs, interval_note
 from study.records.store import StudyStore
 from study.records.study_spec import HyperparameterTransferSpec, StudySpec
+from study.scoring.verdicts import trials_verdict
 from study.search.best_trial import choose, final_trials, fresh_seeds
 
 
@@ -176,15 +178,20 @@ def _finish(plan: RegretPlan, console: Console) -> int:
     if whole:
         scores = regret_table(whole)
         path, frame = write_scores(plan.store.root, "hyperparameter_transfer", scores), regret_matrix(scores)
+        print_verdict(trials_verdict(plan.store, _by_cell(plan), plan.store.spec().aus), console)
         console.print("Test F1 of the configuration of each study (rows) on the dataset of each study (columns);")
-        console.print(
-            "in brackets the regret: F1 of the column's own configuration minus this one, with its 95 % interval"
-        )
-        console.print("interval and the p-value of no regret (Holm's correction over the table).")
+        console.print("in brackets the regret, F1 of the column's own configuration minus this one, with its interval")
+        console.print("and the p-value of no regret (Holm's correction over the table).")
         console.print(interval_note(fewest_runs(scores)), soft_wrap=True)
         console.print(matrix(frame))
         console.print(f"table: {path}", soft_wrap=True)
     return int(len(done) < len(trials))
+
+
+def _by_cell(plan: RegretPlan) -> dict[str, list[str]]:
+    """Keys of the trials of each cell of the matrix."""
+    cells = [(target, source, trials) for target in plan.targets for source, trials in target.trials.items()]
+    return {f"{source} on {target.name}": [trial.key for trial in trials] for target, source, trials in cells}
 
 
 def matrix(frame: pl.DataFrame) -> Table:

@@ -89,17 +89,18 @@ def write_exports(keys: ReportKeys, roots: Sequence[Path]) -> int:
     if len(stores) == 1 and stores[0].spec().kind == ABLATION:
         written = export_variants(stores[0], keys.export, folder)
     else:
-        written = _studies_exported(roots, stores, keys.export, folder)
+        written = _studies_exported(roots, stores, keys, folder)
     for path in written:
         print(f"written: {path}")
     return 0
 
 
 def _studies_exported(
-    roots: Sequence[Path], stores: Sequence[StudyStore], kinds: Sequence[str], folder: Path
+    roots: Sequence[Path], stores: Sequence[StudyStore], keys: ReportKeys, folder: Path
 ) -> list[Path]:
     found = transfers_beside(roots[0].resolve().parent, [root.resolve().name for root in roots])
-    return export(list(zip(study_labels(roots), stores, strict=True)), kinds, folder, found)
+    named = list(zip(study_labels(roots), stores, strict=True))
+    return export(named, keys.export, folder, found, keys.published)
 
 
 def watched(job: LivePage, every: float, port: int) -> int:

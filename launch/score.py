@@ -22,16 +22,20 @@ from data.store import FrameStore
 from launch.keys.frames import ScoreKeys
 from launch.plan.datasets import check_labelled, dataset_problems, prepare_store
 from launch.plan.preflight import study_store
+from launch.plan.provenance import origin_of, provenance_facts
 from launch.show.display import interval_text
 from launch.show.matrices import WIDTH
+from launch.show.verdicts import print_verdict
 from study.experiments.cross_dataset.external_predictions import SCALES, Coverage, check_file, read_foreign
 from study.experiments.cross_dataset.pairs import ELSEWHERE, FOREIGN, label_convention
 from study.records.predictions import Predictions, write_predictions
 from study.records.score_table import FIXED_THRESHOLD
 from study.records.study_spec import ExternalSpec, StudySpec
+from study.records.verdict import StudyVerdict
 from study.scoring.evaluation import Evaluation, score_table
 from study.scoring.tally import tally
 from study.scoring.thresholds import rule_thresholds
+from study.scoring.verdicts import means_by, order_of, standing_of
 
 
 def main(keys: ScoreKeys) -> int:
@@ -53,14 +57,22 @@ def main(keys: ScoreKeys) -> int:
     with store.lock():
         store.open_study(_describe(keys, frames, predictions, coverage), free=("store",))
         write_predictions(store.predictions_path(FOREIGN, frames.fingerprint), predictions)
+        store.write_provenance(provenance_facts(frames.fingerprint, [origin_of(frames)]))
         store.write_final({}, scores)
     for note in coverage.notes():
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = WIDTH
+    print_verdict(_verdict(frames, keys.name, scores), console)
     console.print(_table(scores))
     console.print(f"study: {store.root}", soft_wrap=True)
     return 0
+
+
+def _verdict(frames: FrameStore, name: str, scores: pl.DataFrame) -> StudyVerdict:
+    """Nothing is trained here, so nothing can be incomplete."""
+    order = order_of(means_by(scores, ()))
+    return StudyVerdict((), (origin_of(frames),), (standing_of(name, scores),), order)
 
 
 def _describe(keys: ScoreKeys, frames: FrameStore, predictions: Predictions, coverage: Coverage) -> StudySpec:

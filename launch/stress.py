@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import InputError, complaints
+from data.frames import aus_of
 from data.store import FrameStore
 from launch.keys.trials import StressKeys
 from launch.plan.datasets import prepare_store, progress_bar
@@ -27,6 +28,7 @@ from launch.plan.resources import device_here
 from launch.plan.variants import Variants, noise_notes, plan_variants, selected_variants, study_problems, variants_spec
 from launch.run.recipe import complete, finished, given_work, run_work
 from launch.show.display import interval_text
+from launch.show.verdicts import print_verdict
 from study.experiments.robustness import (
     DISTURBANCES,
     TRAINING,
@@ -41,6 +43,7 @@ from study.records.result import TrialResult
 from study.records.score_files import write_scores
 from study.records.score_table import covers, fewest_runs
 from study.records.study_spec import RobustnessSpec
+from study.scoring.verdicts import trials_verdict
 from study.search.best_trial import final_trials
 from study.trial.degraded import DetectorScore, degraded, detector_score
 
@@ -156,11 +159,17 @@ def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
         dataset = str(frames.table["dataset"][0])
         scores = robustness_table(_scores(whole, plan, frames, console), dataset)
         path, frame = write_scores(store.root, "robustness", scores), curves_of(scores)
+        clean = {point.method: [one.config.key for one in whole[point]] for point in whole if _is_undisturbed(point)}
+        print_verdict(trials_verdict(store, clean, aus_of(frames.table)), console)
         for kind in dict.fromkeys(point.kind for point in whole):
             console.print(curve_table(frame, kind))
         console.print(f"Test F1; in brackets 95 % intervals over {covers(fewest_runs(scores))}.")
         console.print(f"curves: {path}", soft_wrap=True)
     return int(len(done) < len(trials))
+
+
+def _is_undisturbed(point: Point) -> bool:
+    return point.level == undisturbed(point.kind)
 
 
 def _scores(

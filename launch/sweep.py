@@ -28,6 +28,7 @@ from launch.run.recipe import run_work, say_failed
 from launch.run.tune import search, share
 from launch.show.display import percent_text, setting_text
 from launch.show.page import write_page
+from launch.show.verdicts import print_verdict, search_verdict
 from study.records.store import StudyStore
 from study.records.study_spec import SearchSpec, StudySpec
 from study.search.best_trial import choose, pareto_front
@@ -127,13 +128,17 @@ def _say_best(store: StudyStore, console: Console) -> int:
     spec = store.spec()
     folds = [fold for fold in spec.folds if store.count("sweep", fold)]
     try:
+        verdict = search_verdict(store, folds)
+        print_verdict(verdict, console)
         for fold in folds:
             _say_chosen(store, spec, fold if len(folds) > 1 else "", console)
     except InputError as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return 1
     console.print(f"report: {write_page(store)}", soft_wrap=True)
-    console.print(f"next: python launch/final.py name={spec.name}", soft_wrap=True)
+    # nothing is gained by a final evaluation of a detector that is worth nothing
+    if not verdict.is_worthless:
+        console.print(f"next: python launch/final.py name={spec.name}", soft_wrap=True)
     return 0
 
 

@@ -25,8 +25,10 @@ from data.settings import check_choices
 from launch.keys.studies import TransferKeys
 from launch.plan.datasets import progress_bar
 from launch.plan.preflight import searched_study, study_store
+from launch.plan.provenance import origin_of
 from launch.plan.resources import device_here
 from launch.show.matrices import WIDTH, print_matrices
+from launch.show.verdicts import print_verdict
 from study.experiments.cross_dataset.cells import PairScores, TargetDataset, cells_of, targets_of
 from study.experiments.cross_dataset.pairs import (
     Study,
@@ -45,6 +47,7 @@ from study.records.study_spec import EXTERNAL
 from study.records.transfer_spec import TransferMember, TransferSpec
 from study.scoring.base_rates import Rates, read_rates
 from study.scoring.bootstrap import REPLICATES
+from study.scoring.verdicts import transfer_verdict
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -70,6 +73,8 @@ def main(keys: TransferKeys) -> int:
     write_transfer(folder, found)
     if not console.is_terminal:
         console.width = WIDTH
+    origins = tuple(dict.fromkeys(origin_of(study.frames) for study in studies))
+    print_verdict(transfer_verdict(found.scores, origins), console)
     for part in print_matrices(found, keys.aus, keys.rule):
         console.print(part, soft_wrap=isinstance(part, Text))
     console.print(f"tables: {folder}", soft_wrap=True)

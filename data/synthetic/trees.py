@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from data.drawn import DRAWN_RECORD
 from data.errors import InputError, raise_all
 from data.files import Progress, check_writable, no_progress
 from data.synthetic.damage import damage, damage_problems
@@ -20,7 +21,6 @@ from data.synthetic.patterns import SIZE_STEP
 from data.synthetic.recordings import Recording, TreePlan
 
 _VERSION = 1  # raise it when the same arguments give other files
-RECORD = "synthetic.json"
 _SUBJECTS, _SEQUENCES, _FRAMES = 12, 2, 60
 
 
@@ -75,7 +75,7 @@ def write_tree(
         recordings = _recordings(plan)
         form.write(folder, recordings, _counter(recordings, progress))
         damage(folder, plan)
-        (folder / RECORD).write_text(_record(plan))
+        (folder / DRAWN_RECORD).write_text(_record(plan))
 
 
 def _else(given: int | None, otherwise: int) -> int:
@@ -144,7 +144,7 @@ def _already_there(out: Path, plan: TreePlan) -> bool:
     """Whether `out` is this very tree; raises `InputError` if it is anything else but absent or empty."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
-    record = out / RECORD
+    record = out / DRAWN_RECORD
     if record.is_file() and record.read_text() == _record(plan):
         return True
     kind = "a synthetic tree with other parameters (or of another version)" if record.is_file() else "something else"

@@ -11,7 +11,7 @@ from launch.cluster.job_names import Kind
 from launch.cluster.jobs import sbatch_text
 from launch.keys.runs import RunKeys
 from launch.plan.budget import Ending, clock
-from launch.plan.provenance import provenance_facts
+from launch.plan.provenance import origins_in, provenance_facts
 from launch.plan.resources import Resources
 from model.backbone import build_backbone
 from study.records.config import Placement, TrialConfig
@@ -67,7 +67,8 @@ class Work:
         if self.spec:
             self.store.open_study(replace(self.spec, trials=self.wanted), self.free)
         frames = sorted(self.frames)
-        self.store.write_provenance(provenance_facts(frames[0] if len(frames) == 1 else _short(frames)))
+        origins = origins_in(self.placement.store.parent, frames)
+        self.store.write_provenance(provenance_facts(frames[0] if len(frames) == 1 else _short(frames), origins))
         self.store.forget(self.again)
         if self.keys.retry_failed:
             console.print(f"{len(self.again)} trials that failed or lost their files are run again")

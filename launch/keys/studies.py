@@ -33,6 +33,7 @@ class ReportKeys(RunsKeys):
     studies: tuple[str, ...] = setting((), "names or folders of studies; several give one page that compares them")
     out: str = setting("", "page or, with export, folder to write; empty for <study>/report.html and <study>/export")
     export: tuple[str, ...] = setting((), "any of latex, markdown, csv, parquet, model_card, e.g. [latex,csv]")
+    published: bool = setting(False, "export: published rows in the table of F1, beside real data of all people alone")
     pictures: bool | None = setting(None, "a contact sheet of the frames on the page; empty: of drawn faces alone")
     watch: bool = setting(False, "write the page again while trials run, and serve it on this machine alone")
     every: float = setting(30.0, "watch=true: seconds from page to page")

@@ -14,9 +14,11 @@ from rich.text import Text
 
 from launch.plan.budget import clock
 from launch.show.snapshot import Snapshot, take_snapshot
+from study.records.said import ALARM, NOTE, PLAIN, Said
 from study.records.study_trials import StudyTrials
 
 SHOWN_TRIALS = 8  # running trials in the table
+TONE_STYLES = {PLAIN: "", NOTE: "yellow", ALARM: "bold red"}
 POLL_S = 1.0  # seconds
 SLOW, SHARE = 0.25, 20  # a snapshot that takes longer than 0.25 s is taken only every 20 times that time
 
@@ -125,6 +127,7 @@ def whole(found: Snapshot) -> RenderableType:
     """The whole output of launch/status.py."""
     return Group(
         Text(f"{found.name}: {_states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
+        *(said_text(one) for one in found.said),
         *filter(None, [best_line(found)]),
         Text(hours_line(found)),
         *(Text(f"pre-training stage, written {clock(seconds)} ago") for seconds in found.stages),
@@ -133,6 +136,11 @@ def whole(found: Snapshot) -> RenderableType:
         *workers(found),
         *_running_with_hosts(found),
     )
+
+
+def said_text(said: Said) -> Text:
+    """One sentence of a verdict; a detector that is worth nothing in red."""
+    return Text(said.words, style=TONE_STYLES[said.tone])
 
 
 def hours_line(found: Snapshot) -> str:

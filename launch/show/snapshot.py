@@ -8,10 +8,14 @@ from typing import Any
 from data.errors import InputError
 from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.latest_work import LatestWork
+from study.records.origin import origins_from
 from study.records.outcome import Outcome
+from study.records.progress import progress_of, score_standing
 from study.records.result import STATUSES, SWEEP
+from study.records.said import Said
 from study.records.study_spec import EXTERNAL, what_it_is
 from study.records.study_trials import StudyTrials
+from study.records.verdict import ON_VALIDATION, StudyVerdict
 from study.search.objectives import goals_of
 
 SILENT_AFTER_S = 60.0  # without a heartbeat for this long, a worker or head counts as dead
@@ -81,6 +85,7 @@ class Snapshot:
     hours: Hours
     left_s: float | None  # None if unknown
     stages: list[float]  # seconds since the last write of each pre-training
+    said: list[Said]  # whose faces they are, and what the best trial is worth
 
     @property
     def finished(self) -> int:
@@ -103,13 +108,14 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
     workers = [_worker(last, now) for last in heartbeats.values() if last.state != "gone"]
     left = wanted - len(outcomes)
     moving = any(not trial.interrupted for trial in begun)
+    best = next(iter(goals_of(spec).ranked(outcomes)), None) if stage == "sweep" else None
     return Snapshot(
         name=spec.name,
         stage=stage,
         wanted=wanted,
         epochs=epochs or work.epochs or spec.epochs,
         counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
-        best=next(iter(goals_of(spec).ranked(outcomes)), None) if stage == "sweep" else None,
+        best=best,
         running=begun,
         head=_head(folder, now) if left > 0 else "",
         workers=workers,
@@ -118,7 +124,19 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         hours=_hours(outcomes, progress, work, granted(events, heartbeats, now)),
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
+        said=_said(store, stage, best),
     )
+
+
+def _said(store: StudyTrials, stage: str, best: Outcome | None) -> list[Said]:
+    """The verdict; the first line has the counts of the trials of a complete study."""
+    result = store.result(best.key) if best is not None else None
+    val = result.scores.get("val") if result is not None else None
+    standings = (score_standing("best trial", val),) if val is not None else ()
+    progress = [one for one in (progress_of(store, stage),) if not one.is_complete]
+    scored = len(val.subjects) if val is not None else 0
+    verdict = StudyVerdict(tuple(progress), origins_from(store.provenance()), standings, None, ON_VALIDATION, scored)
+    return verdict.said
 
 
 def time_left(outcomes: Sequence[Outcome], left: int) -> float | None:

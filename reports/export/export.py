@@ -24,11 +24,16 @@ from reports.frames.grids import (
     transfer_matrices,
     transfer_tests,
 )
-from reports.sections.variant_sections import AblationResults, comparison_table
+from reports.sections.variant_sections import AblationResults, ablation_verdict, comparison_table
 from study.experiments.cross_dataset.transfer import Transfer, read_transfer
+from study.records.origin import Origin, origins_from
+from study.records.store import StudyStore
+from study.records.verdict import StudyVerdict
+from study.scoring.verdicts import transfer_verdict
 
 EXPORTS = ("latex", "markdown", "csv", "parquet", "model_card")
 _WRITERS: dict[str, tuple[str, Callable[[Grid], str]]] = {"latex": (".tex", latex), "markdown": (".md", markdown)}
+VERDICT = "verdict.txt"
 FORMULA = r"^[=+\-@\t\r]"  # a spreadsheet would run a cell that begins with one of these
 
 
@@ -48,17 +53,25 @@ def check_kinds(kinds: Sequence[str], studies: int) -> None:
 
 
 def export(
-    stores: Sequence[tuple[str, StudyResults]], kinds: Sequence[str], folder: Path, transfers: Mapping[str, Transfer]
+    stores: Sequence[tuple[str, StudyResults]],
+    kinds: Sequence[str],
+    folder: Path,
+    transfers: Mapping[str, Transfer],
+    published: bool = False,
 ) -> list[Path]:
-    """Write the exports of the named studies into `folder`, each file atomically; returns the files."""
+    """Write the exports of the named studies into `folder`, each file atomically; returns the files.
+
+    With `published`, the table of F1 has the published rows beside ours, where they may stand there.
+    """
     check_kinds(kinds, len(stores))
     members = [facts_of(store, name) for name, store in stores]
     compared = compare_studies(members) if len(members) > 1 else None
-    grids = [] if not {*_WRITERS} & {*kinds} else _grids(members, compared, transfers)
+    verdict = compared.verdict if compared is not None else members[0].verdict
+    grids = [] if not {*_WRITERS} & {*kinds} else _grids(members, compared, transfers, published)
     # csv, parquet and the model card are possible before the final evaluation
     if {*kinds} <= {*_WRITERS} and not grids:
         raise InputError(f"{members[0].root} has no final scores yet: run launch/final.py name={members[0].name}")
-    written = _grids_written(grids, kinds, folder)
+    written = _grids_written(grids, kinds, folder) + _said_written(verdict, kinds, folder)
     if {"csv", "parquet"} & {*kinds}:
         written += _frames_written(frames(stores, members, compared, transfers), kinds, folder)
     if "model_card" in kinds:
@@ -74,7 +87,9 @@ def export_variants(store: AblationResults, kinds: Sequence[str], folder: Path) 
         raise InputError(f"{store.root} has no table yet: launch/compare.py writes it when it ends")
     if "model_card" in kinds:
         raise InputError("model_card describes a study of launch/sweep.py and launch/final.py, not one of compare.py")
-    written = _grids_written([variants(table), variants_by_au(table)], kinds, folder)
+    verdict = ablation_verdict(store)
+    grids = [replace(grid, said=verdict.said) for grid in (variants(table), variants_by_au(table))]
+    written = _grids_written(grids, kinds, folder) + _said_written(verdict, kinds, folder)
     return written + _frames_written({"variants": table.drop("label", "noise")}, kinds, folder)
 
 
@@ -125,22 +140,45 @@ def _grids_written(grids: Sequence[Grid], kinds: Sequence[str], folder: Path) ->
     return written
 
 
+def _said_written(verdict: StudyVerdict, kinds: Sequence[str], folder: Path) -> list[Path]:
+    """What is said before any number, beside files that have no place for it."""
+    if not {"csv", "parquet"} & {*kinds}:
+        return []
+    return [_text(folder / VERDICT, "".join(f"{one.words}\n" for one in verdict.said))]
+
+
 def _text(path: Path, content: str) -> Path:
     write_atomic(path, content.encode("utf-8", "replace"))
     return path
 
 
-def _grids(members: Sequence[Facts], compared: Comparison | None, transfers: Mapping[str, Transfer]) -> list[Grid]:
+def _grids(
+    members: Sequence[Facts], compared: Comparison | None, transfers: Mapping[str, Transfer], published: bool
+) -> list[Grid]:
     rows = [study_scores(member) for member in members]
     present = {metric for row in rows for metric in row.scores["metric"].unique()}
-    grids = [au_grid(rows, metric) for metric in METRIC_TITLES if metric in present and metric != "always_positive"]
+    grids = [
+        au_grid(rows, metric, published)
+        for metric in METRIC_TITLES
+        if metric in present and metric != "always_positive"
+    ]
     if compared is not None:
         grids += [grid for grid in (_standings(compared), _differences(compared)) if grid.groups[0]]
+    said = compared.verdict.said if compared is not None else members[0].verdict.said
+    grids = [replace(grid, said=said) for grid in grids]
     for name, transfer in transfers.items():
-        grids += transfer_matrices(name, transfer.table)
-        if transfer.tests.height > 0:
-            grids.append(transfer_tests(name, transfer.tests))
+        found = transfer_matrices(name, transfer.table)
+        found += [transfer_tests(name, transfer.tests)] if transfer.tests.height > 0 else []
+        said = transfer_verdict(transfer.scores, _origins_beside(members[0].root.resolve().parent, transfer)).said
+        grids += [replace(grid, said=said) for grid in found]
     return grids
+
+
+def _origins_beside(folder: Path, transfer: Transfer) -> tuple[Origin, ...]:
+    """The origins of all studies of a transfer study in `folder`; none when one of them does not say it."""
+    stores = [StudyStore(folder / study.name) for study in transfer.spec.studies]
+    found = [origins_from(store.provenance()) for store in stores]
+    return tuple(dict.fromkeys(one for origins in found for one in origins)) if all(found) else ()
 
 
 def _standings(compared: Comparison) -> Grid:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from reports.frames.grid import Cell, Grid, Row
+from study.records.said import ALARM, PLAIN
 
 ESCAPES = {
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
@@ -32,14 +33,18 @@ WIDE = 8  # with so many columns, a table takes both text columns of a paper
 
 
 def latex(grid: Grid) -> str:
-    """The table as a float with caption and label."""
+    """The table as a float with caption and label; what is said before any number is a comment.
+
+    Its limits are a part of the caption, too, where readers of a paper see them.
+    """
+    caption = " ".join([latex_text(grid.caption), *_limits(grid)])
     # a wide table would run over the margin of a column
     floating = "table*" if len(grid.heads) >= WIDE else "table"
     notes = [f"\\par\\smallskip\n\\raggedright\\scriptsize {latex_text(note)}" for note in grid.notes]
     lines = [
         f"\\begin{{{floating}}}[t]",
         "\\centering",
-        f"\\caption{{{latex_text(grid.caption)}}}",
+        f"\\caption{{{caption}}}",
         f"\\label{{tab:{slug(grid.name)}}}",
         "\\scriptsize",
         "\\setlength{\\tabcolsep}{3pt}",
@@ -52,7 +57,14 @@ def latex(grid: Grid) -> str:
         *notes,
         f"\\end{{{floating}}}",
     ]
-    return HEAD + "\n".join(lines) + "\n"
+    said = "".join(f"% {latex_text(one.words)}\n" for one in grid.said)
+    return HEAD + said + "\n".join(lines) + "\n"
+
+
+def _limits(grid: Grid) -> list[str]:
+    """What is said with another tone than a plain fact; a detector of no worth in bold."""
+    words = [(latex_text(one.words), one.tone) for one in grid.said if one.tone != PLAIN]
+    return [f"\\textbf{{{said}}}" if tone == ALARM else said for said, tone in words]
 
 
 def latex_text(words: str) -> str:

@@ -4,14 +4,16 @@ import re
 
 from reports.frames import text
 from reports.frames.grid import Cell, Grid, Row
+from study.records.said import ALARM, Said
 
 
 def markdown(grid: Grid) -> str:
-    """The table below its caption."""
+    """What is said before any number, and the table below its caption."""
     marks = [":--" if at == 0 else "--:" for at in range(len(grid.heads))]
     rows = [_row(row) for group in grid.groups for row in group]
     notes = [f"\n{markdown_text(note)}\n" for note in grid.notes]
     lines = [
+        *(line for one in grid.said for line in (said_line(one), "")),
         f"**{markdown_text(grid.caption)}**",
         "",
         _line([markdown_text(head) for head in grid.heads]),
@@ -19,6 +21,12 @@ def markdown(grid: Grid) -> str:
         *rows,
     ]
     return "\n".join(lines) + "\n" + "".join(notes)
+
+
+def said_line(said: Said) -> str:
+    """One sentence of a verdict; a detector of no worth in bold."""
+    words = markdown_text(said.words)
+    return f"**{words}**" if said.tone == ALARM else words
 
 
 def markdown_text(words: object) -> str:

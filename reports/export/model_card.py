@@ -8,7 +8,7 @@ import polars as pl
 
 from data.aus import AU_NAMES
 from data.catalog import CATALOG
-from reports.export.markdown import markdown, markdown_text
+from reports.export.markdown import markdown, markdown_text, said_line
 from reports.frames import text
 from reports.frames.facts import Facts
 from reports.frames.grid import Grid, Row, score, word
@@ -49,7 +49,8 @@ def model_card(facts: Facts) -> str:
         "Environment": _lines(f"{what}: {value}" for what, value in _environment(facts)),
     }
     sections = (f"## {title}\n\n{content.strip()}\n" for title, content in parts.items())
-    return "\n".join([f"# Model card: {markdown_text(facts.name)}\n", *sections])
+    said = "\n".join(f"- {said_line(one)}" for one in facts.verdict.said)
+    return "\n".join([f"# Model card: {markdown_text(facts.name)}\n", f"{said}\n", *sections])
 
 
 def _lines(words: Iterator[str] | tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
 """Comparison of studies: their scores, and their differences, paired if they were tested on the same people."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
@@ -14,10 +14,12 @@ from reports.frames import tables
 from reports.frames.facts import Facts
 from reports.frames.final_series import SCORE_COLUMNS, headline
 from reports.frames.partitions import Partitioned, partitioned
+from study.records.verdict import StudyVerdict
 from study.scoring.bootstrap import fold_cubes
 from study.scoring.evaluation import TEST, evaluation_of_cubes
 from study.scoring.sampled import difference_row
 from study.scoring.significance import holm
+from study.scoring.verdicts import Measure, means_by, orders_of, quoted
 
 NOTHING = float("nan")
 UNPAIRED = "unpaired"
@@ -36,6 +38,7 @@ class Comparison:
     settings: pl.DataFrame
     scores: pl.DataFrame
     partitions: list[Partitioned]
+    verdict: StudyVerdict
 
 
 def compare_studies(members: Sequence[Facts]) -> Comparison:
@@ -52,7 +55,26 @@ def compare_studies(members: Sequence[Facts]) -> Comparison:
         settings=_settings(members),
         scores=pl.concat(scores),
         partitions=[partitioned(member.root, member.spec, member.name) for member in members],
+        verdict=_verdict(members),
     )
+
+
+def _verdict(members: Sequence[Facts]) -> StudyVerdict:
+    """What is known of all studies, and the orders of those with the same protocol."""
+    stages = [replace(member.verdict.progress[-1], what=f"{_stage(member)} of {member.name}") for member in members]
+    groups: dict[object, dict[str, dict[Measure, float]]] = {}
+    for member in members:
+        if member.protocol:
+            found = groups.setdefault((member.dataset, member.protocol), {})
+            found[member.name] = means_by(quoted(member.scores), []).get("", {})
+    tested = [one for member in members if member.finals for one in member.verdict.standings]
+    known = all(member.verdict.origins for member in members)
+    origins = dict.fromkeys(origin for member in members for origin in member.verdict.origins) if known else {}
+    return StudyVerdict(tuple(stages), tuple(origins), tuple(tested), orders_of(groups.values()))
+
+
+def _stage(member: Facts) -> str:
+    return member.verdict.progress[-1].what
 
 
 def _standings(members: Sequence[Facts]) -> pl.DataFrame:

@@ -12,6 +12,8 @@ from reports.frames import tables
 from reports.frames.split_scores import scores_of_counts
 from study.records.result import TrialResult
 from study.records.study_spec import SearchSpec, StudySpec, search_in
+from study.records.verdict import StudyVerdict
+from study.scoring.verdicts import study_verdict
 
 
 class StudyResults(tables.Results, Protocol):
@@ -34,6 +36,7 @@ class Facts:
     counts: pl.DataFrame  # of their test subjects
     scores: pl.DataFrame  # study.records.score_table; from the counts alone until the final evaluation is complete
     complete: bool
+    verdict: StudyVerdict
 
     @property
     def dataset(self) -> str:
@@ -87,6 +90,8 @@ def facts_of(store: StudyResults, name: str = "") -> Facts:
     keys = chosen.runs["key"].to_list()
     counts = store.counts(keys).filter(pl.col("split") == "test")
     scores = store.final_scores()
+    # before the end of launch/final.py there are counts, but no predictions for other thresholds
+    known = scores if scores.height else scores_of_counts(counts, spec.aus, chosen.selection)
     return Facts(
         name=name or spec.name,
         root=store.root,
@@ -96,7 +101,7 @@ def facts_of(store: StudyResults, name: str = "") -> Facts:
         trials=trials,
         finals=[result for key in keys if (result := store.result(key)) is not None],
         counts=counts,
-        # before the end of launch/final.py there are counts, but no predictions for other thresholds
-        scores=scores if scores.height else scores_of_counts(counts, spec.aus, chosen.selection),
+        scores=known,
         complete=scores.height > 0,
+        verdict=study_verdict(store, name or spec.name, known, keys, [best["key"] for best in bests.values()]),
     )

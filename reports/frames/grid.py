@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from reports.frames import text
+from study.records.said import Said
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: `groups` of rows with a line between them, and `notes` below."""
+    """A table: what is `said` before any number, `groups` of rows with a line between them, and `notes` below."""
 
     name: str
     caption: str
     heads: list[str]
     groups: list[list[Row]]
     notes: list[str] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
 
 
 def word(value: object) -> Cell:

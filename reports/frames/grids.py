@@ -1,7 +1,7 @@
 """The tables for a paper as grids: scores per AU together with published rows, transfer matrices, tests."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -11,6 +11,7 @@ from reports.frames.facts import Facts
 from reports.frames.grid import Cell, Grid, Row, ranked, score, word
 from reports.frames.intervals import interval_words
 from study.experiments.cross_dataset.transfer import COMMON
+from study.records.verdict import StudyVerdict
 
 METRIC_TITLES = {
     "f1": "F1",
@@ -57,24 +58,29 @@ class StudyScores:
     dataset: str
     protocol: str
     scores: pl.DataFrame
+    verdict: StudyVerdict = field(default_factory=StudyVerdict)
 
 
 def study_scores(facts: Facts) -> StudyScores:
     """The final scores of one study."""
-    return StudyScores(f"{facts.name} ({facts.method})", facts.dataset, facts.protocol, facts.scores)
+    return StudyScores(f"{facts.name} ({facts.method})", facts.dataset, facts.protocol, facts.scores, facts.verdict)
 
 
-def au_grid(studies: Sequence[StudyScores], metric: str = "f1") -> Grid:
-    """Rows: study, selection, rule and aggregate; columns: the AUs and their mean; for F1 with the published rows."""
+def au_grid(studies: Sequence[StudyScores], metric: str = "f1", published: bool = False) -> Grid:
+    """Rows: study, selection, rule and aggregate; columns: the AUs and their mean.
+
+    With `published`, the table of F1 has the published rows, too, or says why they are left out.
+    """
     frames = [study.scores.filter(pl.col("metric") == metric) for study in studies]
     aus = sorted({au for frame in frames for au in frame["au"].drop_nulls()})
     ours = [row for study, frame in zip(studies, frames, strict=True) for row in _score_rows(study, frame, aus)]
     groups, notes = [ours], [f"In percent. {interval_words(pl.concat(frames))}"]
     if metric == "f1":
-        published = [_published(name, aus) for name in _datasets(studies)]
-        groups += [_always_positive(studies, aus), *published]
-        if any(published):
-            notes.append(NOT_RANKED)
+        groups.append(_always_positive(studies, aus))
+        for name in _datasets(studies) if published else []:
+            rows, note = _published_group(name, aus, [one for one in studies if one.dataset == name])
+            groups.append(rows)
+            notes += [note] if note not in ("", *notes) else []
     if any(row.cells[0].words.find("test part") >= 0 for row in ours):
         notes.append(_ORACLE)
     caption = f"{METRIC_TITLES.get(metric, metric)} on test subjects of {text.listing(_datasets(studies))}."
@@ -116,6 +122,26 @@ def _always_positive(studies: Sequence[StudyScores], aus: Sequence[int]) -> list
         # the baseline depends on the test labels only, so studies of one protocol share it
         rows[study.dataset, *(cell.score for cell in cells)] = Row([name, *cells])
     return list(rows.values())
+
+
+def unpublishable(verdict: StudyVerdict, dataset: str, aus: Collection[int]) -> list[str]:
+    """Why scores must not stand beside the published ones of `dataset`; empty when they may."""
+    published = {int(name) for name in tables.published_rows(dataset).columns if name.isdigit()}
+    other = [f"its AUs are not those of the published tables ({' '.join(map(str, sorted(published)))})"]
+    return [*verdict.unpublishable, *(other if published and {*aus} != published else [])]
+
+
+def _published_group(dataset: str, aus: Sequence[int], studies: Sequence[StudyScores]) -> tuple[list[Row], str]:
+    """The published rows of a dataset and a note; no rows where one of the studies must not stand beside them."""
+    reasons = [
+        f"{one.name}, {reason}"
+        for one in studies
+        for reason in unpublishable(one.verdict, dataset, one.scores["au"].drop_nulls().unique())
+    ]
+    if reasons:
+        return [], f"Published rows of {dataset} are left out: {text.listing(reasons)}."
+    rows = _published(dataset, aus)
+    return rows, NOT_RANKED if rows else ""
 
 
 def _published(dataset: str, aus: Sequence[int]) -> list[Row]:

@@ -14,6 +14,8 @@ from reports.frames.partitions import Partitioned, is_current, partitioned
 from reports.frames.predicted import Predicted
 from reports.frames.split_scores import SplitEvaluation, scores_of_counts, split_evaluation
 from study.records.study_spec import SearchSpec, StudySpec, search_in
+from study.records.verdict import StudyVerdict
+from study.scoring.verdicts import study_verdict
 from study.search.objectives import Goals, goals_of
 
 Importance = Callable[[pl.DataFrame], pl.DataFrame]
@@ -57,6 +59,7 @@ class StudyReport:
     root: Path
     partitions: Partitioned
     partitions_current: bool  # whether they have the best configuration of the sweep
+    verdict: StudyVerdict
     neighbours: Neighbours = field(default_factory=Neighbours)
     materials: Materials = field(default_factory=Materials)
 
@@ -93,6 +96,8 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
     final_counts, scores = _of(counts, keys), store.final_scores()
     chosen = _of(counts, [best["key"] for best in bests.values()])
     repeated = partitioned(store.root, spec)
+    recorded = scores.filter(selection=finals.recorded)
+    known = recorded if recorded.height else _counted(final_counts, aus, finals.selection)
     return StudyReport(
         spec=spec,
         search=search,
@@ -105,7 +110,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         finals=finals,
         final_counts=final_counts,
         val=_evaluation(chosen, "val", aus),
-        test=_evaluation(final_counts, "test", aus, scores.filter(selection=finals.recorded)),
+        test=_evaluation(final_counts, "test", aus, recorded),
         scores=scores,
         predicted=predicted.predicted(finals.runs, store.predictions_path, aus),
         importance=_importance(sweep, importance),
@@ -114,9 +119,15 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         root=store.root,
         partitions=repeated,
         partitions_current=is_current(repeated, trials, next(iter(bests.values()), None)),
+        verdict=study_verdict(store, spec.name, known, keys, [best["key"] for best in bests.values()]),
         neighbours=neighbours(store.root, spec.name, spec.dataset),
         materials=materials or Materials(),
     )
+
+
+def _counted(counts: pl.DataFrame, aus: tuple[int, ...], selection: str) -> pl.DataFrame:
+    """Scores at threshold 0.5 from the counts of final trials."""
+    return scores_of_counts(counts.filter(pl.col("split") == "test", pl.col("au").is_in(aus)), aus, selection)
 
 
 def _importance(sweep: pl.DataFrame, importance: Importance) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import base64
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars as pl
 
 from reports.frames import text
 from reports.html.pack import packed
+from study.records.said import ALARM, NOTE, PLAIN, Said
 
 SHOWN_ROWS = 200  # of a table on the page, which would be slow with more; the download has all
 PANEL = 190  # px, the smallest width of one of several panels side by side
@@ -72,7 +73,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text; `tone` is lead, note or plain."""
+    """Running text; `tone` is lead, plain or note, or that of a verdict: fact, limit or alarm."""
 
     words: str
     tone: str = "plain"
@@ -86,6 +87,14 @@ class Verbatim:
     title: str
     words: str
     kind: str = "verbatim"
+
+
+TONES = {PLAIN: "fact", NOTE: "limit", ALARM: "alarm"}
+
+
+def said_blocks(said: Sequence[Said]) -> list["Block"]:
+    """The sentences of a verdict, one paragraph each."""
+    return [Paragraph(one.words, TONES[one.tone]) for one in said]
 
 
 Block = Table | Figure | Picture | Paragraph | Verbatim

@@ -5,9 +5,9 @@ import polars as pl
 from reports.figures import comparison_figures
 from reports.frames import tables, text
 from reports.frames.comparison import PAIRED, UNPAIRED, Comparison
-from reports.frames.grids import METRIC_TITLES, NOT_RANKED, RULE_TITLES, SELECTION_TITLES, p_value
+from reports.frames.grids import METRIC_TITLES, NOT_RANKED, RULE_TITLES, SELECTION_TITLES, p_value, unpublishable
 from reports.frames.intervals import difference_words, interval_words, why_none
-from reports.html.blocks import Block, Paragraph, Section, Table, Verbatim, figure, table
+from reports.html.blocks import Block, Paragraph, Section, Table, Verbatim, figure, said_blocks, table
 from reports.html.columns import FORMATS, numbers_table, title_of
 from reports.html.document import render_sections
 from reports.sections.partitions_section import compared_variance
@@ -34,7 +34,8 @@ def comparison_page(comparison: Comparison) -> str:
 
 def _summary(comparison: Comparison) -> Section:
     """The leaderboard, its best study in words, and what cannot be compared."""
-    blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(comparison)]
+    blocks = said_blocks(comparison.verdict.said)
+    blocks += [Paragraph(words, "lead") for words in _answers(comparison)]
     blocks += [Paragraph(words, "note") for words in _cautions(comparison)]
     return Section("summary", "Summary", [*blocks, _standings(comparison.standings)])
 
@@ -205,7 +206,13 @@ def _published(comparison: Comparison, dataset: str) -> list[Block]:
     if frame.is_empty():
         return []
     columns = [column for column in frame.columns if column.isdigit()]
-    own = [_own_row(comparison, member.name, columns) for member in comparison.members if member.dataset == dataset]
+    members = [member for member in comparison.members if member.dataset == dataset]
+    reasons = {member.name: unpublishable(member.verdict, dataset, member.aus) for member in members}
+    left = "; ".join(f"{name}, {text.listing(why)}" for name, why in reasons.items() if why)
+    notes: list[Block] = [Paragraph(f"Not beside published numbers on {dataset}: {left}.", "note")] if left else []
+    if all(reasons.values()):
+        return notes
+    own = [_own_row(comparison, name, columns) for name, why in reasons.items() if not why]
     own = [row for row in own if row["mean"] is not None]
     mark = pl.when(pl.col("average_inconsistent") == 1).then(pl.format("{} *", "method")).otherwise("method")
     rows = pl.concat([*map(pl.DataFrame, own), frame.with_columns(method=mark)], how="diagonal_relaxed")
@@ -213,7 +220,7 @@ def _published(comparison: Comparison, dataset: str) -> list[Block]:
     formats = dict.fromkeys([*columns, "mean"], text.percent)
     marked = frozenset(range(len(own)))
     caption = f"F1 on {dataset}: the studies of this page (highlighted), then the literature by name."
-    return [table(f"published-{dataset}", rows, titles, formats, marked, caption)]
+    return [*notes, table(f"published-{dataset}", rows, titles, formats, marked, caption)]
 
 
 def _own_row(comparison: Comparison, name: str, columns: list[str]) -> dict[str, object]:

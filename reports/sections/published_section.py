@@ -4,8 +4,9 @@ import polars as pl
 
 from data.catalog import CATALOG
 from reports.frames import tables, text
+from reports.frames.grids import unpublishable
 from reports.frames.report import StudyReport
-from reports.html.blocks import Block, Paragraph, Section, table
+from reports.html.blocks import Paragraph, Section, Table, table
 
 PROTOCOLS = (
     "Numbers from the authors or from later papers, not run here and not ranked: the rows differ in folds, in the rule "
@@ -16,7 +17,7 @@ PROTOCOLS = (
 
 
 def published_section(report: StudyReport) -> Section | None:
-    """Published F1, our row first."""
+    """Published F1, our row first; only beside real data of all people and AUs of the dataset."""
     dataset = report.spec.dataset
     frame = tables.published_rows(dataset)
     if frame.is_empty() and (dataset not in CATALOG or CATALOG[dataset].expected is None):
@@ -24,6 +25,15 @@ def published_section(report: StudyReport) -> Section | None:
     if frame.is_empty():
         words = f"We know no complete published table of F1 per AU for {dataset}."
         return Section("published", "Published numbers", [Paragraph(words)])
+    reasons = unpublishable(report.verdict, dataset, report.spec.aus)
+    if reasons:
+        words = f"Published numbers on {dataset} are left out: {text.listing(reasons)}."
+        return Section("published", "Published numbers", [Paragraph(words, "note")])
+    return Section("published", "Published numbers", [Paragraph(PROTOCOLS, "note"), _table(report, frame)])
+
+
+def _table(report: StudyReport, frame: pl.DataFrame) -> Table:
+    """Our row, when there is one, and the published rows."""
     aus = {column: f"AU{column}" for column in frame.columns if column.isdigit()}
     titles = {"method": "method", **aus, "mean": "mean", "source": "source"}
     frame = pl.concat([_own_row(report, list(aus)), frame], how="diagonal_relaxed") if report.test else frame
@@ -32,9 +42,7 @@ def published_section(report: StudyReport) -> Section | None:
     formats = dict.fromkeys([*aus, "mean"], text.percent)
     remark = pl.when(pl.col("note") != "").then(pl.format("{} ({})", "source", "note")).otherwise("source")
     shown = frame.with_columns(method=marks, source=remark)
-    caption = f"Published F1 on {dataset}, by name"
-    blocks: list[Block] = [Paragraph(PROTOCOLS, "note"), table("published", shown, titles, formats, marked, caption)]
-    return Section("published", "Published numbers", blocks)
+    return table("published", shown, titles, formats, marked, f"Published F1 on {report.spec.dataset}, by name")
 
 
 def _own_row(report: StudyReport, columns: list[str]) -> pl.DataFrame:

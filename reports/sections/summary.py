@@ -6,7 +6,7 @@ from reports.frames import tables, text
 from reports.frames.final_series import headline
 from reports.frames.report import StudyReport
 from reports.frames.split_scores import SplitEvaluation
-from reports.html.blocks import Block, Paragraph, Section, table
+from reports.html.blocks import Paragraph, Section, said_blocks, table
 
 AGREE = 1e-6  # fractions; a score table of other trials than the shown ones differs by more
 _HEADS = {"sweep": "best of the sweep", "final": "final trials"}
@@ -14,7 +14,7 @@ _HEADS = {"sweep": "best of the sweep", "final": "final trials"}
 
 def summary_section(report: StudyReport) -> Section:
     """The main result in one paragraph and one table, and the configuration it was reached with."""
-    blocks: list[Block] = [Paragraph(_answer(report), "lead")]
+    blocks = [*said_blocks(report.verdict.said), Paragraph(_answer(report), "lead")]
     blocks += [Paragraph(words, "note") for words in _cautions(report)]
     frame = _summary_frame(report)
     titles = {"what": ""} | {name: _HEADS[name] for name in frame.columns[1:]}
@@ -33,8 +33,13 @@ def _answer(report: StudyReport) -> str:
     if report.test:
         sentences += [_test_answer(report, report.test), _scores_answer(report)]
     elif report.best:
-        sentences.append("There are no final trials yet: run launch/final.py before you report a number.")
+        sentences.append(f"There are no final trials yet{_next(report)}.")
     return " ".join(filter(None, sentences)) or "No trial has finished."
+
+
+def _next(report: StudyReport) -> str:
+    """What to do after the search; no final evaluation of a detector that is worth nothing."""
+    return "" if report.verdict.is_worthless else ": run launch/final.py before you report a number"
 
 
 def _sweep_answer(report: StudyReport) -> str:
@@ -76,7 +81,7 @@ def _test_answer(report: StudyReport, test: SplitEvaluation) -> str:
     which = "each fold's own choice" if report.finals.selection == "nested" else which
     return (
         f"On test subjects ({runs}) {which} reaches {_score(test)}, mean of folds; "
-        f"the always-positive detector reaches {text.percent(test.always_positive)} there. {_verdict(test)}"
+        f"the always-positive detector reaches {text.percent(test.always_positive)} there."
     )
 
 
@@ -99,26 +104,13 @@ def _scores_answer(report: StudyReport) -> str:
     return " ".join(words)
 
 
-def _verdict(test: SplitEvaluation) -> str:
-    lift = f"{text.points(test.lift.value)} points"
-    if not test.has_interval:
-        return f"The difference is {lift}."
-    inside = f"{text.points(test.lift.low)} to {text.points(test.lift.high)}"
-    if test.lift.low <= 0 <= test.lift.high:
-        return f"The difference, {lift} ({inside}), may be due to the choice of subjects."
-    return f"The difference is {lift} ({inside})."
-
-
 def _cautions(report: StudyReport) -> list[str]:
     """Warnings about the final numbers."""
     words = []
     if report.test and not report.finals.current:
         words.append("The final trials do not have the best configuration of the sweep: run launch/final.py again.")
     if report.test and report.finals.runs.height < len(report.test.folds) * report.test.seeds:
-        asked = len(report.test.folds) * report.test.seeds
-        words.append(
-            f"Only {report.finals.runs.height} of {asked} final trials have finished; all folds have equal weight."
-        )
+        words.append("Some folds lack seeds; all folds have equal weight.")
     quoted = headline(report.scores)
     if report.test and quoted and abs(quoted["value"] - report.test.f1.value) > AGREE:
         words.append(

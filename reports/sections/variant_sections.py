@@ -1,7 +1,7 @@
 """The page of an ablation: the variants of a method that launch/compare.py trained."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,15 +11,19 @@ from reports.figures import comparison_figures
 from reports.frames import tables, text
 from reports.frames.grids import p_value
 from reports.frames.intervals import difference_words, interval_words
-from reports.html.blocks import Block, Paragraph, Section, Verbatim, figure, table
+from reports.html.blocks import Paragraph, Section, Verbatim, figure, said_blocks, table
 from reports.html.columns import numbers_table
 from reports.html.document import render_sections
 from study.experiments.ablation import Baseline, baseline_in, baseline_rows, comparison_frame, rare_aus
+from study.records.latest_work import LatestWork
+from study.records.outcome import Outcome
 from study.records.score_files import read_scores
 from study.records.score_table import noise_in, scores_frame
 from study.records.study_spec import AblationSpec, StudySpec
+from study.records.verdict import StudyVerdict
 from study.scoring.bootstrap import fold_cubes
 from study.scoring.evaluation import evaluation_of_cubes
+from study.scoring.verdicts import table_verdict
 
 ESTIMATES = ("f1", "rare", "f1_gain", "rare_gain")
 TITLES = {
@@ -61,7 +65,10 @@ class AblationResults(Protocol):
     def spec(self) -> StudySpec: ...
     def provenance(self) -> dict[str, str]: ...
     def trials(self) -> pl.DataFrame: ...
-    def counts(self) -> pl.DataFrame: ...
+    def counts(self, keys: Collection[str] | None = None) -> pl.DataFrame: ...
+    def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]: ...
+    def running(self) -> list[Outcome]: ...
+    def work(self) -> LatestWork: ...
 
 
 def ablation_page(store: AblationResults) -> str:
@@ -93,19 +100,25 @@ def comparison_table(store: AblationResults) -> pl.DataFrame:
     return named.with_columns(label=pl.format("{}{}", "variant", "noises")).drop("noises")
 
 
+def ablation_verdict(store: AblationResults) -> StudyVerdict:
+    """The verdict on the variants; the order is among those with the same share of flipped labels."""
+    frame = read_scores(store.root, "ablation")
+    return table_verdict(store, frame, ("method", "condition"), ("condition",))
+
+
 def _with_noise(share: float, kind: str) -> str:
     how = "" if kind == AblationSpec.noise_kind else f", {kind}"
     return f" ({100 * share:g} % flipped{how})" if share else ""
 
 
 def _summary(store: AblationResults, trials: pl.DataFrame) -> Section:
-    frame = comparison_table(store)
+    frame, said = comparison_table(store), said_blocks(ablation_verdict(store).said)
     states = ", ".join(f"{count} {state}" for state, count in tables.states(trials).items() if count)
     done = f"{trials.height:,} of {store.spec().trials:,} trials have ended ({states or 'none'})."
     if frame.is_empty():
         words = f"{done} The table appears when launch/compare.py has ended."
-        return Section("summary", "Summary", [Paragraph(words, "lead")])
-    blocks: list[Block] = [Paragraph(words, "lead") for words in _answers(frame)]
+        return Section("summary", "Summary", [*said, Paragraph(words, "lead")])
+    blocks = [*said, *(Paragraph(words, "lead") for words in _answers(frame))]
     blocks += [Paragraph(words) for words in (*_baseline(store), done)]
     titles = {name: title for name, title in TITLES.items() if frame[name].null_count() < frame.height}
     caption = f"Test F1, mean of folds and seeds, then of AUs. {interval_words(_numbers(store, gains=False))}"

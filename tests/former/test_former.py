@@ -144,7 +144,8 @@ def timeless(found: Any) -> Any:
     """The same without what depends on the time of day, or on that of files."""
     if isinstance(found, dict):
         times = ("left_s", "stages", "head", "stamp", "interrupted")
-        kept = {name: value for name, value in found.items() if name not in times}
+        # the former status had no verdict
+        kept = {name: value for name, value in found.items() if name not in (*times, "said")}
         return {name: timeless(value) for name, value in kept.items() if name != "seconds" or "status" in kept}
     return [timeless(one) for one in found] if isinstance(found, list) else found
 
@@ -198,6 +199,8 @@ def table_of(content: bytes) -> pl.DataFrame:
 def test_the_page_of_a_former_study_has_its_numbers(name: str, former: Path) -> None:
     page = page_tables(page_of([Path("runs") / study for study in PAGES[name]]))
     before = {path.stem: table_of(path.read_bytes()) for path in (former / "expected/pages" / name).glob("*.csv")}
+    # it is not known that a former store shows real people: no published rows beside its numbers
+    before = {table: then for table, then in before.items() if not table.startswith("published")}
     assert before.keys() <= page.keys()
     for table, then in before.items():
         assert_same(page[table].select(then.columns), then)
@@ -219,7 +222,10 @@ def test_exports_of_former_studies_have_their_numbers(name: str, former: Path, t
             now, then = (table_of(one.read_bytes()) for one in (tmp_path / file, path))
             assert_same(now.select(then.columns), then)
         else:
-            assert rows_of_numbers((tmp_path / file).read_text()) == rows_of_numbers(path.read_text()), file
+            now, then = (rows_of_numbers(one.read_text()) for one in (tmp_path / file, path))
+            # the published rows come last, and are left out unless they are asked for
+            assert now == (then[: len(now)] if file.startswith("per-au-f1.") else then), file
+            assert len(now) > 2
 
 
 @pytest.mark.slow

@@ -64,6 +64,13 @@ def test_whether_the_order_of_two_studies_holds_is_said(tmp_path: Path, capsys: 
     assert "the order held in 2 of 3 partitions." in (tmp_path / "report.html").read_text("utf-8")
 
 
+def test_published_rows_are_exported_when_they_are_asked_for(root: Path, tmp_path: Path) -> None:
+    for asked, there in (([], False), (["published=true"], True)):
+        folder = tmp_path / str(there)
+        assert run("report", "name=a", f"runs_root={root}", "export=[latex]", f"out={folder}", *asked) == 0
+        assert ("FMAE" in (folder / "per-au-f1.tex").read_text("utf-8")) == there
+
+
 def test_studies_of_one_name_are_told_apart(root: Path) -> None:
     assert study_labels([root / "a", root / "b"]) == ["a", "b"]
     assert study_labels([root / "a", root.parent / "other" / "a"]) == ["runs/a", "other/a"]

@@ -10,6 +10,8 @@ import polars as pl
 
 from data.seeds import numpy_generator
 from reports.frames.split_scores import scores_of_counts
+from study.records.latest_work import LatestWork
+from study.records.origin import ORIGIN, Origin
 from study.records.outcome import Outcome
 from study.records.predictions import Predictions, label_column, probability_column, write_predictions
 from study.records.result import TrialResult
@@ -46,7 +48,9 @@ class FakeStore:
     epoch_rows: list[dict[str, Any]] = field(default_factory=list)
     count_rows: list[dict[str, Any]] = field(default_factory=list)
     asked: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, str] = field(default_factory=lambda: {"git": "ceb08da", "torch": "2.13.0"})
+    facts: dict[str, str] = field(
+        default_factory=lambda: {"git": "ceb08da", "torch": "2.13.0", ORIGIN: Origin("bp4d", 12, 12, drawn=False).text}
+    )
     score_rows: list[dict[str, Any]] = field(default_factory=list)
     recorded: dict[str, SelectionRecord] = field(default_factory=dict)
 
@@ -76,6 +80,12 @@ class FakeStore:
     def outcomes(self, stage: str = "", fold: str = "") -> list[Outcome]:
         rows = [row for row in self.trial_rows if stage in ("", row["stage"]) and fold in ("", row["fold"])]
         return sorted(map(_outcome, rows), key=lambda one: (one.started, one.key))
+
+    def running(self) -> list[Outcome]:
+        return []
+
+    def work(self) -> LatestWork:
+        return LatestWork()
 
     def predictions_path(self, key: str, target: str = "") -> Path:
         return self.root / "predictions" / f"{key}.parquet"

@@ -13,6 +13,7 @@ from model.metrics import BINS, Score
 from study.experiments.ablation import ablation_table
 from study.experiments.partitions import partition_table
 from study.records.config import trial_from_dict
+from study.records.origin import ORIGIN, Origin
 from study.records.result import TrialResult
 from study.records.score_files import write_scores
 from study.records.store import StudyStore
@@ -23,6 +24,7 @@ from tests.study.specs import changed, search_spec
 AUS = CATALOG["disfa"].aus
 PARTS = {"part1": ("SN001", "SN002", "SN009"), "part2": ("SN003", "SN004", "SN005"), "part3": ("SN006", "SN010")}
 PROVENANCE = {"command": "python launch/sweep.py", "git revision": "ceb08da", "frame store": "f" * 64}
+PROVENANCE |= {ORIGIN: Origin("disfa", 8, 8, drawn=False).text}
 
 
 def made_score(who: str, skill: float, subjects: Sequence[str], aus: Sequence[int]) -> Score:

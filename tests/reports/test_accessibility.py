@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from launch.show.page import page_of
 from reports.page import write_report
+from study.records.origin import ORIGIN, Origin
 from tests.reports.fake import full_store, some_importance
 from tests.reports.made import made_comparison, made_study
 from tests.reports.test_page_browser import browser as browser
@@ -23,11 +24,12 @@ CLIPPED = """[...document.querySelectorAll('table')].filter((table) =>
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A large study, a comparison of studies, and an ablation."""
+    """A large study, a comparison of studies, and an ablation of drawn faces with a variant below always-positive."""
     root = tmp_path_factory.mktemp("pages")
     made = [made_study(root / name, skill, fingerprint=name[:1]).root for name, skill in (("aa", 0.7), ("b", 0.6))]
     made.append(made_study(root / "ab", 0.65, method="bce", fingerprint="a").root)
-    variants = made_comparison(root / "v", {"aunce": 0.7, "aunce-max-only": 0.6, "bce": 0.71})
+    variants = made_comparison(root / "v", {"aunce": 0.7, "aunce-max-only": 0.1, "bce": 0.71})
+    variants.write_provenance({ORIGIN: Origin("disfa", 8, 27, drawn=True).text})
     write_report(full_store(trials=60), root / "study.html", some_importance)
     (root / "studies.html").write_text(page_of(made))
     (root / "variants.html").write_text(page_of([variants.root]))

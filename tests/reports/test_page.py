@@ -207,7 +207,9 @@ def test_missing_final_trials_are_counted(tmp_path: Path) -> None:
     store = full_store(trials=6)
     lost = store.trial_rows.pop()["key"]
     store.count_rows[:] = [row for row in store.count_rows if row["key"] != lost]
-    assert "Only 8 of 9 final trials have finished" in outline(store, tmp_path).text
+    text = outline(store, tmp_path).text
+    assert "Not complete, final evaluation: 3 of 3 folds, 8 of 9 trials" in text
+    assert "Published numbers on bp4d are left out: the final evaluation is not complete." in text
 
 
 def test_an_auc_study_names_its_objective(tmp_path: Path) -> None:

@@ -4,13 +4,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars
 import pytest
 
 import launch.plan.provenance
-from launch.plan.provenance import PACKAGES, provenance_facts
+from data.store import FrameStore
+from launch.plan.provenance import PACKAGES, origin_of, origins_in, provenance_facts
+from study.records.origin import ORIGIN, Origin
+from tests.conftest import TreeMaker
+from tests.data.test_drawn import built
 
 
 def test_every_fact_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,6 +28,26 @@ def test_every_fact_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", facts["started"])
     assert [*facts] == ["command", "started", "git revision", "frame store", "python", *PACKAGES]
     assert all(type(value) is str and value for value in facts.values())
+
+
+@pytest.fixture(scope="module")
+def store(trees: TreeMaker, tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
+    return built("disfa", trees("disfa"), tmp_path_factory.mktemp("stores"))
+
+
+def test_whose_faces_a_store_shows(store: FrameStore) -> None:
+    assert origin_of(store) == Origin("disfa", 6, 27, drawn=True)
+    assert origins_in(store.path.parent, [store.fingerprint]) == (origin_of(store),)
+    assert origins_in(store.path.parent, [store.fingerprint, "f" * 64]) == (), "half an answer would mislead"
+    named = store.table.with_columns(dataset=polars.lit("affwild2"))
+    assert origin_of(replace(store, table=named, drawn=None)) == Origin("affwild2", 6, 0, drawn=None)
+    ours = store.table.with_columns(dataset=polars.lit("synthetic"))
+    assert origin_of(replace(store, table=ours, drawn=None)) == Origin("synthetic", 6, 0, drawn=True)
+
+
+def test_the_frames_are_a_part_of_the_provenance(store: FrameStore) -> None:
+    facts = provenance_facts(store.fingerprint, [origin_of(store)])
+    assert facts[ORIGIN] == "disfa: 6 of 27 people, drawn"
 
 
 @pytest.fixture

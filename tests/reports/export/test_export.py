@@ -157,7 +157,9 @@ def test_choices_on_the_test_part_are_not_ranked() -> None:
 
 
 def test_published_rows_are_shown_and_never_ranked(root: Path) -> None:
-    grid = au_grid([study_scores(facts_of(StudyStore(root / name), name)) for name in ("ours", "theirs")])
+    studies = [study_scores(facts_of(StudyStore(root / name), name)) for name in ("ours", "theirs")]
+    assert len(au_grid(studies).groups) == 2, "only when they are asked for"
+    grid = au_grid(studies, published=True)
     ours, base, published = grid.groups
     assert {cell.rank for line in ours for cell in line.cells[1:]} == {1, 2}
     assert len(base) == 1, "one protocol, one baseline"
@@ -292,7 +294,7 @@ def test_a_study_without_final_trials(tmp_path: Path) -> None:
     store = made_study(tmp_path / "begun", seeds=0)
     with pytest.raises(InputError, match=r"no final scores yet: run launch/final\.py name=begun"):
         export([("begun", store)], ["latex"], tmp_path / "out", {})
-    assert {path.suffix for path in export([("begun", store)], ["csv"], tmp_path / "out", {})} == {".csv"}
+    assert {path.suffix for path in export([("begun", store)], ["csv"], tmp_path / "out", {})} == {".csv", ".txt"}
 
 
 def test_unknown_kinds_are_all_listed() -> None:
