@@ -22,7 +22,7 @@ from study.records.store import StudyStore
 from study.scoring.bootstrap import Floats
 from study.scoring.evaluation import Evaluation, evaluation_of_scores, score_table
 from study.scoring.sampled import Sampled
-from study.search.best_trial import choose, final_trials
+from study.search.best_trial import choose, final_trials, fresh_seeds
 from study.search.objectives import goals_of
 
 _METRICS = ("f1", "always_positive", "lift")  # of each partition; all have the counts at threshold 0.5 and no more
@@ -60,7 +60,7 @@ def _trials(chosen: TrialConfig, table: pl.DataFrame, scheme: str, seeds: int) -
     data = replace(chosen.data, fold_scheme=scheme, fold_seed=DataSettings.fold_seed)
     # all folds are made here, so that one that cannot be used fails before the first trial
     divided = folds(table, scheme, data.val_share, data.fold_seed)
-    return final_trials(replace(chosen, data=data), [*divided], seeds)
+    return final_trials(replace(chosen, data=data), [*divided], fresh_seeds(chosen, seeds))
 
 
 def partition_table(results: Mapping[str, Sequence[TrialResult]]) -> pl.DataFrame:

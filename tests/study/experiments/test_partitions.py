@@ -25,7 +25,7 @@ from study.experiments.variance import partition_spread, seed_spread
 from study.records.config import TrialConfig
 from study.records.result import FINAL, PARTITION, TrialResult
 from study.records.store import StudyStore
-from study.search.best_trial import choose, final_trials
+from study.search.best_trial import choose, final_trials, fresh_seeds
 from tests.data.trees import subject_table
 from tests.study.make import AUS, opened, result, trial
 from tests.study.specs import changed
@@ -59,7 +59,7 @@ def test_each_partition_has_the_shared_choice_on_other_people(store: StudyStore)
         names = [f"{scheme}-{number}" for number in (1, 2, 3)]
         own = replace(choose(store, "random3-2").config)
         data = replace(own.data, fold_scheme=scheme, fold_seed=0)
-        assert trials == final_trials(replace(own, data=data), names, 2)
+        assert trials == final_trials(replace(own, data=data), names, fresh_seeds(own, 2))
         assert {one.optim.lr for one in trials} == {0.3}
         divided = folds(TABLE, scheme)
         assert [*divided] == names
@@ -94,7 +94,7 @@ def test_studies_with_other_seeds_and_methods_have_the_same_partitions(store: St
 
 def test_trials_on_partitions_are_no_final_trials(store: StudyStore) -> None:
     planned = partition_plan(store, TABLE, 2, 1)
-    own = final_trials(choose(store, "random3-2").config, ["random3-1"], 1)
+    own = final_trials(choose(store, "random3-2").config, ["random3-1"], [1])
     for config in [*own, *planned["random3@1"], *planned["random3@2"]]:
         store.write(result(config))
     assert (store.count("sweep"), store.count(FINAL), store.count(PARTITION)) == (3, 1, 6)
