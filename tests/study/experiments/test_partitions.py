@@ -25,6 +25,7 @@ from study.experiments.variance import partition_spread, seed_spread
 from study.records.config import TrialConfig
 from study.records.result import FINAL, PARTITION, TrialResult
 from study.records.store import StudyStore
+from study.scoring.evaluation import evaluation_of_scores
 from study.search.best_trial import choose, final_trials, fresh_seeds
 from tests.data.trees import subject_table
 from tests.study.make import AUS, opened, result, trial
@@ -157,9 +158,13 @@ def test_the_table_has_each_partition_and_the_components(store: StudyStore) -> N
     ):
         assert [found[name][end] for end in ("sd", "low", "high")] == pytest.approx([*vars(expected).values()])
     assert found["partition into folds"]["sd"] > found["training seed"]["sd"]
-    # the half width of a subject interval is Student's t times the standard deviation over people
-    reach = table.filter(pl.col("au").is_null(), pl.col("condition").is_not_null(), metric="f1")
-    assert 0 < found["people"]["sd"] < float((reach["high"] - reach["low"]).max()) / 2  # type: ignore[arg-type]
+    drawn = [
+        evaluation_of_scores((one.config.data.fold, one.config.seed, one.scores["test"]) for one in trials).number("f1")
+        for trials in results
+    ]
+    # a bootstrap of four people in each fold divides by 12, and 9 are free
+    variance = np.mean([one.replicates[:, -1].var(ddof=1) for one in drawn]) * 12 / 9
+    assert found["people"]["sd"] == pytest.approx(np.sqrt(variance))
     assert {*table["metric"]} == {"f1", "always_positive", "lift", *COMPONENTS}
     assert table.filter(pl.col("metric").is_in([*COMPONENTS]))["condition"].null_count() == 3
 
