@@ -115,7 +115,7 @@ def test_who_was_trained_on_without_labels_must_not_be_tested(
     seen = final_study(folder / "gft-clp", gft, FOLDS[:1], method="clp", pretrained_on=[bp4d])
     with pytest.raises(InputError) as caught:
         check_studies([opened_final(seen), opened_final(target)])
-    said = f"gft-clp was trained on frames of {bp4d.path.name}, which shows 4 of the people of {bp4d.path.name}: S00"
+    said = f"gft-clp was trained on people of its target: {bp4d.path.name} shows 4 of the 4 people of {bp4d.path.name}"
     assert said in str(caught.value)
 
 
