@@ -50,14 +50,16 @@ def picture_hash(image: np.ndarray) -> np.ndarray:
 def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Number of different bits, [n], of hashes uint8 [n, 32] and [n, 32]."""
     words = np.ascontiguousarray(one).view(np.uint64) ^ np.ascontiguousarray(other).view(np.uint64)
-    return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    bits: np.ndarray = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    return bits
 
 
 def near_people(one: Hashed, other: Hashed) -> pl.DataFrame:
-    """People of `one` and of `other` who are tied by near pictures, in the order of both; with itself, different people.
+    """People of `one` and of `other` who are tied by near pictures, in the order of both.
 
     Columns person, other, frames (near pictures of `other`), row and other_row (the nearest pair of pictures). People
-    are tied by `TIED` near pictures, or by all that show something, where one of them has fewer.
+    are tied by `TIED` near pictures, or by all that show something, where one of them has fewer. A set compared with
+    itself gives different people alone.
     """
     pairs = pl.concat(_near_pairs(one, other, band) for band in _BANDS).sort("bits", "other_row", "row")
     first = pl.col("row", "other_row").first()

@@ -45,9 +45,7 @@ def examine_store(faces: Faces, root: Path, folder: Path, settings: StoreSetting
     yield Check("frame store", path.name, path.name, "ok")
     yield _tried("source files", "unchanged", lambda: store.check_sources(root))
     yield _tried(f"pixels of {RENDERED} frames", "as rendered now", lambda: _check_pixels(store, faces, root))
-    yield _tried(
-        "people", "one name each", lambda: raise_all("one person under two names:", twin_lines(store)), TWO_NAMES
-    )
+    yield _tried("people", "one name each", lambda: raise_all(TWO_NAMES, twin_lines(store)))
 
 
 def _tried(what: str, wanted: str, check: Callable[[], None]) -> Check:

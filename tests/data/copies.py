@@ -6,15 +6,24 @@ from pathlib import Path
 import av
 import numpy as np
 import polars as pl
+from PIL import Image
 
 from data.build import build_store
 from data.catalog import read_dataset
 from data.faces.align import locate
-from data.media import encode_jpeg
 from data.settings import AlignSettings, StoreSettings
 from data.store import FrameStore
 from data.synthetic import write_tree
+from data.synthetic.layouts import LAYOUTS
+from data.synthetic.recordings import TreePlan
 from tests.data.stores import precropped
+
+
+def drawn_faces(layout: str, subjects: int, frames: int, size: int = 96) -> list[np.ndarray]:
+    """Drawn frames [frames, size, size, 3] of each person."""
+    plan = TreePlan(layout, subjects, 1, frames, 0, 0.0, size)
+    recordings = LAYOUTS[layout].recordings(plan, LAYOUTS[layout].subjects()[:subjects])
+    return [np.concatenate([*recording.images()]) for recording in recordings]
 
 
 def drawn_store(folder: Path, layout: str, subjects: int = 4, size: int = 64) -> FrameStore:
@@ -27,7 +36,7 @@ def drawn_store(folder: Path, layout: str, subjects: int = 4, size: int = 64) ->
 
 
 def copied(store: FrameStore, dataset: str, how: str = "jpeg", size: int = 0, stores: Path | None = None) -> FrameStore:
-    """All frames of `store` as JPEG files of quality 60, or as h264 videos, of people P0, P1, ... of `dataset`."""
+    """All frames of `store`, of people P0, P1, ... of `dataset`: as PNG, as JPEG of quality 60, or as h264 videos."""
     raw = store.path.parent / f"copy-{dataset}-{how}"
     names = store.table["subject"].unique(maintain_order=True).to_list()
     table = store.table.with_columns(
@@ -36,15 +45,15 @@ def copied(store: FrameStore, dataset: str, how: str = "jpeg", size: int = 0, st
         sequence=pl.lit("seen"),
         frame=pl.int_range(pl.len(), dtype=pl.Int32),
     )
-    table = _jpegs(table, store, raw) if how == "jpeg" else _videos(table, store, raw)
+    table = _videos(table, store, raw) if how == "h264" else _pictures(table, store, raw, how)
     return build_store(precropped(table), raw, stores or store.path.parent, StoreSettings(size or store.size))
 
 
-def _jpegs(table: pl.DataFrame, store: FrameStore, raw: Path) -> pl.DataFrame:
+def _pictures(table: pl.DataFrame, store: FrameStore, raw: Path, how: str) -> pl.DataFrame:
     raw.mkdir()
     for row, frame in enumerate(store.read(np.arange(len(store)))):
-        (raw / f"{row}.jpg").write_bytes(encode_jpeg(frame, 60))
-    return table.with_columns(path=pl.format("{}.jpg", pl.int_range(pl.len())), index=pl.lit(None, pl.Int32))
+        Image.fromarray(frame).save(raw / f"{row}.{how}", quality=60)
+    return table.with_columns(path=pl.format("{}." + how, pl.int_range(pl.len())), index=pl.lit(None, pl.Int32))
 
 
 def _videos(table: pl.DataFrame, store: FrameStore, raw: Path) -> pl.DataFrame:
@@ -57,9 +66,10 @@ def _videos(table: pl.DataFrame, store: FrameStore, raw: Path) -> pl.DataFrame:
 
 def write_h264(path: Path, frames: np.ndarray, quality: int = 23) -> None:
     """Write frames uint8 [n, H, W, 3] as a video; `quality` is its crf, 23 where nobody asks."""
+    even = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": str(quality)})
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
-        for pixels in frames:
+        stream.height, stream.width, stream.pix_fmt = *even.shape[1:3], "yuv420p"
+        for pixels in even:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())

@@ -9,15 +9,7 @@ from PIL import Image
 from data.media import encode_jpeg
 from data.near_frames import COMMON, HASH_BYTES, NEAR, TIED, Hashed, distances, near_people, picture_hash
 from data.seeds import numpy_generator
-from data.synthetic.layouts import LAYOUTS
-from data.synthetic.recordings import TreePlan
-
-
-def faces(layout: str, subjects: int, frames: int, size: int = 96) -> list[np.ndarray]:
-    """Drawn frames [frames, size, size, 3] of each person."""
-    plan = TreePlan(layout, subjects, 1, frames, 0, 0.0, size)
-    recordings = LAYOUTS[layout].recordings(plan, LAYOUTS[layout].subjects()[:subjects])
-    return [np.concatenate([*recording.images()]) for recording in recordings]
+from tests.data.copies import drawn_faces
 
 
 def hashed(people: list[np.ndarray]) -> Hashed:
@@ -41,7 +33,7 @@ def flipped(one: Hashed, bits: int) -> Hashed:
 
 @pytest.fixture(scope="module")
 def drawn() -> list[np.ndarray]:
-    return faces("bp4d", 4, 4)
+    return drawn_faces("bp4d", 4, 4)
 
 
 def test_a_hash_says_which_low_frequencies_are_above_their_median(drawn: list[np.ndarray]) -> None:
@@ -104,7 +96,7 @@ def test_copies_are_found_and_counted(bits: int) -> None:
     both = Hashed(np.concatenate([other.hashes, copy.hashes]), np.concatenate([other.people, copy.people + 3]))
     found = near_people(one, both)
     assert found["person", "other"].rows() == [(2, 3), (4, 5)]
-    assert found["frames"].min() >= 18
+    assert min(found["frames"].to_list()) >= 18
     assert (distances(one.hashes[found["row"].to_numpy()], both.hashes[found["other_row"].to_numpy()]) <= bits).all()
     assert near_people(both, one)["person", "other"].rows() == [(3, 2), (5, 4)]
 
@@ -138,7 +130,7 @@ def test_a_title_that_all_people_show_ties_nobody() -> None:
 
 @pytest.mark.slow
 def test_a_hundred_drawn_people_are_a_hundred() -> None:
-    of = hashed(faces("gft", 96, 4, 48) + faces("bp4d", 12, 4, 48))
+    of = hashed(drawn_faces("gft", 96, 4, 48) + drawn_faces("bp4d", 12, 4, 48))
     assert len({*of.people.tolist()}) == 108
     assert near_people(of, of).is_empty()
     assert near_people(of, Hashed(of.hashes, of.people))["person", "other"].rows() == [(n, n) for n in range(108)]

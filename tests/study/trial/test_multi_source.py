@@ -25,6 +25,7 @@ from study.trial import run as trial_module
 from study.trial.detectors import kept_detector, new_detector
 from study.trial.multi_source import check_target, predict_target
 from study.trial.run import run_trial
+from tests.data.copies import copied, drawn_store
 from tests.data.several import CODED, store_of, three_stores
 from tests.model.small import equal, state_of
 from tests.study.make import curve, same_scores
@@ -251,6 +252,28 @@ def test_people_of_the_target_who_were_trained_on_are_refused(stores: dict[str, 
     assert "S06" not in str(caught.value)
     others = store_of(tmp_path, "gft", subjects=2, first=6, seed=5)
     assert check_target(others, UnionStore((stores["bp4d"], stores["gft"]))) == (1, 12, 15)
+
+
+def test_a_target_that_was_trained_on_under_another_name_is_refused(tmp_path: Path) -> None:
+    bp4d, gft = (drawn_store(tmp_path, layout) for layout in ("bp4d", "gft"))
+    again = copied(gft, "affwild2", "jpeg")
+    with pytest.raises(
+        InputError, match=r"shows 4 of the 4 people of .*: P0 as .* The pictures are the same"
+    ) as caught:
+        check_target(again, UnionStore((bp4d, gft)))
+    assert bp4d.path.name not in str(caught.value)
+    assert check_target(again, UnionStore((bp4d, drawn_store(tmp_path, "disfa")))) == (
+        1,
+        2,
+        4,
+        6,
+        10,
+        12,
+        14,
+        15,
+        23,
+        24,
+    )
 
 
 @pytest.mark.parametrize(
