@@ -20,8 +20,6 @@ from data.near_frames import Hashed, near_people
 from data.shards import BUILD_AGAIN
 from data.store import FrameStore
 
-log = logging.getLogger(__name__)
-
 PICTURE, FACE = range(2)  # which of the two hashes of a frame
 SAME = 0.5  # subjects of one store who share more of their frames are one person, and no fold may part them
 _NAMED = 3  # people who are named in an error
@@ -72,7 +70,9 @@ def twins(store: FrameStore) -> pl.DataFrame:
     key = str(store.path), store.fingerprint
     if key not in _found and not store.has_pictures:
         # it may be the only copy of its frames, so that trials on it alone go on
-        log.warning("%s does not tell whether a person has two names in it. %s", store.path.name, BUILD_AGAIN)
+        logging.getLogger(__name__).warning(
+            "%s does not tell whether a person has two names in it. %s", store.path.name, BUILD_AGAIN
+        )
         return pl.DataFrame(schema=_TWINS)
     if key not in _found:
         found = _near(store, store, FACE)

@@ -95,7 +95,8 @@ def stored_frame(
     A JPEG crop of the right size is not compressed again.
     """
     face = align(image, settings.size, crop)
-    hashes = picture_hash(image).tobytes() + picture_hash(face).tobytes()
+    whole = picture_hash(image).tobytes()
+    hashes = whole + (whole if face is image else picture_hash(face).tobytes())
     if settings.codec == "raw":
         return face.tobytes(), hashes
     if crop is None and image.shape[:2] == (settings.size, settings.size) and content and is_jpeg(content):

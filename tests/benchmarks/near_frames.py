@@ -14,7 +14,7 @@ import io
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +131,7 @@ def print_changes(people: Sequence[Frames]) -> None:
         print(f"| {name} | {numbers} | {found} of {len(people)} |", flush=True)
 
 
-def print_others(layouts: dict[str, Sequence[Frames]]) -> None:
+def print_others(layouts: Mapping[str, Sequence[Frames]]) -> None:
     """Other people of the same layout."""
     print("\n| other people | people | least bits | people tied |\n|---|---|---|---|")
     for layout, people in layouts.items():
@@ -159,7 +159,7 @@ def print_cost(picture: np.ndarray, frames: int) -> None:
 
 def main(people: int, size: int, frames: int) -> None:
     """Measure and print."""
-    layouts: dict[str, Sequence[Frames]] = {layout: drawn_faces(layout, people, SHOTS, size) for layout in LAYOUTS}
+    layouts = {layout: [list(shots) for shots in drawn_faces(layout, people, SHOTS, size)] for layout in LAYOUTS}
     every = [shots for drawn in layouts.values() for shots in drawn]
     print_changes(every)
     print_others(layouts)

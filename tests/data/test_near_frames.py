@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from data.media import encode_jpeg
-from data.near_frames import COMMON, HASH_BYTES, NEAR, TIED, Hashed, distances, near_people, picture_hash
+from data.near_frames import HASH_BYTES, MOST_PEOPLE, NEAR, TIED, Hashed, distances, near_people, picture_hash
 from data.seeds import numpy_generator
 from tests.data.copies import drawn_faces
 
@@ -38,7 +38,7 @@ def drawn() -> list[np.ndarray]:
 
 def test_a_hash_says_which_low_frequencies_are_above_their_median(drawn: list[np.ndarray]) -> None:
     image = drawn[0][0]
-    grey = np.asarray(Image.fromarray(image).convert("L").resize((64, 64), Image.Resampling.BILINEAR), np.float64)
+    grey = np.asarray(Image.fromarray(image[..., 1].copy()).resize((64, 64), Image.Resampling.BILINEAR), np.float64)
     x = np.arange(64) + 0.5
     waves = [np.cos(np.pi / 64 * number * x) for number in range(16)]
     found = [float(waves[v] @ grey @ waves[u]) for v in range(16) for u in range(16)][1:]
@@ -119,8 +119,8 @@ def test_one_chance_picture_ties_nobody_but_all_of_few_do() -> None:
 
 
 def test_a_title_that_all_people_show_ties_nobody() -> None:
-    one, title = random_hashes(COMMON + 1, 8, 6), random_hashes(1, 4, 7).hashes
-    hashes = one.hashes.reshape(COMMON + 1, 8, HASH_BYTES).copy()
+    one, title = random_hashes(MOST_PEOPLE + 1, 8, 6), random_hashes(1, 4, 7).hashes
+    hashes = one.hashes.reshape(MOST_PEOPLE + 1, 8, HASH_BYTES).copy()
     hashes[:, :4] = title
     shown = Hashed(hashes.reshape(-1, HASH_BYTES), one.people)
     found = near_people(shown, Hashed(title, np.zeros(4, int)))
