@@ -19,16 +19,17 @@ import polars as pl
 
 from data.drawn import is_drawn
 from data.errors import InputError, raise_all
-from data.faces.align import Faces, align
+from data.faces.align import Faces
 from data.files import Progress, atomic_path, check_writable, exclusive_lock, no_progress, write_atomic
 from data.frames import save_table
-from data.media import VideoFrames, decode_image, encode_jpeg, is_jpeg, read_bytes
+from data.media import VideoFrames, decode_image, read_bytes
 from data.parallel import cores, run_tasks
 from data.settings import StoreSettings
-from data.shards import SHARDS, shard_path
+from data.shards import SHARDS, shard_path, stored_frame
 from data.store import (
     EXCLUDED_FRAMES,
     LENGTHS,
+    PICTURES,
     SOURCES,
     STORE,
     STORE_FORMAT,
@@ -188,7 +189,7 @@ def _is_finished(plan: _Plan, number: int) -> bool:
     """Whether an interrupted build finished the shard, and a few of its source files are unchanged."""
     try:
         record = json.loads(_record_path(plan.folder, number).read_text())
-        whole = shard_path(plan.folder, number).stat().st_size == sum(record["lengths"])
+        whole = shard_path(plan.folder, number).stat().st_size == sum(record["lengths"]) and bool(record["pictures"])
     except (OSError, ValueError, KeyError):
         return False
     # comparing all of them would read the whole dataset again
@@ -211,6 +212,7 @@ def _write_shard(shard: _Shard) -> list[str]:
     """Write one shard and return the problems with its frames. The record that marks it as finished needs none."""
     problems: list[str] = []
     lengths: list[int] = []
+    pictures: list[bytes] = []
     sources: dict[str, Source] = {}
     checksum = 0
     with atomic_path(shard_path(shard.folder, shard.number)) as path, path.open("wb") as written:
@@ -218,51 +220,49 @@ def _write_shard(shard: _Shard) -> list[str]:
             if isinstance(frame, InputError):
                 problems.append(str(frame))
             else:
-                written.write(frame)
-                lengths.append(len(frame))
-                checksum = zlib.crc32(frame, checksum)
+                content, hashes = frame
+                written.write(content)
+                lengths.append(len(content))
+                pictures.append(hashes)
+                checksum = zlib.crc32(content, checksum)
     if not problems:
         record = {"crc32": checksum, "lengths": lengths, "sources": list(sources.values())}
+        record["pictures"] = b"".join(pictures).hex()
         write_atomic(_record_path(shard.folder, shard.number), json.dumps(record).encode())
     return problems
 
 
-def _frames(shard: _Shard, sources: dict[str, Source]) -> Iterator[bytes | InputError]:
-    """Every frame of the shard as it is stored, or the error in its place; adds to `sources` what was read."""
+def _frames(shard: _Shard, sources: dict[str, Source]) -> Iterator[tuple[bytes, bytes] | InputError]:
+    """Every frame of the shard as it is stored, with its hashes, or the error in its place.
+
+    Adds to `sources` what was read.
+    """
     videos = VideoFrames()
     for row, (path, index) in enumerate(shard.places):
         crop = None if shard.crops is None else shard.crops[row]
         try:
             if index is not None:
                 sources.setdefault(path, (path, (shard.root / path).stat().st_size, None))
-                yield _encoded(videos.frame(shard.root / path, index), b"", crop, shard.settings)
+                yield stored_frame(videos.frame(shard.root / path, index), b"", crop, shard.settings)
             else:
                 content = read_bytes(shard.root / path)
                 sources[path] = (path, len(content), zlib.crc32(content))
-                yield _encoded(decode_image(content, shard.root / path), content, crop, shard.settings)
+                yield stored_frame(decode_image(content, shard.root / path), content, crop, shard.settings)
         except InputError as error:
             yield error
-
-
-def _encoded(image: np.ndarray, content: bytes, crop: np.ndarray | None, settings: StoreSettings) -> bytes:
-    """The stored form of `image`, whose file holds `content`; a JPEG crop of the right size is not compressed again."""
-    if settings.codec == "raw":
-        return align(image, settings.size, crop).tobytes()
-    if crop is None and image.shape[:2] == (settings.size, settings.size) and content and is_jpeg(content):
-        return content
-    return encode_jpeg(align(image, settings.size, crop), settings.quality)
 
 
 def _write_facts(plan: _Plan) -> None:
     """Write all files of the store but the frames, from the records of the shards."""
     folder, faces, settings = plan.folder, plan.faces, plan.settings
-    checksums, lengths, sources = _records(folder, len(plan.starts) - 1)
+    checksums, lengths, sources, pictures = _records(folder, len(plan.starts) - 1)
     save_table(faces.table, folder / TABLE)
     _save(pl.concat(sources).unique("path", keep="first", maintain_order=True), folder / SOURCES)
     _save(faces.excluded, folder / EXCLUDED_FRAMES)
     if settings.codec == "jpeg":
         with atomic_path(folder / LENGTHS) as path, path.open("wb") as written:
             np.save(written, np.concatenate(lengths))
+    write_atomic(folder / PICTURES, pictures)
     facts = {
         "format": STORE_FORMAT,
         **asdict(settings),
@@ -273,19 +273,24 @@ def _write_facts(plan: _Plan) -> None:
         "drawn": is_drawn(plan.root),  # not in the fingerprint: the trials of former stores keep their frames
         "starts": plan.starts,
         "crc32": checksums,
+        "pictures": zlib.crc32(pictures),
     }
     write_atomic(folder / STORE, json.dumps(facts).encode())
 
 
-def _records(folder: Path, shards: int) -> tuple[list[int], list[np.ndarray], list[pl.DataFrame]]:
-    """Checksum, lengths and sources of each shard; as Python objects, millions of them would fill the memory."""
-    checksums, lengths, sources = [], [], []
+def _records(folder: Path, shards: int) -> tuple[list[int], list[np.ndarray], list[pl.DataFrame], bytes]:
+    """Checksum, lengths and sources of each shard, and the hashes of all frames.
+
+    As Python objects, millions of them would fill the memory.
+    """
+    checksums, lengths, sources, pictures = [], [], [], bytearray()
     for number in range(shards):
         record = json.loads(_record_path(folder, number).read_text())
         checksums.append(int(record["crc32"]))
         lengths.append(np.array(record["lengths"], np.int32))
         sources.append(pl.DataFrame(record["sources"], schema=_SOURCES, orient="row"))
-    return checksums, lengths, sources
+        pictures += bytes.fromhex(record["pictures"])
+    return checksums, lengths, sources, bytes(pictures)
 
 
 def _save(table: pl.DataFrame, path: Path) -> None:

@@ -11,6 +11,7 @@ from data.degrade import Degraded
 from data.errors import raise_all
 from data.folds import Fold
 from data.frames import KEY
+from data.same_people import leaks
 from data.store import FrameStore
 from data.union import UnionStore, read_through
 
@@ -73,13 +74,10 @@ def pool(own: FrameStore | UnionStore, others: Sequence[FrameStore], fold: Fold)
 
 def check_held_out(own: FrameStore, others: Sequence[FrameStore], fold: Fold) -> None:
     """`InputError` if a person of the validation or test part of `fold` is in one of `others`."""
-    dataset = own.table["dataset"][0]
     held_out = {*own.subjects_of(np.concatenate([fold.val, fold.test]))}
-    problems = []
-    for store in others:
-        seen = store.table.filter(dataset=dataset)["subject"].unique().sort()
-        problems += [f"{store.path.name} shows {s}, whom fold {fold.name} holds out" for s in seen if s in held_out]
+    whom = f", whom fold {fold.name} holds out"
     raise_all(
-        f"frames of {dataset} that are used without labels must not show people of the validation or test part:",
-        problems,
+        "frames that are used without labels must not show people of the validation or test part. Leave the store out, "
+        "or prepare it again from a tree without these people:",
+        [line for store in others for line in leaks(own, store, held_out, whom)],
     )

@@ -1,4 +1,4 @@
-"""The frame files of one store: where each row lies in them, and reading it."""
+"""The frame files of one store: what is kept of a frame, where each row lies in them, and reading it."""
 
 import os
 import weakref
@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import InputError
+from data.faces.align import align
+from data.media import encode_jpeg, is_jpeg
+from data.near_frames import picture_hash
+from data.settings import StoreSettings
 
 SHARDS = "shards"
 BUILD_AGAIN = "Build it again: launch/prepare.py with the same keys and rebuild=true."
@@ -81,6 +85,23 @@ class Shards:
 def _close_all(opened: dict[int, int]) -> None:
     for handle in opened.values():
         os.close(handle)
+
+
+def stored_frame(
+    image: np.ndarray, content: bytes, crop: np.ndarray | None, settings: StoreSettings
+) -> tuple[bytes, bytes]:
+    """The stored form of `image`, whose file holds `content`, and the hashes of the whole picture and of the face.
+
+    A JPEG crop of the right size is not compressed again.
+    """
+    face = align(image, settings.size, crop)
+    whole = picture_hash(image).tobytes()
+    hashes = whole + (whole if face is image else picture_hash(face).tobytes())
+    if settings.codec == "raw":
+        return face.tobytes(), hashes
+    if crop is None and image.shape[:2] == (settings.size, settings.size) and content and is_jpeg(content):
+        return content, hashes
+    return encode_jpeg(face, settings.quality), hashes
 
 
 def shard_path(folder: Path, shard: int) -> Path:

@@ -6,6 +6,8 @@
         excluded.parquet   coded frames that are not in the store, with the reason
         sources.parquet    every raw file that was read: path, bytes, crc32 (null for videos)
         lengths.npy        jpeg only: bytes of each frame
+        pictures.bin       perceptual hashes of each frame: 32 bytes of the whole picture, 32 of the stored face
+        videos_of.txt      only where the user said it: the dataset whose people the frames show
         store.json         format, shape, fingerprint, alignment, drawn or real; first row, bytes, crc32 of each shard
 
 `data.build` writes stores; a store that has its final name is whole and never changes.
@@ -30,14 +32,17 @@ import polars as pl
 from data.aus import au_column
 from data.errors import InputError, raise_all
 from data.faces.align import Faces
+from data.files import write_atomic
 from data.frames import KEY, aus_of, load_table, table_digest
 from data.media import decode_image
+from data.near_frames import HASH_BYTES
 from data.settings import StoreSettings
 from data.shards import BUILD_AGAIN, Shards
 
 STORE_FORMAT = 2
 TABLE, EXCLUDED_FRAMES, SOURCES = "table.parquet", "excluded.parquet", "sources.parquet"
 LENGTHS, STORE = "lengths.npy", "store.json"
+PICTURES, VIDEOS_OF = "pictures.bin", "videos_of.txt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,32 @@ class FrameStore:
     def excluded(self) -> pl.DataFrame:
         """Coded frames that are not in the store: subject, sequence, frame, reason."""
         return pl.read_parquet(self.path / EXCLUDED_FRAMES)
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the store was built with `pictures`."""
+        return "pictures" in _facts(self.path)
+
+    @cached_property
+    def pictures(self) -> np.ndarray:
+        """Perceptual hashes of the whole picture and of the stored face of every row, uint8 [n, 2, 32]."""
+        path = self.path / PICTURES
+        if not self.has_pictures:
+            raise InputError(f"{self.path} was built before people were compared by their pictures. {BUILD_AGAIN}")
+        content = path.read_bytes() if path.is_file() else b""
+        if zlib.crc32(content) != _facts(self.path)["pictures"] or len(content) != len(self) * 2 * HASH_BYTES:
+            raise InputError(f"{self.path} is damaged ({PICTURES}). {BUILD_AGAIN}")
+        return np.frombuffer(content, np.uint8).reshape(-1, 2, HASH_BYTES)
+
+    @property
+    def people_of(self) -> str:
+        """The dataset whose people the frames show: what the user said (`say_videos_of`), else its own."""
+        said = self.path / VIDEOS_OF
+        return said.read_text().strip() if said.exists() else str(self.table["dataset"][0])
+
+    def say_videos_of(self, dataset: str) -> None:
+        """Keep with the store that its frames show people of `dataset`; trials that use it are not touched."""
+        write_atomic(self.path / VIDEOS_OF, f"{dataset}\n".encode())
 
     def subjects_of(self, rows: np.ndarray) -> list[str]:
         """Subject of each of `rows` [B]."""

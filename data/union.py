@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from data.aus import au_column
-from data.catalog import CATALOG
 from data.errors import InputError, raise_all
 from data.folds import Fold, check_val_share, validation_subjects
 from data.frames import SCHEMA, aus_of
+from data.same_people import leaks
 from data.store import FrameStore
 
 
@@ -29,7 +29,7 @@ class UnionStore:
         unlabelled = [store.path.name for store in self.stores if not aus_of(store.table)]
         problems = [f"{name} has no labels to train on" for name in unlabelled]
         problems += size_problems(self.stores)
-        problems += [line for one, other in combinations(self.stores, 2) for line in shared_subjects(one, other)]
+        problems += [line for one, other in combinations(self.stores, 2) for line in leaks(one, other)]
         raise_all("these datasets cannot be trained on together:", problems)
 
     def __len__(self) -> int:
@@ -109,19 +109,6 @@ def size_problems(stores: Sequence[FrameStore]) -> list[str]:
         for store in stores
         if store.size != size
     ]
-
-
-def shared_subjects(one: FrameStore, other: FrameStore) -> list[str]:
-    """One line for each person in both stores: a subject of the same name, in datasets that share people."""
-    if not _share_people(dataset_of(one), dataset_of(other)):
-        return []
-    both = sorted({*one.table["subject"].unique()} & {*other.table["subject"].unique()})
-    return [f"{one.path.name} and {other.path.name} both show subject {subject}" for subject in both]
-
-
-def _share_people(one: str, other: str) -> bool:
-    shared = [CATALOG[name].shares_people_with if name in CATALOG else () for name in (one, other)]
-    return one == other or other in shared[0] or one in shared[1]
 
 
 def source_fold(frames: UnionStore, val_share: float, seed: int) -> Fold:

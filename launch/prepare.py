@@ -22,6 +22,7 @@ from data.doctor.stores import examine_store
 from data.errors import InputError
 from data.folds import fold_number_table
 from data.frames import aus_of
+from data.same_people import twin_lines
 from data.store import FrameStore
 from launch.keys.frames import PrepareKeys
 from launch.plan.datasets import (
@@ -63,6 +64,8 @@ def _describe(store: FrameStore) -> None:
     subjects, sequences = table["subject"].n_unique(), table.select("subject", "sequence").n_unique()
     coded = f"AUs {list(aus_of(table))}" if aus_of(table) else "no labels"
     print(f"{len(store)} frames of {subjects} subjects in {sequences} sequences, {coded}")
+    for line in twin_lines(store):
+        print(f"note: one person under two names? {line}")
     print(f"frame store: {store.path}")
 
 

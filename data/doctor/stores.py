@@ -12,11 +12,13 @@ from data.build import build_store
 from data.doctor.checks import Check
 from data.errors import InputError, raise_all
 from data.faces.align import Faces
+from data.same_people import twin_lines
 from data.seeds import numpy_generator
 from data.settings import StoreSettings
 from data.shards import BUILD_AGAIN
 from data.store import FrameStore, open_store, store_path, stores_of
 
+TWO_NAMES = "is this one person? Then give one name to both in the raw tree, or remove one of them:"
 RENDERED, SAMPLED_VIDEOS = 32, 3  # frames that are rendered again, from at most this many videos
 
 
@@ -43,6 +45,7 @@ def examine_store(faces: Faces, root: Path, folder: Path, settings: StoreSetting
     yield Check("frame store", path.name, path.name, "ok")
     yield _tried("source files", "unchanged", lambda: store.check_sources(root))
     yield _tried(f"pixels of {RENDERED} frames", "as rendered now", lambda: _check_pixels(store, faces, root))
+    yield _tried("people", "one name each", lambda: raise_all(TWO_NAMES, twin_lines(store)))
 
 
 def _tried(what: str, wanted: str, check: Callable[[], None]) -> Check:

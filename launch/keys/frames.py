@@ -43,6 +43,7 @@ class DatasetKeys:
     landmarks: str = setting("", "landmarks made elsewhere: folder, parquet or CSV; empty for those of the dataset")
     face_model: str = setting("", "alignment=yunet: the path of its .onnx file")
     margin: float = setting(AlignSettings.margin, "how much wider the crop is at each edge, as a share of its side")
+    videos_of: str = setting("", "the dataset whose people the frames show, where that is another, e.g. disfa, bp4d+")
     codec: str = setting(StoreSettings.codec, "raw: fastest; jpeg: a tenth of the space")
     quality: int = setting(StoreSettings.quality, "codec=jpeg: quality, 1 to 100")
     options: dict[str, Any] = empty("options of the reader, e.g. dataset.options.threshold=1")

@@ -73,6 +73,8 @@ def prepare_store(keys: StoreKeys, console: Console, rebuild: bool = False) -> F
         store = build_store(faces, root, folder, settings, processes(keys.processes), report, rebuild)
     if found:
         store.check_sources(root)
+    if keys.dataset.videos_of:
+        store.say_videos_of(keys.dataset.videos_of)
     _say(store.excluded, (*reading.notes, *faces.notes), console)
     return store
 
@@ -85,7 +87,21 @@ def check_labelled(name: str) -> None:
 
 def dataset_problems(keys: StoreKeys) -> list[str]:
     """Problems of the dataset's keys that can be found before it is read."""
-    return complaints(partial(align_settings, keys.dataset), partial(store_settings, keys.dataset))
+    return complaints(
+        partial(align_settings, keys.dataset),
+        partial(store_settings, keys.dataset),
+        partial(check_videos_of, keys.dataset),
+    )
+
+
+def check_videos_of(wanted: DatasetKeys) -> None:
+    """`InputError` unless `dataset.videos_of` names a dataset of people."""
+    named = {name for row in CATALOG.values() for name in (row.name, *row.shares_people_with)} - {"videos"}
+    if wanted.videos_of and wanted.videos_of not in named:
+        raise InputError(
+            f"dataset.videos_of={wanted.videos_of!r}; allowed: {', '.join(sorted(named))}. Leave it out for videos of "
+            "other people: frames that a store shares with another one are found by their pictures"
+        )
 
 
 def read_tree(wanted: DatasetKeys, root: Path, console: Console) -> Reading:

@@ -1,8 +1,10 @@
 """Checks before the first trial: everything that can be wrong with the keys of a search, reported at once."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from data.errors import InputError, complaints, raise_all
 from data.files import check_writable
 from data.folds import Fold, folds
 from data.pool import pool
+from data.same_people import check_twins, leaks
 from data.store import FrameStore
 from launch.keys.trials import BoundKeys, SweepKeys, TrainKeys, TrialKeys
 from launch.plan.budget import Budget, parse_budget
@@ -114,19 +117,42 @@ def warm_points(keys: SweepKeys, space: Space) -> list[Params]:
     return points
 
 
-def _check_warm_start(keys: SweepKeys, folds: tuple[str, ...]) -> None:
+def _check_warm_start(keys: SweepKeys, frames: FrameStore, folds: tuple[str, ...]) -> None:
     """`InputError` if the start points were chosen with test subjects of one of `folds`."""
-    if not keys.warm_start:
-        return
-    other = searched_study(keys.runs_root, keys.warm_start).spec()
-    # two searches of one fold never see its test subjects
-    alone = len(folds) == 1 and other.folds == folds
-    if other.dataset == keys.dataset.name and not alone:
-        searched = f"searched {', '.join(other.folds)} of the same dataset"
-        raise InputError(
-            f"warm_start={keys.warm_start} {searched}, and other folds test on its validation subjects. "
-            "Give a study of another dataset, or one fold= for both studies"
-        )
+    problems = []
+    for search in _searches(keys.runs_root, keys.warm_start):
+        spec = search.spec()
+        # two searches of one fold never see its test subjects
+        alone = len(folds) == 1 and spec.folds == folds and spec.dataset == keys.dataset.name
+        problems += [] if alone else _searched_on(search, frames)
+    raise_all(
+        f"warm_start={keys.warm_start} was chosen with people whom this study tests on. Give a study of other people, "
+        "or one fold= of the same dataset for both studies:",
+        problems,
+    )
+
+
+def check_search(runs_root: str, study: str, targets: Iterable[FrameStore]) -> None:
+    """`InputError` if the search `study`, or one that it began with, was on people of one of `targets`."""
+    both = product(_searches(runs_root, study), targets)
+    raise_all(
+        f"study={study} was chosen with people of a target, which must not choose what is tested on it. Give a study "
+        "of other people:",
+        [line for search, target in both for line in _searched_on(search, target)],
+    )
+
+
+def _searched_on(search: StudyStore, frames: FrameStore) -> list[str]:
+    return [f"{search.root.name}: {line}" for line in leaks(frames, search.frames())]
+
+
+def _searches(runs_root: str, name: str) -> list[StudyStore]:
+    """The search `name`, the one whose best trials it tried first, and so on; none without a name."""
+    found: dict[str, StudyStore] = {}
+    while name and name not in found:
+        store = found[name] = searched_study(runs_root, name)
+        name = search_in(store.root, store.spec()).warm_start
+    return [*found.values()]
 
 
 def plan_sweep(keys: SweepKeys, frames: FrameStore) -> SearchPlan:
@@ -135,7 +161,7 @@ def plan_sweep(keys: SweepKeys, frames: FrameStore) -> SearchPlan:
     names = tuple(divided) if keys.fold in ("", "all") else (keys.fold,)
     if names[0] not in divided:
         raise InputError(f"fold={names[0]!r}; allowed: all, {', '.join(divided)}")
-    _check_warm_start(keys, names)
+    _check_warm_start(keys, frames, names)
     search = search_of(keys, searched_trial(keys, frames.fingerprint, names[0]))
     weights = asked_weights(keys.weights)[1]
     check_weights(search.base.backbone, weights)
@@ -166,8 +192,10 @@ def _unlabelled(keys: SweepKeys) -> list[FrameStore]:
 
 
 def store_folds(keys: TrialKeys, frames: FrameStore) -> dict[str, Fold]:
-    """The folds of `frames` by name."""
-    return folds(frames.table, fold_scheme(keys.dataset), keys.val_share, keys.seed)
+    """The folds of `frames` by name; `InputError` if one parts a person who has two names."""
+    divided = folds(frames.table, fold_scheme(keys.dataset), keys.val_share, keys.seed)
+    check_twins(frames, divided.values())
+    return divided
 
 
 def searched_trial(keys: SweepKeys, fingerprint: str, fold: str) -> TrialConfig:

@@ -13,7 +13,14 @@ from data.files import check_writable
 from data.store import FrameStore, find_store, open_store, sizes_of
 from data.union import dataset_of, source_fold
 from launch.keys.trials import GeneralizeKeys
-from launch.plan.preflight import asked_weights, check_weights, common_settings, searched_study, study_store
+from launch.plan.preflight import (
+    asked_weights,
+    check_search,
+    check_weights,
+    common_settings,
+    searched_study,
+    study_store,
+)
 from launch.plan.resources import Resources, resources
 from launch.plan.variants import given_settings, selected, variant, variant_problems
 from model.methods import METHODS
@@ -111,6 +118,8 @@ def plan_study(keys: GeneralizeKeys) -> MultiSourcePlan:
     candidates = _candidates(keys, _common(keys, size))
     asked = Generalization(_splits(keys, stores), candidates, keys.selection, keys.seeds)
     check_splits(asked)
+    if keys.study:
+        check_search(keys.runs_root, keys.study, [split.target for split in asked.splits])
     raise_all(
         "training on several datasets cannot start:",
         complaints(*(partial(_check_frames, name, config, asked) for name, config in candidates.items())),

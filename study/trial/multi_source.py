@@ -12,9 +12,10 @@ from data.errors import InputError, raise_all
 from data.folds import Fold, folds
 from data.frames import aus_of
 from data.loader import Loader
+from data.same_people import leaks
 from data.seeds import numpy_generator
 from data.store import FrameStore, named_store, open_store
-from data.union import UnionStore, dataset_of, shared_subjects, size_problems, source_fold
+from data.union import UnionStore, dataset_of, size_problems, source_fold
 from model.detector import Detector
 from model.evaluate import predict
 from model.norm import adapt_norms
@@ -55,11 +56,10 @@ def new_loader(config: TrialConfig, frames: FrameStore | UnionStore, device: tor
 def check_target(target: FrameStore, sources: UnionStore) -> tuple[int, ...]:
     """The AUs to test on `target` after training on `sources`.
 
-    `InputError` when they share no AU, when frame sizes differ, and when both contain the same subjects.
+    `InputError` when they share no AU, when frame sizes differ, and when both show the same people.
     """
     aus = shared_aus(aus_of(target.table), sources.aus)
-    # a subject in training and test would be a leak, whatever its name in the datasets
-    problems = [line for store in sources.stores for line in shared_subjects(store, target)]
+    problems = [line for store in sources.stores for line in leaks(target, store)]
     problems += size_problems((sources.stores[0], target))
     if not aus:
         problems.append(f"{target.path.name} codes no AU of {sources.name}")

@@ -20,10 +20,11 @@ def store_of(
     aus: tuple[int, ...] | None = None,
     first: int = 0,
     size: int = 24,
+    seed: int = 0,
 ) -> FrameStore:
     """Noisy frames as `tiny_store` draws them, in `folder`/stores; people are numbered from `first`."""
-    raw = folder / f"{dataset}-{first}"
-    drawn = tiny_store(raw, subjects, frames, size, aus or CODED[dataset], unknown=0.1, seed=sum(dataset.encode()))
+    raw, seed = folder / f"{dataset}-{first}", sum(dataset.encode()) + seed
+    drawn = tiny_store(raw, subjects, frames, size, aus or CODED[dataset], unknown=0.1, seed=seed)
     number = pl.col("subject").str.slice(1).cast(pl.Int64) + first
     named = pl.format("S{}", number.cast(pl.String).str.zfill(2)).alias("subject")
     table = drawn.table.with_columns(named, dataset=pl.lit(dataset))

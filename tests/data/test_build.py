@@ -100,7 +100,7 @@ def test_only_the_store_is_left(tree: Tree) -> None:
     store = build(tree, "jpeg")
     assert sorted(path.name for path in store.path.rglob("*")) == [
         "00000.bin", "00001.bin", "00002.bin",
-        "excluded.parquet", "lengths.npy", "shards", "sources.parquet", "store.json", "table.parquet",
+        "excluded.parquet", "lengths.npy", "pictures.bin", "shards", "sources.parquet", "store.json", "table.parquet",
     ]  # fmt: skip
     assert bare(tree) == [store.path.name]
     assert [path.suffix for path in tree.folder.iterdir() if path != store.path] == [".lock"]

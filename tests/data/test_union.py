@@ -1,18 +1,16 @@
 """Several datasets as one: whose frame a row is, what is coded in it, and who is in which part."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from data.catalog import CATALOG
 from data.clips import clips_of
 from data.errors import InputError
 from data.frames import SCHEMA, aus_of
 from data.settings import ClipSettings
 from data.store import FrameStore
-from data.union import UnionStore, shared_subjects, source_fold
+from data.union import UnionStore, source_fold
 from tests.data.several import CODED, store_of, three_stores
 
 
@@ -99,21 +97,7 @@ def test_what_does_not_go_together_is_refused_with_all_reasons(stores: dict[str,
         UnionStore((stores["bp4d"], large, stores["gft"]))
     said = str(caught.value)
     assert "has 32 px" in said
-    assert f"{stores['bp4d'].path.name} and {large.path.name} both show subject S02" in said
-    assert "subject S03" in said
-    others = store_of(tmp_path, "bp4d", subjects=2, first=4)
-    assert shared_subjects(stores["bp4d"], others) == []
+    assert f"{large.path.name} shows 2 of the 4 people of {stores['bp4d'].path.name}, in 12 of its 12 frames" in said
+    assert "S02, S03. " in said
+    others = store_of(tmp_path, "bp4d", subjects=2, first=4, seed=5)
     assert len(UnionStore((stores["bp4d"], others))) == 24 + 12
-
-
-def test_datasets_that_share_people_are_held_apart(
-    stores: dict[str, FrameStore], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bp4d, gft = stores["bp4d"], stores["gft"]
-    both = sorted({*bp4d.table["subject"]} & {*gft.table["subject"]})
-    assert both
-    assert shared_subjects(bp4d, gft) == []
-    monkeypatch.setitem(CATALOG, "gft", replace(CATALOG["gft"], shares_people_with=("bp4d",)))
-    for one, other in ((bp4d, gft), (gft, bp4d)):
-        said = [f"{one.path.name} and {other.path.name} both show subject {subject}" for subject in both]
-        assert shared_subjects(one, other) == said

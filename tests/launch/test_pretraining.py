@@ -1,5 +1,6 @@
 """What a sweep with method=clp is checked for before its first trial."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from launch.plan.preflight import plan_sweep, sweep_problems
 from launch.run.command import compose_keys
 from study.records.config import TrialConfig
 from tests.conftest import TreeMaker
+from tests.data.copies import copied
 from tests.data.trees import video
 from tests.launch.commands import SMALL, run, sweep_arguments
 
@@ -69,7 +71,17 @@ def test_all_stores_that_are_not_there_are_named(stores: dict[str, FrameStore], 
 
 def test_who_is_held_out_by_any_fold_is_not_pre_trained_on(stores: dict[str, FrameStore], folder: Path) -> None:
     said = refused(stores, folder, "pretrain.stores=[bp4d]")
-    assert f"{stores['bp4d'].path.name} shows F001, whom fold part1 holds out" in said
+    name = stores["bp4d"].path.name
+    assert f"{name} shows 3 of the 6 people of {name}, whom fold part1 holds out, in 36 of its 72 frames: F001" in said
+
+
+def test_a_copy_under_another_name_is_not_pre_trained_on(stores: dict[str, FrameStore], folder: Path) -> None:
+    again = copied(stores["bp4d"], "seen", "png")
+    said = refused(stores, folder, f"pretrain.stores=[disfa,{again.path.name}]")
+    assert f"{again.path.name} shows 3 of the 6 people of {stores['bp4d'].path.name}, whom fold part1 holds out" in said
+    assert "F001 as P0, " in said
+    assert "The pictures are the same, e.g. frame " in said
+    shutil.rmtree(again.path)
 
 
 def test_only_clp_pre_trains(stores: dict[str, FrameStore], folder: Path) -> None:
@@ -102,6 +114,13 @@ def test_a_folder_of_videos_is_pre_trained_on_and_nothing_else(
     assert (folder / "sheet.png").exists()
     (store,) = folder.glob("stores/videos-32px-*")
     assert planned(stores, folder, "pretrain.stores=[videos]").pretrain.stores == (open_store(store).fingerprint,)
+    assert run("prepare", *given, "dataset.videos_of=bp4d") == 0
+    assert open_store(store).people_of == "bp4d"
+    said = refused(stores, folder, "pretrain.stores=[videos]")
+    assert f"{store.name} shows 3 of the 6 people of {stores['bp4d'].path.name}, whom fold part1 holds out" in said
+    assert "Both show people of bp4d" in said
+    assert run("prepare", *given) == 0
+    assert open_store(store).people_of == "bp4d", "once said, it stays"
     for command, more in (("sweep", [f"runs_root={folder / 'runs'}"]), ("prepare", ["doctor=true"])):
         assert run(command, *given, *more) == 2
         assert "dataset=videos has no labels: pre-train on it" in capsys.readouterr().err

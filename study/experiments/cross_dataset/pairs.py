@@ -20,6 +20,7 @@ from data.files import Progress, no_progress
 from data.folds import folds
 from data.frames import INTENSITIES, aus_of, intensities_of
 from data.loader import Loader
+from data.same_people import leaks
 from data.store import FrameStore, named_store
 from model.evaluate import predict
 from model.metrics import ratio
@@ -126,7 +127,7 @@ def _not_distinct(studies: Sequence[Study]) -> list[str]:
 
 
 def _misfits(source: Study, target: FrameStore) -> list[str]:
-    """Reasons against scoring `source` on `target`: another scale of faces, or subjects seen in training."""
+    """Reasons against scoring `source` on `target`: another scale of faces, or people seen in training."""
     name = target.table["dataset"][0]
     problems = []
     if source.frames.size != target.size:
@@ -134,14 +135,8 @@ def _misfits(source: Study, target: FrameStore) -> list[str]:
             f"{target.path.name} holds frames of {target.size} px, {source.name} was trained on {source.frames.size} "
             f"px. All faces must have one scale: run launch/prepare.py dataset={name} dataset.size={source.frames.size}"
         )
-    for seen in trained_on(source):
-        both = sorted(set(seen.table.filter(dataset=name)["subject"]) & set(target.table["subject"]))
-        if both:
-            problems.append(
-                f"{source.name} was trained on frames of {seen.path.name}, which shows {len(both)} of the people of "
-                f"{target.path.name}: {', '.join(both[:5])}{', ...' if len(both) > 5 else ''}"
-            )
-    return problems
+    seen = (line for store in trained_on(source) for line in leaks(target, store))
+    return problems + [f"{source.name} was trained on people of its target: {line}" for line in seen]
 
 
 def trained_on(study: Study) -> list[FrameStore]:

@@ -45,7 +45,7 @@ def test_a_fresh_store_passes(codec: str, cropped: bool, faces: Faces, tmp_path:
     build_store(faces, tmp_path / "raw", tmp_path / "stores", settings)
     found = checks(faces, tmp_path, settings)
     assert {check.verdict for check in found.values()} == {"ok"}
-    assert len(found) == 3
+    assert len(found) == 4
 
 
 def test_a_store_of_other_labels_is_named(faces: Faces, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """From a raw tree, or without one, to an open store."""
 
 import io
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from data.errors import InputError
 from data.parallel import cores
 from data.store import FrameStore
 from data.synthetic import write_tree
-from launch.plan.datasets import align_settings, fold_scheme, prepare_store, processes, progress_bar
+from launch.plan.datasets import align_settings, dataset_problems, fold_scheme, prepare_store, processes, progress_bar
+from launch.plan.preflight import store_folds
 from launch.run.command import compose_keys
 from tests.conftest import TreeMaker
 from tests.launch.commands import SMALL, run
@@ -51,6 +53,32 @@ def test_every_layout_is_prepared_once(
     assert run("prepare", *arguments) == 0
     assert stamps(tmp_path) == before
     assert "storing" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["bp4", "videos", "BP4D"])
+def test_videos_of_a_dataset_that_nobody_knows(name: str) -> None:
+    with pytest.raises(InputError, match=rf"dataset\.videos_of='{name}'; allowed: affwild2, bp4d, bp4d\+, disfa"):
+        compose_keys("prepare", [*SMALL, "dataset=videos", f"dataset.videos_of={name}"], dataset_problems)
+
+
+def test_one_person_under_two_names_is_said_and_no_fold_parts_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "gft"
+    write_tree("gft", root, subjects=3, sequences=1, frames=8)
+    first, second = sorted(path.name for path in (root / "images").iterdir())[:2]
+    for picture in (root / "images" / first).iterdir():
+        shutil.copy(picture, root / "images" / second / picture.name)
+    given = [*SMALL, "dataset=gft", f"data_root={root}", f"store_root={tmp_path}", "dataset.fold_scheme=random3"]
+    assert run("prepare", *given) == 0
+    said = capsys.readouterr().out
+    assert "note: one person under two names? " in said
+    assert f"frames of {second} (" in said
+    assert run("prepare", *given, "doctor=true") == 1
+    assert "is this one person?" in " ".join(capsys.readouterr().out.split())
+    keys = compose_keys("sweep", [*given, f"runs_root={tmp_path / 'runs'}"])
+    with pytest.raises(InputError, match="one person under two names, who would be trained on and tested on"):
+        store_folds(keys, prepared(*given[len(SMALL) :]))
 
 
 def test_another_size_is_another_store(trees: TreeMaker, tmp_path: Path) -> None:

@@ -161,14 +161,20 @@ def test_what_a_trial_does_not_depend_on_is_not_in_its_name(frames: FrameStore, 
 def test_a_warm_start_lets_no_fold_learn_from_whom_it_tests(
     trees: TreeMaker, tmp_path: Path, dataset: str, folds: list[str], fold: str, refused: bool
 ) -> None:
+    studied = prepare_store(
+        compose_keys("sweep", sweep_arguments(trees(dataset), tmp_path, dataset)), Console(quiet=True)
+    )
     other = StudyStore(tmp_path / "runs" / "other")
-    other.open_study(search_spec(dataset=dataset, folds=tuple(folds)), free=())
+    other.open_study(search_spec(dataset=dataset, folds=tuple(folds), store=str(studied.path)), free=())
     other.write(result(trial_from_dict({"optim": {"lr": 0.004}})))
     given = [*sweep_arguments(trees("bp4d"), tmp_path), f"fold={fold}", "warm_start=other"]
     keys = compose_keys("sweep", [*given, "name=x"])
     frames = prepare_store(keys, Console(quiet=True))
     if refused:
-        with pytest.raises(InputError, match="of the same dataset, and other folds test"):
+        with pytest.raises(
+            InputError, match="warm_start=other was chosen with people whom this study tests on"
+        ) as caught:
             plan_sweep(keys, frames)
+        assert f"  - other: {studied.path.name} shows " in str(caught.value)
     else:
         assert plan_sweep(keys, frames).search.points

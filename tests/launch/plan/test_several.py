@@ -12,8 +12,9 @@ from launch.plan.several import MultiSourcePlan, generalization_problems, plan_s
 from launch.run.command import compose_keys
 from study.records.config import trial_from_dict
 from study.records.store import StudyStore
+from tests.data.copies import copied
 from tests.data.several import store_of, three_stores
-from tests.study.make import opened, result, small_trial
+from tests.study.make import result, small_trial
 from tests.study.specs import search_spec
 
 FOLDER = "stores"
@@ -144,8 +145,9 @@ def test_the_variants_are_the_candidates(root: Path, stores: dict[str, FrameStor
 
 
 def test_the_best_trials_of_a_study_are_candidates(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
-    store = opened(tmp_path / "searched")
-    base = small_trial(stores["gft"], "bce")
+    elsewhere = store_of(root, "affwild2", aus=(1, 12))
+    store = searched(tmp_path, "searched", elsewhere)
+    base = small_trial(elsewhere, "bce")
     for number, value in enumerate([0.5, 0.9, 0.7, 0.8]):
         config = replace(base, optim=replace(base.optim, lr=0.01 * (1 + number)))
         store.write(result(config, value, started=number))
@@ -156,6 +158,39 @@ def test_the_best_trials_of_a_study_are_candidates(root: Path, stores: dict[str,
     assert [config.optim.lr for config in plan.asked.candidates.values()] == [0.02, 0.04, 0.03]
     assert {config.views.crop for config in plan.asked.candidates.values()} == {16}
     assert {trial.seed for trial in plan.trials} == {0}
+
+
+def searched(runs: Path, name: str, frames: FrameStore, warm_start: str = "") -> StudyStore:
+    """A search on `frames`, without trials."""
+    store = StudyStore(runs / name)
+    spec = search_spec(name, dataset=str(frames.table["dataset"][0]), store=str(frames.path), warm_start=warm_start)
+    store.open_study(spec, free=())
+    return store
+
+
+def test_a_search_on_the_target_gives_no_candidates(root: Path, stores: dict[str, FrameStore], tmp_path: Path) -> None:
+    elsewhere = store_of(root, "affwild2", aus=(1, 12), first=20)
+    begun = {"on-target": stores["gft"], "renamed": copied(stores["gft"], "videos", "png", stores=tmp_path / "copies")}
+    begun["renamed"].say_videos_of("gft")
+    for name, frames in begun.items():
+        searched(tmp_path, name, frames).write(result(small_trial(stores["gft"], "bce"), 0.9))
+        searched(tmp_path, f"after-{name}", elsewhere, name).write(result(small_trial(elsewhere, "bce"), 0.9))
+    searched(tmp_path, "after-after", elsewhere, "after-renamed").write(result(small_trial(elsewhere, "bce"), 0.9))
+    asked = "train_on=[bp4d,disfa]", "test_on=[gft]", "seeds=1"
+    for study, behind in (
+        ("on-target", "on-target"),
+        ("renamed", "renamed"),
+        ("after-on-target", "on-target"),
+        ("after-after", "renamed"),
+    ):
+        with pytest.raises(InputError) as raised:
+            planned(root, tmp_path, *asked, f"study={study}")
+        lines = str(raised.value).splitlines()
+        assert lines[0].startswith(f"study={study} was chosen with people of a target")
+        assert len(lines) == 2
+        assert lines[1].startswith(f"  - {behind}: {begun[behind].path.name} shows 6 of the 6 people of")
+    other = "train_on=[gft]", "test_on=[bp4d,disfa]", "seeds=1"
+    assert len(planned(root, tmp_path, *other, "study=on-target").asked.candidates) == 1
 
 
 def test_a_large_crop_is_held_against_the_size_that_is_there(tmp_path: Path) -> None:

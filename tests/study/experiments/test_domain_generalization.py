@@ -217,4 +217,5 @@ def test_what_cannot_be_trained_or_tested_is_said_at_once(stores: dict[str, Fram
     with pytest.raises(InputError) as caught:
         check_splits(replace(single, splits=(*splits(stores), *faulty)))
     assert "codes no AU of disfa+gft" in str(caught.value)
-    assert "both show subject S01" in str(caught.value)
+    assert "shows 2 of the 2 people of" in str(caught.value)
+    assert "S01, S02. Both show people of gft" in str(caught.value)

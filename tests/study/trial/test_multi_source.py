@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from data.errors import InputError
+from data.frames import aus_of
 from data.loader import Batch, Loader
 from data.store import FrameStore
 from data.union import UnionStore, source_fold
@@ -25,6 +26,7 @@ from study.trial import run as trial_module
 from study.trial.detectors import kept_detector, new_detector
 from study.trial.multi_source import check_target, predict_target
 from study.trial.run import run_trial
+from tests.data.copies import copied, drawn_store
 from tests.data.several import CODED, store_of, three_stores
 from tests.model.small import equal, state_of
 from tests.study.make import curve, same_scores
@@ -246,11 +248,20 @@ def test_only_the_norm_that_is_asked_for_is_split(sources: list[FrameStore]) -> 
 
 def test_people_of_the_target_who_were_trained_on_are_refused(stores: dict[str, FrameStore], tmp_path: Path) -> None:
     again = store_of(tmp_path, "gft", subjects=3, frames=4, first=5)
-    with pytest.raises(InputError, match="both show subject S05") as caught:
+    with pytest.raises(InputError, match=r"shows 1 of the 3 people of .*, in 6 of its 36 frames: S05\. Both") as caught:
         check_target(again, UnionStore((stores["bp4d"], stores["gft"])))
     assert "S06" not in str(caught.value)
-    others = store_of(tmp_path, "gft", subjects=2, first=6)
+    others = store_of(tmp_path, "gft", subjects=2, first=6, seed=5)
     assert check_target(others, UnionStore((stores["bp4d"], stores["gft"]))) == (1, 12, 15)
+
+
+def test_a_target_that_was_trained_on_under_another_name_is_refused(tmp_path: Path) -> None:
+    bp4d, gft = (drawn_store(tmp_path, layout) for layout in ("bp4d", "gft"))
+    again = copied(gft, "affwild2", "jpeg")
+    with pytest.raises(InputError, match=r"4 of the 4 people of .*: P0 as .* The pictures are the same") as caught:
+        check_target(again, UnionStore((bp4d, gft)))
+    assert bp4d.path.name not in str(caught.value)
+    assert check_target(again, UnionStore((bp4d,))) == aus_of(gft.table)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from study.experiments.cross_dataset.pairs import (
 from study.experiments.selection import final_trials_of
 from study.records.predictions import read_predictions
 from study.records.store import StudyStore
+from tests.data.copies import copied, drawn_store
 from tests.data.stores import tiny_store
 from tests.data.trees import label_table
 from tests.study.finals import final_study, opened_final
@@ -115,8 +116,23 @@ def test_who_was_trained_on_without_labels_must_not_be_tested(
     seen = final_study(folder / "gft-clp", gft, FOLDS[:1], method="clp", pretrained_on=[bp4d])
     with pytest.raises(InputError) as caught:
         check_studies([opened_final(seen), opened_final(target)])
-    said = f"gft-clp was trained on frames of {bp4d.path.name}, which shows 4 of the people of {bp4d.path.name}: S00"
+    said = f"gft-clp was trained on people of its target: {bp4d.path.name} shows 4 of the 4 people of {bp4d.path.name}"
     assert said in str(caught.value)
+
+
+def test_the_target_under_another_name_must_not_have_been_trained_on(tmp_path: Path) -> None:
+    drawn = drawn_store(tmp_path, "gft")
+    again = copied(drawn, "disfa", "jpeg")
+    studies = [final_study(tmp_path / name, frames, FOLDS) for name, frames in (("a", drawn), ("b", again))]
+    with pytest.raises(InputError) as caught:
+        check_studies([opened_final(study) for study in studies])
+    lines = str(caught.value).splitlines()[1:]
+    for line, (name, seen, new) in zip(lines, (("a", drawn, again), ("b", again, drawn)), strict=True):
+        assert line.startswith(
+            f"  - {name} was trained on people of its target: {seen.path.name} shows 4 of the 4 people "
+        )
+        assert f"of {new.path.name}, in {len(drawn)} of its {len(drawn)} frames: " in line
+    assert "The pictures are the same, e.g. frame " in lines[0]
 
 
 def test_one_dataset_is_one_store_and_one_method_one_study(source: StudyStore, gft: FrameStore, tmp_path: Path) -> None:
