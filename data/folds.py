@@ -56,6 +56,14 @@ def fold_names(table: pl.DataFrame, scheme: str) -> list[str]:
     return list(_test_subjects(table, scheme, seed=0))
 
 
+def expected_folds(dataset: str, scheme: str) -> list[str]:
+    """Names of the folds as far as they are known before any frame is read; else none."""
+    match = re.fullmatch(r"random([0-9]{1,4})", scheme)
+    if match:
+        return [_random_name(int(match[1]), number) for number in range(1, int(match[1]) + 1)]
+    return [*CATALOG[dataset].parts] if scheme == "parts" and dataset in CATALOG else []
+
+
 def folds(table: pl.DataFrame, scheme: str, val_share: float = VAL_SHARE, seed: int = 0) -> dict[str, Fold]:
     """The folds of `scheme` by name; whole training subjects, about `val_share` of them, are the val part.
 
@@ -119,7 +127,11 @@ def _random(table: pl.DataFrame, k: int, seed: int) -> dict[str, list[str]]:
     # of sorted names: the parts do not depend on the order in which a reader finds people
     order = numpy_generator("folds", k, seed).permutation(len(subjects))
     parts = np.array_split(order, k)
-    return {f"random{k}-{n}": [subjects[i] for i in part] for n, part in enumerate(parts, start=1)}
+    return {_random_name(k, n): [subjects[i] for i in part] for n, part in enumerate(parts, start=1)}
+
+
+def _random_name(k: int, number: int) -> str:
+    return f"random{k}-{number}"
 
 
 def _published(table: pl.DataFrame) -> dict[str, list[str]]:

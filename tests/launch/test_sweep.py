@@ -142,7 +142,7 @@ def test_a_disturbed_sweep_goes_on(victim: str, trees: TreeMaker, tmp_path: Path
 def test_transfer_between_two_studies(trees: TreeMaker, tmp_path: Path) -> None:
     runs = f"runs_root={tmp_path / 'runs'}"
     for layout in ("bp4d", "disfa"):
-        finish(start("sweep", *sweep_arguments(trees(layout), tmp_path, layout), "trials=1", "epochs=1"))
+        finish(start("sweep", *sweep_arguments(trees(layout), tmp_path, layout), "trials=3", "epochs=1"))
         finish(start("final", f"name={layout}-aunce", "seeds=1", runs))
     output = finish(start("transfer", "studies=[bp4d-aunce,disfa-aunce]", runs))
     assert output.count("1 2 4 6 12") == 2

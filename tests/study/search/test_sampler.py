@@ -16,7 +16,6 @@ from study.search.sampler import (
     KEY_ATTRIBUTE,
     SAMPLERS,
     SamplerMemory,
-    make_sampler,
     new_memory,
     sampler_problems,
     system_attributes,
@@ -40,7 +39,7 @@ def memory_of(
     space: Space, folder: Path, sampler: str = "tpe", goals: Goals | None = None, seed: int = 0
 ) -> SamplerMemory:
     storage, _ = new_journal(folder / "optuna.journal")
-    return new_memory(storage, "s", make_sampler(sampler, seed, bool(space.methods)), space, goals or Goals())
+    return new_memory(storage, "s", sampler, seed, space, goals or Goals())
 
 
 def outcome(config: TrialConfig, value: float | None = 0.5, **given: Any) -> Outcome:
@@ -192,12 +191,11 @@ def test_the_journal_is_what_optuna_reads(space: Space, tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     path.write_text("of another day\n")
     storage, writer = new_journal(path)
-    memory = new_memory(storage, "mine", make_sampler("tpe", 0), space, Goals())
+    memory = new_memory(storage, "mine", "tpe", 0, space, Goals())
     memory.add(outcome(trial(), 0.75), {"optim.lr": 0.01}, {})
-    memory.enqueue({"optim.lr": 0.125})
     assert path.read_text() == "of another day\n"
     writer.publish()
-    asked = memory.ask()
+    asked = memory.ask({"optim.lr": 0.125})
     asked.report(0.25, 1)
     memory.tell(asked, outcome(trial(1), 0.5))
     memory.ask()
