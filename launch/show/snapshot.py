@@ -10,7 +10,7 @@ from launch.cluster.files import ClusterFolder, Event, Heartbeat
 from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome
 from study.records.result import STATUSES
-from study.records.study_spec import EXTERNAL, what_it_is
+from study.records.study_spec import EXTERNAL, StudySpec, what_it_is
 from study.records.study_trials import StudyTrials
 from study.search.objectives import goals_of
 
@@ -72,7 +72,7 @@ class Snapshot:
     wanted: int
     epochs: int
     counts: dict[str, int]  # finished trials by status
-    best: Outcome | None
+    bests: dict[str, Outcome]  # the best trial of each fold: scores of different folds cannot be compared
     running: list[Running]
     head: str
     workers: list[WorkerView]
@@ -109,7 +109,7 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         wanted=wanted,
         epochs=epochs or work.epochs or spec.epochs,
         counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
-        best=next(iter(goals_of(spec).ranked(outcomes)), None) if stage == "sweep" else None,
+        bests=_bests(spec, outcomes) if stage == "sweep" else {},
         running=begun,
         head=_head(folder, now) if left > 0 else "",
         workers=workers,
@@ -119,6 +119,13 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
     )
+
+
+def _bests(spec: StudySpec, outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
+    ranked = goals_of(spec).ranked(outcomes)
+    # reversed: the first, which is the best, is written last and stays
+    found = {one.fold: one for one in reversed(ranked)}
+    return {fold: found[fold] for fold in sorted(found)}
 
 
 def time_left(outcomes: Sequence[Outcome], left: int) -> float | None:

@@ -15,7 +15,7 @@ from reports.frames.split_scores import SplitEvaluation, scores_of_counts, split
 from study.records.study_spec import SearchSpec, StudySpec, search_in
 from study.search.objectives import Goals, goals_of
 
-Importance = Callable[[pl.DataFrame], pl.DataFrame]
+Importance = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]  # of trials and epochs
 
 _OBJECTIVES = {"f1": "mean F1", "auc": "mean AUC"}
 
@@ -50,7 +50,7 @@ class StudyReport:
     test: SplitEvaluation | None
     scores: pl.DataFrame  # study.records.score_table; empty before the final evaluation
     predicted: Predicted | None
-    importance: pl.DataFrame
+    importance: pl.DataFrame  # study.search.importance
     objectives: list[str]
     tradeoff: pl.DataFrame  # trial, key, fold, x, y, front; empty with one objective
     root: Path
@@ -77,7 +77,7 @@ class StudyReport:
 
 def report_of(store: tables.Results, importance: Importance, materials: Materials | None = None) -> StudyReport:
     """Read the store and compute every number that the page prints."""
-    spec, trials = store.spec(), store.trials()
+    spec, trials, epochs = store.spec(), store.trials(), store.epochs()
     search = search_in(store.root, spec)
     if trials.is_empty():
         raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
@@ -96,7 +96,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         environments=store.environments(),
         trials=trials,
         sweep=sweep,
-        epochs=store.epochs(),
+        epochs=epochs,
         bests=bests,
         finals=finals,
         final_counts=final_counts,
@@ -104,22 +104,13 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         test=_evaluation(final_counts, "test", aus, scores.filter(selection=finals.recorded)),
         scores=scores,
         predicted=predicted.predicted(finals.runs, store.predictions_path, aus),
-        importance=_importance(sweep, importance),
+        importance=importance(trials, epochs),
         objectives=list(spec.objectives),
         tradeoff=_tradeoff(store, goals_of(spec), sweep),
         root=store.root,
         neighbours=neighbours(store.root, spec.name, spec.dataset),
         materials=materials or Materials(),
     )
-
-
-def _importance(sweep: pl.DataFrame, importance: Importance) -> pl.DataFrame:
-    """fold, parameter, importance: trials are compared only with trials of their fold."""
-    parts = [
-        importance(part.drop("trial")).select(pl.lit(str(fold)).alias("fold"), "parameter", "importance")
-        for (fold,), part in sweep.partition_by("fold", as_dict=True, maintain_order=True).items()
-    ]
-    return pl.concat(parts) if parts else pl.DataFrame(schema={"fold": pl.String, "parameter": pl.String})
 
 
 def _tradeoff(store: tables.Results, goals: Goals, sweep: pl.DataFrame) -> pl.DataFrame:

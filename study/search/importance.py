@@ -47,7 +47,9 @@ def ped_anova(trials: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     trials, and when all are equally good. Settings of a single method are compared over the trials of that method.
     The limits hold for all rows together: on noise, one figure in twenty has a bar beyond its limit.
     """
-    ended = trials.filter(pl.col("status").is_in(["DONE", "PRUNED"]) & (pl.col("stage") == "sweep"))
+    ended = trials.filter(
+        pl.col("status").is_in(["DONE", "PRUNED"]), pl.col("stage") == "sweep", pl.col("value").is_finite()
+    )
     groups = [
         group
         for (fold,), part in sorted(ended.partition_by("fold", as_dict=True).items())
@@ -95,15 +97,14 @@ def fair_scores(trials: pl.DataFrame, epochs: pl.DataFrame) -> np.ndarray:
     Two trials are compared at the last epoch that both reached, and two finished ones by their final values: the
     value of an early epoch never stands against a final one.
     """
-    values, keys = trials["value"].to_numpy().astype(float), trials["key"].to_list()
+    keys, done = trials["key"].to_list(), (trials["status"] == "DONE").to_numpy()
     curves = epochs.filter(pl.col("key").is_in(keys)).sort("epoch").group_by("key").agg("value")
     by_key = dict(curves.iter_rows())
     last = np.array([len(by_key.get(key, [])) for key in keys])
-    table = np.full((len(keys), last.max(initial=0) + 1), np.nan)  # [N, E + 1]; in front a column of no epoch
-    table[:, 0] = values
+    table = np.full((len(keys), last.max(initial=0) + 1), np.nan)  # [N, E + 1]; final values in front
+    table[done, 0] = trials["value"].to_numpy().astype(float)[done]
     for row, key in enumerate(keys):
         table[row, 1 : last[row] + 1] = by_key.get(key, [])
-    done = (trials["status"] == "DONE").to_numpy()
     shared = np.minimum(last[:, None], last[None, :])
     shared[done[:, None] & done[None, :]] = 0
     ours = np.take_along_axis(table, shared, axis=1)  # [N, N] of trial i where it meets trial j

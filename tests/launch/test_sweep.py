@@ -160,6 +160,21 @@ def test_one_seed_one_trial_at_a_time_is_reproducible(trees: TreeMaker, tmp_path
         runs[-1]["best"] = {"said": re.findall(r"best trial .*", output)}
     assert runs[0] == runs[1]
     assert len(runs[0]) == 9
+    killed = tmp_path / "killed"
+    for least in (1, 4, 8):
+        process = start("sweep", *sweep_arguments(trees("bp4d"), killed), *keys)
+        if least < 8:
+            wait_for(lambda least=least: len(results(killed)) >= least, process)  # type: ignore[misc]
+            others = [*descendants(process.pid)]
+            process.kill()
+            for pid in others:
+                kill(pid)
+            process.communicate()
+        else:
+            finish(process)
+    assert {key: numbers(content) for key, content in results(killed).items()} == {
+        key: found for key, found in runs[0].items() if key != "best"
+    }
 
 
 def test_trials_that_fine_tune_share_their_pre_training(trees: TreeMaker, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_past_trials_weigh_in(space: Space, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("status", "state", "value"),
-    [("DONE", TrialState.COMPLETE, 0.5), ("PRUNED", TrialState.PRUNED, 0.25), ("FAILED", TrialState.FAIL, None)],
+    [("DONE", TrialState.COMPLETE, 0.5), ("PRUNED", TrialState.PRUNED, 0.375), ("FAILED", TrialState.FAIL, None)],
 )
 def test_tell_closes_a_trial(space: Space, status: str, state: TrialState, value: float | None, tmp_path: Path) -> None:
     memory = memory_of(space, tmp_path)
@@ -91,6 +91,18 @@ def test_tell_closes_a_trial(space: Space, status: str, state: TrialState, value
     told = memory.study.trials[0]
     assert (told.state, told.value) == (state, value)
     assert told.user_attrs[KEY_ATTRIBUTE] == trial().key
+
+
+@pytest.mark.parametrize("status", ["DONE", "PRUNED", "FAILED"])
+def test_a_told_trial_is_as_one_that_a_later_command_adds(space: Space, status: str, tmp_path: Path) -> None:
+    memory = memory_of(space, tmp_path)
+    ended = outcome(trial(), None if status == "FAILED" else 0.5, status=status)
+    asked = memory.ask()
+    memory.tell(asked, ended)
+    memory.add(ended, dict(asked.params), {"system": system_attributes(memory.study, asked)})
+    told, added = memory.study.trials
+    for name in ("state", "values", "params", "distributions", "intermediate_values", "constraints", "system_attrs"):
+        assert getattr(told, name) == getattr(added, name), name
 
 
 def test_tell_without_a_result(space: Space, tmp_path: Path) -> None:
@@ -206,7 +218,7 @@ def test_the_journal_is_what_optuna_reads(space: Space, tmp_path: Path) -> None:
     assert [one.value for one in read.trials] == [0.75, 0.5, None]
     assert [one.params for one in read.trials] == [one.params for one in memory.study.trials]
     assert read.trials[1].params == {"optim.lr": 0.125}
-    assert read.trials[1].intermediate_values == {1: 0.25}
+    assert read.trials[1].intermediate_values == {1: 0.25, 2: 0.5}, "the second report came with the end"
 
 
 def test_proposals_follow_the_seed(space: Space, tmp_path: Path) -> None:
