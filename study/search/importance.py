@@ -16,8 +16,8 @@ from data.seeds import numpy_generator
 MIN_TRIALS = 4
 LEVEL = 0.05  # of the figures on noise, this share has a bar beyond its limit
 SHUFFLES = 2000
-STEPS = 50  # numbers are rounded to so many values
-LOG_SPAN = 30.0  # positive numbers over this range (high / low) are rounded on a log scale
+GRID = 50  # numbers are rounded to so many values
+_WIDE = 30.0  # positive numbers over this range (high / low) are rounded on a log scale
 BEST, LEAST_BEST = 0.1, 5  # share of the trials that count as the best, and how many at least: of few, chance decides
 IMPORTANCE: dict[str, type[pl.DataType]] = {
     "fold": pl.String,
@@ -29,7 +29,7 @@ IMPORTANCE: dict[str, type[pl.DataType]] = {
 
 
 @dataclass(frozen=True)
-class Group:
+class TrialGroup:
     """Trials of one fold that have the same settings: their ranks, and for each setting the place of its values."""
 
     fold: str
@@ -66,14 +66,14 @@ def ped_anova(trials: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     return frame.sort("fold", "importance", "parameter", descending=[False, True, False], maintain_order=True)
 
 
-def importances(groups: Sequence[Group], shuffles: int = SHUFFLES) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def importances(groups: Sequence[TrialGroup], shuffles: int = SHUFFLES) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """[P] for each group: the divergence of each setting, and the limit of what chance makes of it."""
     limits = null_limits(np.concatenate([_shuffled(group, at, shuffles) for at, group in enumerate(groups)], axis=1))
     ends = np.cumsum([len(group.names) for group in groups])[:-1]
     return [_observed(group) for group in groups], np.split(limits, ends)
 
 
-def _groups(fold: str, ended: pl.DataFrame, epochs: pl.DataFrame) -> Iterator[Group]:
+def _groups(fold: str, ended: pl.DataFrame, epochs: pl.DataFrame) -> Iterator[TrialGroup]:
     """The trials of a fold, once for each set of settings that the same trials have, e.g. those of one method."""
     sets: dict[tuple[bool, ...], list[str]] = {}
     for name in ended.columns:
@@ -88,7 +88,7 @@ def _groups(fold: str, ended: pl.DataFrame, epochs: pl.DataFrame) -> Iterator[Gr
             placed = [_places(part[name]) for name in names]
             titles = [name.removeprefix("param/") for name in names]
             words = [not part[name].dtype.is_numeric() for name in names]
-            yield Group(fold, titles, scores, [at for at, _ in placed], [size for _, size in placed], words)
+            yield TrialGroup(fold, titles, scores, [at for at, _ in placed], [size for _, size in placed], words)
 
 
 def fair_scores(trials: pl.DataFrame, epochs: pl.DataFrame) -> np.ndarray:
@@ -118,9 +118,9 @@ def _places(values: pl.Series) -> tuple[np.ndarray, int]:
         choices = values.unique().sort()
         return values.replace_strict(choices, range(len(choices)), return_dtype=pl.Int64).to_numpy(), len(choices)
     numbers = values.to_numpy().astype(float)
-    steps = min(int(np.ptp(numbers)) + 1, STEPS) if values.dtype.is_integer() else STEPS
+    steps = min(int(np.ptp(numbers)) + 1, GRID) if values.dtype.is_integer() else GRID
     low, high = numbers.min(), numbers.max()
-    if not values.dtype.is_integer() and low > 0 and high / low > LOG_SPAN:
+    if not values.dtype.is_integer() and low > 0 and high / low > _WIDE:
         numbers = np.log(numbers)
     share = (numbers - numbers.min()) / np.ptp(numbers)
     return np.clip(np.ceil(share * (steps - 1) - 0.5), 0, steps - 1).astype(int), steps
@@ -131,13 +131,14 @@ def best_count(trials: int) -> int:
     return max(int(np.ceil(BEST * trials)), min(LEAST_BEST, trials // 2))
 
 
-def _observed(group: Group) -> np.ndarray:
+def _observed(group: TrialGroup) -> np.ndarray:
     """[P] the divergence of each setting."""
     cut = np.sort(group.scores)[-best_count(len(group.scores))]
-    return _divergences(group, np.flatnonzero(group.scores >= cut)[None])[0]
+    [found] = _divergences(group, np.flatnonzero(group.scores >= cut)[None])
+    return np.asarray(found)
 
 
-def _shuffled(group: Group, number: int, shuffles: int) -> np.ndarray:
+def _shuffled(group: TrialGroup, number: int, shuffles: int) -> np.ndarray:
     """[R, P] the divergences when chance decides which trials are the best."""
     trials, cut = len(group.scores), np.sort(group.scores)[-best_count(len(group.scores))]
     best = int((group.scores >= cut).sum())
@@ -145,7 +146,7 @@ def _shuffled(group: Group, number: int, shuffles: int) -> np.ndarray:
     return _divergences(group, np.argpartition(drawn, best - 1, axis=1)[:, :best])
 
 
-def _divergences(group: Group, best: np.ndarray) -> np.ndarray:
+def _divergences(group: TrialGroup, best: np.ndarray) -> np.ndarray:
     """[R, P] for the rows `best` [R, K] of trials that count as the best."""
     columns = []
     for places, size, words in zip(group.places, group.sizes, group.words, strict=True):
@@ -177,7 +178,7 @@ def _number_shares(places: np.ndarray, size: int) -> np.ndarray:
         shares += np.take_along_axis(steps, places_from, 1) / inside[:, [column]]
     middle, ends = (size - 1) / 2, np.array([-0.5, size - 0.5])
     wide = np.diff(ndtr((np.arange(size + 1) - 0.5 - middle) / size)) / np.diff(ndtr((ends - middle) / size))
-    return (shares + wide) / (count + 1)
+    return np.asarray((shares + wide) / (count + 1))
 
 
 def _scott(values: np.ndarray) -> np.ndarray:
@@ -185,7 +186,7 @@ def _scott(values: np.ndarray) -> np.ndarray:
     count = values.shape[1]
     deviation = np.sqrt(((values - values.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) / max(1, count - 1))
     quarters = values[:, min(count * 3 // 4, count - 1)] - values[:, max(count // 4 - 1, 0)]
-    return np.maximum(1.059 * np.minimum(quarters / 1.34, deviation) * count**-0.2, 0.5 / 1.64)
+    return np.asarray(np.maximum(1.059 * np.minimum(quarters / 1.34, deviation) * count**-0.2, 0.5 / 1.64))
 
 
 def _word_shares(places: np.ndarray, size: int) -> np.ndarray:
@@ -193,7 +194,7 @@ def _word_shares(places: np.ndarray, size: int) -> np.ndarray:
     counts = (places[:, :, None] == np.arange(size)).sum(axis=1)
     drawn = (counts > 0).sum(axis=1, keepdims=True) + 1
     count = places.shape[1]
-    return (count / (drawn + size) + counts * drawn / (drawn + size) + 1 / size) / (count + 1)
+    return np.asarray((count / (drawn + size) + counts * drawn / (drawn + size) + 1 / size) / (count + 1))
 
 
 def null_limits(shuffled: np.ndarray) -> np.ndarray:

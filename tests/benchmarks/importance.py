@@ -14,24 +14,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.seeds import numpy_generator
-from study.search.importance import STEPS, Group, importances
+from study.search.importance import GRID, TrialGroup, importances
 
 EFFECTS = (2.0, 4.0)
 NAMES = ("matters", "b", "c", "d", "e", "f", "whole", "choice")
-SIZES = (STEPS, STEPS, STEPS, STEPS, STEPS, STEPS, 40, 3)
+SIZES = (GRID, GRID, GRID, GRID, GRID, GRID, 40, 3)
 SHUFFLES = 1000
 HEAD = "| trials | largest bar on noise, mean (90th percentile) | figures | bars | power at 2 sd | power at 4 sd |"
 
 
-def drawn(trials: int, effect: float, number: int) -> Group:
+def drawn(trials: int, effect: float, number: int) -> TrialGroup:
     """A search at random; the score falls by `effect` from one end of the first setting to the other."""
     rng = numpy_generator("importance benchmark", trials, effect, number)
     places = [rng.integers(0, size, trials) for size in SIZES]
     scores = rng.normal(size=trials) - effect * places[0] / (SIZES[0] - 1)
-    return Group("part1", [*NAMES], scores, places, [*SIZES], [name == "choice" for name in NAMES])
+    return TrialGroup("part1", [*NAMES], scores, places, [*SIZES], [name == "choice" for name in NAMES])
 
 
-def found(group: Group) -> tuple[np.ndarray, np.ndarray]:
+def found(group: TrialGroup) -> tuple[np.ndarray, np.ndarray]:
     """[P] the bar of each setting, and whether it is beyond its limit."""
     [bars], [limits] = importances([group], SHUFFLES)
     return bars / bars.sum(), bars > limits

@@ -16,7 +16,7 @@ from study.records.store import EPOCHS, TRIALS
 from study.search.importance import (
     IMPORTANCE,
     MIN_TRIALS,
-    Group,
+    TrialGroup,
     best_count,
     fair_scores,
     importances,
@@ -204,7 +204,7 @@ def test_on_noise_one_figure_in_twenty_has_a_bar_beyond_chance(n: int) -> None:
         rng = numpy_generator("noise", n, number)
         places = [rng.integers(0, size, n) for size in (50, 50, 20, 3)]
         words = [False, False, False, True]
-        group = Group("part1", [*"abcd"], rng.random(n), places, [50, 50, 20, 3], words)
+        group = TrialGroup("part1", [*"abcd"], rng.random(n), places, [50, 50, 20, 3], words)
         [bars], [limits] = importances([group], shuffles=200)
         hits.append((bars > limits).any())
     assert np.mean(hits) < 0.12, "3 standard errors above 5 %"
