@@ -50,7 +50,7 @@ def train(config: TrialConfig, name: str, proposals: Proposals, rule: Rule) -> I
         value = last.epochs[epoch - 1].value
         store.write_progress(replace(last, epochs=epochs(*(one.value for one in last.epochs[:epoch]))))
         yield
-        if epoch < EPOCHS and rule.stops(config.key, epoch, value):
+        if last.status == "DONE" and epoch < EPOCHS and rule.stops(config.key, epoch, value):
             store.prune(config.key)  # Tune tells the searcher nothing of this epoch
             break
         if last.status == "DONE":
