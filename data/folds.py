@@ -54,6 +54,14 @@ def fold_names(table: pl.DataFrame, scheme: str) -> list[str]:
     return list(_test_subjects(table, scheme, seed=0))
 
 
+def expected_folds(dataset: str, scheme: str) -> list[str]:
+    """Names of the folds as far as they are known before any frame is read; else none."""
+    match = re.fullmatch(r"random([0-9]{1,4})", scheme)
+    if match:
+        return [f"{scheme}-{number}" for number in range(1, int(match[1]) + 1)]
+    return [*CATALOG[dataset].parts] if scheme == "parts" and dataset in CATALOG else []
+
+
 def folds(table: pl.DataFrame, scheme: str, val_share: float = VAL_SHARE, seed: int = 0) -> dict[str, Fold]:
     """The folds of `scheme` by name; whole training subjects, about `val_share` of them, are the val part.
 

@@ -25,12 +25,12 @@ from launch.plan.datasets import prepare_store
 from launch.plan.preflight import SearchPlan, plan_sweep, sweep_problems
 from launch.run.ending import RETRY
 from launch.run.recipe import run_work, say_failed
-from launch.run.tune import search, share
+from launch.run.tune import search
 from launch.show.display import percent_text, setting_text
 from launch.show.page import write_page
 from launch.show.verdicts import print_verdict, search_verdict
 from study.records.store import StudyStore
-from study.records.study_spec import SearchSpec, StudySpec
+from study.records.study_spec import SearchSpec, StudySpec, fold_shares
 from study.search.best_trial import choose, pareto_front
 from study.search.objectives import goals_of
 
@@ -46,7 +46,7 @@ def main(keys: SweepKeys) -> int:
 
 def sweep_work(keys: SweepKeys, plan: SearchPlan, frames: FrameStore, console: Console) -> Work:
     """The trials to run, and what to do after them."""
-    store, each, number = plan.store, share(plan, keys.trials), len(plan.folds)
+    store, shares, number = plan.store, fold_shares(keys.trials, plan.folds), len(plan.folds)
     found = [one for one in store.outcomes("sweep") if not keys.retry_failed or one.status != "FAILED"]
     finished = Counter(one.fold for one in found)
     # every fold is searched separately, so that its test subjects have no influence
@@ -60,11 +60,11 @@ def sweep_work(keys: SweepKeys, plan: SearchPlan, frames: FrameStore, console: C
         example=plan.base,
         frames=frozenset([frames.fingerprint]),
         stage="sweep",
-        wanted=each * number,
-        todo=sum(max(each - finished[fold], 0) for fold in plan.folds),
+        wanted=keys.trials,
+        todo=sum(max(share - finished[fold], 0) for fold, share in shares.items()),
         about=f"{len(found)} trials{places} finished, {len(store.unfinished())} to continue",
         run=partial(search, plan, keys.trials),
-        finish=partial(finish_sweep, store, each * number, console),
+        finish=partial(finish_sweep, store, keys.trials, console),
         spec=describe_study(keys, plan, frames),
         free=("trials", "store", "weights_file"),
         again=tuple(one.key for one in store.outcomes("sweep") if one not in found),

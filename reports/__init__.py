@@ -21,10 +21,10 @@ figure, and another function makes it from the frames of `study.records.store.St
     sweep = tables.numbered(store.trials(), "sweep")
     figures.history(series.history_frame(sweep), "validation mean F1").show()
 
-    of a search            figures.history, figures.importance, figures.curves
+    of a search            figures.history, fold_figures.importance, fold_figures.curves, fold_figures.pareto
                            space_figures.parallel, space_figures.single, space_figures.ternary
                            search_figures.slices, search_figures.pairs, search_figures.rungs, search_figures.timeline,
-                           search_figures.hours, search_figures.pareto
+                           search_figures.hours
     of final trials        final_figures.au_bars, final_figures.fold_dots, final_figures.selections,
                            final_figures.thresholds, final_figures.reliability, final_figures.confusion,
                            final_figures.cooccurrence

@@ -14,7 +14,7 @@ from tests.data.faults import FAULTS
 from tests.readme import DOCUMENTS, ROOT, blocks, commands, texts
 
 IN_A_COPY = ("your method", "your backbone", "your dataset")  # see tests/test_examples.py
-TINY_TRIALS = ("epochs=1", "trials=2", "optim.batch_size=8", "head.dim=4", "probe.epochs=2", "pruning.grace=1")
+TINY_TRIALS = ("epochs=1", "trials=3", "optim.batch_size=8", "head.dim=4", "probe.epochs=2", "pruning.grace=1")
 TINY_TREE = ("subjects=6", "sequences=1", "frames=8")
 TINY_DATASET = ("dataset.size=32", "dataset.crop=24")
 TINY_CLIPS = ("method.clip.frames=2", "method.clip.stride=1", "pretrain.epochs=1")

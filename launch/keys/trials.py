@@ -85,7 +85,7 @@ class SweepKeys(TrialKeys, MethodKeys):
     pruning: PruningSettings = nested(PruningSettings, "early stopping of trials with low scores")
     sampler: str = setting("tpe", "tpe, gp, cmaes, random or qmc")
     trials: int = setting(
-        12, "trials of the whole study, divided evenly among the folds; a larger number later adds trials", least=1
+        12, "trials of the whole study, at least one for each fold; a larger number later adds trials", least=1
     )
     fold: str = setting("", "fold to search on; empty or all: every fold, each by itself")
     objectives: tuple[str, ...] = setting(

@@ -11,7 +11,7 @@ from typing import Any
 from data.clips import clips_of
 from data.errors import InputError, complaints, raise_all
 from data.files import check_writable
-from data.folds import Fold, folds
+from data.folds import Fold, expected_folds, folds
 from data.pool import pool
 from data.same_people import check_twins, leaks
 from data.store import FrameStore
@@ -72,6 +72,7 @@ def sweep_problems(keys: SweepKeys) -> list[str]:
     """Problems that can be found before any data are read."""
     problems = complaints(
         partial(check_labelled, keys.dataset.name),
+        partial(_check_expected_trials, keys),
         partial(study_store, keys.runs_root, keys.study_name),
         partial(check_writable, Path(keys.runs_root)),
         partial(resources, keys),
@@ -155,12 +156,28 @@ def _searches(runs_root: str, name: str) -> list[StudyStore]:
     return [*found.values()]
 
 
+def _check_expected_trials(keys: SweepKeys) -> None:
+    """As `_check_trials`, before the frames are read, which may take hours."""
+    if keys.fold in ("", "all") and keys.trials >= 1:
+        _check_trials(keys.trials, tuple(expected_folds(keys.dataset.name, fold_scheme(keys.dataset))))
+
+
+def _check_trials(trials: int, folds: tuple[str, ...]) -> None:
+    """`InputError` if a fold would have no trial."""
+    if trials < len(folds):
+        raise InputError(
+            f"trials={trials}: each of the {len(folds)} folds needs one trial or more, so give at least "
+            f"trials={len(folds)}, or search one of them: fold={folds[0]}"
+        )
+
+
 def plan_sweep(keys: SweepKeys, frames: FrameStore) -> SearchPlan:
     """The checked search of `keys` on `frames`."""
     divided = store_folds(keys, frames)
     names = tuple(divided) if keys.fold in ("", "all") else (keys.fold,)
     if names[0] not in divided:
         raise InputError(f"fold={names[0]!r}; allowed: all, {', '.join(divided)}")
+    _check_trials(keys.trials, names)
     _check_warm_start(keys, frames, names)
     search = search_of(keys, searched_trial(keys, frames.fingerprint, names[0]))
     weights = asked_weights(keys.weights)[1]

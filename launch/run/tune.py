@@ -18,6 +18,7 @@ from launch.run.ending import DISK, Watch, disk_text
 from launch.run.searcher import CONFIG, EPOCH, METRIC, RETRIES, StorePruning, StoreSearcher
 from launch.run.watchdog import Watchdog
 from study.records.config import Placement, TrialConfig, trial_from_dict
+from study.records.study_spec import fold_shares
 from study.search.fold_search import begin_rule, begin_search
 from study.trial.run import run_trial
 
@@ -49,12 +50,13 @@ def search(plan: SearchPlan, trials: int) -> Ending | None:
     watch = Watch(store, plan.budget)
     store.tidy()
     store.write_index()
-    if watch.stop_all() or all(store.count("sweep", fold) >= share(plan, trials) for fold in plan.folds):
+    shares = fold_shares(trials, plan.folds)
+    if watch.stop_all() or all(store.count("sweep", fold) >= share for fold, share in shares.items()):
         return watch.ending
     try:
         with ray_session(plan.resources, store):
-            for fold in plan.folds:
-                _search_fold(plan, fold, share(plan, trials), watch)
+            for fold, share in shares.items():
+                _search_fold(plan, fold, share, watch)
         store.write_index()
         store.tidy()
     except OSError as error:
@@ -62,11 +64,6 @@ def search(plan: SearchPlan, trials: int) -> Ending | None:
             raise
         watch.end(1, disk_text(error))
     return watch.ending
-
-
-def share(plan: SearchPlan, trials: int) -> int:
-    """Number of trials of each fold: an equal share, rounded up."""
-    return -(-trials // len(plan.folds))
 
 
 def _search_fold(plan: SearchPlan, fold: str, wanted: int, watch: Watch) -> None:

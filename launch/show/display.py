@@ -58,23 +58,19 @@ class Display:
 
     def render(self) -> RenderableType:
         """The whole table."""
-        return Group(self.headline(), *filter(None, [self.best()]), *cluster_lines(self.look()), *trials(self.look()))
+        return Group(self.headline(), *best_lines(self.look()), *cluster_lines(self.look()), *trials(self.look()))
 
     def headline(self) -> Text:
         """Trials by state, and the elapsed and left time."""
         found = self.look()
         return Text(f"{_states(found)}  {self._clock(found.finished)}".rstrip())
 
-    def best(self) -> Text | None:
-        """The best finished trial of a search."""
-        return best_line(self.look())
-
     def _announce(self) -> None:
         seen = self.before
         while not self.over.wait(POLL_S) or seen != self.store.count(self.stage):
             if seen != self.store.count(self.stage):
                 seen, self.again = self.store.count(self.stage), 0.0
-                self.console.print(*filter(None, [self.headline(), self.best()]), sep="  ", soft_wrap=True)
+                self.console.print(self.headline(), *best_lines(self.look()), sep="  ", soft_wrap=True)
 
     def _clock(self, finished: int) -> str:
         elapsed, here = time.time() - self.begun, finished - self.before
@@ -94,12 +90,12 @@ def _states(found: Snapshot) -> str:
     return f"{found.finished}/{found.wanted} trials ({ended}), {running}"
 
 
-def best_line(found: Snapshot) -> Text | None:
-    """The best finished trial and its settings."""
-    if found.best is None or found.best.value is None:
-        return None
-    settings = {name: value for name, value in found.best.settings.items() if value is not None}
-    return Text(f"best {percent_text(found.best.value)}: {describe(settings)}")
+def best_lines(found: Snapshot) -> Iterator[Text]:
+    """The best finished trial of each fold and its settings."""
+    for fold, best in found.bests.items():
+        where = f" of {fold}" if len(found.bests) > 1 else ""
+        assert best.value is not None
+        yield Text(f"best{where} {percent_text(best.value)}: {describe(best.settings)}")
 
 
 def cluster_lines(found: Snapshot) -> Iterator[Text]:
@@ -128,7 +124,7 @@ def whole(found: Snapshot) -> RenderableType:
     return Group(
         Text(f"{found.name}: {_states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
         *(said_text(one) for one in found.said),
-        *filter(None, [best_line(found)]),
+        *best_lines(found),
         Text(hours_line(found)),
         *(Text(f"pre-training stage, written {clock(seconds)} ago") for seconds in found.stages),
         *(Text(f"driver: {head}") for head in filter(None, [found.head])),

@@ -1,7 +1,7 @@
 """The progress of a study as plain data, from its files only: works without Ray and SLURM, on any machine."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from study.records.outcome import Outcome
 from study.records.progress import progress_of, score_standing
 from study.records.result import STATUSES, SWEEP
 from study.records.said import Said
-from study.records.study_spec import EXTERNAL, what_it_is
+from study.records.study_spec import EXTERNAL, StudySpec, what_it_is
 from study.records.study_trials import StudyTrials
 from study.records.verdict import ON_VALIDATION, StudyVerdict
 from study.search.objectives import goals_of
@@ -76,7 +76,7 @@ class Snapshot:
     wanted: int
     epochs: int
     counts: dict[str, int]  # finished trials by status
-    best: Outcome | None
+    bests: dict[str, Outcome]  # the best trial of each fold: scores of different folds cannot be compared
     running: list[Running]
     head: str
     workers: list[WorkerView]
@@ -108,14 +108,14 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
     workers = [_worker(last, now) for last in heartbeats.values() if last.state != "gone"]
     left = wanted - len(outcomes)
     moving = any(not trial.interrupted for trial in begun)
-    best = next(iter(goals_of(spec).ranked(outcomes)), None) if stage == "sweep" else None
+    bests = _bests(spec, outcomes) if stage == SWEEP else {}
     return Snapshot(
         name=spec.name,
         stage=stage,
         wanted=wanted,
         epochs=epochs or work.epochs or spec.epochs,
         counts={status: sum(one.status == status for one in outcomes) for status in STATUSES},
-        best=best,
+        bests=bests,
         running=begun,
         head=_head(folder, now) if left > 0 else "",
         workers=workers,
@@ -124,19 +124,29 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         hours=_hours(outcomes, progress, work, granted(events, heartbeats, now)),
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
-        said=_said(store, stage, best),
+        said=_said(store, stage, bests),
     )
 
 
-def _said(store: StudyTrials, stage: str, best: Outcome | None) -> list[Said]:
+def _bests(spec: StudySpec, outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
+    ranked = goals_of(spec).ranked(outcomes)
+    # reversed: the first, which is the best, is written last and stays
+    found = {one.fold: one for one in reversed(ranked)}
+    return {fold: found[fold] for fold in sorted(found)}
+
+
+def _said(store: StudyTrials, stage: str, bests: Mapping[str, Outcome]) -> list[Said]:
     """The verdict; the first line has the counts of the trials of a complete study."""
-    result = store.result(best.key) if best is not None else None
-    val = result.scores.get("val") if result is not None else None
-    standings = (score_standing("best trial", val),) if val is not None else ()
+    results = {fold: store.result(best.key) for fold, best in bests.items()}
+    scores = {fold: result.scores["val"] for fold, result in results.items() if result and "val" in result.scores}
+    several = len(scores) > 1
+    standings = [
+        score_standing(f"best trial of {fold}" if several else "best trial", val) for fold, val in scores.items()
+    ]
     progress = [one for one in (progress_of(store, stage),) if not one.is_complete]
-    scored = len(val.subjects) if val is not None else 0
-    verdict = StudyVerdict(tuple(progress), origins_from(store.provenance()), standings, None, ON_VALIDATION, scored)
-    return verdict.said
+    people = len({name for val in scores.values() for name in val.subjects})
+    origins = origins_from(store.provenance())
+    return StudyVerdict(tuple(progress), origins, tuple(standings), None, ON_VALIDATION, people).said
 
 
 def time_left(outcomes: Sequence[Outcome], left: int) -> float | None:

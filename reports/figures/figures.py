@@ -74,7 +74,7 @@ def history(frame: pl.DataFrame, objective: str) -> go.Figure:
     for fold, (row, column) in zip(folds, places(len(folds), columns), strict=True):
         _add_history(figure, frame.filter(pl.col("fold") == fold), row, column)
     legend_once(figure)
-    _count_axis(figure, frame["trial"])
+    count_axis(figure, frame["trial"])
     return figure
 
 
@@ -111,65 +111,13 @@ def _add_history(figure: go.Figure, frame: pl.DataFrame, row: int, column: int) 
     )
 
 
-def importance(frame: pl.DataFrame) -> go.Figure:
-    """Horizontal bars, the most important parameter on top; with several folds one bar for each fold and parameter."""
-    # ascending, because plotly draws the first category at the bottom
-    means = (
-        frame.group_by("parameter", maintain_order=True).agg(mean=pl.col("importance").mean()).sort("mean", "parameter")
-    )
-    order = means["parameter"].to_list()
-    names = text.short_names(order)
-    folds = frame["fold"].unique().sort().to_list()
-    figure = blank("share of importance (%)", "")
-    for at, fold in enumerate(folds):
-        shares = dict(frame.filter(pl.col("fold") == fold).select("parameter", "importance").iter_rows())
-        figure.add_bar(
-            x=[None if name not in shares else round(100 * shares[name], 3) for name in order],
-            y=[escaped(names[name]) for name in order],
-            orientation="h",
-            name=escaped(fold),
-            marker={"color": SERIES[at % 6]},
-            text=[text.percent(shares.get(name)) for name in order],
-            textposition="outside",
-            cliponaxis=False,  # the number beside the longest bar may leave the axes
-            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
-        )
-    height = max(200, 90 + (18 + 12 * len(folds)) * len(order))
-    figure.update_layout(showlegend=len(folds) > 1, height=height, margin={"r": 48})
-    figure.update_yaxes(type="category", showgrid=False)
-    return figure
-
-
-def curves(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """Validation objective by epoch, one line for each trial, the best one on top."""
-    figure = blank("epoch", f"{objective} (%)")
-    usual, best = frame.filter(~pl.col("best")), "best of its fold" if frame["fold"].n_unique() > 1 else "chosen trial"
-    # plotly draws later traces over earlier ones
-    styles = [
-        ("PRUNED", usual.filter(pl.col("status") == "PRUNED"), NEUTRAL, 1.0, 0.55),
-        ("DONE", usual.filter(pl.col("status") == "DONE"), BLUE, 1.2, 0.55),
-        ("FAILED", usual.filter(pl.col("status") == "FAILED"), RED, 1.0, 0.8),
-        (best, frame.filter("best"), ORANGE, 3.0, 1.0),
-    ]
-    for name, rows, colour, width, opacity in styles:
-        if rows.height:
-            line = {"color": colour, "width": width}
-            figure.add_scatter(**_lines(rows), name=name, mode="lines", line=line, opacity=opacity)
-    figure.update_traces(hovertemplate="trial %{text}, epoch %{x}: %{y:.1f}<extra></extra>")
-    if frame["epoch"].n_unique() == 1:  # a line of one point is invisible
-        figure.update_traces(mode="markers")
-    figure.update_layout(showlegend=True, hovermode="closest")
-    _count_axis(figure, frame["epoch"])
-    return figure
-
-
-def _count_axis(figure: go.Figure, numbers: pl.Series) -> None:
+def count_axis(figure: go.Figure, numbers: pl.Series) -> None:
     """Ticks on whole numbers only."""
     # plotly would divide a short axis into halves
     figure.update_xaxes(tickformat="d", **({"dtick": 1} if numbers.n_unique() <= 12 else {}))
 
 
-def _lines(rows: pl.DataFrame) -> dict[str, list[Any]]:
+def lines(rows: pl.DataFrame) -> dict[str, list[Any]]:
     """Points of many trials as one trace with gaps: hundreds of traces would make the page slow."""
     points: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
     for part in rows.partition_by("trial", maintain_order=True):

@@ -1,13 +1,12 @@
 """Figures of the search beyond its history: slices, pairs of parameters, rungs, nodes and hours."""
 
 from collections.abc import Sequence
-from itertools import cycle
 
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import BLUE, NEUTRAL, ORANGE, RED, SERIES, SYMBOLS, blank, escaped, grid, percents, places
-from reports.figures.space_figures import scaled
+from reports.figures import space_figures
+from reports.figures.figures import BLUE, NEUTRAL, RED, SERIES, SYMBOLS, blank, escaped, grid, percents, places
 from reports.frames import text
 
 ENDS = {"DONE": BLUE, "PRUNED": NEUTRAL, "FAILED": RED}
@@ -18,7 +17,7 @@ PATTERNS = {"DONE": {}, "PRUNED": {}, "FAILED": CROSSED}  # colour-blind readers
 def slices(axes: pl.DataFrame, order: Sequence[str], objective: str) -> go.Figure:
     """Objective against every parameter, one panel each; `axes` from `series.coordinates`."""
     names = [name for name in order if name in set(axes["parameter"])]
-    # importances may be missing: too few trials, or a parameter that only some trials have
+    # then those that are not beyond chance, as they are searched
     names += [name for name in axes["parameter"].unique(maintain_order=True) if name not in names]
     short, columns = text.short_names(names), min(4, max(len(names), 2))
     folds = axes["fold"].n_unique() > 1
@@ -56,24 +55,25 @@ def _by_fold(part: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     return [(str(fold), parts[(fold,)]) for (fold,) in sorted(parts)]
 
 
-def pairs(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """Two parameters in each panel, one dot for each trial, coloured by the objective; nothing is interpolated."""
+def pairs(frame: pl.DataFrame, shade: str) -> go.Figure:
+    """Two parameters in each panel, one dot for each trial; nothing is interpolated.
+
+    The colour is the column `shade` in percent, which `shade` names.
+    """
     panels = frame.select("x_parameter", "y_parameter").unique(maintain_order=True).rows()
     short = text.short_names(sorted({name for panel in panels for name in panel}))
     figure = grid(len(panels), len(panels), [""] * len(panels), 360, shared_y=False)
-    low, high = float(frame["score"].min()), float(frame["score"].max())  # type: ignore[arg-type]
+    low, high = space_figures.ends(frame)
     for at, (first, second) in enumerate(panels, start=1):
-        rows = frame.filter(pl.col("x_parameter") == first, pl.col("y_parameter") == second).sort("score")
+        rows = frame.filter(pl.col("x_parameter") == first, pl.col("y_parameter") == second).sort("shade")
         # sorted above: the best dots are drawn last, on top of the others
-        marker = scaled(percents(rows["score"]), low, high, objective)
+        marker = space_figures.scaled(percents(rows["shade"]), low, high, shade)
         figure.add_scatter(
             x=rows["x"].to_list(),
             y=rows["y"].to_list(),
             mode="markers",
-            marker=marker | {"size": 9, "line": {"width": 0}, "showscale": at == len(panels) and high > low},
-            text=[
-                f"trial {trial}: {text.percent(score)}" for trial, score in rows.select("trial", "score").iter_rows()
-            ],
+            marker=marker | {"size": 9, "showscale": at == len(panels) and high > low},
+            text=[space_figures.trial_text(row) for row in rows.iter_rows(named=True)],
             hovertemplate="%{text}<br>%{x:.3g}, %{y:.3g}<extra></extra>",
             row=1,
             col=at,
@@ -170,25 +170,4 @@ def hours(frame: pl.DataFrame) -> go.Figure:
     count = frame.select("stage", "fold").unique().height
     figure.update_layout(barmode="stack", height=140 + 36 * count)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
-    return figure
-
-
-def pareto(frame: pl.DataFrame, x: str, y: str) -> go.Figure:
-    """Two objectives of every finished trial, with the Pareto front as a line; columns x, y, front."""
-    figure = blank(x, y)
-    shapes = cycle(SYMBOLS)
-    for name, rows, colour in (
-        ("dominated", frame.filter(~pl.col("front")), NEUTRAL),
-        ("Pareto front", frame.filter("front").sort("x"), ORANGE),
-    ):
-        figure.add_scatter(
-            x=rows["x"].to_list(),
-            y=rows["y"].to_list(),
-            mode="lines+markers" if colour == ORANGE else "markers",
-            name=name,
-            line={"color": colour, "width": 1, "shape": "hv"},
-            marker={"color": colour, "size": 9, "symbol": next(shapes)},
-            text=[f"trial {trial}" for trial in rows["trial"]],
-            hovertemplate="%{text}: %{x:.4g}, %{y:.4g}<extra></extra>",
-        )
     return figure

@@ -6,23 +6,27 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from reports.figures.figures import BLUE, blank, escaped, percents
+from reports.figures.figures import BLUE, NEUTRAL, blank, escaped, percents
 from reports.frames import text
 
-# From grey-blue to orange: readable on white and on near-black, also for colour-blind readers.
-SCALE = ("#8b97a6", "#6f93b5", "#5a9bb0", "#6f9f83", "#a89a4e", "#c98a2c", "#d9730d")
+# The middle of cividis: from dark to light, also in grey and for colour-blind readers; its ends would be invisible on a
+# near-black or a white page.
+SCALE = ("#37476b", "#4b546c", "#63666f", "#7c7b78", "#958f78", "#b0a472", "#ccbb68")
 
 
-def parallel(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """One line for each finished trial through all its parameters, coloured by the objective; high values on top."""
+def parallel(frame: pl.DataFrame, shade: str) -> go.Figure:
+    """One line for each finished trial through all its parameters, coloured by the column `shade`, which `shade` names.
+
+    High values are on top.
+    """
     # plotly's own parallel coordinates need one value for every trial and axis, and have no hover text
     names = frame["parameter"].unique(maintain_order=True).to_list()
     place = {name: at for at, name in enumerate(names)}
     figure = blank("", "")
-    low, high = float(frame["score"].min()), float(frame["score"].max())  # type: ignore[arg-type]
-    for shade, lines in _shades(frame, low, high).items():
-        figure.add_scatter(**_threads(lines, place), mode="lines+markers", **_stroke(shade))
-    _add_colour_bar(figure, low, high, objective)
+    low, high = ends(frame)
+    for step, lines in _steps(frame, low, high).items():
+        figure.add_scatter(**_threads(lines, place), mode="lines+markers", **_stroke(step))
+    _add_colour_bar(figure, low, high, shade)
     short = text.short_names(names)
     marked = frame.group_by("parameter", maintain_order=True).agg(pl.col("log").first())
     titles = [escaped(short[name]) + (" (log)" if log else "") for name, log in marked.iter_rows()]
@@ -30,7 +34,7 @@ def parallel(frame: pl.DataFrame, objective: str) -> go.Figure:
     figure.update_xaxes(showgrid=True, zeroline=False, ticklabelstandoff=16, fixedrange=True)
     figure.update_yaxes(visible=False, range=[-0.08, 1.06], fixedrange=True)
     _add_axis_ticks(figure, frame, place)
-    figure.update_layout(showlegend=False, hovermode="closest", height=420, margin={"t": 64, "b": 16, "l": 56})
+    figure.update_layout(showlegend=False, hovermode="closest", height=480, margin={"t": 64, "b": 88, "l": 56})
     return figure
 
 
@@ -52,21 +56,26 @@ def single(frame: pl.DataFrame, values: pl.Series, objective: str) -> go.Figure:
     return figure
 
 
-def _shades(frame: pl.DataFrame, low: float, high: float) -> dict[int, pl.DataFrame]:
+def ends(frame: pl.DataFrame) -> tuple[float, float]:
+    """The lowest and the highest shade."""
+    return float(frame["shade"].min()), float(frame["shade"].max())  # type: ignore[arg-type]
+
+
+def _steps(frame: pl.DataFrame, low: float, high: float) -> dict[int, pl.DataFrame]:
     """Rows by step of the colour scale, so that any number of trials needs seven traces; the best are drawn last."""
     steps = len(SCALE)
-    share = (pl.col("score") - low) / ((high - low) or 1.0)  # all scores may be equal
-    stepped = frame.with_columns(shade=(share * steps).floor().clip(0, steps - 1).cast(pl.Int64))
-    parts = stepped.sort("shade", "score", "trial", maintain_order=True).partition_by("shade", as_dict=True)
-    return {int(shade): part for (shade,), part in parts.items()}
+    share = (pl.col("shade") - low) / ((high - low) or 1.0)  # all scores may be equal
+    stepped = frame.with_columns(step=(share * steps).floor().clip(0, steps - 1).cast(pl.Int64))
+    parts = stepped.sort("step", "shade", "trial", maintain_order=True).partition_by("step", as_dict=True)
+    return {int(step): part for (step,), part in parts.items()}
 
 
-def _stroke(shade: int) -> dict[str, Any]:
-    strength = (shade + 1) / len(SCALE)
+def _stroke(step: int) -> dict[str, Any]:
+    strength = (step + 1) / len(SCALE)
     return {
-        "line": {"color": SCALE[shade], "width": 1 + strength},
-        "marker": {"color": SCALE[shade], "size": 5},
-        "opacity": 0.35 + 0.6 * strength,
+        "line": {"color": SCALE[step], "width": 1 + strength},
+        "marker": {"color": SCALE[step], "size": 5},
+        "opacity": 0.6 + 0.4 * strength,
         "hovertemplate": "%{text}<extra></extra>",
     }
 
@@ -82,8 +91,12 @@ def _threads(rows: pl.DataFrame, place: dict[str, int]) -> dict[str, list[Any]]:
 
 
 def _thread_text(row: dict[str, Any]) -> str:
-    value = f"{escaped(row['parameter'])} = {escaped(row['shown'])}"
-    return f"trial {row['trial']}: {text.percent(row['score'])}<br>{value}"
+    return f"{trial_text(row)}<br>{escaped(row['parameter'])} = {escaped(row['shown'])}"
+
+
+def trial_text(row: dict[str, Any]) -> str:
+    """A trial, its fold and its score, for the mouse."""
+    return f"trial {row['trial']}, fold {escaped(row['fold'])}: {text.percent(row['score'])}"
 
 
 def _add_axis_ticks(figure: go.Figure, frame: pl.DataFrame, place: dict[str, int]) -> None:
@@ -103,16 +116,20 @@ def _add_axis_ticks(figure: go.Figure, frame: pl.DataFrame, place: dict[str, int
         )
 
 
-def _add_colour_bar(figure: go.Figure, low: float, high: float, objective: str) -> None:
+def _add_colour_bar(figure: go.Figure, low: float, high: float, shade: str) -> None:
     """Add the colour scale of the lines by a trace without points: only markers can have a scale."""
-    figure.add_scatter(x=[None], y=[None], mode="markers", marker=scaled([100 * low], low, high, objective))
+    marker = scaled([100 * low], low, high, shade)
+    # below, at the left: the figure may be wider than the screen
+    marker["colorbar"] |= {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.06, "yanchor": "top", "len": 0.35}
+    marker["colorbar"]["title"] = {"text": shade, "side": "bottom", "font": {"size": 13}}
+    figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker)
 
 
-def scaled(values: Sequence[Any], low: float, high: float, objective: str) -> dict[str, Any]:
-    """Markers coloured by the objective from `low` to `high`, with the scale to the right of the figure."""
+def scaled(values: Sequence[Any], low: float, high: float, shade: str) -> dict[str, Any]:
+    """Markers coloured from `low` to `high`, with the scale, called `shade`, to the right of the figure."""
     steps = len(SCALE)
     bar = {
-        "title": {"text": f"{objective} (%)", "side": "right", "font": {"size": 13}},
+        "title": {"text": shade, "side": "right", "font": {"size": 13}},
         "thickness": 10,
         "len": 0.9,
         "outlinewidth": 0,
@@ -123,26 +140,27 @@ def scaled(values: Sequence[Any], low: float, high: float, objective: str) -> di
         "cmax": 100 * high,
         "colorscale": [[at / (steps - 1), colour] for at, colour in enumerate(SCALE)],
         "colorbar": bar,
+        "line": {"width": 0.5, "color": NEUTRAL},  # both ends of the scale can be seen on both backgrounds
         "showscale": high > low,  # a scale of one value says nothing
     }
 
 
-def ternary(frame: pl.DataFrame, objective: str) -> go.Figure:
-    """Positions of the finished trials on the simplex of pair-sampling ratios, coloured by the objective."""
-    first, second, third = frame.columns[3:]  # after trial, key and value
-    low, high = float(frame["value"].min()), float(frame["value"].max())  # type: ignore[arg-type]
-    marker = scaled(percents(frame["value"]), low, high, objective)
-    title = {"text": f"{objective} (%)", "side": "bottom", "font": {"size": 13}}
+def ternary(frame: pl.DataFrame, shade: str) -> go.Figure:
+    """Positions of the finished trials on the simplex of pair-sampling ratios, coloured by the column `shade`."""
+    first, second, third = frame.columns[5:]  # after trial, key, fold, score and shade
+    low, high = ends(frame)
+    marker = scaled(percents(frame["shade"]), low, high, shade)
+    title = {"text": shade, "side": "bottom", "font": {"size": 13}}
     # below the triangle: at its side the scale would leave no room on a narrow screen
     marker["colorbar"] |= {"orientation": "h", "y": -0.12, "yanchor": "top", "title": title}
-    labels = [f"trial {trial}: {text.percent(value)}" for trial, value in frame.select("trial", "value").iter_rows()]
+    labels = [trial_text(row) for row in frame.iter_rows(named=True)]
     figure = blank("", "")
     figure.add_scatterternary(
         a=frame[first].to_list(),
         b=frame[second].to_list(),
         c=frame[third].to_list(),
         mode="markers",
-        marker={**marker, "size": 10, "line": {"width": 0}},
+        marker={**marker, "size": 10},
         text=labels,
         hovertemplate="%{text}<br>%{a:.2f} / %{b:.2f} / %{c:.2f}<extra></extra>",
         cliponaxis=False,

@@ -212,27 +212,37 @@ def costs(members: Sequence[Facts]) -> pl.DataFrame:
 def _settings(members: Sequence[Facts]) -> pl.DataFrame:
     """One row for each setting that differs, one column for each study: `study 1`, `study 2`, ...
 
-    Names of studies would be no safe names of columns: they can be equal to "setting".
+    Names of studies would be no safe names of columns: they can be equal to "setting". A study whose folds have
+    configurations of their own shows the value of each fold.
     """
-    found = [dict(flat(_configuration(member))) for member in members]
+    found = [_configurations(member) for member in members]
     # a method may lack a setting that another has
-    names = sorted({name for values in found for name in values})
-    differing = [name for name in names if len({repr(values.get(name)) for values in found}) > 1]
+    names = sorted({name for folds in found for values in folds.values() for name in values})
+    differing = [name for name in names if len({repr(_of_folds(folds, name)) for folds in found}) > 1]
     columns = {
-        f"study {at}": [_shown(values.get(name)) for name in differing] for at, values in enumerate(found, start=1)
+        f"study {at}": [_shown(_of_folds(folds, name)) for name in differing] for at, folds in enumerate(found, 1)
     }
     schema = dict.fromkeys(("setting", *columns), pl.String)
     return pl.DataFrame({"setting": differing, **columns}, schema=schema)
 
 
-def _configuration(member: Facts) -> Mapping[str, Any]:
-    """The configuration of the final trials or, before them, of the study; without seed and fold, which differ."""
-    config = dict(member.finals[0].config.to_dict() if member.finals else member.spec.config)
-    # these differ between final trials of one study
-    config = {name: value for name, value in config.items() if name not in ("seed", "score_test")}
-    data = {name: value for name, value in dict(config.get("data", {})).items() if name != "fold"}
+def _of_folds(folds: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """The value of a setting in each fold; under "" if it is the same in all of them."""
+    values = {fold: settings.get(name) for fold, settings in folds.items()}
+    first = next(iter(values.values()))
+    return {"": first} if all(repr(value) == repr(first) for value in values.values()) else values
+
+
+def _configurations(member: Facts) -> dict[str, dict[str, Any]]:
+    """By fold: the configuration of the final trials or, before them, of the study; without seed and fold."""
+    configs = {one.config.data.fold: one.config.to_dict() for one in member.finals} or {"": member.spec.config}
     asked = {"objective": member.spec.objective, "trials": member.spec.trials, "seed": member.search.seed}
-    return {**config, "data": data, **asked}
+    return {fold: {**_shared(config), **asked} for fold, config in sorted(configs.items())}
+
+
+def _shared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their dotted names, without those in which the final trials of one configuration differ."""
+    return {name: value for name, value in flat(config) if name not in ("seed", "score_test", "data.fold")}
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -244,5 +254,11 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{name}", value
 
 
-def _shown(value: Any) -> str | None:
-    return None if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+def _shown(values: Mapping[str, Any]) -> str | None:
+    """The value of a setting, or those of the folds: `0.01 (part1), 0.02 (part2)`."""
+    known = {fold: _plain(value) for fold, value in values.items() if value is not None}
+    return ", ".join(f"{shown} ({fold})" if fold else shown for fold, shown in known.items()) or None
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

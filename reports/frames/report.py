@@ -18,7 +18,7 @@ from study.records.verdict import StudyVerdict
 from study.scoring.verdicts import study_verdict
 from study.search.objectives import Goals, goals_of
 
-Importance = Callable[[pl.DataFrame], pl.DataFrame]
+Importance = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]  # of trials and epochs
 
 _OBJECTIVES = {"f1": "mean F1", "auc": "mean AUC"}
 
@@ -53,7 +53,7 @@ class StudyReport:
     test: SplitEvaluation | None
     scores: pl.DataFrame  # study.records.score_table; empty before the final evaluation
     predicted: Predicted | None
-    importance: pl.DataFrame
+    importance: pl.DataFrame  # study.search.importance
     objectives: list[str]
     tradeoff: pl.DataFrame  # trial, key, fold, x, y, front; empty with one objective
     root: Path
@@ -83,7 +83,7 @@ class StudyReport:
 
 def report_of(store: tables.Results, importance: Importance, materials: Materials | None = None) -> StudyReport:
     """Read the store and compute every number that the page prints."""
-    spec, trials = store.spec(), store.trials()
+    spec, trials, epochs = store.spec(), store.trials(), store.epochs()
     search = search_in(store.root, spec)
     if trials.is_empty():
         raise InputError(f"no finished trial in {store.root} yet: run launch/sweep.py name={store.root.name}")
@@ -105,7 +105,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         environments=store.environments(),
         trials=trials,
         sweep=sweep,
-        epochs=store.epochs(),
+        epochs=epochs,
         bests=bests,
         finals=finals,
         final_counts=final_counts,
@@ -113,7 +113,7 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
         test=_evaluation(final_counts, "test", aus, recorded),
         scores=scores,
         predicted=predicted.predicted(finals.runs, store.predictions_path, aus),
-        importance=_importance(sweep, importance),
+        importance=importance(trials, epochs),
         objectives=list(spec.objectives),
         tradeoff=_tradeoff(store, goals_of(spec), sweep),
         root=store.root,
@@ -128,15 +128,6 @@ def report_of(store: tables.Results, importance: Importance, materials: Material
 def _counted(counts: pl.DataFrame, aus: tuple[int, ...], selection: str) -> pl.DataFrame:
     """Scores at threshold 0.5 from the counts of final trials."""
     return scores_of_counts(counts.filter(pl.col("split") == "test", pl.col("au").is_in(aus)), aus, selection)
-
-
-def _importance(sweep: pl.DataFrame, importance: Importance) -> pl.DataFrame:
-    """fold, parameter, importance: trials are compared only with trials of their fold."""
-    parts = [
-        importance(part.drop("trial")).select(pl.lit(str(fold)).alias("fold"), "parameter", "importance")
-        for (fold,), part in sweep.partition_by("fold", as_dict=True, maintain_order=True).items()
-    ]
-    return pl.concat(parts) if parts else pl.DataFrame(schema={"fold": pl.String, "parameter": pl.String})
 
 
 def _tradeoff(store: tables.Results, goals: Goals, sweep: pl.DataFrame) -> pl.DataFrame:

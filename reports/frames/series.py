@@ -57,8 +57,22 @@ def thinned(frame: pl.DataFrame, most: int, keep: pl.Series | None = None, by: s
     return frame.filter(pl.col(by).is_in([*kept, *others[places].to_list()]))
 
 
+def shaded(values: pl.DataFrame) -> pl.DataFrame:
+    """`values` with `shade`, by which figures colour the trials: larger is better.
+
+    Scores of different folds are of different people, so with several folds it is the rank within the fold, from 0 to
+    1. With one fold it is the score itself.
+    """
+    if values.is_empty() or values["fold"].n_unique() == 1:
+        return values.with_columns(shade=pl.col("score"))
+    rank = pl.col("score").rank("dense").cast(pl.Float64) - 1
+    return values.with_columns(shade=(rank / rank.max().clip(1)).over("fold"))
+
+
 def coordinates(values: pl.DataFrame, space: Mapping[str, Any]) -> pl.DataFrame:
     """One row for each trial and parameter: `raw` number, `position` 0..1 on its axis, `shown` as text, `log` scale.
+
+    `score` is the objective, and `shade` as in `shaded`.
 
     `values` comes from `trial_parameters`. Parameters with a single value are left out, and trials of another method
     that do not have the parameter. `raw` is null where the values are words.
@@ -68,7 +82,7 @@ def coordinates(values: pl.DataFrame, space: Mapping[str, Any]) -> pl.DataFrame:
         known = values.select("trial", "key", "fold", score="value", raw=PARAM + name).drop_nulls("raw")
         if known["raw"].n_unique() > 1:
             parts.append(_axis(name, known, space))
-    return pl.concat(parts) if parts else pl.DataFrame()
+    return shaded(pl.concat(parts)) if parts else pl.DataFrame()
 
 
 def _axis(name: str, known: pl.DataFrame, space: Mapping[str, Any]) -> pl.DataFrame:
@@ -123,13 +137,18 @@ def ratios(values: pl.DataFrame) -> pl.DataFrame:
     # a triangle can show three shares only
     if len(names) != 3 or len({name.rpartition(".")[0] for name in names}) != 1:
         return pl.DataFrame()
-    return values.select("trial", "key", "value", *names).drop_nulls()
+    shares = values.select("trial", "key", "fold", pl.col("value").alias("score"), *names).drop_nulls()
+    return shaded(shares).select("trial", "key", "fold", "score", "shade", *names)
 
 
 def pairs_frame(axes: pl.DataFrame, importance: pl.DataFrame, most: int = 3) -> pl.DataFrame:
-    """The `most` most important numeric parameters, two by two: pair, x, y, x_log, y_log, score of every trial."""
+    """The first `most` numeric parameters, two by two: pair, x, y, x_log, y_log, score and shade of every trial.
+
+    Those that matter beyond chance come first.
+    """
     numeric = axes.filter(~pl.col("category"))["parameter"].unique(maintain_order=True).to_list()
-    chosen = [name for name in ranking(importance) if name in numeric][:most]
+    first = [name for name in ranking(importance) if name in numeric]
+    chosen = [*first, *(name for name in numeric if name not in first)][:most]
     parts = [_pair(axes, first, second) for at, first in enumerate(chosen) for second in chosen[at + 1 :]]
     return pl.concat(parts) if parts else pl.DataFrame()
 
@@ -138,15 +157,14 @@ def _pair(axes: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
     x, y = (axes.filter(pl.col("parameter") == name) for name in (first, second))
     joined = x.join(y.select("trial", y="raw", y_log="log"), on="trial")
     names = {"x_parameter": pl.lit(first), "y_parameter": pl.lit(second)}
-    return joined.select("trial", "key", "fold", **names, x="raw", y="y", x_log="log", y_log="y_log", score="score")
+    same = ("trial", "key", "fold", "score", "shade")
+    return joined.select(*same, **names, x="raw", y="y", x_log="log", y_log="y_log")
 
 
 def ranking(importance: pl.DataFrame) -> list[str]:
-    """Parameters from the most important to the least, by their mean over folds."""
-    if importance.is_empty():
-        return []
-    means = importance.group_by("parameter", maintain_order=True).agg(pl.col("importance").mean())
-    return means.sort(["importance", "parameter"], descending=[True, False])["parameter"].to_list()
+    """Parameters that matter beyond chance in some fold, the most important on average over the folds first."""
+    means = importance.group_by("parameter").agg(pl.col("importance").mean(), pl.col("beyond").any())
+    return means.filter("beyond").sort("importance", "parameter", descending=[True, False])["parameter"].to_list()
 
 
 def pareto_frame(trials: pl.DataFrame, directions: Sequence[str]) -> pl.DataFrame:

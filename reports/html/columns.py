@@ -9,7 +9,18 @@ from reports.html.blocks import Format, Table, table
 
 _SCORES = (
     *("f1", "low", "high", "value", "val_f1", "test_f1", "always_positive", "precision", "recall", "auc"),
-    *("base_rate", "best_so_far", "importance", "seed_sd", "labelled", "predicted", "share_active", "mean_probability"),
+    *(
+        "base_rate",
+        "best_so_far",
+        "importance",
+        "limit",
+        "shade",
+        "seed_sd",
+        "labelled",
+        "predicted",
+        "share_active",
+        "mean_probability",
+    ),
     *("balanced_accuracy", "accuracy", "mcc", "rare_f1", "objective", "score", "least", "most"),
 )
 FORMATS: dict[str, Format] = {
@@ -20,11 +31,12 @@ FORMATS: dict[str, Format] = {
     **dict.fromkeys(("p", "p_holm", "regret_p"), p_value),
     "seconds": text.duration,
     "protocol": lambda digest: text.plain(digest)[:12],  # enough to see whether two are equal
-    "nested": lambda nested: "yes" if nested else "",
+    **dict.fromkeys(("nested", "beyond"), lambda marked: "yes" if marked else ""),
 }
 _NAMES = {"au": "AU", "f1": "F1", "val_f1": "validation F1", "test_f1": "test F1", "auc": "AUC", "mcc": "MCC"}
 _NAMES |= {"always_positive": "always-positive", "seed_sd": "sd over seeds", "low": "95 % from", "high": "to"}
 _NAMES |= {"n_seeds": "training seeds", "p_holm": "p (Holm)", "regret_p": "p (Holm)"}
+_NAMES |= {"limit": "limit of chance", "beyond": "beyond chance"}
 
 
 def title_of(column: str) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from reports.figures import figures, search_figures, space_figures
+from reports.figures import figures, fold_figures, search_figures, space_figures
 from reports.frames import series, text, usage
 from reports.frames.report import StudyReport
 from reports.html.blocks import Block, Paragraph, Section, figure
 from reports.html.columns import numbers_table
+from study.search.importance import MIN_TRIALS
 
 POINTS, LINES, BARS, MOST_CURVES = 2_000, 300, 1_500, 150  # most trials in a figure: with more, browsers become slow
 
@@ -47,6 +48,13 @@ def _first(frame: pl.DataFrame, score: str = "value") -> pl.Series:
     return frame.sort(score, descending=True, nulls_last=True)["trial"].unique(maintain_order=True).head(100)
 
 
+def _shade(report: StudyReport) -> tuple[str, str]:
+    """What the colours of trials mean: the title of their scale, and a sentence for a caption."""
+    if report.sweep["fold"].n_unique() == 1:
+        return f"{report.objective} (%)", "Light is best."
+    return "rank in its fold (100: best)", "The colour is the rank within the fold of a trial, light is best."
+
+
 def _history(report: StudyReport) -> Iterator[Block]:
     history = series.history_frame(report.sweep)
     table = numbers_table("history", history, "Every trial of the search")
@@ -77,7 +85,7 @@ def _curves(report: StudyReport) -> Iterator[Block]:
         "measured after training, for some methods after a linear evaluation, and can differ from the curve."
         f"{drawn(part, frame)}"
     )
-    drawing = figures.curves(part, report.objective)
+    drawing = fold_figures.curves(part, report.objective)
     rounded = frame.with_columns(pl.col("value", "loss").round_sig_figs(7))  # the largest table of the page
     yield figure("curves", "Learning curves", caption, drawing, numbers_table("curves", rounded.drop("key", "best")))
 
@@ -93,23 +101,28 @@ def _pareto(report: StudyReport) -> Iterator[Block]:
     )
     part = series.thinned(frame, POINTS, frame.filter("front")["trial"])
     table = numbers_table("pareto", frame.rename({"x": x, "y": y}))
-    drawing = search_figures.pareto(part, x, y)
+    drawing = fold_figures.pareto(part, x, y)
     yield figure("pareto", "Trade-off of the objectives", caption + drawn(part, frame), drawing, table)
 
 
 def _importance(report: StudyReport) -> Iterator[Block]:
     frame = report.importance
     if frame.is_empty():
-        yield Paragraph("Parameter importance needs at least four finished trials.")
+        yield Paragraph(
+            f"Parameter importance needs at least {MIN_TRIALS} finished or pruned trials of a fold, not all equal."
+        )
         return
+    beyond = [f"{name} (fold {fold})" for fold, name in frame.filter("beyond").select("fold", "parameter").iter_rows()]
+    said = f"Beyond chance: {text.listing(beyond)}." if beyond else "No parameter is beyond chance."
     caption = (
-        "PED-ANOVA over finished trials: how strongly a single parameter separates the good trials from the others. "
-        "With few trials it is only a hint, and it is too low for parameters that matter only in combination."
+        "PED-ANOVA over the finished and pruned trials of each fold: how strongly the values of one parameter in the "
+        "best trials differ from its values in all trials. Two trials are compared at the last epoch that both "
+        "reached. With scores shuffled among the trials, one figure in twenty has a bar beyond its limit: grey bars "
+        f"are no findings. {said} Importance is too low for parameters that matter only in combination."
     )
-    first = series.ranking(frame)[0]
     shown = frame.drop("fold") if frame["fold"].n_unique() == 1 else frame
-    drawing, alt = figures.importance(frame), f"The most important parameter is {first}."
-    yield figure("importance", "Parameter importance", caption, drawing, numbers_table("importance", shown), alt=alt)
+    table = numbers_table("importance", shown)
+    yield figure("importance", "Parameter importance", caption, fold_figures.importance(frame), table, alt=said)
 
 
 def _parameter_figures(report: StudyReport) -> Iterator[Block]:
@@ -128,23 +141,23 @@ def _parameter_figures(report: StudyReport) -> Iterator[Block]:
 
 
 def _slices(report: StudyReport, axes: pl.DataFrame) -> Iterator[Block]:
-    part = series.thinned(axes, POINTS // 4, _first(axes, "score"))
-    caption = (
-        f"One dot for each finished trial, one panel for each parameter, the most important first.{drawn(part, axes)}"
-    )
-    drawing = search_figures.slices(part, series.ranking(report.importance), report.objective)
+    part, first = series.thinned(axes, POINTS // 4, _first(axes, "score")), series.ranking(report.importance)
+    order = ", those beyond chance first" if first else ""
+    caption = f"One dot for each finished trial, one panel for each parameter{order}.{drawn(part, axes)}"
+    drawing = search_figures.slices(part, first, report.objective)
     table = numbers_table("slices", axes.select("trial", "fold", "parameter", setting="shown", objective="score"))
     yield figure("slices", "The objective by parameter", caption, drawing, table)
 
 
 def _parallel(report: StudyReport, axes: pl.DataFrame, values: pl.DataFrame) -> Iterator[Block]:
-    part = series.thinned(axes, LINES, _first(axes, "score"))
+    part = series.thinned(axes, LINES, _first(axes, "shade"))
+    title, meaning = _shade(report)
     caption = (
-        "One line for each finished trial, orange is best. Every axis goes from the lowest to the highest value; a "
-        f"trial without a parameter has no point on its axis.{drawn(part, axes)}"
+        f"One line for each finished trial. {meaning} Every axis goes from the lowest to the highest value; a trial "
+        f"without a parameter has no point on its axis.{drawn(part, axes)}"
     )
     width = 120 * axes["parameter"].n_unique() + 120
-    drawing = space_figures.parallel(part, report.objective)
+    drawing = space_figures.parallel(part, title)
     yield figure(
         "parameters", "Parameters of finished trials", caption, drawing, numbers_table("parameters", values), width
     )
@@ -154,12 +167,14 @@ def _pairs(report: StudyReport, axes: pl.DataFrame) -> Iterator[Block]:
     frame = series.pairs_frame(axes, report.importance)
     if frame.is_empty():
         return
-    part = series.thinned(frame, POINTS // 2, _first(frame, "score"))
+    part = series.thinned(frame, POINTS // 2, _first(frame, "shade"))
+    title, meaning = _shade(report)
+    chosen = "those beyond chance first" if series.ranking(report.importance) else "as they are searched"
     caption = (
-        "Pairs of the most important numeric parameters, one dot for each finished trial, orange is best. Nothing is "
-        f"interpolated: an area without dots was not tried.{drawn(part, frame)}"
+        f"Pairs of numeric parameters, {chosen}; one dot for each finished trial. {meaning} Nothing is interpolated: "
+        f"an area without dots was not tried.{drawn(part, frame)}"
     )
-    drawing, width = search_figures.pairs(part, report.objective), 300 * frame["x_parameter"].n_unique() + 100
+    drawing, width = search_figures.pairs(part, title), 300 * frame["x_parameter"].n_unique() + 100
     yield figure(
         "pairs", "Parameters in pairs", caption, drawing, numbers_table("pairs", frame.drop("x_log", "y_log")), width
     )
@@ -169,11 +184,10 @@ def _ratios(report: StudyReport, values: pl.DataFrame) -> Iterator[Block]:
     ratios = series.ratios(values)
     if ratios.is_empty():
         return
-    part = series.thinned(ratios, POINTS // 2, _first(ratios))
-    caption = (
-        f"Shares of the kinds of positive pairs; in a corner one kind has 100 %. Orange is best.{drawn(part, ratios)}"
-    )
-    drawing = space_figures.ternary(part, report.objective)
+    part = series.thinned(ratios, POINTS // 2, _first(ratios, "shade"))
+    title, meaning = _shade(report)
+    caption = f"Shares of the kinds of positive pairs; in a corner one kind has 100 %. {meaning}{drawn(part, ratios)}"
+    drawing = space_figures.ternary(part, title)
     yield figure("ratios", "Pair-sampling ratios", caption, drawing, numbers_table("ratios", ratios))
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,15 @@ class StudySpec:
     def to_json(self) -> bytes:
         """The content of study.json."""
         return to_versioned(self, kind=self.kind)
+
+
+def fold_shares(trials: int, folds: Sequence[str]) -> dict[str, int]:
+    """Trials of each fold: `trials` in total, equal numbers, and one more in the first folds for the rest.
+
+    With more trials no fold has fewer.
+    """
+    each, rest = divmod(trials, len(folds))
+    return {fold: each + (at < rest) for at, fold in enumerate(folds)}
 
 
 def search_in(root: Path, spec: StudySpec) -> SearchSpec:

@@ -12,6 +12,7 @@ from data.files import write_atomic
 from study.records.folder import StudyFolder
 from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.records.result import TrialResult, result_from_json
+from study.records.study_spec import fold_shares
 
 
 class StudyTrials(StudyFolder):
@@ -81,11 +82,10 @@ class StudyTrials(StudyFolder):
         return len(self.outcomes(stage, fold))
 
     def lacking(self) -> int:
-        """Number of wanted trials of the search without a result; each fold has an equal share."""
+        """Number of wanted trials of the search without a result; each fold has its share."""
         spec, found = self.spec(), [one.fold for one in self.outcomes("sweep")]
-        # trials of a study are a multiple of its folds
-        each = spec.trials // len(spec.folds)
-        return sum(max(each - found.count(fold), 0) for fold in spec.folds)
+        shares = fold_shares(spec.trials, spec.folds)
+        return sum(max(share - found.count(fold), 0) for fold, share in shares.items())
 
     def tidy(self) -> None:
         """Remove temporary files of finished trials, and partial files of writers killed over an hour ago."""

@@ -17,7 +17,6 @@ from study.search.sampler import (
     KEY_ATTRIBUTE,
     TUNE_ATTRIBUTE,
     SamplerMemory,
-    make_sampler,
     new_memory,
     report,
     system_attributes,
@@ -25,6 +24,7 @@ from study.search.sampler import (
 from study.search.space import Params, Space
 from study.search.start_points import matches
 
+NUMBER = "number"  # of a trial in its fold, among the facts of a begun trial
 REPEATS = 3  # after so many proposals in a row that were tried before, one is drawn at random
 TRIES = 500  # after so many random draws that were tried before, the space counts as exhausted
 
@@ -61,11 +61,14 @@ class Proposals:
         self.fold = fold
         self.open: dict[str, _Open] = {}
         self.known: set[str] = set()
+        self.drawn: list[Params] = []  # of every trial that was begun
+        self.interrupted: list[tuple[int, Params]] = []  # number and params; they come first
+        self.points = [*search.points]  # then these, and only then the sampler is free
 
     def ask(self, name: str) -> TrialConfig | None:
         """A new trial, recorded in the store before it starts; None when the space is exhausted."""
         for _ in range(REPEATS):
-            trial = self.memory.ask()
+            trial = self._drawn()
             config = self.search.space.apply(self.base, trial.params)
             if config.key not in self.known:
                 return self._begin(name, trial, config)
@@ -73,15 +76,23 @@ class Proposals:
         fresh = self._never_tried()
         if fresh is None:
             return None
-        self.memory.enqueue(fresh)
-        trial = self.memory.ask()
+        trial = self.memory.ask(fresh)
         return self._begin(name, trial, self.search.space.apply(self.base, trial.params))
+
+    def _drawn(self) -> optuna.Trial:
+        """The next trial, which may have been tried before."""
+        if self.interrupted:
+            number, params = self.interrupted.pop(0)
+            self.memory.skip_to(number)
+            return self.memory.ask(params)
+        self.points = [point for point in self.points if not any(matches(point, params) for params in self.drawn)]
+        return self.memory.ask(self.points.pop(0) if self.points else None)
 
     def _never_tried(self) -> Params | None:
         """A random point that was not tried yet, for a sampler that repeats itself."""
         seed = seed_for("fresh", self.search.seed, self.fold, len(self.known)) % 2**32
-        storage, sampler = optuna.storages.InMemoryStorage(), make_sampler("random", seed)
-        scratch = new_memory(storage, "fresh", sampler, self.search.space, self.search.goals)
+        storage = optuna.storages.InMemoryStorage()
+        scratch = new_memory(storage, "fresh", "random", seed, self.search.space, self.search.goals)
         for _ in range(TRIES):
             params = scratch.ask().params
             if self.search.space.apply(self.base, params).key not in self.known:
@@ -89,12 +100,14 @@ class Proposals:
         return None
 
     def _begin(self, name: str, trial: optuna.Trial, config: TrialConfig) -> TrialConfig:
-        facts = {TUNE_ATTRIBUTE: name, "system": system_attributes(self.memory.study, trial)}
+        system = system_attributes(self.memory.study, trial)
+        facts = {TUNE_ATTRIBUTE: name, NUMBER: trial.number, "system": system}
         trial.set_user_attr(TUNE_ATTRIBUTE, name)
         trial.set_user_attr(KEY_ATTRIBUTE, config.key)
         # on disk before the trial starts: after a kill, the next command knows what was drawn
         self.store.begin(config, trial.params, facts)
         self.known.add(config.key)
+        self.drawn.append(trial.params)
         self.open[name] = _Open(trial, config.key)
         return config
 
@@ -129,28 +142,27 @@ def begin_search(search: Search, store: StudyStore, folds: tuple[str, ...]) -> d
 def _begin_fold(
     search: Search, store: StudyStore, fold: str, storage: Any, begun: Mapping[str, Mapping[str, Any]]
 ) -> Proposals:
-    past = store.outcomes("sweep", fold)
-    mine = {key: one for key, one in begun.items() if one["config"]["data"]["fold"] == fold}
-    # with the first seed again, a continued search would propose its first trials again
-    seed = seed_for("sampler", search.seed, fold, max(len(mine), len(past))) % 2**32
-    sampler = make_sampler(search.sampler, seed, bool(search.space.methods))
-    memory = new_memory(storage, f"{store.root.name} {fold}", sampler, search.space, search.goals)
+    seed = seed_for("sampler", search.seed, fold) % 2**32
+    memory = new_memory(storage, f"{store.root.name} {fold}", search.sampler, seed, search.space, search.goals)
     proposals = Proposals(search, store, fold, memory)
-    finished = {outcome.key for outcome in past}
-    for outcome in past:
-        if outcome.key in mine:
-            memory.add(outcome, mine[outcome.key]["params"], mine[outcome.key].get("facts", {}))
-    for key, one in mine.items():
-        if key not in finished:
-            # first the interrupted trials, so that their checkpoints are used
-            memory.enqueue(one["params"])
-    drawn = [one["params"] for one in mine.values()]
-    for point in search.points:
-        if not any(matches(point, params) for params in drawn):
-            memory.enqueue(point)
-    # unfinished trials are not `known`: they are enqueued, and proposed again
-    proposals.known |= finished
+    past = {one.key: one for one in store.outcomes("sweep", fold)}
+    mine = [one for one in begun.items() if one[1]["config"]["data"]["fold"] == fold]
+    # former revisions noted no number: their trials stay in the order of their start
+    for key, one in sorted(mine, key=lambda pair: _number(pair[1])):
+        proposals.drawn.append(one["params"])
+        if key in past:
+            memory.skip_to(_number(one))
+            memory.add(past[key], one["params"], one.get("facts", {}))
+        else:
+            # they are proposed again, so that their checkpoints are used, and are not `known` until then
+            proposals.interrupted.append((_number(one), one["params"]))
+    proposals.known |= past.keys()
     return proposals
+
+
+def _number(begun: Mapping[str, Any]) -> int:
+    """The number of a begun trial; 0 when a former revision began it."""
+    return int(begun.get("facts", {}).get(NUMBER, 0))
 
 
 def begin_rule(search: Search, store: StudyStore, fold: str) -> Rule:

@@ -1,6 +1,7 @@
 """Samplers by name, and the Optuna study that they learn from.
 
-Only the store is permanent: every command makes a new Optuna study and tells it all earlier trials.
+Only the store is permanent: every command makes a new Optuna study and tells it all earlier trials. Each trial gets a
+new sampler, seeded by the number of the trial, because a sampler's own memory would be lost with the command.
 """
 
 import warnings
@@ -13,6 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from data.seeds import seed_for
 from study.records.outcome import Outcome
 from study.search.objectives import Goals
 from study.search.space import METHOD, Params, Space
@@ -21,25 +23,55 @@ _STATES = {"DONE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED, "FAILED": T
 KEY_ATTRIBUTE, TUNE_ATTRIBUTE, SECONDS_ATTRIBUTE = "trial_key", "tune_trial", "seconds"
 STARTUP = 6  # random trials before TPE, GP and CMA-ES begin
 
-_SAMPLERS: dict[str, Callable[[int, bool], BaseSampler]] = {
-    "tpe": lambda seed, conditional: TPESampler(
-        seed=seed, n_startup_trials=STARTUP, multivariate=True if conditional else None, group=conditional
+
+class _Sobol(QMCSampler):
+    """Optuna's QMC, whose place in the sequence follows from the number of the trial; Optuna counts in its study."""
+
+    def __init__(self, seed: int, drawn: int, number: int) -> None:
+        super().__init__(seed=seed, scramble=True, qmc_type="sobol", independent_sampler=RandomSampler(seed=drawn))
+        self.number = number
+
+    def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
+        # the first trial is drawn at random
+        return max(self.number - 1, 0)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """For which trial a sampler is made."""
+
+    seed: int  # the same for all trials
+    number: int
+    conditional: bool  # not every trial has every setting
+
+    @property
+    def own_seed(self) -> int:
+        """A seed of this trial alone."""
+        return seed_for(self.seed, self.number) % 2**32
+
+
+_SAMPLERS: dict[str, Callable[[_Asked], BaseSampler]] = {
+    "tpe": lambda asked: TPESampler(
+        seed=asked.own_seed,
+        n_startup_trials=STARTUP,
+        multivariate=True if asked.conditional else None,
+        group=asked.conditional,
     ),
-    "gp": lambda seed, _: GPSampler(seed=seed, n_startup_trials=STARTUP),
-    "cmaes": lambda seed, _: CmaEsSampler(seed=seed, n_startup_trials=STARTUP),
-    "random": lambda seed, _: RandomSampler(seed=seed),
-    "qmc": lambda seed, _: QMCSampler(seed=seed, scramble=True, qmc_type="sobol"),
+    "gp": lambda asked: GPSampler(seed=asked.own_seed, n_startup_trials=STARTUP),
+    "cmaes": lambda asked: CmaEsSampler(seed=asked.own_seed, n_startup_trials=STARTUP),
+    "random": lambda asked: RandomSampler(seed=asked.own_seed),
+    "qmc": lambda asked: _Sobol(asked.seed, asked.own_seed, asked.number),
 }
 SAMPLERS = tuple(_SAMPLERS)
 
 
-def make_sampler(name: str, seed: int, conditional: bool = False) -> BaseSampler:
-    """The sampler `name`; `conditional` for a space in which not every trial has every setting."""
+def make_sampler(name: str, seed: int, number: int, conditional: bool = False) -> BaseSampler:
+    """The sampler `name` for the trial `number`; `conditional`: not every trial of the space has every setting."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # the commands show their own progress
     with warnings.catch_warnings():
         # GP, QMC and TPE with `group` are marked experimental
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return _SAMPLERS[name](seed, conditional)
+        return _SAMPLERS[name](_Asked(seed, number, conditional))
 
 
 def sampler_problems(name: str, space: Space, goals: Goals) -> list[str]:
@@ -60,17 +92,32 @@ def sampler_problems(name: str, space: Space, goals: Goals) -> list[str]:
     return problems
 
 
-@dataclass(frozen=True)
+@dataclass
 class SamplerMemory:
-    """An Optuna study over a space with goals, in the terms of our trials."""
+    """An Optuna study over a space with goals, in the terms of our trials.
+
+    What it proposes follows from the sampler and its seed, the number of the trial, and what was told before it.
+    """
 
     study: optuna.Study
     space: Space
     goals: Goals
+    sampler: str
+    seed: int
+    next_number: int = 0  # of a trial in the study
 
-    def ask(self) -> optuna.Trial:
-        """A new trial with all its settings drawn."""
+    def skip_to(self, number: int) -> None:
+        """Give the next trial at least this number: proposals that came to nothing had the numbers before it."""
+        while self.next_number < number:
+            self._add(create_trial(state=TrialState.FAIL))
+
+    def ask(self, fixed: Params | None = None) -> optuna.Trial:
+        """A new trial with all its settings drawn, but for those that are `fixed`."""
+        self.study.sampler = make_sampler(self.sampler, self.seed, self.next_number, bool(self.space.methods))
+        if fixed is not None:
+            self.study.enqueue_trial(dict(fixed))
         trial = self.study.ask()
+        self.next_number += 1
         method = suggest(trial, METHOD, self.space.method_choice) if self.space.methods else ""
         for name, distribution in self.space.of(method).items():
             suggest(trial, name, distribution)
@@ -83,6 +130,7 @@ class SamplerMemory:
             return
         for name, value in self._attributes(outcome).items():
             trial.set_user_attr(name, value)
+        self._report_rest(trial, outcome)
         if outcome.status == "DONE":
             for name, missed in self.goals.violations(outcome).items():
                 trial.set_constraint(name, missed)
@@ -90,9 +138,20 @@ class SamplerMemory:
         else:
             self.study.tell(trial, state=_STATES[outcome.status])
 
+    def _report_rest(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        """Report the epochs that the driver did not, e.g. the last one of a pruned trial: samplers read them."""
+        reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        for epoch, value in outcome.reports.items():
+            if epoch not in reported:
+                report(trial, self.goals.objectives, epoch, value)
+
     def add(self, outcome: Outcome, params: Params, facts: Mapping[str, Any]) -> None:
         """Add a finished trial of an earlier command."""
-        self.study.add_trial(self.frozen(outcome, params, facts))
+        self._add(self.frozen(outcome, params, facts))
+
+    def _add(self, trial: FrozenTrial) -> None:
+        self.study.add_trial(trial)
+        self.next_number += 1
 
     def frozen(self, outcome: Outcome, params: Params, facts: Mapping[str, Any]) -> FrozenTrial:
         """A finished trial in Optuna's form; a pruned one with its learning curve."""
@@ -109,10 +168,6 @@ class SamplerMemory:
             constraints=self.goals.violations(outcome) if done else None,
             **({"values": self.goals.values(outcome)} if done else pruned),
         )
-
-    def enqueue(self, params: Params) -> None:
-        """Use these `params` for the next trial; missing ones are drawn."""
-        self.study.enqueue_trial(dict(params))
 
     @staticmethod
     def _attributes(outcome: Outcome) -> dict[str, Any]:
@@ -136,11 +191,11 @@ def system_attributes(study: optuna.Study, trial: optuna.Trial) -> dict[str, Any
 
 
 def new_memory(
-    storage: optuna.storages.BaseStorage, name: str, sampler: BaseSampler, space: Space, goals: Goals
+    storage: optuna.storages.BaseStorage, name: str, sampler: str, seed: int, space: Space, goals: Goals
 ) -> SamplerMemory:
-    """An empty Optuna study called `name`."""
-    study = optuna.create_study(storage=storage, study_name=name, directions=goals.directions, sampler=sampler)
-    return SamplerMemory(study, space, goals)
+    """An empty Optuna study called `name`, with the sampler called `sampler`."""
+    study = optuna.create_study(storage=storage, study_name=name, directions=goals.directions, sampler=RandomSampler())
+    return SamplerMemory(study, space, goals, sampler, seed)
 
 
 def report(trial: optuna.Trial, objectives: Sequence[str], epoch: int, value: float) -> None:

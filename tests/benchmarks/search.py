@@ -35,7 +35,7 @@ from study.records.store import StudyStore
 from study.search.fold_search import Search, begin_rule, begin_search
 from study.search.objectives import Goals
 from study.search.optuna_journal import new_journal
-from study.search.sampler import make_sampler, new_memory
+from study.search.sampler import new_memory
 from study.search.space import parse_space
 from study.trial.run import environment
 from tests.study.specs import search_spec
@@ -106,7 +106,7 @@ def with_store(folder: Path, trials: int) -> list[float]:
 def alone(folder: Path, trials: int) -> list[float]:
     """Optuna's ask and tell."""
     storage, _ = new_journal(folder)
-    memory = new_memory(storage, "alone", make_sampler("tpe", 0), search().space, Goals())
+    memory = new_memory(storage, "alone", "tpe", 0, search().space, Goals())
     ended = []
     for number in range(trials):
         trial = memory.ask()
@@ -120,7 +120,7 @@ def fill(store: StudyStore, past: int) -> None:
     """As many simulated results, their settings drawn at random."""
     asked = search()
     storage, _ = new_journal(store.root / "scratch")
-    memory = new_memory(storage, "fill", make_sampler("random", 0), asked.space, Goals())
+    memory = new_memory(storage, "fill", "random", 0, asked.space, Goals())
     for number in range(past):
         params = dict(memory.ask().params)
         config = asked.space.apply(asked.base, params)

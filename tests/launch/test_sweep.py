@@ -142,7 +142,7 @@ def test_a_disturbed_sweep_goes_on(victim: str, trees: TreeMaker, tmp_path: Path
 def test_transfer_between_two_studies(trees: TreeMaker, tmp_path: Path) -> None:
     runs = f"runs_root={tmp_path / 'runs'}"
     for layout in ("bp4d", "disfa"):
-        finish(start("sweep", *sweep_arguments(trees(layout), tmp_path, layout), "trials=1", "epochs=1"))
+        finish(start("sweep", *sweep_arguments(trees(layout), tmp_path, layout), "trials=3", "epochs=1"))
         finish(start("final", f"name={layout}-aunce", "seeds=1", runs))
     output = finish(start("transfer", "studies=[bp4d-aunce,disfa-aunce]", runs))
     assert output.count("1 2 4 6 12") == 2
@@ -160,6 +160,21 @@ def test_one_seed_one_trial_at_a_time_is_reproducible(trees: TreeMaker, tmp_path
         runs[-1]["best"] = {"said": re.findall(r"best trial .*", output)}
     assert runs[0] == runs[1]
     assert len(runs[0]) == 9
+    killed = tmp_path / "killed"
+    for least in (1, 4, 8):
+        process = start("sweep", *sweep_arguments(trees("bp4d"), killed), *keys)
+        if least < 8:
+            wait_for(lambda least=least: len(results(killed)) >= least, process)  # type: ignore[misc]
+            others = [*descendants(process.pid)]
+            process.kill()
+            for pid in others:
+                kill(pid)
+            process.communicate()
+        else:
+            finish(process)
+    assert {key: numbers(content) for key, content in results(killed).items()} == {
+        key: found for key, found in runs[0].items() if key != "best"
+    }
 
 
 def test_trials_that_fine_tune_share_their_pre_training(trees: TreeMaker, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from study.records.score_table import SCORES
 from study.records.selection_record import SelectionRecord
 from study.records.store import COUNTS, EPOCHS, TRIALS
 from study.records.study_spec import PruningSettings, StudySpec
+from study.search.importance import IMPORTANCE
 from tests.study.specs import search_spec
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
@@ -269,13 +270,16 @@ def add_scores(store: FakeStore, aus: tuple[int, ...] = AUS) -> None:
                 store.score_rows.append(names | {"value": value} | ends)
 
 
-def no_importance(trials: pl.DataFrame) -> pl.DataFrame:
+def no_importance(trials: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     """The result of `study.search.importance.ped_anova` for too few trials."""
-    return pl.DataFrame(schema={"parameter": pl.String, "importance": pl.Float64})
+    return pl.DataFrame(schema=IMPORTANCE)
 
 
-def some_importance(trials: pl.DataFrame) -> pl.DataFrame:
-    """Shares that sum to 1, one for each searched parameter."""
+def some_importance(trials: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
+    """Shares that sum to 1, one for each fold and searched parameter; the first two are beyond chance."""
     names = [name.removeprefix("param/") for name in trials.columns if name.startswith("param/")]
     shares = np.array([0.5**at for at in range(1, len(names) + 1)])
-    return pl.DataFrame({"parameter": names, "importance": (shares / shares.sum()).tolist()})
+    of_fold = pl.DataFrame({"parameter": names, "importance": (shares / shares.sum()).tolist()})
+    of_fold = of_fold.with_columns(limit=pl.lit(0.2), beyond=pl.col("importance") > 0.2)
+    folds = trials.filter(stage="sweep")["fold"].unique().sort()
+    return pl.DataFrame({"fold": folds}).join(of_fold, how="cross").cast(IMPORTANCE)  # type: ignore[arg-type]

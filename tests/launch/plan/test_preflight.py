@@ -66,6 +66,22 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         assert sum(words in line for line in lines) == 1, words
 
 
+@pytest.mark.parametrize(
+    ("folds", "said"),
+    [
+        (["dataset=bp4d"], "trials=2: each of the 3 folds needs one trial or more, so give at least trials=3"),
+        (["dataset=bp4d", "dataset.fold_scheme=random5"], "at least trials=5, or search one of them: fold=random5-1"),
+    ],
+)
+def test_fewer_trials_than_folds_are_refused_before_any_frame_is_read(
+    folds: list[str], said: str, tmp_path: Path
+) -> None:
+    [line] = problems(tmp_path, "trials=2", *folds)
+    assert said in line
+    sweep_keys(tmp_path, "trials=2", *folds, "fold=part2")
+    sweep_keys(tmp_path, "trials=5", *folds)
+
+
 def weights_of(tmp_path: Path, given: object) -> str:
     return searched_trial(sweep_keys(tmp_path, f"weights={given}"), "", "").backbone.weights
 
@@ -122,6 +138,8 @@ def test_the_fold_can_be_chosen_and_the_division_too(frames: FrameStore, argumen
     keys = compose_keys("sweep", [*arguments, "dataset.fold_scheme=random2"])
     assert {*store_folds(keys, frames)} == {"random2-1", "random2-2"}
     assert plan_sweep(keys, frames).base.data.fold == "random2-1"
+    with pytest.raises(InputError, match="trials=1: each of the 2 folds needs one trial or more"):
+        plan_sweep(dataclasses.replace(keys, trials=1), frames)
     with pytest.raises(InputError, match=r"fold='part9'; allowed: all, part1, part2, part3"):
         plan_sweep(compose_keys("sweep", [*arguments, "fold=part9"]), frames)
 

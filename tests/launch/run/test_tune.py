@@ -100,8 +100,3 @@ def test_another_error_of_the_system_ends_no_search_in_silence(tmp_path: Path, m
     plan: Any = SimpleNamespace(store=opened(tmp_path), budget=Budget(), folds=("part1",), resources=None)
     with pytest.raises(PermissionError):
         launch.run.tune.search(plan, 1)
-
-
-def test_every_fold_has_an_equal_share_rounded_up() -> None:
-    plan: Any = SimpleNamespace(folds=("part1", "part2", "part3"))
-    assert [launch.run.tune.share(plan, trials) for trials in (1, 3, 6, 7)] == [1, 1, 2, 3]

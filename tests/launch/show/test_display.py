@@ -11,7 +11,7 @@ from rich.console import Console
 
 import launch.show.display
 from launch.plan.budget import clock
-from launch.show.display import Display, describe, interval_text, percent_text, setting_text
+from launch.show.display import Display, best_lines, describe, interval_text, percent_text, setting_text
 from study.records.store import StudyStore
 from tests.study.make import opened, result, trial
 
@@ -92,7 +92,12 @@ def test_the_headline_counts_states_and_names_the_best(store: StudyStore, now: C
     now(60)
     text = display.headline().plain
     assert text.startswith("4/12 trials (2 done, 1 pruned, 1 failed), 1 running  ")
-    assert str(display.best()) == "best 61.0: lr=0.006 max=0.2"
+    assert [*map(str, best_lines(display.look()))] == ["best 61.0: lr=0.006 max=0.2"]
+    store.write(result(trial(lr=0.003, fold="part2"), 0.7))
+    store.write(result(trial(lr=0.002, fold="part2"), 0.72))
+    again = Display(store, "sweep", 12, 16, page())
+    of_each = ["best of part1 61.0: lr=0.006 max=0.2", "best of part2 72.0: lr=0.002 max=0.2"]
+    assert [*map(str, best_lines(again.look()))] == of_each
     assert text.endswith("  1:00 elapsed, about 2:00 left")
 
 
@@ -115,7 +120,7 @@ def test_the_final_evaluation_has_its_own_count_and_no_best(store: StudyStore) -
     display = Display(store, "final", 9, 16, page())
     text = display.headline().plain
     assert text == "1/9 trials (1 done, 0 pruned, 0 failed), 0 running"
-    assert display.best() is None
+    assert not [*best_lines(display.look())]
 
 
 def test_running_trials_show_their_epoch_value_and_settings(store: StudyStore) -> None:

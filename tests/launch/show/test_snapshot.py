@@ -40,7 +40,7 @@ def shown(store: StudyStore) -> str:
 def test_a_study_that_has_not_begun_to_run(store: StudyStore) -> None:
     found = take_snapshot(store)
     assert (found.finished, found.wanted, found.epochs) == (0, 4, 16)  # trials can have been made more meanwhile
-    assert (found.best, found.running, found.workers, found.queue, found.head) == (None, [], [], "", "")
+    assert (found.bests, found.running, found.workers, found.queue, found.head) == ({}, [], [], "", "")
     assert (found.left_s, found.hours.granted, found.hours.lost) == (None, None, None)
 
 
@@ -49,7 +49,7 @@ def test_the_final_evaluation_counts_its_own(store: StudyStore) -> None:
     store.write(result(trial(seed=1)))
     store.write(result(trial(seed=2, score_test=True)))
     found = take_snapshot(store)
-    assert (found.stage, found.finished, found.wanted, found.best) == ("final", 1, 9, None)
+    assert (found.stage, found.finished, found.wanted, found.bests) == ("final", 1, 9, {})
 
 
 def test_random_partitions_are_counted_by_themselves(store: StudyStore) -> None:
@@ -85,8 +85,7 @@ def test_a_trial_that_shows_nothing_for_long_is_interrupted(store: StudyStore) -
 def test_the_earliest_of_the_best(store: StudyStore) -> None:
     for seed, value, status in ((1, 0.4, "DONE"), (2, 0.6, "DONE"), (3, 0.6, "DONE"), (4, 0.9, "PRUNED")):
         store.write(result(trial(seed=seed), value, started=seed, status=status))
-    best = take_snapshot(store).best
-    assert best is not None
+    [best] = take_snapshot(store).bests.values()
     assert (best.key, best.value) == (trial(seed=2).key, 0.6)
 
 
@@ -95,8 +94,7 @@ def test_the_best_keeps_the_constraints(store: StudyStore) -> None:
         store.write(replace(result(trial(seed=seed), value), seconds=3600.0 * seed))
     limited = changed(store.spec(), constraints=(("hours", "at_most", 1.5),))
     (store.root / "study.json").write_bytes(limited.to_json())
-    best = take_snapshot(store).best
-    assert best is not None
+    [best] = take_snapshot(store).bests.values()
     assert best.key == trial(seed=1).key
 
 
@@ -196,8 +194,8 @@ def test_status_prints_it_and_gives_it_to_programs(
     assert "one: 1/4 trials (1 done, 0 pruned, 0 failed), 0 running" in capsys.readouterr().out
     assert run("status", "name=one", f"runs_root={tmp_path / 'runs'}", "json=true") == 0
     plain = json.loads(capsys.readouterr().out)
-    assert (plain["finished"], plain["counts"]["DONE"], plain["best"]["value"]) == (1, 1, 0.61)
-    assert plain["best"]["settings"] == {"optim.lr": 0.006}
+    assert (plain["finished"], plain["counts"]["DONE"], plain["bests"]["part1"]["value"]) == (1, 1, 0.61)
+    assert plain["bests"]["part1"]["settings"] == {"optim.lr": 0.006}
 
 
 def test_watching_ends_with_ctrl_c(store: StudyStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

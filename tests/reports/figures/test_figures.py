@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from reports.figures import figures, final_figures, space_figures
+from reports.figures import figures, final_figures, fold_figures, search_figures, space_figures
 from reports.frames import series, tables
 from tests.reports.fake import SPACE, FakeStore, full_store
 
@@ -33,7 +33,7 @@ def test_curves_hold_every_epoch_and_mark_the_best() -> None:
     frame = series.curves_frame(store.epochs(), sweep_of(store), [rows[2]["key"]])
     assert frame.height == len(store.epoch_rows)
     assert frame.filter("best")["trial"].unique().to_list() == [3]
-    drawn = {trace.name: sum(y is not None for y in trace.y) for trace in figures.curves(frame, "F1").data}
+    drawn = {trace.name: sum(y is not None for y in trace.y) for trace in fold_figures.curves(frame, "F1").data}
     assert drawn == {"PRUNED": rows[1]["epochs"], "DONE": 12, "chosen trial": 12}
 
 
@@ -116,7 +116,7 @@ def test_ratios_need_three_parts_of_one_simplex() -> None:
     values = series.trial_parameters(sweep_of(full_store(trials=8)))
     frame = series.ratios(values)
     assert frame.height == values.height
-    assert frame.select(pl.sum_horizontal(frame.columns[3:])).to_series().to_list() == pytest.approx(
+    assert frame.select(pl.sum_horizontal(frame.columns[5:])).to_series().to_list() == pytest.approx(
         [1] * values.height
     )
     corner = space_figures.ternary(frame, "F1").layout.ternary
@@ -144,17 +144,77 @@ def test_au_bars_agree_with_the_table() -> None:
     assert [y for y in level.y if y is not None] == [30] * 3 + [60] * 3
 
 
-def test_the_most_important_parameter_is_on_top() -> None:
-    frame = pl.DataFrame({"fold": "a", "parameter": ["optim.lr", "head.dim"], "importance": [0.7, 0.3]})
-    (bar,) = figures.importance(frame).data
-    assert list(bar.y) == ["dim", "lr"]
+def importances(**given: object) -> pl.DataFrame:
+    columns = {"fold": "a", "parameter": ["optim.lr", "head.dim"], "importance": [0.7, 0.3], "limit": [0.5, 0.4]}
+    return pl.DataFrame({**columns, "beyond": [True, False], **given})
+
+
+def test_the_most_important_parameter_is_on_top_and_what_chance_gives_is_grey() -> None:
+    drawing = fold_figures.importance(importances())
+    assert drawing.layout.yaxis.categoryarray == ("dim", "lr")
+    bars = {trace.name: ([*trace.y], [*trace.x], trace.marker.color) for trace in drawing.data[:2]}
+    assert bars["beyond chance"] == (["lr"], [70], figures.BLUE)
+    assert bars["not beyond chance"] == (["dim"], [30], figures.NEUTRAL)
+    assert dict(zip(drawing.data[2].y, drawing.data[2].x, strict=True)) == {"lr": 50, "dim": 40}
 
 
 def test_names_cannot_add_markup_to_a_figure() -> None:
-    frame = pl.DataFrame(
-        {"fold": "a", "parameter": ["<b>x</b>", "a.<a href='javascript:1'>"], "importance": [0.7, 0.3]}
+    frame = importances(parameter=["<b>x</b>", "a.<a href='javascript:1'>"])
+    plain = fold_figures.importance(frame).to_plotly_json()
+    assert "<" not in json.dumps([[*trace["y"]] for trace in plain["data"]])
+
+
+def two_folds() -> FakeStore:
+    """Every trial of the fold `b` is better than any of `a`."""
+    store = FakeStore()
+    for number in range(12):
+        fold, value = ("a", 0.2) if number % 2 else ("b", 0.7)
+        store.add_trial(number, fold=fold, value=value + 0.01 * number)
+    return store
+
+
+def test_trials_of_several_folds_are_coloured_by_their_rank_within_the_fold() -> None:
+    sweep = sweep_of(two_folds())
+    frame = series.coordinates(series.trial_parameters(sweep), SPACE)
+    by_fold = frame.unique(["trial"]).sort("trial").partition_by("fold", as_dict=True)
+    assert {fold: part["shade"].to_list() for (fold,), part in by_fold.items()} == {
+        fold: pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1]) for fold in "ab"
+    }
+    for (fold,), part in series.ratios(series.trial_parameters(sweep)).partition_by("fold", as_dict=True).items():
+        assert part["shade"].max() == 1, fold
+    pairs = series.pairs_frame(frame, importances())
+    drawn = search_figures.pairs(pairs, "rank")
+    assert [*drawn.data[0].marker.color] == pytest.approx(sorted([0, 20, 40, 60, 80, 100] * 2))
+    assert drawn.data[-1].marker.colorbar.title.text == "rank"
+
+
+def test_one_fold_is_coloured_by_the_objective() -> None:
+    store = FakeStore()
+    for number in range(3):
+        store.add_trial(number, value=0.1 * number)
+    frame = series.coordinates(series.trial_parameters(sweep_of(store)), SPACE)
+    assert frame["shade"].equals(frame["score"], check_names=False)
+
+
+def test_curves_and_fronts_have_a_panel_for_each_fold() -> None:
+    store = two_folds()
+    frame = series.curves_frame(store.epochs(), sweep_of(store), [])
+    drawing = fold_figures.curves(frame, "F1")
+    assert [title.text for title in drawing.layout.annotations] == ["fold a", "fold b"]
+    assert [trace.xaxis for trace in drawing.data] == ["x", "x2"]
+    shown = frame.filter(pl.col("fold") == "b")["trial"].unique().sort().to_list()
+    assert sorted({int(trial) for trial in drawing.data[1].text if trial}) == shown
+    points = pl.DataFrame(
+        {"trial": [1, 2, 3, 4], "fold": ["a", "a", "b", "b"], "x": [1.0, 2, 3, 4], "y": [2.0, 1, 4, 3]}
     )
-    assert "<" not in json.dumps(figures.importance(frame).to_plotly_json()["data"][0]["y"])
+    front = fold_figures.pareto(series.pareto_frame(points, ["maximize", "maximize"]), "f1", "auc")
+    lines = [trace for trace in front.data if trace.name == "Pareto front"]
+    assert [[*line.x] for line in lines] == [[1, 2], [3, 4]], "no line from one fold to another"
+
+
+def test_the_colours_become_lighter_step_by_step() -> None:
+    light = [sum(int(colour[at : at + 2], 16) for at in (1, 3, 5)) for colour in space_figures.SCALE]
+    assert light == sorted(light)
 
 
 def test_templates_differ_in_colour_only() -> None:

@@ -1,5 +1,6 @@
 """Comparison of studies: which differences are paired, and every number against the counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from study.experiments.ablation import comparison_frame
 from study.records.score_files import read_scores, scores_path
 from study.records.store import StudyStore
 from study.scoring import bootstrap
-from tests.reports.made import AUS, PARTS, made_comparison, made_study
+from tests.reports.made import AUS, PARTS, made_comparison, made_result, made_study
 from tests.reports.test_page import HOSTILE, Outline
 
 PEOPLE = sum(map(len, PARTS.values()))
@@ -122,6 +123,21 @@ def test_settings_that_differ(compared: Comparison) -> None:
     assert rows["optim.lr"] == ("0.003", "0.003", "0.003", "0.002", "0.003")
     assert "optim.weight_decay" not in rows
     assert not {name for name in rows if name.endswith((".fold", "score_test"))}
+
+
+def test_settings_of_each_fold(tmp_path: Path) -> None:
+    same, nested = made_study(tmp_path / "same", seeds=1), made_study(tmp_path / "nested", seeds=0)
+    for at, (fold, people) in enumerate(PARTS.items()):
+        given = {"data": {"dataset": "disfa", "fingerprint": "f" * 8, "fold_scheme": "parts"}, "head": {"dim": 8}}
+        rate = {"optim": {"lr": 0.001 * (1 + at)}}
+        nested.write(made_result("nested", 0.7, 20 + at, "final", {fold: people}, {**given, **rate}))
+    one, two = facts_of(same), facts_of(nested)
+    # without a record of the choice, a page shows the final trials of one configuration
+    two = replace(two, finals=[result for result in nested.results() if result.stage == "final"])
+    rows = {row[0]: row[1:] for row in compare_studies([one, two]).settings.iter_rows()}
+    assert rows["optim.lr"] == ("0.003", "0.001 (part1), 0.002 (part2), 0.003 (part3)")
+    assert rows["head.dim"] == (str(one.finals[0].config.head.dim), "8")
+    assert "data.fold" not in rows
 
 
 def test_costs(compared: Comparison) -> None:

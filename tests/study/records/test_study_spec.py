@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from data.errors import InputError
-from study.records.study_spec import StudySpec, changed_settings, search_in, spec_from_json
+from study.records.study_spec import StudySpec, changed_settings, fold_shares, search_in, spec_from_json
 from study.records.versioned import VERSION
 from tests.study.specs import OTHERS, changed, search_spec
 
@@ -104,3 +104,15 @@ def test_reading_a_spec_needs_no_heavy_library() -> None:
     blocked = ("torch", "polars", "optuna", "ray", "hydra")
     code = f"import sys\nfor name in {blocked}: sys.modules[name] = None\nimport study.records.folder"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+
+
+def test_the_shares_of_the_folds_are_the_trials_and_only_grow() -> None:
+    folds = ("part1", "part2", "part3")
+    assert fold_shares(8, folds) == {"part1": 3, "part2": 3, "part3": 2}
+    before = dict.fromkeys(folds, 0)
+    for trials in range(1, 201):
+        shares = fold_shares(trials, folds)
+        assert sum(shares.values()) == trials
+        assert max(shares.values()) - min(shares.values()) <= 1
+        assert all(shares[fold] >= before[fold] for fold in folds), "a trial that was run is never too many"
+        before = shares

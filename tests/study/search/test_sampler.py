@@ -16,7 +16,6 @@ from study.search.sampler import (
     KEY_ATTRIBUTE,
     SAMPLERS,
     SamplerMemory,
-    make_sampler,
     new_memory,
     sampler_problems,
     system_attributes,
@@ -40,7 +39,7 @@ def memory_of(
     space: Space, folder: Path, sampler: str = "tpe", goals: Goals | None = None, seed: int = 0
 ) -> SamplerMemory:
     storage, _ = new_journal(folder / "optuna.journal")
-    return new_memory(storage, "s", make_sampler(sampler, seed, bool(space.methods)), space, goals or Goals())
+    return new_memory(storage, "s", sampler, seed, space, goals or Goals())
 
 
 def outcome(config: TrialConfig, value: float | None = 0.5, **given: Any) -> Outcome:
@@ -82,7 +81,7 @@ def test_past_trials_weigh_in(space: Space, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("status", "state", "value"),
-    [("DONE", TrialState.COMPLETE, 0.5), ("PRUNED", TrialState.PRUNED, 0.25), ("FAILED", TrialState.FAIL, None)],
+    [("DONE", TrialState.COMPLETE, 0.5), ("PRUNED", TrialState.PRUNED, 0.375), ("FAILED", TrialState.FAIL, None)],
 )
 def test_tell_closes_a_trial(space: Space, status: str, state: TrialState, value: float | None, tmp_path: Path) -> None:
     memory = memory_of(space, tmp_path)
@@ -92,6 +91,18 @@ def test_tell_closes_a_trial(space: Space, status: str, state: TrialState, value
     told = memory.study.trials[0]
     assert (told.state, told.value) == (state, value)
     assert told.user_attrs[KEY_ATTRIBUTE] == trial().key
+
+
+@pytest.mark.parametrize("status", ["DONE", "PRUNED", "FAILED"])
+def test_a_told_trial_is_as_one_that_a_later_command_adds(space: Space, status: str, tmp_path: Path) -> None:
+    memory = memory_of(space, tmp_path)
+    ended = outcome(trial(), None if status == "FAILED" else 0.5, status=status)
+    asked = memory.ask()
+    memory.tell(asked, ended)
+    memory.add(ended, dict(asked.params), {"system": system_attributes(memory.study, asked)})
+    told, added = memory.study.trials
+    for name in ("state", "values", "params", "distributions", "intermediate_values", "constraints", "system_attrs"):
+        assert getattr(told, name) == getattr(added, name), name
 
 
 def test_tell_without_a_result(space: Space, tmp_path: Path) -> None:
@@ -192,12 +203,11 @@ def test_the_journal_is_what_optuna_reads(space: Space, tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     path.write_text("of another day\n")
     storage, writer = new_journal(path)
-    memory = new_memory(storage, "mine", make_sampler("tpe", 0), space, Goals())
+    memory = new_memory(storage, "mine", "tpe", 0, space, Goals())
     memory.add(outcome(trial(), 0.75), {"optim.lr": 0.01}, {})
-    memory.enqueue({"optim.lr": 0.125})
     assert path.read_text() == "of another day\n"
     writer.publish()
-    asked = memory.ask()
+    asked = memory.ask({"optim.lr": 0.125})
     asked.report(0.25, 1)
     memory.tell(asked, outcome(trial(1), 0.5))
     memory.ask()
@@ -208,7 +218,7 @@ def test_the_journal_is_what_optuna_reads(space: Space, tmp_path: Path) -> None:
     assert [one.value for one in read.trials] == [0.75, 0.5, None]
     assert [one.params for one in read.trials] == [one.params for one in memory.study.trials]
     assert read.trials[1].params == {"optim.lr": 0.125}
-    assert read.trials[1].intermediate_values == {1: 0.25}
+    assert read.trials[1].intermediate_values == {1: 0.25, 2: 0.5}, "the second report came with the end"
 
 
 def test_proposals_follow_the_seed(space: Space, tmp_path: Path) -> None:
