@@ -56,9 +56,9 @@ def fold_names(table: pl.DataFrame, scheme: str) -> list[str]:
 
 def expected_folds(dataset: str, scheme: str) -> list[str]:
     """Names of the folds as far as they are known before any frame is read; else none."""
-    match = re.fullmatch(r"random([0-9]{1,4})", scheme)
-    if match:
-        return [f"{scheme}-{number}" for number in range(1, int(match[1]) + 1)]
+    parts, _ = random_scheme(scheme) or (0, 0)
+    if parts:
+        return [f"{scheme}-{number}" for number in range(1, parts + 1)]
     return [*CATALOG[dataset].parts] if scheme == "parts" and dataset in CATALOG else []
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType, UnionType
 from typing import Any, get_args, get_origin
 
 from data.errors import InputError, raise_all
+from data.schemes import random_scheme
 
 _EXPECTED = {tuple[str, ...]: "a list of words"}
 
@@ -26,8 +27,8 @@ def setting(default: Any, help: str, least: float | None = None) -> Any:
 
 def fold_count(scheme: str) -> int:
     """How many folds a fold scheme of `data.folds` makes; 0 for a scheme that it does not know."""
-    number = scheme.removeprefix("random")
-    return _FOLDS.get(scheme, int(number) if scheme != number and number.isdecimal() else 0)
+    parts, _ = random_scheme(scheme) or (0, 0)
+    return _FOLDS.get(scheme, parts)
 
 
 def check_least(settings: Any) -> list[str]:

@@ -9,10 +9,9 @@ from data.settings import fold_count
 from model.metrics import Score, always_positive_f1, f1, mean_defined
 from study.records.latest_work import LatestWork
 from study.records.outcome import Outcome
+from study.records.result import SWEEP
 from study.records.study_spec import SEARCH, StudySpec
 from study.records.verdict import Completeness, Standing
-
-SWEEP = "sweep"
 
 
 class Trials(Protocol):

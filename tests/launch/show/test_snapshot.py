@@ -60,7 +60,7 @@ def test_random_partitions_are_counted_by_themselves(store: StudyStore) -> None:
     store.write_progress(result(replace(running, data=data)))
     store.write(result(done))
     found = take_snapshot(store)
-    assert (found.stage, found.finished, found.wanted, found.best) == ("partition", 1, 6, None)
+    assert (found.stage, found.finished, found.wanted, found.bests) == ("partition", 1, 6, {})
     assert found.running[0].settings == {"fold": "random3@1-2", "seed": 2}
 
 
