@@ -7,7 +7,8 @@ from typing import Protocol
 import polars as pl
 
 from study.records.origin import Origin, origins_from
-from study.records.progress import SWEEP, Trials, progress_of
+from study.records.progress import Trials, progress_of
+from study.records.result import SWEEP
 from study.records.score_table import FIXED_THRESHOLD
 from study.records.verdict import (
     ALWAYS_POSITIVE,
