@@ -34,7 +34,7 @@ def completed(scores: pl.DataFrame) -> pl.DataFrame:
 
 def _read(path: Path) -> pl.DataFrame:
     if path.suffix == ".csv":
-        return pl.read_csv(path, infer_schema_length=None)
+        return pl.read_csv(path, infer_schema_length=None, glob=False)
     return pl.read_parquet(path, glob=False)
 
 

@@ -1,17 +1,25 @@
 """StudyTrials: how the trials of a study ended, from its files only; needs no torch and no polars."""
 
-import json
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data.checked import json_object
+from data.errors import DamagedError
 from data.files import write_atomic
+from study.records.config import is_key, key_of
 from study.records.folder import StudyFolder
 from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.records.result import TrialResult, result_from_json
+
+
+_NAMED = ("trials", "running", "sampled", "detectors", "predictions", "degraded")  # folders of files named by trials
+_OURS = re.compile(r"(?:[0-9a-f]{16}|foreign)(?:-[^ ()]+?)?\.(?:json|pt|nan|parquet)")
+_COPIED = re.compile(r"conflict|\(", re.IGNORECASE)
 
 
 class StudyTrials(StudyFolder):
@@ -23,15 +31,15 @@ class StudyTrials(StudyFolder):
 
     def result(self, key: str) -> TrialResult | None:
         """The result of the trial `key`, or None."""
-        return self._result_at(self.result_path(key))
+        return self._result_at(self.result_path(key), key)
 
     def progress(self, key: str) -> TrialResult | None:
         """Progress of the running trial `key`, or None."""
-        return self._result_at(self.progress_path(key))
+        return self._result_at(self.progress_path(key), key)
 
-    def _result_at(self, path: Path) -> TrialResult | None:
+    def _result_at(self, path: Path, key: str) -> TrialResult | None:
         try:
-            return result_from_json(path.read_bytes(), str(path))
+            return result_from_json(path.read_bytes(), str(path), key)
         except FileNotFoundError:
             return None
 
@@ -104,17 +112,40 @@ class StudyTrials(StudyFolder):
 
     def begun(self) -> dict[str, dict[str, Any]]:
         """Config, params and facts of every started trial, by key, in the order of their start."""
-        found = {
-            key: json.loads((self.root / "sampled" / f"{key}.json").read_bytes()) for key in self._files("sampled")
-        }
+        found = {key: self._begun(key) for key in self._files("sampled")}
         return dict(sorted(found.items(), key=lambda pair: (pair[1].get("facts", {}).get("begun", 0.0), pair[0])))
+
+    def _begun(self, key: str) -> dict[str, Any]:
+        path = self.root / "sampled" / f"{key}.json"
+        try:
+            plain = json_object(path.read_bytes(), key)
+            if key_of(plain["config"]) != key or not isinstance(plain["params"], dict):
+                raise DamagedError("it is not that of this trial")
+        except (DamagedError, KeyError, TypeError) as error:
+            raise DamagedError(
+                f"{path} is damaged: {error}. Restore it, or move it away to let the search forget this trial."
+            ) from error
+        return plain
+
+    def strays(self) -> list[str]:
+        """Files that no trial wrote under this name, e.g. conflicted copies of a synchronised folder; nothing reads them."""
+        found = []
+        for folder in ("", "scores", *_NAMED):
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
+                names = [entry.name for entry in entries if not entry.name.startswith(".")]
+                found += [str(Path(folder, name)) for name in names if _is_stray(folder, name)]
+        return sorted(found)
 
     def _files(self, folder: str) -> dict[str, Stamp]:
         """Keys of the finished files in a folder; names of files that are being written begin with a dot."""
         found = {}
         with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                if entry.name.endswith(".json") and is_key(key := entry.name.removesuffix(".json")):
                     with suppress(FileNotFoundError):  # just removed
-                        found[entry.name.removesuffix(".json")] = stamp_of(entry.stat())
+                        found[key] = stamp_of(entry.stat())
         return found
+
+
+def _is_stray(folder: str, name: str) -> bool:
+    return _COPIED.search(name) is not None or (folder in _NAMED and _OURS.fullmatch(name) is None)
