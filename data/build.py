@@ -38,6 +38,7 @@ from data.store import (
     open_store,
     source_problem,
     store_path,
+    write_part,
 )
 
 SHARD_BYTES = 1 << 28  # of uncompressed frames: a few hundred open files for the largest dataset
@@ -257,8 +258,8 @@ def _write_facts(plan: _Plan) -> None:
     folder, faces, settings = plan.folder, plan.faces, plan.settings
     checksums, lengths, sources = _records(folder, len(plan.starts) - 1)
     save_table(faces.table, folder / TABLE)
-    _save(pl.concat(sources).unique("path", keep="first", maintain_order=True), folder / SOURCES)
-    _save(faces.excluded, folder / EXCLUDED_FRAMES)
+    write_part(pl.concat(sources).unique("path", keep="first", maintain_order=True), folder / SOURCES)
+    write_part(faces.excluded, folder / EXCLUDED_FRAMES)
     if settings.codec == "jpeg":
         with atomic_path(folder / LENGTHS) as path, path.open("wb") as written:
             np.save(written, np.concatenate(lengths))
@@ -284,11 +285,6 @@ def _records(folder: Path, shards: int) -> tuple[list[int], list[np.ndarray], li
         lengths.append(np.array(record["lengths"], np.int32))
         sources.append(pl.DataFrame(record["sources"], schema=_SOURCES, orient="row"))
     return checksums, lengths, sources
-
-
-def _save(table: pl.DataFrame, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        table.write_parquet(temporary)
 
 
 def _record_path(folder: Path, shard: int) -> Path:

@@ -141,7 +141,7 @@ def save_table(table: pl.DataFrame, path: Path) -> None:
 
 def load_table(path: Path) -> pl.DataFrame:
     """Read a table that `save_table` wrote and validate it."""
-    table = pl.read_parquet(path)
+    table = pl.read_parquet(path, glob=False)
     validate(table)
     return table
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from data.checked import check_archive, seal_archive
-from data.errors import DamagedError
+from data.errors import DamagedError, first_line
 from data.files import atomic_path
 
 
@@ -33,7 +33,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         raise DamagedError(f"{path} is damaged: {error}") from error
     # whatever the parser makes of a file without a seal
     except Exception as error:
-        raise DamagedError(f"{path} is damaged: torch cannot read it ({error})") from error
+        raise DamagedError(f"{path} is damaged: torch cannot read it ({first_line(error)})") from error
     return state
 
 

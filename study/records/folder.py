@@ -23,7 +23,8 @@
     generalize.csv         table of a domain generalisation study, for other programs
     sweep.lock             held by the one command that runs trials
 
-Every file is whole or absent, and carries a checksum (`data.checked`); a store can be read at any time, by anyone, without a lock.
+Every file is whole or absent, and carries a checksum (`data.checked`); a store can be read at any time, by anyone,
+without a lock.
 """
 
 import dataclasses

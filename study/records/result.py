@@ -93,11 +93,11 @@ def _check_numbers(result: TrialResult) -> None:
 
 def _checked_config(key: str, plain: Mapping[str, Any], named: str) -> TrialConfig:
     """The configuration of the trial `key`; `ValueError` when it belongs to another trial or version."""
-    if key != named:
-        raise ValueError(f"it is the result of trial {key}")
     config = trial_from_dict(plain)
-    if config.key == key:
+    if config.key == key == named:
         return config
+    if config.key == key:
+        raise ValueError(f"it is the result of trial {key}")
     written = key_of(plain)
     if written != key:
         raise ValueError(f"it says it is trial {key}, but its configuration is trial {written}")

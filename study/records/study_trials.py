@@ -16,7 +16,6 @@ from study.records.folder import StudyFolder
 from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.records.result import TrialResult, result_from_json
 
-
 _NAMED = ("trials", "running", "sampled", "detectors", "predictions", "degraded")  # folders of files named by trials
 _OURS = re.compile(r"(?:[0-9a-f]{16}|foreign)(?:-[^ ()]+?)?\.(?:json|pt|nan|parquet)")
 _COPIED = re.compile(r"conflict|\(", re.IGNORECASE)
@@ -128,7 +127,7 @@ class StudyTrials(StudyFolder):
         return plain
 
     def strays(self) -> list[str]:
-        """Files that no trial wrote under this name, e.g. conflicted copies of a synchronised folder; nothing reads them."""
+        """Files without a name of this study, e.g. conflicted copies of a synchronised folder; nothing reads them."""
         found = []
         for folder in ("", "scores", *_NAMED):
             with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:

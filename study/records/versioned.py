@@ -2,8 +2,8 @@
 
 import dataclasses
 from collections.abc import Mapping
-from types import MappingProxyType
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data.checked import json_bytes, json_object

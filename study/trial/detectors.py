@@ -41,7 +41,8 @@ def lacks_files(config: TrialConfig, placement: Placement, store: StudyStore) ->
     if not (config.score_test and placement.keep_detector):
         return False
     names = [weights_key(config, weights) for weights in (("best", "last") if config.sources.stores else ("best",))]
-    return not all(is_whole(store.detector_path(name)) and has_predictions(store.predictions_path(name)) for name in names)
+    whole = (is_whole(store.detector_path(name)) and has_predictions(store.predictions_path(name)) for name in names)
+    return not all(whole)
 
 
 def kept_detector(store: StudyStore, result: TrialResult, weights: str = "best") -> Detector:
