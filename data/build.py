@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from data.checked import json_bytes
 from data.errors import InputError, raise_all
 from data.faces.align import Faces, align
 from data.files import Progress, atomic_path, check_writable, exclusive_lock, no_progress, write_atomic
 from data.frames import save_table
 from data.media import VideoFrames, decode_image, encode_jpeg, is_jpeg, read_bytes
+from data.once import file_crc32
 from data.parallel import cores, run_tasks
 from data.settings import StoreSettings
 from data.shards import SHARDS, shard_path
@@ -260,10 +262,12 @@ def _write_facts(plan: _Plan) -> None:
     save_table(faces.table, folder / TABLE)
     write_part(pl.concat(sources).unique("path", keep="first", maintain_order=True), folder / SOURCES)
     write_part(faces.excluded, folder / EXCLUDED_FRAMES)
+    facts: dict[str, object] = {}
     if settings.codec == "jpeg":
         with atomic_path(folder / LENGTHS) as path, path.open("wb") as written:
             np.save(written, np.concatenate(lengths))
-    facts = {
+        facts["lengths"] = file_crc32(folder / LENGTHS)
+    facts |= {
         "format": STORE_FORMAT,
         **asdict(settings),
         "frames": faces.table.height,
@@ -273,7 +277,7 @@ def _write_facts(plan: _Plan) -> None:
         "starts": plan.starts,
         "crc32": checksums,
     }
-    write_atomic(folder / STORE, json.dumps(facts).encode())
+    write_atomic(folder / STORE, json_bytes(facts, STORE, indent=None))
 
 
 def _records(folder: Path, shards: int) -> tuple[list[int], list[np.ndarray], list[pl.DataFrame]]:

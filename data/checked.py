@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from data.errors import DamagedError
 
@@ -60,9 +60,9 @@ def _compare(seal: bytes, digest: str, name: str) -> None:
     """Raise `DamagedError` unless `seal`, which begins with its checksum, is that of `digest` and `name`."""
     if seal[:_DIGITS] != digest.encode():
         raise DamagedError(_CHANGED)
-    found, wanted = seal[_DIGITS + 1 :].partition(b";")[0].decode(), quote(name)
-    if found != wanted:
-        raise DamagedError(f"it is a copy of another file: it holds {found}, not {wanted}")
+    found = unquote(seal[_DIGITS + 1 :].partition(b";")[0].decode())
+    if found != name:
+        raise DamagedError(f"it is a copy of another file: it holds {found}, not {name}")
 
 
 def json_bytes(plain: Mapping[str, Any], name: str, indent: int | None = 1) -> bytes:

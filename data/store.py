@@ -15,7 +15,6 @@ order: 54,000 frames/s warm and 8,900 cold; through a memory mapping it was 37,0
 """
 
 import hashlib
-import json
 import re
 import zlib
 from collections.abc import Sequence
@@ -28,10 +27,12 @@ import numpy as np
 import polars as pl
 
 from data.aus import au_column
+from data.checked import json_object
 from data.errors import DamagedError, InputError, first_line, raise_all
 from data.faces.align import Faces
 from data.frames import KEY, aus_of, load_table, table_digest
 from data.media import decode_image
+from data.once import file_crc32
 from data.parquet import read_sealed, write_sealed
 from data.settings import StoreSettings
 from data.shards import BUILD_AGAIN, Shards
@@ -199,6 +200,9 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
     except _DAMAGE as error:
         raise DamagedError(f"{path} is damaged ({first_line(error)}). {BUILD_AGAIN}") from error
     problems = shards.wrong_sizes()  # checksums would take minutes: reading compares them
+    # stores of former revisions have no checksum of the lengths
+    if settings.codec == "jpeg" and file_crc32(path / LENGTHS) != facts.get("lengths", file_crc32(path / LENGTHS)):
+        problems.append(f"{LENGTHS} was changed")
     if identity != facts.get("fingerprint"):
         problems.append(f"{TABLE} or {STORE} was changed")
     raise_all(f"{path} is damaged. {BUILD_AGAIN}", problems)
@@ -207,12 +211,9 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads((path / STORE).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a finished store ({error}). {BUILD_AGAIN}") from error
-    if not isinstance(facts, dict):
-        raise InputError(f"{path} is not a finished store. {BUILD_AGAIN}")
-    return facts
+        return json_object((path / STORE).read_bytes(), STORE)
+    except (OSError, DamagedError) as error:
+        raise DamagedError(f"{path} is not a finished store ({STORE}: {error}). {BUILD_AGAIN}") from error
 
 
 def named_store(folder: Path, fingerprint: str) -> FrameStore:

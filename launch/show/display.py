@@ -126,7 +126,7 @@ def whole(found: Snapshot) -> RenderableType:
     return Group(
         Text(f"{found.name}: {_states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
         *filter(None, [best_line(found)]),
-        *(Text(f"left out: {name} has no name of this study") for name in found.strays),
+        *(Text(f"left out: {line}") for line in found.left_out),
         Text(hours_line(found)),
         *(Text(f"pre-training stage, written {clock(seconds)} ago") for seconds in found.stages),
         *(Text(f"driver: {head}") for head in filter(None, [found.head])),

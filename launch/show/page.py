@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data.errors import InputError
 from data.files import write_atomic
-from launch.show.shown import frames_of, labels_of, sheets_of, stray_lines
+from launch.show.shown import frames_of, labels_of, sheets_of
 from reports.frames.comparison import compare_studies
 from reports.frames.facts import facts_of
 from reports.frames.report import Materials, report_of
@@ -26,7 +26,7 @@ def write_page(store: StudyStore) -> Path:
 def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
     """The page of a search, of an ablation study, or of several searches."""
     stores = [StudyStore(root) for root in roots]
-    left_out = [line for store in stores for line in stray_lines(store)]
+    left_out = [line for store in stores for line in left_out_lines(store)]
     if len(stores) > 1:
         facts = [facts_of(store, name) for name, store in zip(study_labels(roots), stores, strict=True)]
         return compared_sections.comparison_page(compare_studies(facts), left_out)
@@ -37,13 +37,18 @@ def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
 
 def materials(store: StudyStore, pictures: bool | None) -> Materials:
     """What the page needs from the frame store, as far as that is there, and what is left out."""
-    strays = stray_lines(store)
+    lines = left_out_lines(store)
     try:
         frames = frames_of(store)
         sheets = sheets_of(frames, pictures)
     except InputError as error:
-        return Materials(left_out=(*strays, f"Frames and label counts were left out: {error}"))
-    return Materials(labels_of(frames, store), sheets, strays)
+        return Materials(left_out=(*lines, f"Frames and label counts were left out: {error}"))
+    return Materials(labels_of(frames, store), sheets, lines)
+
+
+def left_out_lines(store: StudyStore) -> tuple[str, ...]:
+    """What a page must say about files of the study that it did not read."""
+    return tuple(f"Left out: {line}" for line in store.left_out())
 
 
 def study_labels(roots: Sequence[Path]) -> list[str]:

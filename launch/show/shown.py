@@ -16,20 +16,11 @@ from data.frames import aus_of
 from data.store import FrameStore
 from study.records.config import trial_from_dict
 from study.records.store import StudyStore
-from study.records.study_trials import StudyTrials
 
 SHEET = 24  # frames
 CAPTION = "Random frames as they are stored, with their labels."
 
 TitledPicture = tuple[str, str, bytes]  # title, caption, PNG
-
-
-def stray_lines(store: StudyTrials) -> tuple[str, ...]:
-    """A line for each file in the folder of the study that nothing reads."""
-    return tuple(
-        f"Left out: {store.root / name} has no name of this study; if it is a conflicted copy, move it away"
-        for name in store.strays()
-    )
 
 
 def frames_of(store: StudyStore) -> FrameStore:

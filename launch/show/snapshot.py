@@ -81,7 +81,7 @@ class Snapshot:
     hours: Hours
     left_s: float | None  # None if unknown
     stages: list[float]  # seconds since the last write of each pre-training
-    strays: list[str]  # files that nothing reads, e.g. conflicted copies
+    left_out: list[str]  # files that nothing reads, e.g. conflicted copies, and lost ones
 
     @property
     def finished(self) -> int:
@@ -119,7 +119,7 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         hours=_hours(outcomes, progress, work, granted(events, heartbeats, now)),
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
-        strays=store.strays(),
+        left_out=store.left_out(),
     )
 
 

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from data.checked import json_bytes
-from data.errors import InputError, raise_all
+from data.errors import DamagedError, InputError, raise_all
 from data.files import exclusive_lock, is_locked, write_atomic
 from study.records.latest_work import LatestWork
 from study.records.selection_record import SelectionRecord
@@ -211,7 +211,12 @@ class StudyFolder:
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.root / name
-        return versioned(path.read_bytes(), str(path), self._sealed_name(name)) if path.exists() else {}
+        if not path.exists():
+            return {}
+        try:
+            return versioned(path.read_bytes(), str(path), self._sealed_name(name))
+        except DamagedError as error:
+            raise DamagedError(f"{error} (study.json is of study {study_name(self.root)})") from error
 
     def _write(self, name: str, plain: Mapping[str, Any]) -> None:
         write_atomic(self.root / name, json_bytes(plain, self._sealed_name(name)))

@@ -3,12 +3,13 @@
 import os
 import re
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.checked import json_object
+from data.checked import has_seal, json_object
 from data.errors import DamagedError
 from data.files import write_atomic
 from study.records.config import is_key, key_of
@@ -16,8 +17,13 @@ from study.records.folder import StudyFolder
 from study.records.outcome import Outcome, Stamp, index_from_bytes, index_to_bytes, outcome_of, stamp_of
 from study.records.result import TrialResult, result_from_json
 
-_NAMED = ("trials", "running", "sampled", "detectors", "predictions", "degraded")  # folders of files named by trials
-_OURS = re.compile(r"(?:[0-9a-f]{16}|foreign)(?:-[^ ()]+?)?\.(?:json|pt|nan|parquet)")
+# folders whose files are named by trials
+_NAMED = ("trials", "running", "sampled", "checkpoints", "pretrained", "detectors", "predictions", "degraded")
+_OURS = re.compile(r"(?:[0-9a-f]{16}|foreign)(?:-[^ ()]+?)?\.(?:json|pt|nan|lock|parquet)")
+_PAIRS = {  # files that one command writes together -> what is missing without one of them
+    ("work.json", "provenance.json"): "run the latest command again",
+    ("scores/final.json", "scores/final.parquet"): "run launch/final.py again",
+}
 _COPIED = re.compile(r"conflict|\(", re.IGNORECASE)
 
 
@@ -126,14 +132,39 @@ class StudyTrials(StudyFolder):
             ) from error
         return plain
 
-    def strays(self) -> list[str]:
-        """Files without a name of this study, e.g. conflicted copies of a synchronised folder; nothing reads them."""
-        found = []
-        for folder in ("", "scores", *_NAMED):
-            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
-                names = [entry.name for entry in entries if not entry.name.startswith(".")]
-                found += [str(Path(folder, name)) for name in names if _is_stray(folder, name)]
-        return sorted(found)
+    def left_out(self) -> list[str]:
+        """A line for each file that nothing reads, e.g. a conflicted copy, and for each that was lost."""
+        return [
+            *(f"{self.root / name} has no name of this study (a conflicted copy?)" for name in self._strays()),
+            *(f"{self.root / lost} is missing beside {there}: {what}" for lost, there, what in self._lost()),
+        ]
+
+    def _strays(self) -> list[str]:
+        return sorted(
+            str(Path(folder, name))
+            for folder in ("", "scores", *_NAMED)
+            for name in self._names(folder)
+            if _is_stray(folder, name)
+        )
+
+    def _lost(self) -> Iterator[tuple[str, str, str]]:
+        """Files that are always written together with another one; in former revisions they were not."""
+        for pair, what in _PAIRS.items():
+            for lost, there in (pair, pair[::-1]):
+                path = self.root / there
+                if not (self.root / lost).exists() and path.exists() and has_seal(path.read_bytes()):
+                    yield lost, there, what
+        sampled = {*self._names("sampled")}
+        for one in self.outcomes("sweep") if sampled else ():
+            if f"{one.key}.json" not in sampled:
+                yield f"sampled/{one.key}.json", f"trials/{one.key}.json", "a continued search forgets this trial"
+
+    def _names(self, folder: str) -> list[str]:
+        """Names of the files in a folder of the study, without those that are being written."""
+        try:
+            return [path.name for path in (self.root / folder).iterdir() if not path.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def _files(self, folder: str) -> dict[str, Stamp]:
         """Keys of the finished files in a folder; names of files that are being written begin with a dot."""

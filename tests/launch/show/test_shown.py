@@ -9,8 +9,8 @@ import pytest
 from data.catalog import CATALOG
 from data.store import FrameStore
 from launch.show import page, shown
-from launch.show.display import whole
 from launch.show.snapshot import take_snapshot
+from study.records.latest_work import LatestWork
 from study.records.store import StudyStore
 from tests.data.stores import tiny_store
 from tests.study.make import result, trial
@@ -67,6 +67,7 @@ def test_a_frame_store_that_is_gone_or_another_is_said(frames: FrameStore, tmp_p
     assert found.labels is None
     assert f"{tmp_path / 'nowhere'} of gone is missing" in found.left_out[0]
     other = begun(tmp_path / "other", frames.path)
+    other.write_work(LatestWork())
     other.write_provenance({"frame store": "of another fingerprint"})
     assert "the study is on of another fingerprint" in page.materials(other, True).left_out[0]
     other.write_provenance({"frame store": frames.fingerprint})
@@ -95,8 +96,8 @@ def test_conflicted_copies_are_named_and_not_read(store: StudyStore) -> None:
         (store.root / "trials" / name).write_bytes(content)
     (store.root / "study (1).json").write_bytes((store.root / "study.json").read_bytes())
     assert [one.key for one in store.outcomes()] == [trial().key]
-    lines = shown.stray_lines(store)
+    lines = page.left_out_lines(store)
     assert len(lines) == 3
     for name in (*names, "study (1).json"):
         assert any(name in line for line in lines)
-        assert name in str(whole(take_snapshot(store)).renderables)
+        assert any(name in line for line in take_snapshot(store).left_out)
