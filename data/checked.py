@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote
 
 from data.errors import DamagedError
 
-KEY = "checked"
+SEAL = "checked"
 _MARK, _DIGITS = b"au-checked:", 64
 _ZEROS = b"0" * _DIGITS
 _CHANGED = "its content was changed, the checksum is wrong"
@@ -68,7 +68,7 @@ def _compare(seal: bytes, digest: str, name: str) -> None:
 def json_bytes(plain: Mapping[str, Any], name: str, indent: int | None = 1) -> bytes:
     """The object as sealed JSON."""
     # NaN is no valid JSON
-    return sealed(json.dumps({**plain, KEY: blank_seal(name)}, indent=indent, allow_nan=False).encode())
+    return sealed(json.dumps({**plain, SEAL: blank_seal(name)}, indent=indent, allow_nan=False).encode())
 
 
 def json_object(content: bytes, name: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def json_object(content: bytes, name: str) -> dict[str, Any]:
         raise DamagedError(f"it is no JSON ({error})") from error
     if not isinstance(plain, dict):
         raise DamagedError(f"expected an object, found {type(plain).__name__}")
-    if plain.pop(KEY, None) is not None and not whole:
+    if plain.pop(SEAL, None) is not None and not whole:
         raise DamagedError(_CHANGED)
     return plain
 

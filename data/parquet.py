@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data.checked import KEY, blank_seal, check_seal, sealed
+from data.checked import SEAL, blank_seal, check_seal, sealed
 from data.errors import DamagedError, first_line
 from data.files import write_atomic
 
@@ -17,7 +17,7 @@ _UNREADABLE = (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.Pan
 def write_sealed(table: pl.DataFrame, path: Path, name: str) -> None:
     """Write `table` to `path`, atomically, as the file `name`."""
     written = BytesIO()
-    table.write_parquet(written, compression="zstd", metadata={KEY: blank_seal(name)})
+    table.write_parquet(written, compression="zstd", metadata={SEAL: blank_seal(name)})
     write_atomic(path, sealed(written.getvalue()))
 
 
@@ -28,7 +28,7 @@ def read_sealed(path: Path, name: str, columns: Sequence[str] | None = None) -> 
     try:
         # the bytes that were checked; a path could also be taken for a pattern
         table = pl.read_parquet(BytesIO(content), columns=None if columns is None else list(columns), glob=False)
-        lost = not checked and KEY in pl.read_parquet_metadata(BytesIO(content))
+        lost = not checked and SEAL in pl.read_parquet_metadata(BytesIO(content))
     except _UNREADABLE as error:
         raise DamagedError(f"it is no whole parquet file ({first_line(error)})") from error
     if lost:

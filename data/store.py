@@ -212,13 +212,15 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
 def _facts(path: Path) -> dict[str, Any]:
     try:
         return json_object((path / STORE).read_bytes(), STORE)
-    except (OSError, DamagedError) as error:
+    except OSError as error:
+        raise InputError(f"{path} is not a finished store ({error}). {BUILD_AGAIN}") from error
+    except DamagedError as error:
         raise DamagedError(f"{path} is not a finished store ({STORE}: {error}). {BUILD_AGAIN}") from error
 
 
 def named_store(folder: Path, fingerprint: str) -> FrameStore:
     """The store with this `fingerprint` in `folder`."""
-    for path in sorted(folder.glob(f"*-{fingerprint[:12]}")):
+    for path in sorted(path for path in folder.glob("*") if path.name.endswith(f"-{fingerprint[:12]}")):
         store = open_store(path)
         if store.fingerprint == fingerprint:
             return store

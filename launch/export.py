@@ -69,7 +69,7 @@ def _elsewhere(store: StudyStore, result: TrialResult, dataset: str) -> Predicti
     own = store.predictions_path(result.config.key)
     kept: dict[str, list[Path]] = {}
     # the file names contain only a part of the store's fingerprint, so the dataset is read from the file
-    for path in sorted(own.parent.glob(f"{own.stem}-*.parquet")):
+    for path in sorted(path for path in own.parent.glob("*.parquet") if path.name.startswith(f"{own.stem}-")):
         name = str(read_predicted(path)["dataset"][0])
         kept.setdefault(name, []).append(path)
     if len(kept.get(dataset, ())) != 1:

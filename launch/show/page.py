@@ -40,10 +40,13 @@ def materials(store: StudyStore, pictures: bool | None) -> Materials:
     lines = left_out_lines(store)
     try:
         frames = frames_of(store)
-        sheets = sheets_of(frames, pictures)
     except InputError as error:
-        return Materials(left_out=(*lines, f"Frames and label counts were left out: {error}"))
-    return Materials(labels_of(frames, store), sheets, lines)
+        return Materials(left_out=(*lines, f"Left out, frames and label counts: {error}"))
+    labels = labels_of(frames, store)
+    try:
+        return Materials(labels, sheets_of(frames, pictures), lines)
+    except InputError as error:
+        return Materials(labels, left_out=(*lines, f"Left out, frames: {error}"))
 
 
 def left_out_lines(store: StudyStore) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def study_root(runs_root: str, name: str) -> Path:
     return Path(runs_root) / name
 
 
-def study_name(root: Path) -> str:
+def begun_name(root: Path) -> str:
     """The name with which the study in `root` was begun, also when its folder was renamed since."""
     for name, read in (("study.json", spec_from_json), ("transfer.json", transfer_spec_from_json)):
         path = root / name
@@ -216,11 +216,11 @@ class StudyFolder:
         try:
             return versioned(path.read_bytes(), str(path), self._sealed_name(name))
         except DamagedError as error:
-            raise DamagedError(f"{error} (study.json is of study {study_name(self.root)})") from error
+            raise DamagedError(f"{error} (study.json is of study {begun_name(self.root)})") from error
 
     def _write(self, name: str, plain: Mapping[str, Any]) -> None:
         write_atomic(self.root / name, json_bytes(plain, self._sealed_name(name)))
 
     def _sealed_name(self, name: str) -> str:
         # with the study, so that the file of another one is not read in place of a lost one
-        return f"{name} of {study_name(self.root)}"
+        return f"{name} of {begun_name(self.root)}"

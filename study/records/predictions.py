@@ -19,7 +19,8 @@ import polars as pl
 from data.errors import DamagedError, InputError, raise_all
 from data.frames import KEY, SCHEMA
 from data.parquet import read_sealed, write_sealed
-from study.records.folder import study_name, train_again_text
+from study.records.config import is_key
+from study.records.folder import begun_name, train_again_text
 
 _COLUMNS: dict[str, type[pl.DataType]] = {**{name: SCHEMA[name] for name in KEY}, "split": pl.String}
 _SPLITS = ("val", "test")
@@ -106,8 +107,10 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def _name(path: Path) -> str:
-    # the file's own name has the key of the trial, which includes its fold and its store, and the store of a target
-    return f"{path.stem} of {study_name(path.resolve().parents[1])}"
+    # a trial's key includes its fold and its store, and the name has the store of a target
+    if is_key(path.stem[:16]):
+        return path.stem
+    return f"{path.stem} of {begun_name(path.resolve().parents[1])}"
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -6,7 +6,7 @@ import polars as pl
 
 from data.errors import DamagedError, InputError, first_line
 from data.parquet import read_sealed, write_sealed
-from study.records.folder import study_name
+from study.records.folder import begun_name
 from study.records.former_tables import completed, upgraded
 from study.records.score_table import check_scores, scores_frame
 
@@ -36,7 +36,7 @@ def write_scores(root: Path, kind: str, scores: pl.DataFrame) -> Path:
 
 def _name(root: Path, kind: str) -> str:
     # with the study: the scores of another one have the same file name
-    return f"{kind} scores of {study_name(root)}"
+    return f"{kind} scores of {begun_name(root)}"
 
 
 def read_scores(root: Path, kind: str) -> pl.DataFrame:

@@ -102,8 +102,8 @@ class StudyTrials(StudyFolder):
 
     def tidy(self) -> None:
         """Remove temporary files of finished trials, and partial files of writers killed over an hour ago."""
-        for folder, suffix in (("checkpoints", ".pt"), ("running", ".json"), ("hung", ".txt")):
-            for path in (self.root / folder).glob(f"[!.]*{suffix}"):
+        for folder, pattern in (("checkpoints", "[!.]*.pt"), ("running", "[!.]*.json"), ("hung", "[!.]*.txt")):
+            for path in (self.root / folder).glob(pattern):
                 if self.result_path(path.stem).exists():
                     path.unlink(missing_ok=True)
         for path in self.root.glob("*/.*.partial"):

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +236,7 @@ def readers(world: World, kind: str, said: list[str]) -> Mapping[str, Callable[[
         "transfer": lambda: _table(read_transfer(world.runs / "transfer").scores),
         "robustness": lambda: _table(read_scores(world.runs / "worse", "robustness")),
     }
-    found |= {f"frames {at}": lambda path=one.path: _frames(path) for at, one in enumerate(frames)}
+    found |= {f"frames {at}": partial(_frames, one.path) for at, one in enumerate(frames)}
     weights, inside = kind.startswith(WEIGHTS), kind.startswith("store: ")
     unneeded = {"page": kind in UNSHOWN, "detectors": not weights, "checkpoints": not weights}
     return {

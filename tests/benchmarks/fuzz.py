@@ -42,7 +42,7 @@ def _zeroed(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 DAMAGES: dict[str, Damage] = {
-    **{f"bit flip {number}": _flipped for number in range(3)},
+    **{f"bit flip {number}": _flipped for number in range(2)},
     "cut in half": lambda content, rng: content[: len(content) // 2],
     "last byte lost": lambda content, rng: content[:-1],
     "block of zeros": _zeroed,

@@ -49,7 +49,8 @@ def test_reading_runs_no_code(tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
-STATE = {"w": torch.arange(300.0), "epoch": 3}
+WEIGHTS = torch.arange(300.0)
+STATE = {"w": WEIGHTS, "epoch": 3}
 
 
 def changes(content: bytes) -> Iterator[bytes]:
@@ -82,7 +83,7 @@ def test_a_checkpoint_under_the_name_of_another_is_found(tmp_path: Path) -> None
 
 def test_torch_reads_a_checkpoint_by_itself(tmp_path: Path) -> None:
     save_checkpoint(STATE, tmp_path / "one.pt")
-    assert torch.equal(torch.load(tmp_path / "one.pt", weights_only=True)["w"], STATE["w"])
+    assert torch.equal(torch.load(tmp_path / "one.pt", weights_only=True)["w"], WEIGHTS)
 
 
 def test_a_checkpoint_without_a_seal_is_read_unless_its_parts_changed(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_checkpoint_without_a_seal_is_read_unless_its_parts_changed(tmp_path: 
     assert loaded is not None
     assert loaded["epoch"] == 3
     content = path.read_bytes()
-    at = content.index(torch.arange(300.0).numpy().tobytes())
+    at = content.index(WEIGHTS.numpy().tobytes())
     path.write_bytes(content[:at] + b"\1" + content[at + 1 :])
     with pytest.raises(DamagedError, match=r"the checksum of its part .* is wrong"):
         load_checkpoint(path)

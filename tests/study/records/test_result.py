@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.checked import KEY
+from data.checked import SEAL
 from data.errors import DamagedError, InputError
 from model.metrics import BINS, Score
 from study.records.config import key_of
@@ -53,7 +53,7 @@ def test_what_is_not_a_number_is_not_written(number: float) -> None:
 
 def edited(change: Callable[[dict[str, Any]], object]) -> bytes:
     plain = json.loads(result(trial()).to_json())
-    del plain[KEY]  # the rest is found without a checksum, too
+    del plain[SEAL]  # the rest is found without a checksum, too
     change(plain)
     return json.dumps(plain).encode()
 
@@ -158,7 +158,7 @@ def test_the_numbers_of_a_result_without_a_checksum_fit(change: Callable[[Any], 
     histogram[:, :, 0] = 4
     fitting = Score(("a", "b"), (1, 12), np.ones((2, 2, 4), np.int64), histogram)
     plain = json.loads(replace(result(trial(), 0.5), scores={"val": fitting}).to_json())
-    del plain[KEY]
+    del plain[SEAL]
     change(plain)
     content = json.dumps(plain).encode()
     if reason is None:
