@@ -24,7 +24,6 @@ _PAIRS = {  # files that one command writes together -> what is missing without 
     ("work.json", "provenance.json"): "run the latest command again",
     ("scores/final.json", "scores/final.parquet"): "run launch/final.py again",
 }
-_COPIED = re.compile(r"conflict|\(", re.IGNORECASE)
 
 
 class StudyTrials(StudyFolder):
@@ -155,14 +154,16 @@ class StudyTrials(StudyFolder):
                 if not (self.root / lost).exists() and path.exists() and has_seal(path.read_bytes()):
                     yield lost, there, what
         sampled = {*self._names("sampled")}
-        for one in self.outcomes("sweep") if sampled else ():
-            if f"{one.key}.json" not in sampled:
-                yield f"sampled/{one.key}.json", f"trials/{one.key}.json", "a continued search forgets this trial"
+        for name in sorted({*self._names("trials")} - sampled) if sampled else ():
+            found = self.outcome(name.removesuffix(".json")) if not _is_stray("trials", name) else None
+            if found is not None and found.stage == "sweep":
+                yield f"sampled/{name}", f"trials/{name}", "a continued search forgets this trial"
 
     def _names(self, folder: str) -> list[str]:
         """Names of the files in a folder of the study, without those that are being written."""
         try:
-            return [path.name for path in (self.root / folder).iterdir() if not path.name.startswith(".")]
+            with os.scandir(self.root / folder) as entries:
+                return [entry.name for entry in entries if not entry.name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -178,4 +179,5 @@ class StudyTrials(StudyFolder):
 
 
 def _is_stray(folder: str, name: str) -> bool:
-    return _COPIED.search(name) is not None or (folder in _NAMED and _OURS.fullmatch(name) is None)
+    copied = "(" in name or "conflict" in name.lower()
+    return copied or (folder in _NAMED and _OURS.fullmatch(name) is None)
