@@ -49,7 +49,7 @@ def read_scores(root: Path, kind: str) -> pl.DataFrame:
     try:
         found = completed(read_sealed(path, name)) if name else upgraded(kind, root)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise DamagedError(f"the scores of {root} are damaged: {path}: {first_line(error)}; {again}") from error
+        raise DamagedError(f"the scores of {root} are damaged ({path}: {first_line(error)}); {again}") from error
     scores = scores_frame([]) if found is None else found
     try:
         check_scores(scores)

@@ -27,7 +27,7 @@ def test_nothing_written_is_no_row(tmp_path: Path) -> None:
 def test_half_a_file_says_what_to_run(tmp_path: Path) -> None:
     path = write_scores(tmp_path / "mine", "robustness", scores_frame([ROW]))
     path.write_bytes(path.read_bytes()[:99])
-    with pytest.raises(InputError, match=r"damaged: .*robustness\.parquet: .*run launch/stress.py name=mine again"):
+    with pytest.raises(InputError, match=r"damaged \(.*robustness\.parquet: .*run launch/stress.py name=mine again"):
         read_scores(tmp_path / "mine", "robustness")
 
 
