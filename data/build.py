@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from data.checked import json_bytes
 from data.drawn import is_drawn
 from data.errors import InputError, raise_all
 from data.faces.align import Faces
 from data.files import Progress, atomic_path, check_writable, exclusive_lock, no_progress, write_atomic
 from data.frames import save_table
 from data.media import VideoFrames, decode_image, read_bytes
+from data.once import file_crc32
 from data.parallel import cores, run_tasks
 from data.settings import StoreSettings
 from data.shards import SHARDS, shard_path, stored_frame
@@ -40,6 +42,7 @@ from data.store import (
     open_store,
     source_problem,
     store_path,
+    write_part,
 )
 
 SHARD_BYTES = 1 << 28  # of uncompressed frames: a few hundred open files for the largest dataset
@@ -257,13 +260,15 @@ def _write_facts(plan: _Plan) -> None:
     folder, faces, settings = plan.folder, plan.faces, plan.settings
     checksums, lengths, sources, pictures = _records(folder, len(plan.starts) - 1)
     save_table(faces.table, folder / TABLE)
-    _save(pl.concat(sources).unique("path", keep="first", maintain_order=True), folder / SOURCES)
-    _save(faces.excluded, folder / EXCLUDED_FRAMES)
+    write_part(pl.concat(sources).unique("path", keep="first", maintain_order=True), folder / SOURCES)
+    write_part(faces.excluded, folder / EXCLUDED_FRAMES)
+    facts: dict[str, object] = {}
     if settings.codec == "jpeg":
         with atomic_path(folder / LENGTHS) as path, path.open("wb") as written:
             np.save(written, np.concatenate(lengths))
+        facts["lengths"] = file_crc32(folder / LENGTHS)
     write_atomic(folder / PICTURES, pictures)
-    facts = {
+    facts |= {
         "format": STORE_FORMAT,
         **asdict(settings),
         "frames": faces.table.height,
@@ -275,7 +280,7 @@ def _write_facts(plan: _Plan) -> None:
         "crc32": checksums,
         "pictures": zlib.crc32(pictures),
     }
-    write_atomic(folder / STORE, json.dumps(facts).encode())
+    write_atomic(folder / STORE, json_bytes(facts, STORE, indent=None))
 
 
 def _records(folder: Path, shards: int) -> tuple[list[int], list[np.ndarray], list[pl.DataFrame], bytes]:
@@ -291,11 +296,6 @@ def _records(folder: Path, shards: int) -> tuple[list[int], list[np.ndarray], li
         sources.append(pl.DataFrame(record["sources"], schema=_SOURCES, orient="row"))
         pictures += bytes.fromhex(record["pictures"])
     return checksums, lengths, sources, bytes(pictures)
-
-
-def _save(table: pl.DataFrame, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        table.write_parquet(temporary)
 
 
 def _record_path(folder: Path, shard: int) -> Path:

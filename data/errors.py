@@ -7,7 +7,11 @@ class InputError(ValueError):
     """Wrong input: the message names the value, what is allowed and what to do next."""
 
 
-def first_line(error: Exception) -> str:
+class DamagedError(InputError):
+    """A file is not what was written to it."""
+
+
+def first_line(error: BaseException) -> str:
     """What a library's error says, without the query plan or the stack that it may add below."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, SoftFileLock, Timeout
 
-from data.errors import InputError
+from data.errors import DamagedError, InputError, raise_all
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)  # e.g. NFS without its lock service
@@ -118,6 +119,28 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
+def private_folder(path: Path) -> Path:
+    """Make the folder with mode 0700, or check that an existing one is ours and closed to other users."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        path.chmod(0o700)  # a strict umask may have removed more
+    found = path.lstat()
+    mode = stat.S_IMODE(found.st_mode)
+    problems = []
+    if not stat.S_ISDIR(found.st_mode):
+        problems.append(f"it is not a folder but {stat.filemode(found.st_mode)}; move it away")
+    if found.st_uid != os.geteuid():
+        problems.append(f"it belongs to user {found.st_uid}, not to you ({os.geteuid()})")
+    if mode & 0o077:
+        problems.append(f"others may enter it (mode {mode:o}): chmod 700 {path}")
+    raise_all(f"{path} cannot be a private folder:", problems)
+    return path
+
+
 def disk_fails(error: object) -> bool:
-    """Whether the error is that of a full, broken or unreachable disk, which no setting of a trial can cause."""
-    return isinstance(error, OSError) and error.errno in DISK_ERRORS
+    """Whether the error is that of a full, broken or unreachable disk, or of a damaged file on it.
+
+    No setting of a trial can cause it.
+    """
+    return isinstance(error, DamagedError) or (isinstance(error, OSError) and error.errno in DISK_ERRORS)

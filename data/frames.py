@@ -20,8 +20,8 @@ from pathlib import Path
 import polars as pl
 
 from data.aus import AU_NAMES, au_column, intensity_column
-from data.errors import raise_all
-from data.files import atomic_path
+from data.errors import DamagedError, raise_all
+from data.parquet import read_sealed, write_sealed
 
 KEY = ("dataset", "subject", "sequence", "frame")
 SCHEMA: dict[str, type[pl.DataType]] = {
@@ -135,13 +135,15 @@ def _in_order(table: pl.DataFrame) -> bool:
 def save_table(table: pl.DataFrame, path: Path) -> None:
     """Write `table` as parquet, atomically."""
     validate(table)
-    with atomic_path(path) as temporary:
-        table.write_parquet(temporary)
+    write_sealed(table, path, path.name)
 
 
 def load_table(path: Path) -> pl.DataFrame:
     """Read a table that `save_table` wrote and validate it."""
-    table = pl.read_parquet(path)
+    try:
+        table = read_sealed(path, path.name)
+    except DamagedError as error:
+        raise DamagedError(f"{path.name}: {error}") from error
     validate(table)
     return table
 

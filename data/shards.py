@@ -1,20 +1,24 @@
 """The frame files of one store: what is kept of a frame, where each row lies in them, and reading it."""
 
 import os
+import sys
+import time
 import weakref
-import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data.errors import InputError
+from data.errors import DamagedError, InputError
 from data.faces.align import align
 from data.media import encode_jpeg, is_jpeg
 from data.near_frames import picture_hash
+from data.once import file_crc32, is_intact
 from data.settings import StoreSettings
 
 SHARDS = "shards"
+SAY_EVERY_S = 10.0  # of checking
 BUILD_AGAIN = "Build it again: launch/prepare.py with the same keys and rebuild=true."
 
 
@@ -28,6 +32,7 @@ class Shards:
         # int64: the stores of large datasets have more than 2^31 bytes
         self.offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])  # [n + 1] over all shards
         self.opened: dict[int, int] = {}
+        self.compared = _Compared()
         # not __del__: a store that is dropped while Python ends would find its globals gone
         weakref.finalize(self, _close_all, self.opened)
 
@@ -58,9 +63,7 @@ class Shards:
     def damaged(self) -> list[str]:
         """Rows of the shards whose checksum is wrong."""
         return [
-            f"rows {self.starts[shard]} to {self.starts[shard + 1] - 1} ({self._path(shard).name})"
-            for shard, expected in enumerate(self.crc32)
-            if file_crc32(self._path(shard)) != expected
+            self._rows(shard) for shard, expected in enumerate(self.crc32) if file_crc32(self._path(shard)) != expected
         ]
 
     def wrong_sizes(self) -> list[str]:
@@ -73,13 +76,42 @@ class Shards:
                 problems.append(f"{path.parent.name}/{path.name} has {found} bytes of {expected}")
         return problems
 
+    def _rows(self, shard: int) -> str:
+        return f"rows {self.starts[shard]} to {self.starts[shard + 1] - 1} ({self._path(shard).name})"
+
     def _path(self, shard: int) -> Path:
         return shard_path(self.folder, shard)
 
     def _handle(self, shard: int) -> int:
         if shard not in self.opened:
+            self._compare(shard)
             self.opened[shard] = os.open(self._path(shard), os.O_RDONLY)
         return self.opened[shard]
+
+    def _compare(self, shard: int) -> None:
+        """Raise `DamagedError` unless the shard has its checksum; says so when this takes long."""
+        begun = time.perf_counter()
+        if not is_intact(self._path(shard), self.crc32[shard]):
+            raise DamagedError(f"{self.folder} is damaged: {self._rows(shard)} have a wrong checksum. {BUILD_AGAIN}")
+        if said := self.compared.add(self._path(shard).stat().st_size, time.perf_counter() - begun):
+            print(f"checking the frames of {self.folder.name}: {said}", file=sys.stderr, flush=True)
+
+
+@dataclass
+class _Compared:
+    """How much was compared, in how long."""
+
+    size: int = 0  # bytes
+    seconds: float = 0.0
+    said: float = 0.0  # seconds when it was last said
+
+    def add(self, size: int, seconds: float) -> str:
+        """Words to say, or none."""
+        self.size, self.seconds = self.size + size, self.seconds + seconds
+        if self.seconds - self.said < SAY_EVERY_S:
+            return ""
+        self.said = self.seconds
+        return f"{self.size / 1e9:.1f} GB in {self.seconds:.0f} s, {self.size / 1e9 / self.seconds:.1f} GB/s"
 
 
 def _close_all(opened: dict[int, int]) -> None:
@@ -107,12 +139,3 @@ def stored_frame(
 def shard_path(folder: Path, shard: int) -> Path:
     """The file of one shard of the store, or unfinished store, in `folder`."""
     return folder / SHARDS / f"{shard:05d}.bin"
-
-
-def file_crc32(path: Path) -> int:
-    """Checksum of a file, read in pieces."""
-    checksum = 0
-    with path.open("rb") as content:
-        while piece := content.read(1 << 22):  # shards may be larger than the memory
-            checksum = zlib.crc32(piece, checksum)
-    return checksum

@@ -17,7 +17,6 @@ order: 54,000 frames/s warm and 8,900 cold; through a memory mapping it was 37,0
 """
 
 import hashlib
-import json
 import re
 import zlib
 from collections.abc import Sequence
@@ -30,12 +29,15 @@ import numpy as np
 import polars as pl
 
 from data.aus import au_column
-from data.errors import InputError, raise_all
+from data.checked import json_object
+from data.errors import DamagedError, InputError, first_line, raise_all
 from data.faces.align import Faces
 from data.files import write_atomic
 from data.frames import KEY, aus_of, load_table, table_digest
 from data.media import decode_image
 from data.near_frames import HASH_BYTES
+from data.once import file_crc32
+from data.parquet import read_sealed, write_sealed
 from data.settings import StoreSettings
 from data.shards import BUILD_AGAIN, Shards
 
@@ -43,6 +45,11 @@ STORE_FORMAT = 2
 TABLE, EXCLUDED_FRAMES, SOURCES = "table.parquet", "excluded.parquet", "sources.parquet"
 LENGTHS, STORE = "lengths.npy", "store.json"
 PICTURES, VIDEOS_OF = "pictures.bin", "videos_of.txt"
+# of the parsers of a damaged store; PanicException is no Exception
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, IndexError, EOFError, MemoryError, OverflowError),
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +79,7 @@ class FrameStore:
     @cached_property
     def excluded(self) -> pl.DataFrame:
         """Coded frames that are not in the store: subject, sequence, frame, reason."""
-        return pl.read_parquet(self.path / EXCLUDED_FRAMES)
+        return read_part(self.path / EXCLUDED_FRAMES)
 
     @property
     def has_pictures(self) -> bool:
@@ -139,13 +146,26 @@ class FrameStore:
 
         An evenly spread sample is compared: size and content of images, size of videos.
         """
-        sources = pl.read_parquet(self.path / SOURCES)
+        sources = read_part(self.path / SOURCES)
         chosen = np.unique(np.linspace(0, sources.height - 1, min(sample, sources.height)).astype(int))
         changed = [problem for source in sources[chosen].iter_rows() if (problem := source_problem(root, *source))]
         raise_all(
             f"raw files changed after {self.path} was built. Restore them, or build the store again with rebuild=true:",
             changed,
         )
+
+
+def write_part(table: pl.DataFrame, path: Path) -> None:
+    """Write a table beside the FrameTable of a store."""
+    write_sealed(table, path, path.name)
+
+
+def read_part(path: Path) -> pl.DataFrame:
+    """Read a table that `write_part` wrote; `DamagedError` when it was changed."""
+    try:
+        return read_sealed(path, path.name)
+    except (OSError, DamagedError) as error:
+        raise DamagedError(f"{path} is damaged: {error}. {BUILD_AGAIN}") from error
 
 
 def source_problem(root: Path, path: str, length: int, crc32: int | None) -> str | None:
@@ -209,10 +229,13 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
         lengths = np.load(path / LENGTHS) if settings.codec == "jpeg" else raw
         shards = Shards(path, facts["starts"], lengths, facts["crc32"])
         identity = _fingerprint(table, facts["alignment"], facts["crops"], settings)
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path} is damaged ({error}). {BUILD_AGAIN}") from error
-    problems = shards.wrong_sizes()  # checksums would take minutes: `verify` compares them
-    if identity != facts["fingerprint"]:
+    except _DAMAGE as error:
+        raise DamagedError(f"{path} is damaged ({first_line(error)}). {BUILD_AGAIN}") from error
+    problems = shards.wrong_sizes()  # checksums would take minutes: reading compares them
+    # stores of former revisions have no checksum of the lengths
+    if settings.codec == "jpeg" and file_crc32(path / LENGTHS) != facts.get("lengths", file_crc32(path / LENGTHS)):
+        problems.append(f"{LENGTHS} was changed")
+    if identity != facts.get("fingerprint"):
         problems.append(f"{TABLE} or {STORE} was changed")
     raise_all(f"{path} is damaged. {BUILD_AGAIN}", problems)
     return FrameStore(path, table, settings, identity, facts["alignment"], shards, facts.get("drawn"))
@@ -220,17 +243,16 @@ def open_store(path: Path, table: pl.DataFrame | None = None) -> FrameStore:
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads((path / STORE).read_text())
-    except (OSError, ValueError) as error:
+        return json_object((path / STORE).read_bytes(), STORE)
+    except OSError as error:
         raise InputError(f"{path} is not a finished store ({error}). {BUILD_AGAIN}") from error
-    if not isinstance(facts, dict):
-        raise InputError(f"{path} is not a finished store. {BUILD_AGAIN}")
-    return facts
+    except DamagedError as error:
+        raise DamagedError(f"{path} is not a finished store ({STORE}: {error}). {BUILD_AGAIN}") from error
 
 
 def named_store(folder: Path, fingerprint: str) -> FrameStore:
     """The store with this `fingerprint` in `folder`."""
-    for path in sorted(folder.glob(f"*-{fingerprint[:12]}")):
+    for path in sorted(path for path in folder.glob("*") if path.name.endswith(f"-{fingerprint[:12]}")):
         store = open_store(path)
         if store.fingerprint == fingerprint:
             return store

@@ -18,7 +18,7 @@ from launch.plan.preflight import study_store
 from study.experiments.cross_dataset.external_predictions import check_suffix, long_form, write_long
 from study.experiments.cross_dataset.pairs import FOREIGN
 from study.experiments.selection import final_trials_of
-from study.records.predictions import Predictions, read_predictions
+from study.records.predictions import Predictions, read_predicted, read_predictions
 from study.records.result import TrialResult
 from study.records.store import StudyStore
 from study.records.study_spec import ExternalSpec
@@ -70,8 +70,8 @@ def _elsewhere(store: StudyStore, result: TrialResult, dataset: str) -> Predicti
     own = store.predictions_path(result.config.key)
     kept: dict[str, list[Path]] = {}
     # the file names contain only a part of the store's fingerprint, so the dataset is read from the file
-    for path in sorted(own.parent.glob(f"{own.stem}-*.parquet")):
-        name = str(pl.read_parquet(path, columns=["dataset"], n_rows=1)["dataset"][0])
+    for path in sorted(path for path in own.parent.glob("*.parquet") if path.name.startswith(f"{own.stem}-")):
+        name = str(read_predicted(path)["dataset"][0])
         kept.setdefault(name, []).append(path)
     if len(kept.get(dataset, ())) != 1:
         names = ", ".join((_TEST, *kept))

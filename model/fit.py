@@ -5,7 +5,7 @@ All random numbers of an epoch follow from (seed, epoch), so a checkpoint needs 
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from data.clips import clips_of
+from data.errors import DamagedError
 from data.folds import Fold
 from data.loader import Batch, Loader
 from data.pool import Frames
@@ -55,6 +56,7 @@ class Fitting:
     probe: ProbeSettings
     seed: int
     checkpoint: Path
+    tell: Callable[[str], None] = print  # what a user must know
     keep_last: bool = False  # the checkpoint of a finished fit also has the weights of the last epoch, as "model"
 
 
@@ -67,7 +69,7 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
     """
     training = _training(detector, job)
     kept: dict[str, Any] = {"model": detector, "companion": training.companion, "optimizer": training.optimizer}
-    found = load_checkpoint(job.checkpoint) or {"history": [], "best": detector.state_dict(), "value": -math.inf}
+    found = _resumed(job) or {"history": [], "best": detector.state_dict(), "value": -math.inf}
     state = {name: found[name] for name in ("history", "best", "value")}
     if 0 < len(state["history"]) < job.optim.epochs:  # a finished fit keeps no optimizer and needs none
         for name, part in kept.items():
@@ -87,6 +89,15 @@ def fit(detector: Detector, job: Fitting) -> Iterator[EpochScore]:
         # from the history even if it was just computed: a resumed fit yields exactly the same
         yield _from_plain(state["history"][epoch - 1])
     detector.load_state_dict(state["best"])
+
+
+def _resumed(job: Fitting) -> dict[str, Any] | None:
+    """The state in the checkpoint; None when there is none or it is damaged, which is said."""
+    try:
+        return load_checkpoint(job.checkpoint)
+    except DamagedError as error:
+        job.tell(f"{error}; its training starts anew")
+        return None
 
 
 def _kept_parts(epoch: int, job: Fitting) -> tuple[str, ...]:

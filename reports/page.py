@@ -45,7 +45,7 @@ def study_page(report: StudyReport) -> str:
     """The page of a study as text."""
     # a section without data is left out, not shown empty
     built = [section for build in _SECTIONS if (section := build(report)) is not None]
-    return render_sections(report.spec.name, _facts(report), built)
+    return render_sections(report.spec.name, _facts(report), built, report.materials.left_out)
 
 
 def _facts(report: StudyReport) -> list[tuple[str, str]]:

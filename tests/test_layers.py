@@ -51,6 +51,7 @@ ROOMS = {  # a room -> the rooms of its package that it may import; "" is what l
         "": {"frames", "figures", "html", "sections"},
     },
 }
+PATTERNS = {"kind", "pattern"}  # variables with a pattern of ours, never of a user
 OWNERS = {  # the packages that may import a library; all of them, where it is not listed
     "PIL": {"data"},
     "av": {"data"},
@@ -176,6 +177,27 @@ def test_no_command_shadows_a_package() -> None:
     ours = {path.stem for path in (ROOT / "launch").iterdir() if path.suffix == ".py" or path.is_dir()}
     others = {*sys.stdlib_module_names, *importlib.metadata.packages_distributions()}
     assert not (ours - {"__init__", "__pycache__"}) & others
+
+
+def calls(path: Path, *names: str) -> Iterator[ast.Call]:
+    """Every call of a function or method with one of these names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
+            yield node
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_read_as_a_path_and_never_as_a_pattern(path: Path) -> None:
+    """A folder whose name has [, * or ? would be taken for a pattern, and another file be read."""
+    for call in calls(path, "read_parquet", "scan_parquet", "read_csv", "scan_csv"):
+        given = {word.arg: word.value for word in call.keywords}
+        assert isinstance(given.get("glob"), ast.Constant), f"{path}:{call.lineno} needs glob=False"
+        assert given["glob"].value is False  # type: ignore[attr-defined]
+    for call in calls(path, "glob", "rglob"):
+        names = {node.id for node in ast.walk(call.args[0]) if isinstance(node, ast.Name)}
+        assert all(name.isupper() or name in PATTERNS for name in names), (
+            f"{path}:{call.lineno} has a name in a pattern"
+        )
 
 
 def test_top_level_layout() -> None:

@@ -101,7 +101,7 @@ def table_points(path: Path, table: pl.DataFrame) -> np.ndarray:
 def _read_csv(path: Path, needed: Sequence[str]) -> pl.DataFrame:
     """A CSV file as text, without blanks around names and values."""
     try:
-        table = pl.read_csv(path, infer_schema=False)
+        table = pl.read_csv(path, infer_schema=False, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path.name}: not a readable CSV file ({first_line(error)})") from error
     table = table.rename(str.strip)  # older OpenFace writes a blank after every comma, in the header as well
@@ -110,7 +110,7 @@ def _read_csv(path: Path, needed: Sequence[str]) -> pl.DataFrame:
 
 def _read_parquet(path: Path, needed: Sequence[str]) -> pl.DataFrame:
     try:
-        return _with_points(pl.read_parquet(path), path, needed)
+        return _with_points(pl.read_parquet(path, glob=False), path, needed)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path.name}: not a readable parquet file ({first_line(error)})") from error
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from launch.cluster.security import private_folder, write_private, write_token
+from data.files import private_folder
+from launch.cluster.security import write_private, write_token
 
 State = Literal["starting", "staging", "joined", "idle", "busy", "draining", "gone"]
 ClusterFault = Literal["", "version", "resources", "staging", "start"]

@@ -3,12 +3,11 @@
 import os
 import secrets
 import shutil
-import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from data.errors import InputError, raise_all
+from data.errors import InputError
 from launch.cluster import processes
 
 FOLDER = "au-"
@@ -17,25 +16,6 @@ SOCKET_LIMIT = 107  # bytes of the path of a unix socket
 SOCKET_TAIL = len(
     "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1"
 )  # what Ray puts behind its folder
-
-
-def private_folder(path: Path) -> Path:
-    """Make the folder with mode 0700, or check that an existing one is ours and closed to other users."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-        path.chmod(0o700)  # a strict umask may have removed more
-    found = path.lstat()
-    mode = stat.S_IMODE(found.st_mode)
-    problems = []
-    if not stat.S_ISDIR(found.st_mode):
-        problems.append(f"it is not a folder but {stat.filemode(found.st_mode)}; move it away")
-    if found.st_uid != os.geteuid():
-        problems.append(f"it belongs to user {found.st_uid}, not to you ({os.geteuid()})")
-    if mode & 0o077:
-        problems.append(f"others may enter it (mode {mode:o}): chmod 700 {path}")
-    raise_all(f"{path} cannot hold the files of a cluster:", problems)
-    return path
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -18,9 +18,8 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING
 
 from data.errors import InputError
-from data.files import exclusive_lock
+from data.files import exclusive_lock, private_folder
 from data.store import open_store
-from launch.cluster.security import private_folder
 
 if TYPE_CHECKING:  # importing torch would delay a worker by seconds
     from study.records.config import Placement

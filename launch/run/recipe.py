@@ -86,7 +86,9 @@ def _is_lost(store: StudyStore, config: TrialConfig, placement: Placement) -> bo
 
 
 def finished(store: StudyStore, trials: Sequence[TrialConfig], console: Console) -> dict[str, TrialResult]:
-    """Results of the trials that are done, by key; prints which failed, and how to continue when some are missing."""
+    """Results of the trials that are done, by key; prints what failed or was left out, and how to continue."""
+    for line in store.left_out():
+        console.print(f"left out: {line}", soft_wrap=True)
     results = [result for config in trials if (result := store.result(config.key)) is not None]
     done = {result.config.key: result for result in results if result.status == "DONE"}
     failed = {result.config.key: result.error for result in results if result.status == "FAILED"}

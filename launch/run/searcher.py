@@ -6,6 +6,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from data.errors import DamagedError
 from data.files import disk_fails
 from launch.cluster.private_names import limit_pending, placeless
 from launch.run.ending import Watch, disk_text
@@ -53,7 +54,7 @@ class StoreSearcher(Searcher):  # type: ignore[misc]
         try:
             outcome = self._closed(self.configs[trial_id], error)
             self.proposals.tell(trial_id)
-        except OSError as problem:
+        except (OSError, DamagedError) as problem:
             if not disk_fails(problem):
                 raise
             self.watch.end(1, disk_text(problem))

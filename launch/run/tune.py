@@ -9,6 +9,7 @@ from typing import Any
 
 from ray import tune
 
+from data.errors import DamagedError
 from data.files import disk_fails
 from launch.cluster.session import ray_session
 from launch.cluster.staging import placed
@@ -27,7 +28,7 @@ def train(params: dict[str, Any], placement: Placement) -> None:
     """The function that Ray runs for one trial."""
     try:
         _train(trial_from_dict(params[CONFIG]), placement)
-    except OSError as error:
+    except (OSError, DamagedError) as error:
         if not disk_fails(error):
             raise
         tune.report({DISK: str(error)})
@@ -59,7 +60,7 @@ def search(plan: SearchPlan, trials: int) -> Ending | None:
                 _search_fold(plan, fold, share, watch)
         store.write_index()
         store.tidy()
-    except OSError as error:
+    except (OSError, DamagedError) as error:
         if not disk_fails(error):
             raise
         watch.end(1, disk_text(error))

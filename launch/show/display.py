@@ -125,6 +125,7 @@ def whole(found: Snapshot) -> RenderableType:
         Text(f"{found.name}: {_states(found)}" + (f", about {clock(found.left_s)} left" if found.left_s else "")),
         *(said_text(one) for one in found.said),
         *best_lines(found),
+        *(Text(f"left out: {line}") for line in found.left_out),
         Text(hours_line(found)),
         *(Text(f"pre-training stage, written {clock(seconds)} ago") for seconds in found.stages),
         *(Text(f"driver: {head}") for head in filter(None, [found.head])),

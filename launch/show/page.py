@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.errors import InputError
 from data.files import write_atomic
 from launch.show.shown import frames_of, labels_of, sheets_of
 from reports.frames.comparison import compare_studies
@@ -27,11 +28,12 @@ def write_page(store: StudyStore) -> Path:
 def page_of(roots: Sequence[Path], pictures: bool | None = None) -> str:
     """The page of a search, of an ablation study, or of several searches."""
     stores = [StudyStore(root) for root in roots]
+    left_out = [line for store in stores for line in left_out_lines(store)]
     if len(stores) > 1:
         facts = [facts_of(store, name) for name, store in zip(study_labels(roots), stores, strict=True)]
-        return compared_sections.comparison_page(compare_studies(facts))
+        return compared_sections.comparison_page(compare_studies(facts), left_out)
     if stores[0].spec().kind == ABLATION:
-        return variant_sections.ablation_page(stores[0])
+        return variant_sections.ablation_page(stores[0], left_out)
     return study_page(report_of(stores[0], ped_anova, materials(stores[0], pictures)))
 
 
@@ -42,11 +44,22 @@ def order_lines(roots: Sequence[Path]) -> list[str]:
 
 
 def materials(store: StudyStore, pictures: bool | None) -> Materials:
-    """What the page needs from the frame store; empty if the store is missing."""
-    frames = frames_of(store)
-    if frames is None:
-        return Materials()
-    return Materials(labels_of(frames, store), sheets_of(frames, pictures))
+    """What the page needs from the frame store, as far as that is there, and what is left out."""
+    lines = left_out_lines(store)
+    try:
+        frames = frames_of(store)
+    except InputError as error:
+        return Materials(left_out=(*lines, f"Left out, frames and label counts: {error}"))
+    labels = labels_of(frames, store)
+    try:
+        return Materials(labels, sheets_of(frames, pictures), lines)
+    except InputError as error:
+        return Materials(labels, left_out=(*lines, f"Left out, frames: {error}"))
+
+
+def left_out_lines(store: StudyStore) -> tuple[str, ...]:
+    """What a page must say about files of the study that it did not read."""
+    return tuple(f"Left out: {line}" for line in store.left_out())
 
 
 def study_labels(roots: Sequence[Path]) -> list[str]:

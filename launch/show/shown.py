@@ -4,7 +4,6 @@ Frames of real people are shown only on request, because the licences of the dat
 """
 
 from io import BytesIO
-from pathlib import Path
 
 import polars as pl
 
@@ -14,7 +13,7 @@ from data.doctor.sheet import heading, picture, sample_rows, tiles
 from data.errors import InputError
 from data.folds import Fold, folds
 from data.frames import aus_of
-from data.store import FrameStore, open_store
+from data.store import FrameStore
 from study.records.config import trial_from_dict
 from study.records.store import StudyStore
 
@@ -24,16 +23,14 @@ CAPTION = "Random frames as they are stored, with their labels."
 TitledPicture = tuple[str, str, bytes]  # title, caption, PNG
 
 
-def frames_of(store: StudyStore) -> FrameStore | None:
-    """The frame store of the study; None when it is missing or was replaced."""
-    path = Path(store.spec().store)
-    try:
-        frames = open_store(path) if path.is_dir() else None
-    except InputError:
-        return None
+def frames_of(store: StudyStore) -> FrameStore:
+    """The frame store of the study; `InputError` when it is missing, damaged or another one."""
+    frames = store.frames()
     # studies of a former revision have no such entry
-    used = store.provenance().get("frame store")
-    return frames if frames is not None and used in (None, frames.fingerprint) else None
+    used = store.provenance().get("frame store", frames.fingerprint)
+    if used != frames.fingerprint:
+        raise InputError(f"{frames.path} is store {frames.fingerprint}, the study is on {used}")
+    return frames
 
 
 def labels_of(frames: FrameStore, store: StudyStore) -> pl.DataFrame | None:

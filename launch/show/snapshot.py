@@ -86,6 +86,7 @@ class Snapshot:
     left_s: float | None  # None if unknown
     stages: list[float]  # seconds since the last write of each pre-training
     said: list[Said]  # whose faces they are, and what the best trial is worth
+    left_out: list[str]  # files that nothing reads, e.g. conflicted copies, and lost ones
 
     @property
     def finished(self) -> int:
@@ -125,6 +126,7 @@ def take_snapshot(store: StudyTrials, stage: str = "", wanted: int = 0, epochs: 
         left_s=time_left(outcomes, left) if moving and left > 0 else None,
         stages=sorted(now - path.stat().st_mtime for path in store.pretrained_path("").parent.glob("[!.]*.pt")),
         said=_said(store, stage, bests),
+        left_out=store.left_out(),
     )
 
 

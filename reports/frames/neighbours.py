@@ -14,6 +14,7 @@ from study.experiments.hyperparameter_transfer import regret_matrix
 from study.experiments.robustness import curves_of
 from study.records.score_files import read_scores
 from study.records.store import StudyStore
+from study.records.study_spec import ROBUSTNESS, StudySpec
 
 Content = TypeVar("Content")
 
@@ -41,6 +42,8 @@ def neighbours(root: Path, name: str, dataset: str) -> Neighbours:
         for scores in _read(partial(read_scores, kind="robustness"), folder, found.problems):
             if scores.height and [*_read(_dataset, folder, found.problems)] == [dataset]:
                 found.stress.append((folder.name, curves_of(scores).with_columns(scores["n_seeds"])))
+            if not scores.height and (folder / "study.json").exists() and _tests_robustness(folder, dataset, found):
+                found.problems.append(f"{folder} was left out: it has no scores/robustness.parquet yet")
         for scores in _read(partial(read_scores, kind="hyperparameter_transfer"), folder, found.problems):
             if {*scores["source"], *scores["target"]} & {name, dataset}:
                 found.regret.append((folder.name, _regret(scores)))
@@ -63,5 +66,14 @@ def _regret(scores: pl.DataFrame) -> pl.DataFrame:
     return regret_matrix(scores).drop("seeds").join(seeds, on=["source", "target"], how="left", maintain_order="left")
 
 
+def _tests_robustness(folder: Path, dataset: str, found: Neighbours) -> bool:
+    """Whether the folder has a robustness study on the dataset."""
+    return any(spec.kind == ROBUSTNESS and spec.dataset == dataset for spec in _read(_spec, folder, found.problems))
+
+
+def _spec(folder: Path) -> StudySpec:
+    return StudyStore(folder).spec()
+
+
 def _dataset(folder: Path) -> str:
-    return StudyStore(folder).spec().dataset
+    return _spec(folder).dataset

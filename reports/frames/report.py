@@ -33,6 +33,7 @@ class Materials:
 
     labels: pl.DataFrame | None = None
     pictures: tuple[tuple[str, str, bytes], ...] = ()
+    left_out: tuple[str, ...] = ()  # files that were not read, and why
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ def published_rows(dataset: str) -> pl.DataFrame:
 
     The always-positive detector comes first, then the others by name, because they cannot be ranked.
     """
-    rows = pl.read_csv(PUBLISHED).filter(pl.col("dataset") == dataset)
+    rows = pl.read_csv(PUBLISHED, glob=False).filter(pl.col("dataset") == dataset)
     if rows.is_empty():
         return rows
     index = ["method", "note", "source", "average_inconsistent"]

@@ -14,8 +14,10 @@ from reports.html.pack import packed, policy_hash
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def render_sections(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:
-    """A page of any sections, below a title and a line of facts, as text."""
+def render_sections(
+    title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section], left_out: Sequence[str] = ()
+) -> str:
+    """A page of any sections, below a title, a line of facts, and one line for each file that was left out, as text."""
     # autoescape: names in a study come from users and files, and must stay text
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
@@ -24,6 +26,7 @@ def render_sections(title: str, facts: Sequence[tuple[str, str]], sections: Sequ
     return environment.get_template("page.html.j2").render(
         title=title,
         facts=facts,
+        left_out=left_out,
         sections=sections,
         style=(TEMPLATES / "page.css").read_text("utf-8"),
         looks=script_json({"light": plotly_template(dark=False), "dark": plotly_template(dark=True)}),

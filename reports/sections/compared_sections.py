@@ -1,5 +1,7 @@
 """The sections of the page that compares several studies."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from reports.figures import comparison_figures
@@ -20,7 +22,7 @@ PROTOCOL = (
 SHOWN_PAIRS = 24  # rows of the figure: about one screen
 
 
-def comparison_page(comparison: Comparison) -> str:
+def comparison_page(comparison: Comparison, left_out: Sequence[str] = ()) -> str:
     """The page as text."""
     standing = comparison.standings
     facts = [
@@ -29,7 +31,7 @@ def comparison_page(comparison: Comparison) -> str:
         ("methods", ", ".join(standing["method"].unique(maintain_order=True))),
     ]
     built = [section for build in SECTIONS if (section := build(comparison)) is not None]
-    return render_sections("Comparison of studies", facts, built)
+    return render_sections("Comparison of studies", facts, built, left_out)
 
 
 def _summary(comparison: Comparison) -> Section:

@@ -1,7 +1,7 @@
 """The page of an ablation: the variants of a method that launch/compare.py trained."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,7 +71,7 @@ class AblationResults(Protocol):
     def work(self) -> LatestWork: ...
 
 
-def ablation_page(store: AblationResults) -> str:
+def ablation_page(store: AblationResults, left_out: Sequence[str] = ()) -> str:
     """The page as text; before the scores exist it shows the progress of the trials."""
     spec, trials = store.spec(), store.trials()
     assert isinstance(spec.asked, AblationSpec)
@@ -86,7 +86,7 @@ def ablation_page(store: AblationResults) -> str:
         _provenance(store),
         *_failed(trials),
     ]
-    return render_sections(spec.name, facts, built)
+    return render_sections(spec.name, facts, built, left_out)
 
 
 def comparison_table(store: AblationResults) -> pl.DataFrame:

@@ -6,6 +6,7 @@ Everything that can change the result is in `TrialConfig`. Where and how a trial
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -125,6 +126,11 @@ def key_of(config: Mapping[str, Any]) -> str:
     text = json.dumps(config, sort_keys=True, separators=(",", ":"))
     # 64 bits: among a million trials a collision has the chance 1 in 30 million
     return hashlib.sha1(text.encode()).hexdigest()[:16]
+
+
+def is_key(name: str) -> bool:
+    """Whether `name` could be the name of a trial."""
+    return re.fullmatch("[0-9a-f]{16}", name) is not None
 
 
 @dataclass(frozen=True)

@@ -23,20 +23,23 @@
     generalize.csv         table of a domain generalisation study, for other programs
     sweep.lock             held by the one command that runs trials
 
-Every file is whole or absent; a store can be read at any time, by anyone, without a lock.
+Every file is whole or absent, and carries a checksum (`data.checked`); a store can be read at any time, by anyone,
+without a lock.
 """
 
-import json
+import dataclasses
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError, raise_all
+from data.checked import json_bytes
+from data.errors import DamagedError, InputError, raise_all
 from data.files import exclusive_lock, is_locked, write_atomic
-from data.settings import settings_from_dict
 from study.records.latest_work import LatestWork
 from study.records.selection_record import SelectionRecord
 from study.records.study_spec import StudySpec, changed_settings, spec_from_json
+from study.records.transfer_spec import TransferSpec, transfer_spec_from_json
 from study.records.versioned import record_of, versioned
 
 
@@ -46,6 +49,16 @@ def study_root(runs_root: str, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"name={name!r}; a study's name is one folder below runs_root, e.g. name=bp4d-aunce")
     return Path(runs_root) / name
+
+
+def begun_name(root: Path) -> str:
+    """The name with which the study in `root` was begun, also when its folder was renamed since."""
+    for name, read in (("study.json", spec_from_json), ("transfer.json", transfer_spec_from_json)):
+        path = root / name
+        if path.exists():
+            found: StudySpec | TransferSpec = read(path.read_bytes(), str(path))
+            return found.name
+    return root.resolve().name
 
 
 def train_again_text(root: Path) -> str:
@@ -175,22 +188,39 @@ class StudyFolder:
 
     def write_provenance(self, facts: dict[str, str]) -> None:
         """Replace the provenance."""
-        write_atomic(self.root / "provenance.json", json.dumps(facts, indent=1).encode())
+        self._write("provenance.json", facts)
 
     def work(self) -> LatestWork:
         """What the latest command runs."""
-        found: LatestWork = settings_from_dict(LatestWork, self._read("work.json"), "work.json")
+        found: LatestWork = record_of(LatestWork, self._read("work.json"), str(self.root / "work.json"))
         return found
 
     def write_work(self, work: LatestWork) -> None:
         """Replace the record that `work` reads."""
-        write_atomic(self.root / "work.json", work.to_json())
+        self._write("work.json", dataclasses.asdict(work))
 
     def selections(self) -> dict[str, SelectionRecord]:
         """What each selection rule chose in the latest final evaluation; empty before it."""
         name = "scores/final.json"
-        return {rule: record_of(SelectionRecord, plain, name) for rule, plain in self._read(name).items()}
+        origin = str(self.root / name)
+        return {rule: record_of(SelectionRecord, plain, origin) for rule, plain in self._read(name).items()}
+
+    def write_selections(self, selections: Mapping[str, SelectionRecord]) -> None:
+        """Replace the record that `selections` reads."""
+        self._write("scores/final.json", {rule: dataclasses.asdict(record) for rule, record in selections.items()})
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.root / name
-        return versioned(path.read_bytes(), str(path)) if path.exists() else {}
+        if not path.exists():
+            return {}
+        try:
+            return versioned(path.read_bytes(), str(path), self._sealed_name(name))
+        except DamagedError as error:
+            raise DamagedError(f"{error} (study.json is of study {begun_name(self.root)})") from error
+
+    def _write(self, name: str, plain: Mapping[str, Any]) -> None:
+        write_atomic(self.root / name, json_bytes(plain, self._sealed_name(name)))
+
+    def _sealed_name(self, name: str) -> str:
+        # with the study, so that the file of another one is not read in place of a lost one
+        return f"{name} of {begun_name(self.root)}"

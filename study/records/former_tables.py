@@ -32,9 +32,20 @@ def completed(scores: pl.DataFrame) -> pl.DataFrame:
     return _scores(scores.with_columns(against=nested))
 
 
+def of_people_alone(scores: pl.DataFrame) -> pl.DataFrame:
+    """`scores` of a former revision, whose intervals and p-values did not count the variance from training.
+
+    Differences lose both; for other intervals no training run counts (`n_seeds` is null), so they say "people alone".
+    """
+    scored = pl.col("against").is_null()
+    ends = [pl.when(scored).then(pl.col(end)).alias(end) for end in ("low", "high")]
+    unknown = [pl.lit(None, SCORES[name]).alias(name) for name in ("n_seeds", "p", "p_holm")]
+    return scores.with_columns(*ends, *unknown)
+
+
 def _read(path: Path) -> pl.DataFrame:
     if path.suffix == ".csv":
-        return pl.read_csv(path, infer_schema_length=None)
+        return pl.read_csv(path, infer_schema_length=None, glob=False)
     return pl.read_parquet(path, glob=False)
 
 

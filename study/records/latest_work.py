@@ -1,7 +1,5 @@
 """LatestWork: what the latest command runs, for programs that only read files; the schema of work.json."""
 
-import dataclasses
-import json
 from dataclasses import dataclass
 
 
@@ -16,7 +14,3 @@ class LatestWork:
     concurrent: int = 1  # trials at a time
     cpus: int = 1  # of a trial
     gpus: float = 0.0
-
-    def to_json(self) -> bytes:
-        """The content of work.json."""
-        return json.dumps(dataclasses.asdict(self), indent=1).encode()

@@ -1,19 +1,21 @@
 """Outcome: the summary of a trial that a search needs, a hundredth of its result; and the index file of all outcomes.
 
 Results never change, so the driver keeps all outcomes in one file and need not read the results again. An entry is used
-only while its result file has the same size and time: a lost or old index costs time and nothing else.
+only while its result file has the same size and time, and the index its checksum: a lost, old or damaged index costs
+time and nothing else.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from data.checked import has_seal, json_bytes, json_object
 from model.metrics import Score, f1, mean_defined, objective_value, rarest_third
 from model.settings import OBJECTIVES
 from study.records.result import TrialResult
 
+INDEX = "trials.index"
 Stamp = tuple[int, int]
 
 
@@ -89,12 +91,15 @@ def stamp_of(file: os.stat_result) -> Stamp:
 
 def index_to_bytes(outcomes: Iterable[Outcome]) -> bytes:
     """The content of the index file."""
-    return json.dumps([vars(outcome) for outcome in outcomes]).encode()
+    return json_bytes({"outcomes": [vars(outcome) for outcome in outcomes]}, INDEX, indent=None)
 
 
 def index_from_bytes(content: bytes) -> dict[str, Outcome]:
-    """Outcomes by key; empty when another version wrote the index, which is then built again."""
+    """Outcomes by key; empty for a damaged index, or that of another version, which is then built again."""
+    if not has_seal(content):
+        return {}
     try:
-        return {one["key"]: Outcome(**{**one, "stamp": tuple(one["stamp"])}) for one in json.loads(content)}
+        plain = json_object(content, INDEX)["outcomes"]
+        return {one["key"]: Outcome(**{**one, "stamp": tuple(one["stamp"])}) for one in plain}
     except (ValueError, TypeError, KeyError):
         return {}

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data.errors import InputError, first_line, raise_all
-from data.files import atomic_path
+from data.errors import DamagedError, InputError, raise_all
 from data.frames import KEY, SCHEMA
-from study.records.folder import train_again_text
+from data.parquet import read_sealed, write_sealed
+from study.records.config import is_key
+from study.records.folder import begun_name, train_again_text
 
 _COLUMNS: dict[str, type[pl.DataType]] = {**{name: SCHEMA[name] for name in KEY}, "split": pl.String}
 _SPLITS = ("val", "test")
@@ -102,20 +103,45 @@ def predictions_of(
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write `predictions` to `path`; a killed process never leaves half a file."""
-    with atomic_path(path) as temporary:
-        predictions.frame.write_parquet(temporary, compression="zstd")
+    write_sealed(predictions.frame, path, _name(path))
+
+
+def _name(path: Path) -> str:
+    # a trial's key includes its fold and its store, and the name has the store of a target
+    if is_key(path.stem[:16]):
+        return path.stem
+    return f"{path.stem} of {begun_name(path.resolve().parents[1])}"
 
 
 def read_predictions(path: Path) -> Predictions:
     """Read a file of `write_predictions`; `InputError` lists what is wrong in it."""
-    try:
-        frame = pl.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError(f"the predictions {path} are missing. {train_again_text(path.parents[1])}") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path} is no file of predictions ({first_line(error)})") from error
+    frame = _read(path)
     raise_all(f"{path} is no file of predictions:", _problems(frame))
     return Predictions(frame, aus_of_predictions(frame))
+
+
+def read_predicted(path: Path) -> pl.DataFrame:
+    """The columns dataset, subject, sequence and frame of a file of `write_predictions`."""
+    return _read(path, KEY)
+
+
+def has_predictions(path: Path) -> bool:
+    """Whether there is an undamaged file of predictions at `path`."""
+    try:
+        read_predicted(path)
+    except InputError:
+        return False
+    return True
+
+
+def _read(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    name, again = _name(path), train_again_text(path.parents[1])
+    try:
+        return read_sealed(path, name, columns)
+    except FileNotFoundError:
+        raise InputError(f"the predictions {path} are missing. {again}") from None
+    except (OSError, DamagedError) as error:
+        raise DamagedError(f"the predictions {path} are damaged: {error}. {again}") from error
 
 
 def aus_of_predictions(frame: pl.DataFrame) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """TrialResult: the result of one trial, a small JSON file of counts; needs no torch."""
 
 import dataclasses
-import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import InputError
+from data.checked import has_seal, json_bytes, json_object
+from data.errors import DamagedError
 from data.schemes import partition_number
-from model.metrics import Score
+from model.metrics import BINS, Score, objective_value
 from study.records.config import TrialConfig, key_of, trial_from_dict
 
 FORMAT = 1
@@ -62,29 +63,46 @@ class TrialResult:
         plain |= {"format": FORMAT, "key": self.config.key, "config": self.config.to_dict()}
         plain["epochs"] = [dataclasses.asdict(epoch) for epoch in self.epochs]
         plain["scores"] = {split: score_to_plain(score) for split, score in self.scores.items()}
-        # NaN is no valid JSON; a failed trial has None instead
-        return json.dumps(plain, indent=1, allow_nan=False).encode()
+        return json_bytes(plain, self.config.key)
 
 
-def result_from_json(content: bytes, origin: str) -> TrialResult:
-    """The result in `content`; `InputError` names `origin` when it was written by another version or is damaged."""
+def result_from_json(content: bytes, origin: str, key: str) -> TrialResult:
+    """The result of the trial `key`; `DamagedError` names `origin` when another version wrote it or it is damaged."""
     with _naming(origin):
-        plain: dict[str, Any] = json.loads(content)
+        plain = json_object(content, key)
         if plain.pop("format") != FORMAT:
             raise ValueError(f"not of format {FORMAT}")
         if plain["status"] not in STATUSES:
             raise ValueError(f"status {plain['status']!r}; allowed: {', '.join(STATUSES)}")
-        config = _checked_config(plain.pop("key"), plain.pop("config"))
+        config = _checked_config(plain.pop("key"), plain.pop("config"), key)
         plain["epochs"] = [Epoch(**epoch) for epoch in plain["epochs"]]
         plain["scores"] = {split: score_from_plain(score) for split, score in plain["scores"].items()}
-        return TrialResult(config=config, **plain)
+        result = TrialResult(config=config, **plain)
+        if not has_seal(content):
+            _check_numbers(result)
+        return result
 
 
-def _checked_config(key: str, plain: Mapping[str, Any]) -> TrialConfig:
+def _check_numbers(result: TrialResult) -> None:
+    """`ValueError` unless the numbers of a result without a checksum, of a former revision, fit each other."""
+    for split, score in result.scores.items():
+        inactive, active = score.histogram.sum(axis=-1).T
+        tp, fp, fn, tn = np.moveaxis(score.counts.sum(axis=0), -1, 0)
+        if (tp + fn != active).any() or (fp + tn != inactive).any():
+            raise ValueError(f"the counts of its {split} part do not fit its histogram")
+    if result.value is not None and "val" in result.scores:
+        computed = objective_value(result.scores["val"], result.config.optim.objective)
+        if not math.isclose(result.value, computed, rel_tol=1e-9, abs_tol=1e-9):
+            raise ValueError(f"its value is {result.value}, but its counts give {computed}")
+
+
+def _checked_config(key: str, plain: Mapping[str, Any], named: str) -> TrialConfig:
     """The configuration of the trial `key`; `ValueError` when it belongs to another trial or version."""
     config = trial_from_dict(plain)
-    if config.key == key:
+    if config.key == key == named:
         return config
+    if config.key == key:
+        raise ValueError(f"it is the result of trial {key}")
     written = key_of(plain)
     if written != key:
         raise ValueError(f"it says it is trial {key}, but its configuration is trial {written}")
@@ -97,8 +115,8 @@ def _naming(origin: str) -> Iterator[None]:
     """Turn every error in the content of a result into an `InputError` that names the file."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise DamagedError(
             f"{origin} is not a trial result: {error}. Restore it, or move it away to run the trial again."
         ) from error
 
@@ -114,7 +132,20 @@ def score_to_plain(score: Score) -> dict[str, Any]:
 
 
 def score_from_plain(plain: Mapping[str, Any]) -> Score:
-    """The score that `score_to_plain` wrote."""
+    """The score that `score_to_plain` wrote; `ValueError` when it is none."""
     # counts, not scores: every metric and every interval can be computed from them later
     counts, histogram = (np.array(plain[name], dtype=np.int64) for name in ("counts", "histogram"))
-    return Score(tuple(plain["subjects"]), tuple(plain["aus"]), counts, histogram)
+    score = Score(tuple(plain["subjects"]), tuple(plain["aus"]), counts, histogram)
+    _check_score(score)
+    return score
+
+
+def _check_score(score: Score) -> None:
+    people, aus = len(score.subjects), len(score.aus)
+    if score.counts.size == people * aus * 4 and score.histogram.size == aus * 2 * BINS:
+        problems = [name for name in ("subjects", "aus") if len({*getattr(score, name)}) < len(getattr(score, name))]
+        problems += [name for name in ("counts", "histogram") if (getattr(score, name) < 0).any()]
+    else:
+        problems = ["counts"]
+    if problems:
+        raise ValueError(f"its {' and '.join(problems)} are not those of a score")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import polars as pl
 
-from data.errors import InputError, first_line
-from data.files import atomic_path
-from study.records.former_tables import completed, upgraded
+from data.checked import has_seal
+from data.errors import DamagedError, InputError, first_line
+from data.parquet import read_sealed, write_sealed
+from study.records.folder import begun_name
+from study.records.former_tables import completed, of_people_alone, upgraded
 from study.records.score_table import check_scores, scores_frame
 
 WRITERS = {  # kind of scores -> the command that writes them
@@ -31,9 +33,13 @@ def write_scores(root: Path, kind: str, scores: pl.DataFrame) -> Path:
     """Replace the scores of `kind` in the folder `root`; returns the path of the file."""
     check_scores(scores)
     path = scores_path(root, kind)
-    with atomic_path(path) as temporary:
-        scores.write_parquet(temporary, compression="zstd")
+    write_sealed(scores, path, _name(root, kind))
     return path
+
+
+def _name(root: Path, kind: str) -> str:
+    # with the study: the scores of another one have the same file name
+    return f"{kind} scores of {begun_name(root)}"
 
 
 def read_scores(root: Path, kind: str) -> pl.DataFrame:
@@ -43,10 +49,13 @@ def read_scores(root: Path, kind: str) -> pl.DataFrame:
     """
     command = f"launch/{WRITERS[kind]}.py name={root.name}{_FURTHER_KEYS.get(kind, '')}"
     path, again = scores_path(root, kind), f"run {command} again"
+    name = _name(root, kind) if path.exists() else ""
     try:
-        found = completed(pl.read_parquet(path, glob=False)) if path.exists() else upgraded(kind, root)
+        found = completed(read_sealed(path, name)) if name else upgraded(kind, root)
+        if found is not None and not (name and has_seal(path.read_bytes())):
+            found = of_people_alone(found)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"the scores of {root} are damaged ({first_line(error)}); {again}") from error
+        raise DamagedError(f"the scores of {root} are damaged ({path}: {first_line(error)}); {again}") from error
     scores = scores_frame([]) if found is None else found
     try:
         check_scores(scores)

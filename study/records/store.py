@@ -1,7 +1,6 @@
 """StudyStore: the results of a study, and the tables made of them."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from data.checked import json_bytes
 from data.errors import InputError
 from data.files import write_atomic, write_once
 from data.store import FrameStore, open_store
@@ -75,9 +75,8 @@ class StudyStore(StudyTrials):
 
     def write_final(self, selections: Mapping[str, SelectionRecord], scores: pl.DataFrame) -> None:
         """Replace the results of the final evaluation."""
-        plain = {rule: dataclasses.asdict(record) for rule, record in selections.items()}
         # first the record of the choice, then its scores: a page never shows scores without a choice
-        write_atomic(self.root / "scores" / "final.json", json.dumps(plain, indent=1).encode())
+        self.write_selections(selections)
         write_scores(self.root, "final", scores)
 
     # --- results
@@ -88,7 +87,7 @@ class StudyStore(StudyTrials):
         `facts` are for the sampler of a later command.
         """
         content = {"config": config.to_dict(), "params": params, "facts": {"begun": time.time(), **(facts or {})}}
-        write_atomic(self.root / "sampled" / f"{config.key}.json", json.dumps(content).encode())
+        write_atomic(self.root / "sampled" / f"{config.key}.json", json_bytes(content, config.key, indent=None))
 
     def write_progress(self, result: TrialResult) -> None:
         """Replace the progress of a running trial."""

@@ -1,12 +1,12 @@
 """StudySpec: the settings of a study, and the one schema of its study.json; needs no torch."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data.checked import json_object
 from data.errors import InputError, raise_all
 from data.settings import check_choices, check_least, setting
 from study.records.versioned import record_of, to_versioned, versioned
@@ -14,6 +14,7 @@ from study.records.versioned import record_of, to_versioned, versioned
 SEARCH, ABLATION, ROBUSTNESS, EXTERNAL = "search", "ablation", "robustness", "external"
 HYPERPARAMETER_TRANSFER, DOMAIN_GENERALIZATION = "hyperparameter_transfer", "domain_generalization"
 PRUNING = ("asha", "hyperband", "median", "none")
+SPEC_FILE = "study.json"
 SEVERAL_METHODS = "methods"  # `StudySpec.method` of a search over several, and their key in its space
 
 _USER_KEYS = {"space": "search", "size": "dataset.size", "sha256": "predictions"}  # field -> key of the command
@@ -161,7 +162,7 @@ class StudySpec:
 
     def to_json(self) -> bytes:
         """The content of study.json."""
-        return to_versioned(self, kind=self.kind)
+        return to_versioned(self, SPEC_FILE, kind=self.kind)
 
 
 def fold_shares(trials: int, folds: Sequence[str]) -> dict[str, int]:
@@ -229,7 +230,7 @@ def changed_settings(before: StudySpec, now: StudySpec, free: tuple[str, ...]) -
 
 def _side_by_side(spec: StudySpec) -> dict[str, Any]:
     """All settings by the names that users know, as JSON values, so that tuples equal lists."""
-    plain: dict[str, Any] = json.loads(spec.to_json())
+    plain = json_object(spec.to_json(), SPEC_FILE)
     asked = plain.pop("asked")
     return {_USER_KEYS.get(name, name): value for name, value in (plain | asked).items()}
 

@@ -34,7 +34,7 @@ class TransferSpec:
 
     def to_json(self) -> bytes:
         """The content of transfer.json."""
-        return to_versioned(self)
+        return to_versioned(self, "transfer.json")
 
 
 def transfer_spec_from_json(content: bytes, origin: str) -> TransferSpec:

@@ -1,30 +1,32 @@
 """Records as versioned JSON: a dataclass and the version of its schema. Files of version 1 name none."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from data.errors import InputError
+from data.checked import json_bytes, json_object
+from data.errors import DamagedError, InputError
 from data.settings import settings_from_dict
 
 VERSION = 2
 
 
-def to_versioned(record: Any, **more: str) -> bytes:
-    """The record as JSON, with its version and the fields of `more`."""
-    return json.dumps({"version": VERSION, **more} | dataclasses.asdict(record), indent=1, allow_nan=False).encode()
+def to_versioned(record: Any, name: str, **more: str) -> bytes:
+    """The record as the JSON file `name`, with its version and the fields of `more`."""
+    return json_bytes({"version": VERSION, **more} | dataclasses.asdict(record), name)
 
 
-def versioned(content: bytes, origin: str) -> dict[str, Any]:
-    """The content of the file `origin`; `InputError` when it is damaged, or newer than this software."""
+def versioned(content: bytes, origin: str, name: str = "") -> dict[str, Any]:
+    """The content of the file `origin`; `InputError` when it is damaged, or newer than this software.
+
+    `name` is what its seal says, by default the name of the file.
+    """
     try:
-        plain = json.loads(content)
-    except ValueError as error:
-        raise InputError(_damaged(origin, error)) from error
-    if not isinstance(plain, dict):
-        raise InputError(_damaged(origin, f"expected an object, found {type(plain).__name__}"))
+        plain = json_object(content, name or Path(origin).name)
+    except DamagedError as error:
+        raise DamagedError(_damaged(origin, error)) from error
     # a newer format may have another meaning, so it is never guessed
     version = plain.get("version", 1)
     if version not in (1, VERSION):
@@ -39,11 +41,11 @@ def record_of(
 ) -> Any:
     """The record in the result of `versioned`; `types` as in `data.settings.settings_from_dict`."""
     if not isinstance(plain, Mapping):
-        raise InputError(_damaged(origin, f"expected an object, found {plain!r}"))
+        raise DamagedError(_damaged(origin, f"expected an object, found {plain!r}"))
     try:
         return settings_from_dict(kind, {k: v for k, v in plain.items() if k != "version"}, types=types)
     except InputError as error:
-        raise InputError(_damaged(origin, error)) from error
+        raise DamagedError(_damaged(origin, error)) from error
 
 
 def _damaged(origin: str, problem: object) -> str:

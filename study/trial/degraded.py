@@ -1,11 +1,13 @@
 """Scores of final detectors on degraded test images; the labels stay the same."""
 
-import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
+from data.checked import json_bytes, json_object
 from data.degrade import Degraded
+from data.errors import DamagedError
 from data.files import write_once
 from data.folds import folds
 from data.frames import aus_of
@@ -43,5 +45,16 @@ def degraded(
         fold = folds(frames.table, data.fold_scheme, data.val_share, data.fold_seed)[data.fold]
         loader = Loader(worse, aus_of(frames.table), config.views, config.optim.batch_size, torch.device(device))
         # a file for each level: a killed command continues where it was
-        write_once(path, json.dumps(score_to_plain(score_rows(detector, loader, fold.test))).encode())
-    return replace(detector_score(result), score=score_from_plain(json.loads(path.read_bytes())))
+        write_once(path, json_bytes(score_to_plain(score_rows(detector, loader, fold.test)), path.stem, indent=None))
+    return replace(detector_score(result), score=_read(path, result.scores["test"]))
+
+
+def _read(path: Path, tested: Score) -> Score:
+    """The score in a file, of the same subjects and AUs as the one on `tested`."""
+    try:
+        score = score_from_plain(json_object(path.read_bytes(), path.stem))
+        if (score.subjects, score.aus) != (tested.subjects, tested.aus):
+            raise DamagedError("it is of other subjects or AUs")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedError(f"{path} is damaged: {error}. Remove it; the same command computes it again.") from error
+    return score

@@ -110,9 +110,10 @@ def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudySt
     facts = {"protocol": protocol_hash(frames.table, parts.fold, frames.alignment)}
     facts |= {"pretrained": stage_of(config).key} if finetuned(config) else {}
     begun = replace(begun, environment=begun.environment | facts)
-    spent = _pretrained(config, parts, store) if finetuned(config) else 0.0
+    told: list[str] = []
+    spent = _pretrained(config, parts, store, told) if finetuned(config) else 0.0
     epochs: list[Epoch] = []
-    job = _fitting(config, parts, store.checkpoint_path(config.key))
+    job = replace(_fitting(config, parts, store.checkpoint_path(config.key)), tell=_telling(told))
     for score in fit(parts.detector, job):
         epochs.append(epoch_of(score))
         store.write_progress(
@@ -134,7 +135,10 @@ def _train_and_evaluate(begun: TrialResult, placement: Placement, store: StudySt
         _score_targets(config, parts, placement, store)
     value = objective_value(scores["val"], config.optim.objective)
     seconds = spent + _seconds(epochs) + time.perf_counter() - evaluated
-    result = replace(begun, status="DONE", value=value, epochs=epochs, scores=scores, seconds=seconds)
+    facts = begun.environment | ({"restarted": "; ".join(told)} if told else {})
+    result = replace(
+        begun, status="DONE", value=value, epochs=epochs, scores=scores, seconds=seconds, environment=facts
+    )
     for kind, level in placement.worse:
         assert isinstance(frames, FrameStore)
         degraded(store, result, frames, kind, level, placement.device)
@@ -151,11 +155,21 @@ def _build(config: TrialConfig, frames: FrameStore | UnionStore, placement: Plac
     return _Parts(frames, loader, fold, detector.to(device), pretrained_stores(config, placement))
 
 
-def _pretrained(config: TrialConfig, parts: _Parts, store: StudyStore) -> float:
+def _pretrained(config: TrialConfig, parts: _Parts, store: StudyStore, told: list[str]) -> float:
     """Pre-train the encoder; returns the seconds of its epochs, also when another trial trained them."""
     stage = stage_of(config)
-    job = _fitting(stage, parts, store.pretrained_path(stage.key))
+    job = replace(_fitting(stage, parts, store.pretrained_path(stage.key)), tell=_telling(told))
     return sum(score.seconds for score in pretrain(parts.detector, job))
+
+
+def _telling(told: list[str]) -> Callable[[str], None]:
+    """Prints a line for the log of the trial, and adds it to `told`, for its result."""
+
+    def tell(text: str) -> None:
+        print(text, flush=True)
+        told.append(text)
+
+    return tell
 
 
 def _fitting(config: TrialConfig, parts: _Parts, checkpoint: Path) -> Fitting:

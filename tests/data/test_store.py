@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from data.build import build_store
-from data.errors import InputError
+from data.checked import json_object
+from data.errors import DamagedError, InputError
 from data.faces.align import align
 from data.frames import Reading, excluded_frames, load_table
 from data.media import decode_image, encode_jpeg, read_image
@@ -154,7 +155,7 @@ def test_find_store(raw: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
 
 
 def _set(path: Path, **changes: object) -> None:
-    facts = json.loads((path / STORE).read_text())
+    facts = json_object((path / STORE).read_bytes(), STORE)
     (path / STORE).write_text(json.dumps(facts | changes))
 
 
@@ -217,8 +218,18 @@ def test_verify_names_the_damaged_rows(store: FrameStore) -> None:
 
 
 def test_a_shard_that_shrinks_under_an_open_store_is_no_picture(store: FrameStore) -> None:
+    store.read(np.array([569]))
     shard_path(store.path, 2).write_bytes(b"")
     with pytest.raises(InputError, match=r"was changed|not a whole image"):
+        store.read(np.array([569]))
+
+
+def test_a_shard_is_compared_with_its_checksum_before_it_is_read(store: FrameStore) -> None:
+    content = bytearray(shard_path(store.path, 2).read_bytes())
+    content[-1] ^= 1
+    shard_path(store.path, 2).write_bytes(content)
+    store.read(np.array([0]))
+    with pytest.raises(DamagedError, match=r"rows \d+ to 569 \(00002\.bin\) have a wrong checksum.*rebuild=true"):
         store.read(np.array([569]))
 
 

@@ -143,7 +143,7 @@ def seen(store: StudyStore) -> dict[str, Any]:
 def timeless(found: Any) -> Any:
     """The same without what depends on the time of day, or on that of files."""
     if isinstance(found, dict):
-        times = ("left_s", "stages", "head", "stamp", "interrupted")
+        times = ("left_s", "stages", "head", "stamp", "interrupted", "left_out")
         # the former status had no verdict
         kept = {name: value for name, value in found.items() if name not in (*times, "said")}
         return {name: timeless(value) for name, value in kept.items() if name != "seconds" or "status" in kept}

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 import launch.sweep
+from data.checked import json_object
 from launch.plan.datasets import prepare_store
 from launch.plan.preflight import plan_sweep
 from launch.run.command import compose_keys
@@ -184,7 +185,7 @@ def test_a_study_is_described_as_its_trials_are_run(
 
 
 def test_a_report_of_a_study_without_trials_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    damaged = json.loads(opened(tmp_path / "empty").spec().to_json())
+    damaged = json_object(opened(tmp_path / "empty").spec().to_json(), "study.json")
     del damaged["dataset"]
     (tmp_path / "empty/study.json").write_text(json.dumps(damaged))
     assert run("report", "name=empty", f"runs_root={tmp_path}") == 2

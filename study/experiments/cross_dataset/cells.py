@@ -14,7 +14,7 @@ from data.errors import raise_all
 from data.frames import KEY
 from data.store import FrameStore
 from study.experiments.cross_dataset.pairs import FOREIGN, Study, pair_aus
-from study.records.predictions import Predictions, read_predictions
+from study.records.predictions import Predictions, read_predicted, read_predictions
 from study.records.result import TrialResult
 from study.scoring.base_rates import Rates
 from study.scoring.bootstrap import Floats
@@ -86,7 +86,7 @@ def _target(name: str, studies: Sequence[Study]) -> TargetDataset:
     keys, notes = frames.table.select(KEY), list[str]()
     for study in visitors:
         for path in _files(study, frames):
-            found = pl.read_parquet(path, columns=list(KEY))
+            found = read_predicted(path)
             # only frames that all detectors have: a missing frame must not favour anybody
             keys = keys.join(found, on=KEY, how="semi", maintain_order="left")
             notes += _lost(f"{name}: {study.name} has no predictions for", found, frames)

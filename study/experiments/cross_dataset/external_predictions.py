@@ -112,7 +112,11 @@ def _long(path: Path) -> pl.LazyFrame:
     check_file(path)
     try:
         # as text, so that our own message names a wrong value and not a parser
-        rows = pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_csv(path, infer_schema=False)
+        rows = (
+            pl.scan_parquet(path, glob=False)
+            if path.suffix == ".parquet"
+            else pl.scan_csv(path, infer_schema=False, glob=False)
+        )
         names = rows.collect_schema().names()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {first_line(error)}") from error

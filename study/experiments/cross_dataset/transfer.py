@@ -21,7 +21,7 @@ from data.errors import InputError
 from data.files import write_atomic
 from study.experiments.cross_dataset.cells import PairScores
 from study.experiments.cross_dataset.pairs import ELSEWHERE
-from study.records.score_files import read_scores, write_scores
+from study.records.score_files import read_scores, scores_path, write_scores
 from study.records.score_table import FIXED_THRESHOLD, INTERVAL_ENDS, RULES, fewest_runs, scores_frame
 from study.records.transfer_spec import TransferSpec, transfer_spec_from_json
 from study.scoring.sampled import ScoreRow, difference_row, over, sampled_rows, with_holm
@@ -74,14 +74,16 @@ def read_transfer(folder: Path) -> Transfer:
     """Read the files of `write_transfer`; `InputError` when they are missing or damaged."""
     scores, path = read_scores(folder, "transfer"), folder / "transfer.json"
     if not path.exists() or scores.is_empty():
-        raise InputError(f"no transfer study in {folder}: run launch/transfer.py name={folder.name}")
+        lost = scores_path(folder, "transfer") if path.exists() else path
+        raise InputError(f"no transfer study in {folder}, no {lost.name}: run launch/transfer.py name={folder.name}")
     return Transfer(transfer_spec_from_json(path.read_bytes(), str(path)), scores)
 
 
 def write_transfer(folder: Path, transfer: Transfer) -> None:
     """Write the scores and the settings of a transfer study."""
-    write_scores(folder, "transfer", transfer.scores)
+    # first the settings: the scores carry the name in them
     write_atomic(folder / "transfer.json", transfer.spec.to_json())
+    write_scores(folder, "transfer", transfer.scores)
 
 
 def transfer_table(cells: Sequence[PairScores], common: Sequence[int]) -> pl.DataFrame:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError
+from data.files import private_folder
 from launch.cluster.processes import working
 from launch.cluster.security import (
     SOCKET_LIMIT,
-    private_folder,
     session_folder,
     write_leader,
     write_private,

@@ -13,11 +13,14 @@ from launch.cluster.work import Work
 from launch.keys.runs import RunKeys
 from launch.plan.budget import Ending
 from launch.plan.resources import Resources
-from launch.run.recipe import given_work, run_work
+from launch.run.recipe import finished, given_work, run_work
 from launch.run.trials import GivenTrial
+from model.checkpoint import save_checkpoint
 from study.records.config import Placement
+from study.records.predictions import write_predictions
 from study.records.store import StudyStore
 from tests.study.make import opened, result, trial
+from tests.study.predicted import predicted
 
 RESOURCES = Resources(2, 1, 0.0, "cpu")
 GOOD, FAILED, LOST, NEW = (trial(seed=seed, score_test=True) for seed in range(4))
@@ -30,11 +33,14 @@ def store(tmp_path: Path) -> StudyStore:
     store.write(result(FAILED, None, status="FAILED", curve=()))
     for config in (GOOD, LOST):
         store.write(result(config))
-        for path in (store.detector_path(config.key), store.predictions_path(config.key)):
-            path.parent.mkdir(exist_ok=True)
-            path.touch()
+        keep_files(store, config.key)
     store.detector_path(LOST.key).unlink()
     return store
+
+
+def keep_files(store: StudyStore, name: str) -> None:
+    save_checkpoint({"weight": 1.0}, store.detector_path(name))
+    write_predictions(store.predictions_path(name), predicted("a", ["F1"]))
 
 
 def work(store: StudyStore, keep_detector: bool = True, **keys: bool) -> Work:
@@ -53,6 +59,21 @@ def test_trials_that_failed_or_lost_their_files_are_run_again_when_asked_to(stor
     assert (made.todo, made.again, made.wanted) == (3, (FAILED.key, LOST.key), 4)
 
 
+def test_trials_whose_files_are_damaged_are_run_again_when_asked_to(store: StudyStore) -> None:
+    keep_files(store, LOST.key)
+    assert work(store, retry_failed=True).again == (FAILED.key,)
+    store.detector_path(GOOD.key).write_bytes(b"")
+    store.predictions_path(LOST.key).write_bytes(store.predictions_path(GOOD.key).read_bytes())
+    assert work(store, retry_failed=True).again == (GOOD.key, FAILED.key, LOST.key)
+
+
+def test_what_is_left_out_is_said_with_the_results(store: StudyStore) -> None:
+    (store.root / "trials" / f"{GOOD.key} (conflicted copy).json").write_bytes(b"{}")
+    out = Console(file=io.StringIO(), width=200)
+    assert {*finished(store, [GOOD, FAILED], out)} == {GOOD.key}
+    assert "(conflicted copy).json has no name of this study" in out.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_files_that_a_trial_was_not_to_keep_are_not_missed(store: StudyStore) -> None:
     assert work(store, keep_detector=False, retry_failed=True).again == (FAILED.key,)
 
@@ -67,8 +88,7 @@ def test_both_weights_of_a_trial_on_several_datasets_are_kept(store: StudyStore)
         )
         assert made.again == (config.key,)
         assert made.frames == {"a" * 64, "b" * 64}
-        store.detector_path(kept).touch()
-        store.predictions_path(kept).touch()
+        keep_files(store, kept)
     made = given_work("final", RunKeys(retry_failed=True), store, RESOURCES, [(config, placement)], lambda: 0, about="")
     assert made.again == ()
 

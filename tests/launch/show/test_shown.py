@@ -9,8 +9,11 @@ import pytest
 from data.catalog import CATALOG
 from data.store import FrameStore
 from launch.show import page, shown
+from launch.show.snapshot import take_snapshot
+from study.records.latest_work import LatestWork
 from study.records.store import StudyStore
 from tests.data.stores import tiny_store
+from tests.study.make import result, trial
 from tests.study.specs import search_spec
 
 
@@ -58,12 +61,43 @@ def test_pictures_of_people_are_shown_only_when_asked_for(frames: FrameStore, mo
     assert shown.sheets_of(frames, False) == ()
 
 
-def test_a_frame_store_that_is_gone_or_another_adds_nothing(frames: FrameStore, tmp_path: Path) -> None:
+def test_a_frame_store_that_is_gone_or_another_is_said(frames: FrameStore, tmp_path: Path) -> None:
     gone = begun(tmp_path / "gone", tmp_path / "nowhere")
-    assert shown.frames_of(gone) is None
-    assert page.materials(gone, True).labels is None
+    found = page.materials(gone, True)
+    assert found.labels is None
+    assert f"{tmp_path / 'nowhere'} of gone is missing" in found.left_out[0]
     other = begun(tmp_path / "other", frames.path)
+    other.write_work(LatestWork())
     other.write_provenance({"frame store": "of another fingerprint"})
-    assert shown.frames_of(other) is None
+    assert "the study is on of another fingerprint" in page.materials(other, True).left_out[0]
     other.write_provenance({"frame store": frames.fingerprint})
-    assert shown.frames_of(other) is not None
+    found = page.materials(other, True)
+    assert found.labels is not None
+    assert found.left_out == ()
+
+
+def test_a_damaged_frame_store_is_named(tmp_path: Path) -> None:
+    frames = tiny_store(tmp_path / "store")
+    store = begun(tmp_path / "study", frames.path)
+    (shard,) = frames.path.glob("shards/*.bin")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert "(00000.bin) have a wrong checksum" in page.materials(store, True).left_out[0]
+    shard.unlink()
+    assert f"{frames.path} is damaged" in page.materials(store, None).left_out[0]
+
+
+def test_conflicted_copies_are_named_and_not_read(store: StudyStore) -> None:
+    store.write(result(trial()))
+    content = store.result_path(trial().key).read_bytes()
+    names = [f"{trial().key} (conflicted copy).json", f"{trial().key}.sync-conflict-20260101-1-A.json"]
+    for name in names:
+        (store.root / "trials" / name).write_bytes(content)
+    (store.root / "study (1).json").write_bytes((store.root / "study.json").read_bytes())
+    assert [one.key for one in store.outcomes()] == [trial().key]
+    lines = page.left_out_lines(store)
+    assert len(lines) == 3
+    for name in (*names, "study (1).json"):
+        assert any(name in line for line in lines)
+        assert any(name in line for line in take_snapshot(store).left_out)

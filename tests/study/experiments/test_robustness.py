@@ -1,6 +1,7 @@
 """Stress studies: what each kind asks of a trial, scores on worse pictures, and the curves against plain loops."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 from data.degrade import DEGRADATIONS
-from data.errors import InputError
+from data.errors import DamagedError, InputError
 from data.frames import aus_of
 from data.store import FrameStore
+from model.checkpoint import load_checkpoint, save_checkpoint
 from model.metrics import Score
 from study.experiments.robustness import (
     DISTURBANCES,
@@ -26,7 +28,7 @@ from study.records.score_table import SCORES
 from study.records.store import StudyStore
 from study.trial import degraded as degraded_module
 from study.trial.degraded import DetectorScore, degraded, detector_score
-from study.trial.detectors import kept_detector
+from study.trial.detectors import kept_detector, lacks_files
 from study.trial.run import run_trial
 from tests.data.stores import tiny_store
 from tests.study.make import placement, score, small_trial, trial
@@ -102,9 +104,36 @@ def test_a_detector_that_is_gone_is_named(frames: FrameStore, result: TrialResul
         kept_detector(StudyStore(tmp_path), result)
 
 
+def test_a_damaged_detector_says_which_command_trains_it_again(
+    frames: FrameStore, store: StudyStore, result: TrialResult, tmp_path: Path
+) -> None:
+    mine = StudyStore(Path(shutil.copytree(store.root, tmp_path / "mine")))
+    there = replace(placement(frames, mine.root), keep_detector=True)
+    assert not lacks_files(result.config, there, mine)
+    path = mine.detector_path(result.config.key)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match=rf"{path.name} is damaged: .* launch/final.py name=mine retry_failed=true"):
+        kept_detector(mine, result)
+    assert lacks_files(result.config, there, mine), "retry_failed=true trains it again"
+
+
+def test_a_damaged_score_of_worse_pictures_is_named(frames: FrameStore, store: StudyStore, result: TrialResult) -> None:
+    degraded(store, result, frames, "blur", 1.0, "cpu")
+    path = store.degraded_path(result.config.key, "blur", 1.0)
+    path.write_bytes(path.read_bytes().replace(b"0, 0, 0", b"0, 1, 0", 1))
+    with pytest.raises(DamagedError, match=rf"{path.name} is damaged: .*Remove it"):
+        degraded(store, result, frames, "blur", 1.0, "cpu")
+    path.unlink()
+    degraded(store, result, frames, "blur", 1.0, "cpu")
+
+
 def test_a_detector_needs_not_the_weights_that_it_began_with(store: StudyStore, result: TrialResult) -> None:
     config = replace(result.config, backbone=replace(result.config.backbone, weights="sha256:0"))
-    store.detector_path(config.key).write_bytes(store.detector_path(result.config.key).read_bytes())
+    state = load_checkpoint(store.detector_path(result.config.key))
+    assert state is not None
+    save_checkpoint(state, store.detector_path(config.key))
     same = kept_detector(store, replace(result, config=config)).state_dict()
     for name, value in kept_detector(store, result).state_dict().items():
         assert (value == same[name]).all()

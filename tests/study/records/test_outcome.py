@@ -3,7 +3,8 @@
 import json
 from dataclasses import replace
 
-from study.records.outcome import index_from_bytes, index_to_bytes
+from data.checked import json_bytes
+from study.records.outcome import INDEX, index_from_bytes, index_to_bytes
 from tests.study.make import epochs, outcome, result, trial
 
 
@@ -23,6 +24,14 @@ def test_an_index_of_another_version_is_none() -> None:
     kept = outcome(result(trial()))
     written = index_to_bytes([kept])
     assert index_from_bytes(written) == {kept.key: kept}
-    (plain,) = json.loads(written)
+    (plain,) = json.loads(written)["outcomes"]
     for other in ({**plain, "new": 1}, {name: value for name, value in plain.items() if name != "host"}):
-        assert index_from_bytes(json.dumps([other]).encode()) == {}
+        assert index_from_bytes(json_bytes({"outcomes": [other]}, INDEX)) == {}
+
+
+def test_a_changed_index_is_none() -> None:
+    kept = outcome(result(trial()))
+    written = index_to_bytes([kept])
+    assert index_from_bytes(written.replace(b'"value": 0.5', b'"value": 0.9')) == {}
+    (plain,) = json.loads(written)["outcomes"]
+    assert index_from_bytes(json.dumps([plain]).encode()) == {}, "nothing says that it is whole"

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data.errors import InputError
-from study.records.predictions import Predictions, predictions_of, read_predictions, write_predictions
+from data.errors import DamagedError, InputError
+from study.records.predictions import Predictions, has_predictions, predictions_of, read_predictions, write_predictions
 from tests.study.predicted import AUS, predicted, table
 
 
@@ -60,7 +60,7 @@ def test_a_file_that_is_gone_says_how_to_get_it_back(tmp_path: Path) -> None:
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("subject,frame")
-    with pytest.raises(InputError, match="is no file of predictions"):
+    with pytest.raises(InputError, match=r"x.parquet are damaged: .* retry_failed=true"):
         read_predictions(tmp_path / "x.parquet")
 
 
@@ -85,3 +85,22 @@ def test_a_damaged_file_is_named_with_its_damage(message: str, tmp_path: Path) -
     with pytest.raises(InputError, match=message) as raised:
         read_predictions(tmp_path / "p.parquet")
     assert str(tmp_path / "p.parquet") in str(raised.value)
+
+
+def test_the_predictions_of_another_trial_are_found(tmp_path: Path) -> None:
+    one, other = (tmp_path / "predictions" / f"{name}.parquet" for name in ("0123456789abcdef", "fedcba9876543210"))
+    for path in (one, other):
+        write_predictions(path, predicted("a", ["F1"]))
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(
+        DamagedError, match=r"it is a copy of another file: it holds 0123456789abcdef.*retry_failed=true"
+    ):
+        read_predictions(other)
+    assert has_predictions(one)
+    assert not has_predictions(other)
+
+
+def test_predictions_of_a_former_revision_are_read(tmp_path: Path) -> None:
+    made = predicted("a", ["F1"])
+    made.frame.write_parquet(tmp_path / "p.parquet")
+    assert read_predictions(tmp_path / "p.parquet").frame.equals(made.frame)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import InputError
+from data.errors import DamagedError, InputError
 from study.records.score_files import WRITERS, read_scores, scores_path, write_scores
 from study.records.score_table import SCORES, scores_frame
+from tests.study.make import opened
 from tests.study.records.test_score_table import ROW
 
 
@@ -26,7 +27,7 @@ def test_nothing_written_is_no_row(tmp_path: Path) -> None:
 def test_half_a_file_says_what_to_run(tmp_path: Path) -> None:
     path = write_scores(tmp_path / "mine", "robustness", scores_frame([ROW]))
     path.write_bytes(path.read_bytes()[:99])
-    with pytest.raises(InputError, match=r"damaged \(.*run launch/stress.py name=mine again"):
+    with pytest.raises(InputError, match=r"damaged \(.*robustness\.parquet: .*run launch/stress.py name=mine again"):
         read_scores(tmp_path / "mine", "robustness")
 
 
@@ -35,6 +36,37 @@ def test_damaged_partitions_need_their_key_again(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(InputError, match=r"run launch/final.py name=mine partitions=<number> again"):
         read_scores(tmp_path / "mine", "partitions")
+
+
+def test_every_changed_byte_is_found(tmp_path: Path) -> None:
+    path = write_scores(tmp_path / "mine", "final", scores_frame([ROW]))
+    content = path.read_bytes()
+    for at in range(0, len(content), 53):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(DamagedError, match=r"final\.parquet: .*run launch/final.py name=mine again"):
+            read_scores(tmp_path / "mine", "final")
+
+
+def test_the_scores_of_another_study_are_found(tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        write_scores(tmp_path / name, "final", scores_frame([ROW]))
+    scores_path(tmp_path / "other", "final").replace(scores_path(tmp_path / "mine", "final"))
+    with pytest.raises(DamagedError, match="it is a copy of another file"):
+        read_scores(tmp_path / "mine", "final")
+
+
+def test_scores_of_a_study_whose_folder_was_renamed_are_read(tmp_path: Path) -> None:
+    store = opened(tmp_path / "mine")
+    write_scores(store.root, "final", scores_frame([ROW]))
+    store.root.rename(tmp_path / "renamed")
+    assert read_scores(tmp_path / "renamed", "final").height == 1
+
+
+def test_a_folder_with_the_marks_of_a_pattern_is_a_folder(tmp_path: Path) -> None:
+    for name in ("bp4d[1]", "bp4d1", "b*", "b?4d1"):
+        write_scores(tmp_path / name, "final", scores_frame([ROW | {"method": name}]))
+    for name in ("bp4d[1]", "bp4d1", "b*", "b?4d1"):
+        assert read_scores(tmp_path / name, "final")["method"].to_list() == [name]
 
 
 def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from data.checked import json_object
 from data.errors import InputError
 from study.records.study_spec import StudySpec, changed_settings, fold_shares, search_in, spec_from_json
 from study.records.versioned import VERSION
@@ -62,7 +63,7 @@ def test_a_file_without_a_version_is_read(kind: str) -> None:
 
 def test_a_search_without_a_version_is_read() -> None:
     spec = search_spec(folds=("part1", "part2"), constraints=(("hours", "at_most", 1.5),), objectives=("f1", "hours"))
-    now = json.loads(spec.to_json())
+    now = json_object(spec.to_json(), "study.json")
     former = {name: value for name, value in now.items() if name not in ("version", "kind", "asked", "objectives")}
     former |= {name: value for name, value in now["asked"].items() if name != "constraints"}
     goals = {"objectives": ["f1", "hours"], "constraints": [["hours", "at_most", 1.5]]}
@@ -71,7 +72,7 @@ def test_a_search_without_a_version_is_read() -> None:
 
 
 def test_a_file_of_a_newer_version_is_refused() -> None:
-    newer = json.loads(search_spec().to_json()) | {"version": VERSION + 1}
+    newer = json_object(search_spec().to_json(), "study.json") | {"version": VERSION + 1}
     with pytest.raises(InputError, match=r"study\.json has format 3, and.* up to 2: use a newer one"):
         spec_from_json(json.dumps(newer).encode(), "study.json")
 
@@ -86,7 +87,7 @@ def test_a_file_of_a_newer_version_is_refused() -> None:
     ],
 )
 def test_a_damaged_file_is_named(change: dict[str, Any], said: str) -> None:
-    plain = json.loads(search_spec().to_json()) | change
+    plain = json_object(search_spec().to_json(), "study.json") | change
     with pytest.raises(InputError, match=rf"(?s)runs/x/study\.json is damaged.*{said}"):
         spec_from_json(json.dumps(plain).encode(), "runs/x/study.json")
 

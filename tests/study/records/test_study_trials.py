@@ -48,9 +48,9 @@ def test_the_index_saves_reading_the_results(store: StudyStore, monkeypatch: pyt
     store.write(result(trial(7, lr=0.125), 0.25, started=7.0))
     read: list[str] = []
 
-    def counted(content: bytes, origin: str) -> TrialResult:
-        read.append(Path(origin).stem)
-        return result_from_json(content, origin)
+    def counted(content: bytes, origin: str, key: str) -> TrialResult:
+        read.append(key)
+        return result_from_json(content, origin, key)
 
     monkeypatch.setattr("study.records.study_trials.result_from_json", counted)
     again = StudyStore(store.root)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from data.checked import json_object
 from data.errors import InputError
 from study.records.transfer_spec import transfer_spec_from_json
 from tests.study.specs import transfer_member, transfer_spec
@@ -17,7 +18,7 @@ def test_a_spec_survives_its_file() -> None:
 
 
 def test_a_file_without_a_version_is_read() -> None:
-    former = json.loads(SPEC.to_json())
+    former = json_object(SPEC.to_json(), "transfer.json")
     assert former.pop("version") == 2
     assert transfer_spec_from_json(json.dumps(former).encode(), "transfer.json") == SPEC
 
@@ -30,6 +31,6 @@ def test_a_file_without_a_version_is_read() -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(change: dict[str, object], said: str) -> None:
-    content = json.dumps(json.loads(SPEC.to_json()) | change).encode()
+    content = json.dumps(json_object(SPEC.to_json(), "transfer.json") | change).encode()
     with pytest.raises(InputError, match=f"(?s)x/transfer.json .*{said}"):
         transfer_spec_from_json(content, "x/transfer.json")

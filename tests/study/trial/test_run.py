@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.errors import DamagedError
 from data.folds import Fold, folds
 from data.frames import KEY
 from data.store import FrameStore
@@ -271,6 +272,37 @@ def test_a_stopped_trial_goes_on_to_the_same_end(
     assert same_scores(done, finished)
     assert (curve(done), done.value) == (curve(finished), finished.value)
     assert not store.checkpoint_path(key).exists()
+
+
+def test_a_trial_with_a_damaged_checkpoint_starts_anew_and_says_so(
+    frames: FrameStore, finished: TrialResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = StudyStore(tmp_path)
+    with pytest.raises(SystemExit):
+        run_trial(finished.config, placement(frames, tmp_path), raising(SystemExit(), 1))
+    path = store.checkpoint_path(finished.config.key)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    done = run_trial(finished.config, placement(frames, tmp_path))
+    assert same_scores(done, finished)
+    assert (curve(done), done.value) == (curve(finished), finished.value)
+    said = done.environment["restarted"]
+    assert said.startswith(f"{path} is damaged: ")
+    assert said.endswith("its training starts anew")
+    assert said in capsys.readouterr().out
+
+
+def test_a_damaged_frame_store_is_no_fault_of_a_trial(finished: TrialResult, tmp_path: Path) -> None:
+    frames = tiny_store(tmp_path / "store", unknown=0.1)
+    assert frames.fingerprint == finished.config.data.fingerprint
+    (shard,) = frames.path.glob("shards/*.bin")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DamagedError, match="have a wrong checksum"):
+        run_trial(finished.config, placement(frames, tmp_path / "study"))
+    assert StudyStore(tmp_path / "study").result(finished.config.key) is None, "it runs when the store is there again"
 
 
 def test_a_stopped_trial_can_be_pruned(frames: FrameStore, finished: TrialResult, tmp_path: Path) -> None:
