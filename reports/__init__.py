@@ -31,6 +31,7 @@ figure, and another function makes it from the frames of `study.records.store.St
     of data                data_figures.base_rates, data_figures.shift
     of other datasets      transfer_figures.matrices, transfer_figures.au_dots, transfer_figures.rules
     of robustness          transfer_figures.stress
+    of random partitions   partition_figures.partition_figure
     of several studies     comparison_figures.study_dots, comparison_figures.difference_dots
     of method variants     comparison_figures.variant_heat
 """

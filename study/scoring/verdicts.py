@@ -49,18 +49,18 @@ def study_verdict(
     store: JudgedStudy, name: str, scores: pl.DataFrame, finals: Collection[str], bests: Collection[str]
 ) -> StudyVerdict:
     """The verdict on a search: on the test scores of the trials `finals`, or before them on the trials `bests`."""
-    spec, origins = store.spec(), origins_from(store.provenance())
+    origins = origins_from(store.provenance())
     if finals:
         rows = quoted(scores)
         counts = store.counts(finals).filter(split=ON_TEST)
         order = order_of(means_by(rows, []))
         # until the final evaluation is recorded, the scores of the counts have no interval of the difference
         whole = "lift" in rows["metric"]
-        standing = standing_of(name, rows, counts) if whole else counted_standing(name, counts, spec.aus)
+        standing = standing_of(name, rows, counts) if whole else counted_standing(name, counts)
         return StudyVerdict(_stages(store, finals), origins, (standing,), order, scored=_people(counts))
     counts = store.counts(bests).filter(split="val")
     standings = tuple(
-        counted_standing(str(fold), part, spec.aus, ON_VALIDATION)
+        counted_standing(str(fold), part, ON_VALIDATION)
         for (fold,), part in counts.sort("fold").partition_by("fold", as_dict=True).items()
     )
     return StudyVerdict(_stages(store, finals), origins, standings, None, ON_VALIDATION, _people(counts))
@@ -162,8 +162,9 @@ def standings_in(scores: pl.DataFrame, names: Sequence[str]) -> tuple[Standing, 
     return tuple(one for one in found if one.f1 is not None or one.always_positive is not None)
 
 
-def counted_standing(name: str, counts: pl.DataFrame, aus: tuple[int, ...], split: str = ON_TEST) -> Standing:
+def counted_standing(name: str, counts: pl.DataFrame, split: str = ON_TEST) -> Standing:
     """The detector of some trials, from their counts on one split."""
+    aus = tuple(counts["au"].unique().sort().to_list())
     evaluation = evaluation_of_cubes(fold_cubes(counts, aus), aus, ("bootstrap", split))
     wanted = [(metric, FIXED_THRESHOLD) for metric in ("f1", "always_positive", "lift")]
     return standing_of(name, score_table(evaluation, {}, wanted, ["folds"]), counts)
