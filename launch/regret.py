@@ -178,7 +178,7 @@ def _finish(plan: RegretPlan, console: Console) -> int:
     if whole:
         scores = regret_table(whole)
         path, frame = write_scores(plan.store.root, "hyperparameter_transfer", scores), regret_matrix(scores)
-        print_verdict(trials_verdict(plan.store, _by_cell(plan), plan.store.spec().aus), console)
+        print_verdict(trials_verdict(plan.store, _by_cell(plan)), console)
         console.print("Test F1 of the configuration of each study (rows) on the dataset of each study (columns);")
         console.print("in brackets the regret, F1 of the column's own configuration minus this one, with its interval")
         console.print("and the p-value of no regret (Holm's correction over the table).")

@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import InputError, complaints
-from data.frames import aus_of
 from data.store import FrameStore
 from launch.keys.trials import StressKeys
 from launch.plan.datasets import prepare_store, progress_bar
@@ -160,7 +159,7 @@ def _finish(plan: RobustnessPlan, frames: FrameStore, console: Console) -> int:
         scores = robustness_table(_scores(whole, plan, frames, console), dataset)
         path, frame = write_scores(store.root, "robustness", scores), curves_of(scores)
         clean = {point.method: [one.config.key for one in whole[point]] for point in whole if _is_undisturbed(point)}
-        print_verdict(trials_verdict(store, clean, aus_of(frames.table)), console)
+        print_verdict(trials_verdict(store, clean), console)
         for kind in dict.fromkeys(point.kind for point in whole):
             console.print(curve_table(frame, kind))
         console.print(f"Test F1; in brackets 95 % intervals over {covers(fewest_runs(scores))}.")

@@ -87,21 +87,16 @@ def table_verdict(
     return StudyVerdict(stages, origins, standings, order, scored=scored)
 
 
-def trials_verdict(store: JudgedStudy, trials: Mapping[str, Collection[str]], aus: Sequence[int]) -> StudyVerdict:
+def trials_verdict(store: JudgedStudy, trials: Mapping[str, Collection[str]]) -> StudyVerdict:
     """The verdict on groups of trials by name, from their counts on the test part."""
     counts = store.counts([key for keys in trials.values() for key in keys]).filter(split=ON_TEST)
     parts = {name: counts.filter(pl.col("key").is_in([*keys])) for name, keys in trials.items()}
-    standings = [counted_standing(name, part, _scored(part, aus)) for name, part in parts.items() if part.height]
+    standings = [counted_standing(name, part) for name, part in parts.items() if part.height]
     return StudyVerdict((progress_of(store, "final"),), origins_from(store.provenance()), tuple(standings))
 
 
 def _people(counts: pl.DataFrame) -> int:
     return counts["subject"].n_unique() if counts.height else 0
-
-
-def _scored(counts: pl.DataFrame, aus: Sequence[int]) -> tuple[int, ...]:
-    there = {*counts["au"]}
-    return tuple(au for au in aus if au in there)
 
 
 def transfer_verdict(scores: pl.DataFrame, origins: tuple[Origin, ...]) -> StudyVerdict:

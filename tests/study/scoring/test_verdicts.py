@@ -32,7 +32,7 @@ def test_idle_runs_are_named() -> None:
 
 
 def test_a_standing_from_counts_by_hand() -> None:
-    found = counted_standing("m", counts(a0=[(8, 2, 2, 8)], b0=[(2, 8, 8, 2)]), (1,))
+    found = counted_standing("m", counts(a0=[(8, 2, 2, 8)], b0=[(2, 8, 8, 2)]))
     assert (found.f1, found.always_positive) == pytest.approx(((0.8 + 0.2) / 2, 20 / 30))
     assert found.tone == ALARM
 
