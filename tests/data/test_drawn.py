@@ -8,6 +8,7 @@ import pytest
 
 from data.build import build_store
 from data.catalog import read_dataset
+from data.checked import json_object
 from data.drawn import DRAWN_RECORD, is_drawn
 from data.faces.align import locate
 from data.settings import AlignSettings, StoreSettings
@@ -38,7 +39,7 @@ def test_a_tree_without_the_mark_is_real_and_has_the_same_fingerprint(copied_tre
 def test_a_store_that_was_built_before_does_not_know(trees: TreeMaker, tmp_path: Path) -> None:
     store = built("disfa", trees("disfa"), tmp_path)
     old = Path(shutil.copytree(store.path, tmp_path / "old" / store.path.name))
-    facts = json.loads((old / "store.json").read_text())
+    facts = json_object((old / "store.json").read_bytes(), "store.json")
     del facts["drawn"]
     (old / "store.json").write_text(json.dumps(facts))
     assert open_store(old).drawn is None

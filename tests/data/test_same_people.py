@@ -13,6 +13,7 @@ import pytest
 from data import same_people
 from data.build import build_store
 from data.catalog import CATALOG, read_dataset
+from data.checked import json_object
 from data.errors import InputError
 from data.faces.align import locate
 from data.folds import make_fold
@@ -163,7 +164,7 @@ def test_what_the_user_says_is_kept_beside_the_frames(own: FrameStore, tmp_path:
 
 def test_a_store_without_hashes_is_not_compared(own: FrameStore, others: FrameStore, tmp_path: Path) -> None:
     store = named(own, tmp_path, "gft")
-    facts = json.loads((store.path / STORE).read_text())
+    facts = json_object((store.path / STORE).read_bytes(), STORE)
     del facts["pictures"]
     (store.path / STORE).write_text(json.dumps(facts))
     with pytest.raises(InputError, match=r"before people were compared by their pictures\. Build it again"):
@@ -232,7 +233,7 @@ def test_a_few_frames_in_common_part_no_fold(tmp_path: Path) -> None:
 
 def test_an_old_store_alone_can_be_used(own: FrameStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = named(own, tmp_path, "gft")
-    facts = json.loads((store.path / STORE).read_text())
+    facts = json_object((store.path / STORE).read_bytes(), STORE)
     del facts["pictures"]
     (store.path / STORE).write_text(json.dumps(facts))
     with caplog.at_level(logging.WARNING):

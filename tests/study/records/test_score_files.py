@@ -71,7 +71,7 @@ def test_a_folder_with_the_marks_of_a_pattern_is_a_folder(tmp_path: Path) -> Non
 
 def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:
     path = write_scores(tmp_path / "mine", "transfer", scores_frame([ROW]))
-    scores_frame([ROW]).drop("p_holm").write_parquet(path)
+    scores_frame([ROW]).drop("value").write_parquet(path)
     with pytest.raises(InputError, match=r"by another version; run launch/transfer.py name=mine again"):
         read_scores(tmp_path / "mine", "transfer")
 
