@@ -67,7 +67,6 @@ SAMPLERS = tuple(_SAMPLERS)
 
 def make_sampler(name: str, seed: int, number: int, conditional: bool = False) -> BaseSampler:
     """The sampler `name` for the trial `number`; `conditional`: not every trial of the space has every setting."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the commands show their own progress
     with warnings.catch_warnings():
         # GP, QMC and TPE with `group` are marked experimental
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -194,6 +193,7 @@ def new_memory(
     storage: optuna.storages.BaseStorage, name: str, sampler: str, seed: int, space: Space, goals: Goals
 ) -> SamplerMemory:
     """An empty Optuna study called `name`, with the sampler called `sampler`."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the commands show their own progress
     study = optuna.create_study(storage=storage, study_name=name, directions=goals.directions, sampler=RandomSampler())
     return SamplerMemory(study, space, goals, sampler, seed)
 
