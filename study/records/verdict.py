@@ -229,9 +229,9 @@ def _idle_runs(standing: Standing) -> Iterator[Said]:
     """Single runs that are worth nothing, which a mean over runs hides."""
     if standing.is_idle:
         return
-    for runs, what in ((standing.silent, "predict nothing"), (standing.constant, "are constant")):
+    for runs, what in ((standing.silent, "predicting nothing"), (standing.constant, "constant")):
         if runs:
-            yield Said(f"{len(runs)} of its {standing.runs} detectors {what}: {_listed(list(runs))}.", ALARM)
+            yield Said(f"Of its {standing.runs} detectors, {what}: {_listed(list(runs))}.", ALARM)
 
 
 def _order(verdict: StudyVerdict) -> Iterator[Said]:

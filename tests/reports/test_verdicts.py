@@ -136,7 +136,7 @@ def test_one_dead_run_among_others_is_named(tmp_path: Path) -> None:
     store.forget([dead.config.key])
     scores = {split: replace(score, counts=silent(score.counts)) for split, score in dead.scores.items()}
     store.write(replace(dead, scores=scores))
-    assert first_words(page(store), f"1 of its 6 detectors predict nothing: part2 seed {dead.config.seed}.")
+    assert first_words(page(store), f"Of its 6 detectors, predicting nothing: part2 seed {dead.config.seed}.")
 
 
 @pytest.mark.parametrize(
