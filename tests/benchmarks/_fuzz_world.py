@@ -88,7 +88,14 @@ class World:
             "scores of robustness": [self.runs / "worse/scores/robustness.parquet"],
         }
         stores = [frames.path for frames in self.frames]
-        for kind in ("table.parquet", "excluded.parquet", "sources.parquet", "store.json", "lengths.npy"):
+        for kind in (
+            "table.parquet",
+            "excluded.parquet",
+            "sources.parquet",
+            "store.json",
+            "lengths.npy",
+            "pictures.bin",
+        ):
             found[f"store: {kind}"] = [path / kind for path in stores if (path / kind).exists()]
         return found | {"store: shard": [path / "shards/00000.bin" for path in stores]}
 
@@ -304,4 +311,5 @@ def _frames(path: Path) -> object:
     store = open_store(path)
     pixels = hashlib.sha256(store.read(np.arange(len(store))).tobytes()).hexdigest()
     store.check_sources(path.parents[1] / "raw")
-    return pixels, _table(store.table), _table(store.excluded)
+    hashes = store.pictures.tobytes() if store.has_pictures else b""
+    return pixels, _table(store.table), _table(store.excluded), hashes
