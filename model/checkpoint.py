@@ -25,7 +25,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         # torch compares no checksum
         check_archive(path, path.stem)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, MemoryError, torch.OutOfMemoryError):
         raise
@@ -41,6 +41,6 @@ def is_whole(path: Path) -> bool:
     """Whether there is an undamaged checkpoint at `path`."""
     try:
         check_archive(path, path.stem)
-    except (FileNotFoundError, DamagedError):
+    except (FileNotFoundError, NotADirectoryError, DamagedError):
         return False
     return True
