@@ -53,7 +53,7 @@ def study_verdict(
     if finals:
         rows = quoted(scores)
         counts = store.counts(finals).filter(split=ON_TEST)
-        order = order_of({"the detector": means for means in means_by(rows, []).values()})
+        order = order_of({"the detector": next(iter(means_by(rows, []).values()), {})})
         # until the final evaluation is recorded, the scores of the counts have no interval of the difference
         whole = "lift" in rows["metric"]
         standing = standing_of(name, rows, counts) if whole else counted_standing(name, counts)
