@@ -178,6 +178,7 @@ def interval_bars(rows: pl.DataFrame, value: str = "value") -> dict[str, Any] | 
         "array": percents(above),
         "arrayminus": percents(below),
         "thickness": 1.4,
+        "width": 0,  # a cap would be drawn where there is no interval, and look like a short one
     }
 
 
