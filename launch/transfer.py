@@ -74,7 +74,7 @@ def main(keys: TransferKeys) -> int:
     if not console.is_terminal:
         console.width = WIDTH
     origins = tuple(dict.fromkeys(origin_of(study.frames) for study in studies))
-    print_verdict(transfer_verdict(found.scores, origins), console)
+    print_verdict(transfer_verdict(found.scores, origins, keys.aus), console)
     for part in print_matrices(found, keys.aus, keys.rule):
         console.print(part, soft_wrap=isinstance(part, Text))
     console.print(f"tables: {folder}", soft_wrap=True)

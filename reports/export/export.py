@@ -25,7 +25,7 @@ from reports.frames.grids import (
     transfer_tests,
 )
 from reports.sections.variant_sections import AblationResults, ablation_verdict, comparison_table
-from study.experiments.cross_dataset.transfer import Transfer, read_transfer
+from study.experiments.cross_dataset.transfer import AU_SETS, COMMON, PAIR, Transfer, read_transfer
 from study.records.origin import Origin, origins_from
 from study.records.store import StudyStore
 from study.records.verdict import StudyVerdict
@@ -169,8 +169,11 @@ def _grids(
     for name, transfer in transfers.items():
         found = transfer_matrices(name, transfer.table)
         found += [transfer_tests(name, transfer.tests)] if transfer.tests.height > 0 else []
-        said = transfer_verdict(transfer.scores, _origins_beside(members[0].root.resolve().parent, transfer)).said
-        grids += [replace(grid, said=said) for grid in found]
+        origins = _origins_beside(members[0].root.resolve().parent, transfer)
+        said_on = {aus: transfer_verdict(transfer.scores, origins, aus).said for aus in AU_SETS}
+        # differences are on the AUs of the pair
+        on_common = f"{name}-{COMMON}-"
+        grids += [replace(grid, said=said_on[COMMON if grid.name.startswith(on_common) else PAIR]) for grid in found]
     return grids
 
 

@@ -71,7 +71,7 @@ def seed_variance(values: Floats) -> Floats:
 def training_variance(trained: tuple[Runs, ...], column: int, correction: float) -> TrainingVariance:
     """The variance from the runs of every method in the number: two for a difference of methods.
 
-    `correction` makes a bootstrap variance over people unbiased, as in `study.scoring.bootstrap.subject_interval`.
+    `correction` makes a bootstrap variance over people unbiased, as in `study.scoring.bootstrap.standard_error`.
     """
     spread, explained, quartic = 0.0, 0.0, 0.0
     for runs in trained:

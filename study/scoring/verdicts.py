@@ -99,11 +99,12 @@ def _people(counts: pl.DataFrame) -> int:
     return counts["subject"].n_unique() if counts.height else 0
 
 
-def transfer_verdict(scores: pl.DataFrame, origins: tuple[Origin, ...]) -> StudyVerdict:
-    """The verdict on the scores of launch/transfer.py: each method on each target, on the AUs of the pair."""
+def transfer_verdict(scores: pl.DataFrame, origins: tuple[Origin, ...], aus: str) -> StudyVerdict:
+    """The verdict on the scores of launch/transfer.py, each method on each target, on the set of AUs that is shown."""
     place = pl.format("{}, {} on {}", "method", "source", "target").alias("place")
-    pairs = scores.filter(condition="pair").with_columns(place)
-    standings, order = table_parts(pairs, ("place",), ("source", "target"))
+    # other AUs would give another number than the table below
+    rows = scores.filter(condition=aus).with_columns(place)
+    standings, order = table_parts(rows, ("place",), ("source", "target"))
     return StudyVerdict((), origins, standings, order)
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from study.records.said import ALARM
 from study.records.score_table import scores_frame
-from study.scoring.verdicts import HEADLINE, counted_standing, idle_runs, order_of, orders_of, table_parts
+from study.scoring.verdicts import (
+    HEADLINE,
+    counted_standing,
+    idle_runs,
+    order_of,
+    orders_of,
+    table_parts,
+    transfer_verdict,
+)
 
 AUC, POOLED = ("auc", "0.5", "folds"), ("f1", "0.5", "pooled")
 
@@ -78,3 +86,13 @@ def test_a_table_is_put_in_order_within_its_groups() -> None:
     assert [one.words for one in order.reversals] == ["AUC (b easy before a easy)"]
     only = scores_frame([one for one in rows if one["condition"] == "easy"])
     assert [one.name for one in table_parts(only, ("method", "condition"), ())[0]] == ["a", "b"]
+
+
+def test_the_verdict_of_a_transfer_is_on_the_aus_of_its_table() -> None:
+    names = {"method": "bce", "source": "gft", "target": "bp4d", "rule": "0.5", "aggregate": "folds", "n_seeds": 2}
+    values = {("common", "f1"): 0.3, ("common", "always_positive"): 0.4}
+    values |= {("pair", "f1"): 0.6, ("pair", "always_positive"): 0.5}
+    rows = [names | {"condition": aus, "metric": metric, "value": value} for (aus, metric), value in values.items()]
+    for aus in ("common", "pair"):
+        (found,) = transfer_verdict(scores_frame(rows), (), aus).standings
+        assert (found.f1, found.always_positive) == (values[aus, "f1"], values[aus, "always_positive"])
