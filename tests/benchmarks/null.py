@@ -76,19 +76,23 @@ def people_of(rng: np.random.Generator, number: int) -> People:
     return People(rng.binomial(FRAMES, logistic(rates)), rng.normal(0, 0.5, (number, len(AUS))))
 
 
+def shifts_of(rng: np.random.Generator, runs: int, shift: float) -> np.ndarray:
+    """What training moves each run by, log-odds [K, 1, A]."""
+    return rng.normal(0, shift, (runs, 1, 1)) + rng.normal(0, 0.7 * shift, (runs, 1, len(AUS)))
+
+
 def rates_of(
-    rng: np.random.Generator, people: People, runs: int, shift: float, gain: float
+    rng: np.random.Generator, people: People, trained: np.ndarray, gain: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sensitivity and share of false alarms [K, S, A] of training runs."""
-    size = (runs, *people.active.shape)
-    trained = rng.normal(0, shift, (runs, 1, 1)) + rng.normal(0, 0.7 * shift, (runs, 1, len(AUS)))
+    """Sensitivity and share of false alarms [K, S, A] of training runs with the shifts `trained` [K, 1, A]."""
+    size = (len(trained), *people.active.shape)
     found = logistic(0.8 + gain + people.ease + trained + rng.normal(0, 0.3, size))
     return found, logistic(-1.8 - gain - 0.5 * people.ease - trained + rng.normal(0, 0.3, size))
 
 
 def counts_of(rng: np.random.Generator, people: People, runs: int, shift: float, gain: float = 0.0) -> Counts:
     """Counts [K, S, A, 4] of training runs."""
-    found, alarms = rates_of(rng, people, runs, shift, gain)
+    found, alarms = rates_of(rng, people, shifts_of(rng, runs, shift), gain)
     active, inactive = (np.broadcast_to(one, found.shape) for one in (people.active, FRAMES - people.active))
     tp, fp = rng.binomial(active, found), rng.binomial(inactive, alarms)
     return np.stack([tp, fp, active - tp, inactive - fp], axis=-1).astype(np.int64)
@@ -104,18 +108,21 @@ def _true_auc(shift: float, gain: float) -> float:
     """Scores of active frames are normal around `apart`: of two frames, the difference decides (binormal model)."""
     # of frames of one or of different people, every active frame has its own person's `apart`
     rng = numpy_generator("population", shift)
-    people, scores = people_of(rng, 4000), []
-    for _ in range(60):
-        apart = 1.2 + gain + people.ease + rng.normal(0, 2 * shift, len(AUS)) + rng.normal(0, 0.3, people.ease.shape)
+    people, scores = people_of(rng, 20_000), []
+    half = rng.normal(0, 2 * shift, (60, len(AUS)))
+    for trained in np.concatenate([half, -half]):
+        apart = 1.2 + gain + people.ease + trained + rng.normal(0, 0.3, people.ease.shape)
         scores.append(((people.active * ndtr(apart / np.sqrt(2))).sum(axis=0) / people.active.sum(axis=0)).mean())
     return float(np.mean(scores))
 
 
 def _true_f1(shift: float, gain: float, aus: tuple[int, ...]) -> float:
     rng, at = numpy_generator("population", shift), [AUS.index(au) for au in aus]
-    people, scores = people_of(rng, 4000), []
-    for _ in range(60):
-        found, alarms = (rates[0] for rates in rates_of(rng, people, 1, shift, gain))
+    people, scores = people_of(rng, 20_000), []
+    half = shifts_of(rng, 60, shift)
+    # each shift with its opposite: else the truth itself would be off by the mean of the shifts
+    for trained in np.concatenate([half, -half]):
+        found, alarms = (rates[0] for rates in rates_of(rng, people, trained[None], gain))
         tp, fp = (people.active * found).sum(axis=0), ((FRAMES - people.active) * alarms).sum(axis=0)
         scores.append((2 * tp / (tp + fp + people.active.sum(axis=0)))[at].mean())
     return float(np.mean(scores))
