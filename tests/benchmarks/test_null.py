@@ -5,6 +5,8 @@ import pytest
 
 from tests.benchmarks.null import KINDS, Setting, repeat, truth
 
+pytestmark = pytest.mark.slow  # the truth is computed from many people and runs
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_repeat_is_the_same_again(kind: str) -> None:
